@@ -1,0 +1,54 @@
+PYTHON ?= python3
+PORT ?= 3000
+BIN := .venv/bin
+# Everything that runs Dagster runs from this folder, with this folder as its instance unless the user has another.
+export DAGSTER_HOME ?= $(CURDIR)
+
+.PHONY: run test ui bench soak lint lock clean
+
+run: .venv/runtime .env ## Fill every dataset and print the grid
+	$(BIN)/tt refresh
+
+test: .venv/dev .env lint ## Lint, type-check and run all tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term -m "not soak"
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+ui: .venv/runtime .env ## The Dagster web UI and daemon on 127.0.0.1
+	$(BIN)/dagster dev --host 127.0.0.1 --port $(PORT)
+
+bench: .venv/dev
+	@set -e; for program in benchmarks/bench_*.py; do echo "== $$program"; $(BIN)/python $$program; done
+
+soak: .venv/dev
+	$(BIN)/python -m pytest -m soak --timeout 7200
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv .venv
+
+.venv/runtime: .venv/bin/python requirements.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev: .venv/runtime requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.env:
+	sed "s|/path/to/this/folder|$(CURDIR)|" .env.example > .env
+
+lock: ## Resolve the pins again (needs uv)
+	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	  pyproject.toml --group pyproject.toml:build --output-file requirements.lock
+	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	  pyproject.toml --group pyproject.toml:build --group pyproject.toml:dev --constraint requirements.lock \
+	  --output-file requirements-dev.lock
+
+clean: ## Remove what was set up; data stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

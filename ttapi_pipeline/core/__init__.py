@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Errors, value types, settings, TTLs, the clock, universes and symbology; no third-party framework."""

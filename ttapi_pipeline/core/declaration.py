@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+"""The shape of a dataset's declaration; the declarations themselves are `datasets.declarations`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+SettingName = Literal["origin", "universe", "watchlist", "history_start", "lookback_sessions", "annualization_sessions"]
+"""Settings that can shape a dataset's content."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """One dataset, said once: the Dagster asset, the verdict and the grid all come from it. Its TTL is a setting.
+
+    Attributes:
+        name: As in file names, asset keys and TT_TTL_<NAME>.
+        description: One sentence for the web UI and the README; says what a row is.
+        code_version: To be raised whenever the same inputs would give other rows.
+        upstream: Datasets (or `metastock_files`) whose data version it is built from.
+        group: Dagster group.
+        source: Where its rows come from, in words.
+        shaped_by: Settings whose change makes the stored rows wrong.
+        follows_sessions: True for end-of-day data, which cannot change before another session has closed.
+    """
+
+    name: str
+    description: str
+    code_version: str
+    group: str
+    source: str
+    upstream: Sequence[str] = ()
+    shaped_by: Sequence[SettingName] = ("origin",)
+    follows_sessions: bool = False

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: MIT
+"""The manifest beside each dataset: what is stored and what it was built from.
+
+The cache verdict reads nothing else, so it survives a pruned run, a new Dagster instance and a restored back-up.
+Reading and writing the file is `core.store`'s and `frames.publish`'s.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ttapi_pipeline.core.errors import CorruptFileError
+
+FORMAT: Final = 1
+
+Fact = str | int | float | bool
+"""A value in a manifest's `statistics`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """Size and SHA-256 of a stored file."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What a dataset was made from; known before it is stored.
+
+    Attributes:
+        dataset: Its name.
+        code_version: Of the declaration that built it.
+        fetched_at: When its collection from outside, or its computation, began; its age counts from here.
+        inputs: Data version of each upstream dataset that it was built from.
+        settings: The settings that shaped it, in words.
+        sources: Rows per source.
+        missing: Reason for each subject that should be in it and did not come.
+        statistics: Other figures worth keeping, such as requests made and rows carried over.
+        is_simulated: True when any of its rows is invented.
+        fetch_seconds: How long collecting and processing took.
+    """
+
+    dataset: str
+    code_version: str
+    fetched_at: datetime
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, int] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+    statistics: Mapping[str, Fact] = field(default_factory=dict)
+    is_simulated: bool = False
+    fetch_seconds: float = 0.0
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "dataset": self.dataset,
+            "is_simulated": self.is_simulated,
+            "code_version": self.code_version,
+            "fetched_at": self.fetched_at.astimezone(UTC).isoformat(),
+            "fetch_seconds": round(self.fetch_seconds, 3),
+            "inputs": dict(self.inputs),
+            "settings": dict(self.settings),
+            "sources": dict(self.sources),
+            "missing": dict(self.missing),
+            "statistics": dict(self.statistics),
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Provenance:
+        """The inverse of `to_document`; KeyError, TypeError or ValueError when it is not one."""
+        return cls(
+            dataset=document["dataset"],
+            code_version=document["code_version"],
+            fetched_at=datetime.fromisoformat(document["fetched_at"]).astimezone(UTC),
+            inputs=dict(document["inputs"]),
+            settings=dict(document["settings"]),
+            sources=dict(document["sources"]),
+            missing=dict(document["missing"]),
+            statistics=dict(document["statistics"]),
+            is_simulated=document["is_simulated"],
+            fetch_seconds=document["fetch_seconds"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What is stored under a dataset's name.
+
+    Attributes:
+        provenance: What it was made from.
+        data_version: Hash of the content: schema and rows in any order, without `fetched_at`.
+        write_id: Unique to each publication; the Parquet footer has the same one.
+        rows: How many.
+        schema: Data type of each column, in order, as Polars names it.
+        parquet: Facts of the Parquet file.
+        csv: Facts of the CSV file; None until it is written.
+    """
+
+    provenance: Provenance
+    data_version: str
+    write_id: str
+    rows: int
+    schema: Mapping[str, str]
+    parquet: FileFacts
+    csv: FileFacts | None = None
+
+    def to_json(self) -> str:
+        """An indented document that `from_json` reads back."""
+        document = {
+            "format": FORMAT,
+            **self.provenance.to_document(),
+            "data_version": self.data_version,
+            "write_id": self.write_id,
+            "rows": self.rows,
+            "schema": dict(self.schema),
+            "parquet": _facts_document(self.parquet),
+            "csv": _facts_document(self.csv),
+        }
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, *, name: str) -> Manifest:
+        """Read a manifest.
+
+        Raises:
+            CorruptFileError: The text is not a manifest that we read; `name` is the file it came from.
+        """
+        try:
+            document = json.loads(text)
+            if document["format"] != FORMAT:
+                raise ValueError(f"format {document['format']!r}, and this version reads {FORMAT}")
+            parquet = _facts(document["parquet"])
+            if parquet is None:
+                raise ValueError("no facts of the Parquet file")
+            return cls(
+                provenance=Provenance.from_document(document),
+                data_version=document["data_version"],
+                write_id=document["write_id"],
+                rows=document["rows"],
+                schema=dict(document["schema"]),
+                parquet=parquet,
+                csv=_facts(document["csv"]),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CorruptFileError(f"{name} is not a manifest: {error!r}; `tt doctor --repair` rebuilds it") from error
+
+
+def _facts_document(facts: FileFacts | None) -> dict[str, Any] | None:
+    return None if facts is None else {"bytes": facts.bytes, "sha256": facts.sha256}
+
+
+def _facts(document: Mapping[str, Any] | None) -> FileFacts | None:
+    return None if document is None else FileFacts(bytes=document["bytes"], sha256=document["sha256"])

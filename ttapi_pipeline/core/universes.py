@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""Lists of symbols that ship with the package or lie in a text file.
+
+The broker's own lists (a watchlist, all active equities) are fetched in `datasets.universe`.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from ttapi_pipeline.core.errors import InvalidFormatError, StorageError
+from ttapi_pipeline.core.symbology import canonical_symbol
+
+SP500_AS_OF: Final = date(2026, 10, 6)
+SP500_SOURCE: Final = "PyPI package index-constitution 1.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Constituent:
+    """A member of the S&P 500; `symbol` as tastytrade writes it."""
+
+    symbol: str
+    name: str
+    added_date: date
+
+
+@cache
+def sp500() -> Sequence[Constituent]:
+    """The S&P 500 constituents on SP500_AS_OF, by symbol."""
+    text = files("ttapi_pipeline.core").joinpath("data/sp500.csv").read_text(encoding="utf-8")
+    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+    return tuple(Constituent(row["symbol"], row["name"], date.fromisoformat(row["added_date"])) for row in rows)
+
+
+def read_symbol_file(path: Path) -> Sequence[str]:
+    """Read one symbol per line; blank lines and what follows a ``#`` are skipped, repetitions dropped.
+
+    Symbols may be written as anybody writes them (``BRK.B``, ``BRK-B``); they come back as tastytrade writes them, in
+    the order of the file.
+
+    Raises:
+        StorageError: The file cannot be read.
+        InvalidFormatError: A line is not one symbol, or there is none.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"TT_LIST: {path} cannot be read as text: {error}") from error
+    symbols: dict[str, None] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        word = line.split("#", 1)[0].strip()
+        if not word:
+            continue
+        try:
+            symbols[canonical_symbol(word)] = None
+        except ValueError as error:
+            raise InvalidFormatError(f"{path}, line {number}: {error}; the file has one symbol per line") from error
+    if not symbols:
+        raise InvalidFormatError(f"{path} names no symbol; it has one symbol per line")
+    return tuple(symbols)

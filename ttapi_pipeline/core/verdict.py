@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""The cache verdict: whether what is stored of a dataset can be used as it is, and why, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from ttapi_pipeline.core.declaration import Declaration
+from ttapi_pipeline.core.manifest import Manifest
+from ttapi_pipeline.core.sessions import last_settled_session
+from ttapi_pipeline.core.ttl import format_duration
+
+CLOCK_TOLERANCE: Final = timedelta(minutes=5)
+"""How far in the future `fetched_at` may lie before the clock is taken to have jumped back."""
+
+
+class Rule(StrEnum):
+    """What decided."""
+
+    FORCED = "forced"
+    NOTHING_STORED = "nothing stored"
+    FILE_LOST = "file lost"
+    CODE_VERSION = "code version"
+    SETTINGS = "settings"
+    UPSTREAM = "upstream"
+    CLOCK = "clock"
+    EXPIRED = "expired"
+    FRESH = "fresh"
+    MARKET_CLOSED = "market closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Hit: use what is stored. Miss: collect or compute it again.
+
+    Attributes:
+        dataset: Its name.
+        is_hit: Whether what is stored can be used as it is.
+        rule: What decided.
+        reason: The same in words, with the figures.
+        ttl: How long the dataset stays fresh.
+        age: Since its collection began; None when nothing is stored.
+    """
+
+    dataset: str
+    is_hit: bool
+    rule: Rule
+    reason: str
+    ttl: timedelta
+    age: timedelta | None = None
+
+    def __str__(self) -> str:
+        return f"{'hit' if self.is_hit else 'miss'}: {self.reason}"
+
+
+def decide(
+    declaration: Declaration,
+    manifest: Manifest | None,
+    *,
+    ttl: timedelta,
+    now: datetime,
+    upstream: Mapping[str, str | None],
+    settings: Mapping[str, str],
+    lost_files: Sequence[str] = (),
+    is_calendar_aware: bool = True,
+    is_forced: bool = False,
+) -> Verdict:
+    """Decide for one dataset.
+
+    Args:
+        declaration: What the dataset is.
+        manifest: What is stored; None for nothing.
+        ttl: How long it stays fresh.
+        now: Aware UTC.
+        upstream: Current data version per upstream; None for one that is not stored.
+        settings: Current settings that shape it, as the manifest names them.
+        lost_files: Names of files that the manifest describes and that are gone.
+        is_calendar_aware: Whether end-of-day data stays fresh until another session has ended.
+        is_forced: Whether to refresh in any case.
+    """
+
+    def verdict(rule: Rule, reason: str, *, is_hit: bool = False) -> Verdict:
+        return Verdict(declaration.name, is_hit, rule, reason, ttl, age)
+
+    age = None if manifest is None else now - manifest.provenance.fetched_at
+    if is_forced:
+        return verdict(Rule.FORCED, "forced")
+    if manifest is None or age is None:
+        return verdict(Rule.NOTHING_STORED, "nothing stored yet")
+    stored = manifest.provenance
+    if lost_files:
+        return verdict(Rule.FILE_LOST, f"{', '.join(lost_files)} is gone")
+    if stored.code_version != declaration.code_version:
+        return verdict(Rule.CODE_VERSION, f"code version {stored.code_version} is now {declaration.code_version}")
+    for setting in declaration.shaped_by:
+        was, is_now = stored.settings.get(setting), settings.get(setting)
+        if was != is_now:
+            return verdict(Rule.SETTINGS, f"setting {setting} was {was!r} and is {is_now!r}")
+    for name in declaration.upstream:
+        was, is_now = stored.inputs.get(name), upstream.get(name)
+        if was != is_now:
+            return verdict(Rule.UPSTREAM, f"{name} changed: built from {_short(was)}, now {_short(is_now)}")
+    if age < -CLOCK_TOLERANCE:
+        return verdict(Rule.CLOCK, f"fetched {format_duration(-age)} in the future: the clock jumped back")
+    if age < ttl:
+        return verdict(
+            Rule.FRESH, f"{format_duration(max(age, timedelta(0)))} old, TTL {format_duration(ttl)}", is_hit=True
+        )
+    if is_calendar_aware and declaration.follows_sessions:
+        settled = last_settled_session(now)
+        if stored.fetched_at >= settled.settles_at:
+            return verdict(
+                Rule.MARKET_CLOSED,
+                f"{format_duration(age)} old, and no session has ended since {settled.session}",
+                is_hit=True,
+            )
+    return verdict(Rule.EXPIRED, f"{format_duration(age)} old, TTL {format_duration(ttl)} is over")
+
+
+def _short(version: str | None) -> str:
+    return "nothing" if version is None else version[:12]

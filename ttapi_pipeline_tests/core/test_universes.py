@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+"""The packaged S&P 500 and lists in text files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ttapi_pipeline.core.errors import InvalidFormatError, StorageError
+from ttapi_pipeline.core.symbology import canonical_symbol
+from ttapi_pipeline.core.universes import SP500_AS_OF, read_symbol_file, sp500
+
+
+def test_the_sp500_has_its_503_share_classes_once_each() -> None:
+    symbols = [member.symbol for member in sp500()]
+    assert len(symbols) == len(set(symbols)) == 503
+    assert symbols == sorted(symbols)
+    assert {"AAPL", "BRK/B", "BF/B", "GOOG", "GOOGL"} <= set(symbols)
+
+
+def test_each_constituent_is_spelled_as_tastytrade_spells_it_and_was_added_before_the_list_was_made() -> None:
+    for member in sp500():
+        assert canonical_symbol(member.symbol) == member.symbol
+        assert member.name
+        assert member.added_date <= SP500_AS_OF
+
+
+def test_a_file_has_one_symbol_per_line_in_any_spelling(tmp_path: Path) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_bytes(b"\xef\xbb\xbf# my list\r\nspy\r\n\r\nBRK.B  # Berkshire\r\nBRK-B\r\nAAPL")
+    assert read_symbol_file(file) == ("SPY", "BRK/B", "AAPL")
+
+
+def test_a_line_that_is_not_one_symbol_is_named_by_its_number(tmp_path: Path) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_text("SPY\nAAPL, MSFT\n")
+    with pytest.raises(InvalidFormatError, match=r"mine\.txt, line 2: 'AAPL, MSFT' is not an equity symbol"):
+        read_symbol_file(file)
+
+
+def test_a_file_without_a_symbol_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_text("# nothing yet\n")
+    with pytest.raises(InvalidFormatError, match="names no symbol"):
+        read_symbol_file(file)
+
+
+def test_a_file_that_cannot_be_read_is_a_storage_error(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="cannot be read as text"):
+        read_symbol_file(tmp_path / "absent.txt")
+    (tmp_path / "binary.txt").write_bytes(b"\xff\xfeS\x00P\x00")
+    with pytest.raises(StorageError, match="cannot be read as text"):
+        read_symbol_file(tmp_path / "binary.txt")

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""Imports point one way, and each module says what it is for."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from importlib.util import resolve_name
+from pathlib import Path
+
+import pytest
+
+import ttapi_pipeline
+
+PACKAGE = Path(ttapi_pipeline.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+BELOW = {
+    "__init__": set(),
+    "core": set(),
+    "simulator": {"core"},
+    "frames": {"core"},
+    "client": {"core"},
+    "streaming": {"core"},
+    "metastock": {"core", "frames", "client", "streaming"},
+    "datasets": {"core", "frames", "client", "streaming", "metastock"},
+    "terminal": {"core", "frames", "metastock", "datasets"},
+}
+"""What each part may import besides itself; parts that are not named (defs, definitions, cli) may import all."""
+
+WITH_DAGSTER = {"defs", "definitions"}
+FRAMEWORKS_OF_CORE = {"dotenv", "upath"}
+"""What core may import besides the standard library: a file format and, for a URL alone, the file systems."""
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imports(path: Path, *, at_import: bool = False) -> Iterator[str]:
+    """Absolute names of the modules that a file imports, or only of those imported when it is imported itself."""
+    package = name_of(path) if path.name == "__init__.py" else name_of(path).rpartition(".")[0]
+    for node in _nodes(ast.parse(path.read_text(encoding="utf-8")), at_import=at_import):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = resolve_name("." * node.level + (node.module or ""), package) if node.level else node.module or ""
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _nodes(tree: ast.AST, *, at_import: bool) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if at_import and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        yield node
+        yield from _nodes(node, at_import=at_import)
+
+
+def test_the_walk_finds_the_package() -> None:
+    assert {part_of(path) for path in MODULES} >= {"core"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_imports_only_from_below(path: Path) -> None:
+    part = part_of(path)
+    if part not in BELOW:
+        return
+    own = {name.split(".")[1] for name in imports(path) if name.startswith("ttapi_pipeline.")}
+    assert own - {part, "__version__"} <= BELOW[part]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_the_definitions_import_dagster(path: Path) -> None:
+    part = part_of(path)
+    # The command line imports Dagster inside of the functions that run it, so that `tt status` starts at once.
+    found = {name.split(".")[0] for name in imports(path, at_import=part == "cli")}
+    assert part in WITH_DAGSTER or not {name for name in found if name.startswith("dagster")}
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if part_of(path) == "core"], ids=name_of)
+def test_core_imports_no_framework(path: Path) -> None:
+    outside = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names)
+    assert outside <= FRAMEWORKS_OF_CORE | {"ttapi_pipeline"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_opens_with_its_licence_and_its_purpose(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# SPDX-License-Identifier: MIT\n")
+    assert ast.get_docstring(ast.parse(text))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_annotations_are_postponed_except_where_dagster_reads_them(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    if not any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) for node in ast.walk(tree)):
+        return
+    is_postponed = "__future__.annotations" in set(imports(path))
+    assert is_postponed == (part_of(path) != "defs")
