@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""Sessions numbered, and daily log returns between consecutive ones; what is made of returns is next door."""
+
+from __future__ import annotations
+
+import polars as pl
+
+
+def session_index(calendar: pl.LazyFrame) -> pl.LazyFrame:
+    """Number the sessions of a trading calendar, so that a difference of numbers counts sessions.
+
+    Args:
+        calendar: `session` (Date), in any order; other columns are ignored.
+
+    Returns:
+        `session` ascending and without repetitions, `session_index` (Int32) from 0 without gaps.
+    """
+    sessions = calendar.select("session").unique().sort("session")
+    return sessions.with_columns(session_index=pl.int_range(pl.len(), dtype=pl.Int32))
+
+
+def usable_price(name: str) -> pl.Expr:
+    """A price column with null for everything that is not a positive number: it has no logarithm."""
+    price = pl.col(name)
+    # Polars orders NaN above every number, so "greater than 0" alone lets it through.
+    return pl.when(price.is_finite() & (price > 0)).then(price)
+
+
+def log_returns(bars: pl.LazyFrame, calendar: pl.LazyFrame) -> pl.LazyFrame:
+    """Add the log return between consecutive sessions, ``ln(C_i / C_{i-1})``, per symbol.
+
+    A return spans exactly one step of the calendar: where the session before has no usable close, there is none. The
+    jump over a halt is not a one-session return; counted as one, it would look like a single violent day.
+
+    Args:
+        bars: `symbol`, `session`, `close` (adjusted for splits), in any order, one row per symbol and session.
+        calendar: `session`, covering the bars.
+
+    Returns:
+        `bars` in their order, plus
+
+        - `log_return`: dimensionless; null on a symbol's first bar, after a gap, at or after a close that is not a
+          positive number, and on a day that is not a session.
+        - `gap_sessions` (Int32): sessions skipped since the symbol's last usable close, 0 when it was the session
+          before; null on the first bar and where this close is not usable itself.
+    """
+    # A close on a day that is not a session stands between two sessions; it must not part them.
+    close = pl.when(pl.col("session_index").is_not_null()).then(usable_price("close"))
+    numbered = bars.join(session_index(calendar), on="session", how="left", maintain_order="left").with_columns(
+        usable_close=close, usable_index=pl.when(close.is_not_null()).then("session_index")
+    )
+    previous = pl.col("usable_close", "usable_index").forward_fill().shift().over("symbol", order_by="session")
+    return (
+        numbered.with_columns(previous.name.prefix("previous_"))
+        .with_columns(gap_sessions=pl.col("usable_index") - pl.col("previous_usable_index") - 1)
+        .with_columns(
+            log_return=pl.when(pl.col("gap_sessions") == 0).then(
+                (pl.col("usable_close") / pl.col("previous_usable_close")).log()
+            )
+        )
+        .drop("session_index", "usable_close", "usable_index", "previous_usable_close", "previous_usable_index")
+    )
