@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: MIT
+"""A DXLink session over a WebSocket: it carries what `protocol` decides, keeps alive and notices a dead link.
+
+What is subscribed to, and what happens after a link was lost, is the consumer's: see `history`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import websockets.asyncio.client as websockets_client
+from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
+
+from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
+from ttapi_pipeline.core.errors import ProtocolError, StreamClosedError, StreamError, TransportError
+from ttapi_pipeline.streaming.messages import Contract, Subscription
+from ttapi_pipeline.streaming.protocol import (
+    DEFAULT_KEEPALIVE_SECONDS,
+    Authorized,
+    DxLinkProtocol,
+    ErrorReceived,
+    Event,
+    Phase,
+    TokenRefused,
+)
+
+SILENCE_SECONDS: Final = 60.0
+OPEN_SECONDS: Final = 10.0
+MAX_MESSAGE_BYTES: Final = 16 * 2**20
+QUEUED_FRAMES: Final = 64
+
+_CLOSE_SECONDS: Final = 2.0
+
+T = TypeVar("T")
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+class _WithoutFrames(logging.LoggerAdapter[logging.Logger]):
+    """The library's logger, deaf to DEBUG: at that level it writes every frame out, and one of them has the token."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the name is logging's
+        return level > logging.DEBUG and super().isEnabledFor(level)
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    token: str,
+    *,
+    clock: Clock = SYSTEM_CLOCK,
+    keepalive_seconds: float = DEFAULT_KEEPALIVE_SECONDS,
+    silence_seconds: float = SILENCE_SECONDS,
+    open_seconds: float = OPEN_SECONDS,
+    queued_frames: int = QUEUED_FRAMES,
+) -> AsyncIterator[DxLinkConnection]:
+    """Open a link, authorise it, and close it with the block.
+
+    Args:
+        url: The `dxlink-url` that came with the token.
+        token: A fresh quote token; the next link needs another one.
+        clock: Drives keepalive, watchdog and deadlines. (The socket's own opening deadline is the event loop's.)
+        keepalive_seconds: The silence that both sides grant each other; we send at half of what the server grants.
+        silence_seconds: A link without any inbound frame for so long is dead.
+        open_seconds: Deadline of the socket's opening, and again of the authorisation.
+        queued_frames: How many received frames may wait for the consumer before the socket is no longer read.
+
+    Raises:
+        TransportError: No WebSocket could be opened.
+        StreamClosedError: The link was closed, fell silent, or the token was refused.
+        ProtocolError: The server, or the URL, is not what DXLink wants.
+    """
+    websocket = await _open(url, open_seconds)
+    try:
+        connection = DxLinkConnection(
+            websocket,
+            DxLinkProtocol(token, keepalive_seconds=keepalive_seconds),
+            place=_place(url),
+            clock=clock,
+            silence_seconds=silence_seconds,
+            queued_frames=queued_frames,
+        )
+        async with _beside(connection.run()):
+            await connection.authorize(open_seconds)
+            yield connection
+    finally:
+        await websocket.close()
+
+
+class DxLinkConnection:
+    """An authorised link; `connect` makes it.
+
+    Attributes:
+        heard_at: When the last frame came, on the clock's monotonic scale.
+    """
+
+    def __init__(
+        self,
+        websocket: websockets_client.ClientConnection,
+        protocol: DxLinkProtocol,
+        *,
+        place: str,
+        clock: Clock,
+        silence_seconds: float,
+        queued_frames: int,
+    ) -> None:
+        self.heard_at = clock.monotonic()
+        self._websocket = websocket
+        self._protocol = protocol
+        self._place = place
+        self._clock = clock
+        self._silence_seconds = silence_seconds
+        self._received: asyncio.Queue[Sequence[Event]] = asyncio.Queue(maxsize=queued_frames)
+        self._failure: StreamError | None = None
+        self._is_waiting_for_consumer = False
+        self._sending = asyncio.Lock()
+        self._started = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<DxLinkConnection {self._place}, {self._protocol!r}>"
+
+    async def open_feed(
+        self,
+        contract: Contract,
+        fields: Mapping[str, Sequence[str]],
+        *,
+        aggregation_seconds: float | None = None,
+    ) -> int:
+        """Ask for a FEED channel, see `DxLinkProtocol.open_feed`; `FeedReady` says when it is there.
+
+        Raises:
+            StreamClosedError: The link is gone.
+        """
+        channel = self._protocol.open_feed(contract, fields, aggregation_seconds=aggregation_seconds)
+        await self._flush()
+        return channel
+
+    async def subscribe(
+        self,
+        channel: int,
+        *,
+        add: Iterable[Subscription] = (),
+        remove: Iterable[Subscription] = (),
+        reset: bool = False,
+    ) -> None:
+        """Change what a channel delivers, see `DxLinkProtocol.subscribe`.
+
+        Raises:
+            StreamClosedError: The link is gone.
+        """
+        self._protocol.subscribe(channel, add=add, remove=remove, reset=reset)
+        await self._flush()
+
+    async def next_events(self, *, within: float | None = None) -> Sequence[Event]:
+        """Wait for events; everything that has come by then is returned, in order.
+
+        Args:
+            within: Seconds after which an empty sequence is returned; for ever when None.
+
+        Raises:
+            StreamClosedError: The link was closed or fell silent, and every event before that has been returned.
+            ProtocolError: Likewise, because the server sent what it may not.
+        """
+        events: list[Event] = []
+        if self._received.empty():
+            if self._failure is not None:
+                raise self._failure
+            first = await _within(within, self._received.get(), self._clock)
+            events.extend(first or ())
+        while not self._received.empty():
+            events.extend(self._received.get_nowait())
+        if not events and self._failure is not None:
+            raise self._failure
+        return events
+
+    async def authorize(self, seconds: float) -> None:
+        """Go through SETUP and AUTH; nothing else may be asked of the server before."""
+        self._protocol.start()
+        await self._flush()
+        self._started.set()
+        deadline = self._clock.monotonic() + seconds
+        complaint = ""
+        while self._protocol.phase is not Phase.READY:
+            left = deadline - self._clock.monotonic()
+            if left <= 0:
+                raise StreamClosedError(f"{self._place}: not authorised within {seconds:g} s{complaint}")
+            for event in await self.next_events(within=left):
+                match event:
+                    case ErrorReceived():
+                        complaint = f"; the server said {event.error}: {event.message}"
+                    case TokenRefused():
+                        raise StreamClosedError(f"{self._place}: the quote token was refused; a new one is needed")
+                    case Authorized():
+                        _LOGGER.debug("%s: authorised", self._place)
+                    case _:
+                        pass
+
+    async def run(self) -> None:
+        """Read, keep alive and watch until the link fails; `next_events` raises why."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read())
+                tasks.create_task(self._keep_alive())
+                tasks.create_task(self._watch())
+        except* StreamError as group:
+            failures = [error for error in group.exceptions if isinstance(error, StreamError)]
+            self._failure = failures[0]
+        # A consumer may be waiting for events that will never come.
+        await self._received.put(())
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                frame = await self._websocket.recv(decode=False)
+            except ConnectionClosed as error:
+                raise self._closed(error) from None
+            self.heard_at = self._clock.monotonic()
+            try:
+                events = self._protocol.receive(frame)
+            except ProtocolError as error:
+                raise ProtocolError(f"{self._place}: {error}") from error
+            await self._flush()
+            if events:
+                self._is_waiting_for_consumer = True
+                await self._received.put(events)
+                self._is_waiting_for_consumer = False
+
+    async def _keep_alive(self) -> None:
+        await self._started.wait()
+        while True:
+            await self._clock.sleep(self._protocol.keepalive_interval)
+            self._protocol.keepalive()
+            await self._flush()
+
+    async def _watch(self) -> None:
+        while True:
+            if self._is_waiting_for_consumer:
+                # Then nobody listens, and the silence is ours.
+                self.heard_at = self._clock.monotonic()
+            silent = self._clock.monotonic() - self.heard_at
+            if silent >= self._silence_seconds:
+                raise StreamClosedError(f"{self._place}: silent for {silent:.0f} s")
+            await self._clock.sleep(self._silence_seconds - silent)
+
+    async def _flush(self) -> None:
+        async with self._sending:
+            for frame in self._protocol.outgoing():
+                try:
+                    await self._websocket.send(frame)
+                except ConnectionClosed as error:
+                    raise self._closed(error) from None
+
+    def _closed(self, error: ConnectionClosed) -> StreamClosedError:
+        # The reason is the server's text. It is redacted, and the original not chained: it might echo the token.
+        return StreamClosedError(f"{self._place}: {self._protocol.redact(str(error))}")
+
+
+async def _open(url: str, open_seconds: float) -> websockets_client.ClientConnection:
+    place = _place(url)
+    try:
+        return await websockets_client.connect(
+            url,
+            # The market-data servers are reached without it, and inflating costs more than the loopback saves.
+            compression=None,
+            # A proxy from the environment must not get between us and the simulator.
+            proxy=None if _is_loopback(url) else True,
+            open_timeout=open_seconds,
+            close_timeout=_CLOSE_SECONDS,
+            # DXLink has its own keepalive, and its watchdog looks at DXLink frames.
+            ping_interval=None,
+            max_size=MAX_MESSAGE_BYTES,
+            logger=_WithoutFrames(logging.getLogger("websockets.client"), {}),
+        )
+    except InvalidURI as error:
+        raise ProtocolError(f"{place} is not a WebSocket URL") from error
+    except InvalidStatus as error:
+        raise TransportError(f"{place}: no WebSocket, HTTP {error.response.status_code}") from error
+    except TimeoutError as error:
+        raise TransportError(f"{place}: no answer within {open_seconds:g} s") from error
+    except (OSError, WebSocketException, ImportError) as error:
+        raise TransportError(f"{place}: cannot connect, {error}") from error
+
+
+def _place(url: str) -> str:
+    """The URL without what could be a secret."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run `work` beside the block and cancel it with the block, whose exceptions leave as they are."""
+    failure: Exception | None = None
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(work)
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - raised below: inside, the group would wrap it
+            failure = error
+        finally:
+            task.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def _within(seconds: float | None, work: Coroutine[Any, Any, T], clock: Clock) -> T | None:
+    """The result of `work`, or None when it takes longer."""
+    if seconds is None:
+        return await work
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(work)
+        alarm = tasks.create_task(clock.sleep(seconds))
+        await asyncio.wait({task, alarm}, return_when=asyncio.FIRST_COMPLETED)
+        task.cancel()
+        alarm.cancel()
+    return None if task.cancelled() else task.result()

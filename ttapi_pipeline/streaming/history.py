@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: MIT
+"""Daily candles of many symbols over replaceable links; one link is in `connection`, one series in `candles`."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from typing import Final
+
+from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
+from ttapi_pipeline.core.collection import Collection, ProgressCallback, no_progress
+from ttapi_pipeline.core.errors import ApiError, StreamClosedError, StreamError
+from ttapi_pipeline.streaming.backoff import Backoff
+from ttapi_pipeline.streaming.candle_symbols import daily_candle_symbol
+from ttapi_pipeline.streaming.candles import CANDLE_FIELDS, CandleHistory, CandleSeries, candle_rows
+from ttapi_pipeline.streaming.connection import DxLinkConnection
+from ttapi_pipeline.streaming.messages import Contract, Subscription
+from ttapi_pipeline.streaming.protocol import ChannelClosed, ErrorReceived, FeedData, TokenRefused
+
+__all__ = ("CandleHistory", "OpenConnection", "collect_daily_candles")
+
+OpenConnection = Callable[[], AbstractAsyncContextManager[DxLinkConnection]]
+"""Fetches a new quote token and opens a link with it; called once per link."""
+
+MAX_IN_FLIGHT: Final = 18
+DEADLINE_SECONDS: Final = 30.0
+MAX_FAILURES: Final = 6
+"""Links, or refused subscriptions, that may fail in a row without one symbol completed in between."""
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+async def collect_daily_candles(
+    open_connection: OpenConnection,
+    requests: Mapping[str, date],
+    *,
+    in_flight: int = MAX_IN_FLIGHT,
+    deadline_seconds: float = DEADLINE_SECONDS,
+    clock: Clock = SYSTEM_CLOCK,
+    progress: ProgressCallback = no_progress,
+    on_symbol: Callable[[CandleHistory], None] | None = None,
+    backoff: Backoff | None = None,
+    max_failures: int = MAX_FAILURES,
+) -> Collection[CandleHistory]:
+    """Fetch daily candles, extended hours included, on a HISTORY channel.
+
+    A lost link is replaced, and the symbols that were not complete are asked for again, after all others.
+
+    Args:
+        open_connection: Opens a link; asked for another one whenever a link is lost.
+        requests: First session wanted, by streamer symbol.
+        in_flight: How many symbols are subscribed at a time.
+        deadline_seconds: For one symbol. It runs out only on a link that is alive, since a frozen one is
+            replaced; at the latest it runs out after three times as long.
+        clock: For deadlines and delays.
+        progress: Told how many symbols are settled, that is complete, empty or missing.
+        on_symbol: Told each history as soon as it is complete.
+        backoff: Delays before a new link and after a refused subscription.
+        max_failures: How many failures in a row, without a symbol completed in between, end the collection.
+
+    Returns:
+        One history per symbol that has bars, in the order of completion. `empty` are the symbols for which the feed
+        had nothing, twice; `missing` those without a complete snapshot. An unknown symbol is empty.
+
+    Raises:
+        TTError: What `open_connection` raised, when it never opened a link; whatever `on_symbol` raised.
+    """
+    collector = _Collector(
+        requests,
+        in_flight=in_flight,
+        deadline_seconds=deadline_seconds,
+        clock=clock,
+        progress=progress,
+        on_symbol=on_symbol,
+    )
+    delays = Backoff() if backoff is None else backoff
+    failures, settled, has_opened = 0, collector.settled, False
+    while not collector.is_done:
+        try:
+            async with open_connection() as connection:
+                has_opened = True
+                await collector.collect_over(connection, delays, max_failures)
+        except (ApiError, StreamError) as error:
+            if not collector.unsettled:
+                break
+            failures = 1 if collector.settled > settled else failures + 1
+            settled = collector.settled
+            may_recover = error.retryable or isinstance(error, StreamError)
+            if not may_recover or failures >= max_failures:
+                if not has_opened:
+                    raise
+                collector.give_up(f"the link was lost and not replaced: {error}")
+                break
+            delay = delays.seconds(failures)
+            _LOGGER.warning("candles: %s; a new link in %.1f s, %d symbols to go", error, delay, collector.unsettled)
+            collector.requeue()
+            await clock.sleep(delay)
+    return collector.result()
+
+
+@dataclass(slots=True)
+class _Request:
+    """What one symbol has gone through."""
+
+    symbol: str
+    candle_symbol: str
+    from_time: int
+    is_retry: bool = False
+    subscribed_at: float = 0.0
+    series: CandleSeries = field(default_factory=CandleSeries)
+
+    @property
+    def subscription(self) -> Subscription:
+        return Subscription("Candle", self.candle_symbol, self.from_time)
+
+
+class _Collector:
+    """Who waits, who is in flight, who is settled; it outlives the links."""
+
+    def __init__(
+        self,
+        requests: Mapping[str, date],
+        *,
+        in_flight: int,
+        deadline_seconds: float,
+        clock: Clock,
+        progress: ProgressCallback,
+        on_symbol: Callable[[CandleHistory], None] | None,
+    ) -> None:
+        self._total = len(requests)
+        self._most_in_flight = in_flight
+        self._deadline_seconds = deadline_seconds
+        self._clock = clock
+        self._progress = progress
+        self._on_symbol = on_symbol
+        self._waiting: deque[_Request] = deque()
+        self._in_flight: dict[str, _Request] = {}
+        self._done: list[CandleHistory] = []
+        self._empty: set[str] = set()
+        self._missing: dict[str, str] = {}
+        self._resumes_at = clock.monotonic()
+        for symbol, session in requests.items():
+            from_time = int(datetime.combine(session, time(), UTC).timestamp()) * 1000
+            try:
+                self._waiting.append(_Request(symbol, daily_candle_symbol(symbol), from_time))
+            except ValueError as error:
+                self._missing[symbol] = str(error)
+        self._progress(self.settled, self._total)
+
+    @property
+    def settled(self) -> int:
+        return len(self._done) + len(self._empty) + len(self._missing)
+
+    @property
+    def unsettled(self) -> int:
+        return len(self._waiting) + len(self._in_flight)
+
+    @property
+    def is_done(self) -> bool:
+        return not self.unsettled
+
+    def result(self) -> Collection[CandleHistory]:
+        return Collection(rows=self._done, missing=self._missing, empty=frozenset(self._empty), requested=self._total)
+
+    def requeue(self) -> None:
+        """Forget the snapshots of a lost link. What was in flight goes last: it may be why the link was lost."""
+        for request in self._in_flight.values():
+            request.series = CandleSeries()
+            self._waiting.append(request)
+        self._in_flight.clear()
+
+    def give_up(self, reason: str) -> None:
+        self.requeue()
+        self._missing.update((request.symbol, reason) for request in self._waiting)
+        self._waiting.clear()
+        self._progress(self.settled, self._total)
+
+    async def collect_over(self, connection: DxLinkConnection, backoff: Backoff, max_refusals: int) -> None:
+        """Collect until everything is settled, or the link fails with a StreamError."""
+        channel = await connection.open_feed(Contract.HISTORY, {"Candle": CANDLE_FIELDS})
+        refusals = 0
+        finished: list[_Request] = []
+        while True:
+            started = self._start()
+            await connection.subscribe(
+                channel,
+                remove=[request.subscription for request in finished],
+                add=[request.subscription for request in started],
+            )
+            if self.is_done:
+                return
+            finished, is_refused = [], False
+            for event in await connection.next_events(within=self._seconds_to_alarm()):
+                match event:
+                    case FeedData(event_type="Candle"):
+                        self._receive(event)
+                    case ErrorReceived():
+                        _LOGGER.warning("candles: the server said %s: %s", event.error, event.message)
+                        is_refused |= event.error == "BAD_ACTION"
+                    case ChannelClosed():
+                        raise StreamClosedError(f"{connection!r}: the server closed the candle channel")
+                    case TokenRefused():
+                        raise StreamClosedError(f"{connection!r}: the session's token is no longer accepted")
+                    case _:
+                        pass
+            finished = self._take_finished()
+            refusals = 0 if finished else refusals
+            finished += self._take_expired(connection.heard_at)
+            # One burst of subscriptions may be refused entry by entry; that is one refusal.
+            if is_refused and not self._is_paused:
+                refusals += 1
+                if refusals >= max_refusals:
+                    raise StreamClosedError(f"{connection!r}: {refusals} subscriptions in a row were refused")
+                self._resumes_at = self._clock.monotonic() + backoff.seconds(refusals)
+                # The server does not say which ones it refused; those that have begun were not.
+                finished += self._take_unbegun()
+
+    def _start(self) -> list[_Request]:
+        """Put in flight what there is room for, unless the server wanted a pause."""
+        started: list[_Request] = []
+        if self._is_paused:
+            return started
+        while self._waiting and len(self._in_flight) < self._most_in_flight:
+            request = self._waiting.popleft()
+            request.subscribed_at = self._clock.monotonic()
+            self._in_flight[request.candle_symbol] = request
+            started.append(request)
+        return started
+
+    def _receive(self, data: FeedData) -> None:
+        for symbol, rows in candle_rows(data):
+            # What still comes for a series that was removed belongs to nobody.
+            request = self._in_flight.get(symbol)
+            if request is not None:
+                request.series.receive(rows)
+
+    def _take_finished(self) -> list[_Request]:
+        finished = [request for request in self._in_flight.values() if request.series.is_available]
+        for request in finished:
+            del self._in_flight[request.candle_symbol]
+            self._settle(request)
+        return finished
+
+    def _settle(self, request: _Request) -> None:
+        history = request.series.daily_history(request.symbol)
+        if len(history):
+            self._done.append(history)
+            if self._on_symbol is not None:
+                self._on_symbol(history)
+        elif request.is_retry:
+            self._empty.add(request.symbol)
+        else:
+            # A server under load answers with an empty snapshot at times; one that is empty twice has nothing.
+            self._waiting.append(_Request(request.symbol, request.candle_symbol, request.from_time, is_retry=True))
+            return
+        self._progress(self.settled, self._total)
+
+    def _take_expired(self, heard_at: float) -> list[_Request]:
+        now = self._clock.monotonic()
+        expired = []
+        for request in list(self._in_flight.values()):
+            deadline = request.subscribed_at + self._deadline_seconds
+            # A sign of life after the deadline says that it is the symbol that fails, not the link.
+            if heard_at >= deadline or now >= deadline + 2 * self._deadline_seconds:
+                del self._in_flight[request.candle_symbol]
+                self._missing[request.symbol] = f"no complete snapshot within {self._deadline_seconds:g} s"
+                self._progress(self.settled, self._total)
+                expired.append(request)
+        return expired
+
+    def _take_unbegun(self) -> list[_Request]:
+        """Send back to the queue, in front, what the server has not answered yet."""
+        unbegun = [request for request in self._in_flight.values() if not request.series.has_begun]
+        for request in unbegun:
+            del self._in_flight[request.candle_symbol]
+        self._waiting.extendleft(reversed(unbegun))
+        return unbegun
+
+    @property
+    def _is_paused(self) -> bool:
+        return self._clock.monotonic() < self._resumes_at
+
+    def _seconds_to_alarm(self) -> float:
+        """Until a deadline is due, or a pause ends, should nothing come before."""
+        now = self._clock.monotonic()
+        alarms = [request.subscribed_at + self._deadline_seconds for request in self._in_flight.values()]
+        if self._is_paused:
+            alarms.append(self._resumes_at)
+        # A deadline that is past waits for a sign of life, which need not be an event.
+        return min((alarm - now for alarm in alarms if alarm > now), default=self._deadline_seconds / 4)

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: MIT
+"""The snapshot rules of one candle series, against a row-by-row reading of the protocol notes, 6.4."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ttapi_pipeline.core.errors import ProtocolError
+from ttapi_pipeline.streaming.candles import CANDLE_FIELDS, CandleHistory, CandleSeries, candle_rows
+from ttapi_pipeline.streaming.protocol import FeedData
+
+DAY = 86_400_000
+Row = tuple[int, str, int, int, float]
+"""Flags, symbol, day since 1970, sequence, close; a NaN close is a bar without prices."""
+
+
+def data(rows: list[Row], *, drop: tuple[str, ...] = ()) -> FeedData:
+    close: list[Any] = ["NaN" if math.isnan(row[4]) else row[4] for row in rows]
+    columns: dict[str, list[Any]] = {
+        "eventFlags": [row[0] for row in rows],
+        "eventSymbol": [row[1] for row in rows],
+        "time": [row[2] * DAY for row in rows],
+        "sequence": [row[3] for row in rows],
+        **dict.fromkeys(("open", "high", "low", "close"), close),
+        **dict.fromkeys(("count", "volume", "vwap", "impVolatility", "openInterest"), ["NaN"] * len(rows)),
+    }
+    assert set(columns) == set(CANDLE_FIELDS)
+    return FeedData(1, "Candle", len(rows), {name: values for name, values in columns.items() if name not in drop})
+
+
+def received(*frames: list[Row]) -> dict[str, CandleSeries]:
+    series: dict[str, CandleSeries] = {}
+    for frame in frames:
+        for symbol, rows in candle_rows(data(frame)):
+            series.setdefault(symbol, CandleSeries()).receive(rows)
+    return series
+
+
+def closes(series: CandleSeries) -> dict[int, float]:
+    history = series.daily_history("X")
+    return dict(zip(history.session.astype(np.int64).tolist(), history.close.tolist(), strict=True))
+
+
+class NaiveSeries:
+    """Section 6.4, one event at a time, as literally as it can be written."""
+
+    def __init__(self) -> None:
+        self.store: dict[tuple[int, int], float] = {}
+        self.pending: list[Row] = []
+        self.in_snapshot = self.replace = self.available = self.snipped = False
+        self.ended: int | None = None
+
+    def receive(self, event: Row) -> None:
+        flags = event[0]
+        if flags & 4:
+            self.pending = []
+            self.in_snapshot = self.replace = True
+            self.ended = None
+        self.pending.append(event)
+        if flags & (8 | 16) and self.in_snapshot:
+            self.in_snapshot = False
+            self.ended = flags
+        if flags & 1 or self.in_snapshot:
+            return
+        if self.replace:
+            self.store = {}
+        for row in self.pending:
+            key = (row[2], row[3])
+            if row[0] & 2 or math.isnan(row[4]):
+                self.store.pop(key, None)
+            else:
+                self.store[key] = row[4]
+        self.pending, self.replace = [], False
+        if self.ended is not None:
+            self.available, self.snipped, self.ended = True, bool(self.ended & 16), None
+
+    def closes(self) -> dict[int, float]:
+        # One bar per session: of several sequences, the last.
+        return {day: self.store[day, sequence] for day, sequence in sorted(self.store)}
+
+
+def test_the_snapshot_of_the_notes_is_two_bars_in_ascending_order() -> None:
+    # The frame of 6.3: the row with flags 10 is a marker, not a bar.
+    columns: dict[str, list[Any]] = {
+        "eventFlags": [4, 0, 10],
+        "eventSymbol": ["AAPL{=d}"] * 3,
+        "time": [1795132800000, 1795046400000, 1793491200000],
+        "open": [249.1, 247.8, "NaN"],
+        "high": [252.24, 249.9, "NaN"],
+        "low": [248.37, 246.6, "NaN"],
+        "close": [251.57, 248.9, "NaN"],
+        "volume": [35348839.0, 41200311.0, "NaN"],
+    }
+    ((symbol, rows),) = candle_rows(FeedData(1, "Candle", 3, columns))
+    series = CandleSeries()
+    series.receive(rows)
+    history = series.daily_history(symbol)
+    assert series.is_available
+    assert not history.is_snipped
+    # 1795132800000 / 86400000 = 20777, which the notes give as the dayId of 2026-11-20.
+    assert history.session.astype(str).tolist() == ["2026-11-19", "2026-11-20"]
+    assert history.open.tolist() == [247.8, 249.1]
+    assert history.high.tolist() == [249.9, 252.24]
+    assert history.low.tolist() == [246.6, 248.37]
+    assert history.close.tolist() == [248.9, 251.57]
+    assert history.volume.tolist() == [41200311.0, 35348839.0]
+    assert history.count.tolist() == [0, 0]
+    assert all(math.isnan(value) for value in (*history.vwap, *history.implied_volatility, *history.open_interest))
+
+
+@pytest.mark.parametrize(("flags", "is_snipped"), [(8, False), (10, False), (16, True), (18, True)])
+def test_a_snapshot_ends_with_each_of_its_flags(flags: int, is_snipped: bool) -> None:
+    (series,) = received([(4, "A{=d}", 3, 0, 3.0), (0, "A{=d}", 2, 0, 2.0)], [(flags, "A{=d}", 1, 0, 1.0)]).values()
+    assert series.is_available
+    assert series.is_snipped is is_snipped
+    assert closes(series) == {2: 2.0, 3: 3.0} | ({} if flags & 2 else {1: 1.0})
+
+
+def test_an_empty_snapshot_is_available_and_has_no_bars() -> None:
+    (series,) = received([(14, "A{=d}", 1, 0, math.nan)]).values()
+    assert series.is_available
+    assert len(series.daily_history("A")) == 0
+
+
+def test_nothing_shows_before_the_snapshot_has_ended_and_its_transaction_with_it() -> None:
+    frames: list[list[Row]] = [[(4, "A{=d}", 3, 0, 3.0)], [(0, "A{=d}", 2, 0, 2.0)], [(11, "A{=d}", 1, 0, math.nan)]]
+    before = received(*frames)["A{=d}"]
+    assert before.has_begun
+    assert not before.is_available
+    assert closes(before) == {}
+    after = received(*frames, [(0, "A{=d}", 3, 0, 3.5)])["A{=d}"]
+    assert after.is_available
+    assert closes(after) == {2: 2.0, 3: 3.5}
+
+
+def test_a_live_bar_replaces_itself_and_a_newer_snapshot_replaces_everything() -> None:
+    first: list[Row] = [(4, "A{=d}", 2, 0, 2.0), (10, "A{=d}", 1, 0, math.nan), (0, "A{=d}", 2, 0, 2.5)]
+    series = received(first)["A{=d}"]
+    assert closes(series) == {2: 2.5}
+    for _, rows in candle_rows(data([(4, "A{=d}", 9, 0, 9.0), (8, "A{=d}", 8, 0, 8.0)])):
+        series.receive(rows)
+    assert closes(series) == {8: 8.0, 9: 9.0}
+
+
+def test_an_end_without_a_beginning_is_no_snapshot() -> None:
+    (series,) = received([(8, "A{=d}", 1, 0, 1.0)]).values()
+    assert not series.is_available
+    assert not series.has_begun
+
+
+def test_symbols_are_told_apart_in_their_canonical_form() -> None:
+    series = received([(4, "A{=1d}", 2, 0, 2.0), (4, "B{=d}", 2, 0, 5.0), (8, "A{=d,tho=false}", 1, 0, 1.0)])
+    assert set(series) == {"A{=d}", "B{=d}"}
+    assert closes(series["A{=d}"]) == {1: 1.0, 2: 2.0}
+    assert not series["B{=d}"].is_available
+
+
+def test_fields_that_the_server_leaves_out_are_nan() -> None:
+    frame = data([(4, "A{=d}", 2, 0, 2.0), (8, "A{=d}", 1, 0, 1.0)], drop=("sequence", "vwap", "count", "low"))
+    series = CandleSeries()
+    for _, rows in candle_rows(frame):
+        series.receive(rows)
+    history = series.daily_history("A")
+    assert history.count.tolist() == [0, 0]
+    assert np.isnan(history.low).all()
+    assert history.close.tolist() == [1.0, 2.0]
+
+
+def test_a_full_event_without_flags_has_none() -> None:
+    columns: dict[str, list[Any]] = {
+        "eventType": ["Candle"] * 2,
+        "eventSymbol": ["A{=d}"] * 2,
+        "time": [DAY, 2 * DAY],
+        "close": [1.0, 2.0],
+    }
+    for flags in ([None, 4], None):
+        given_columns = columns if flags is None else {**columns, "eventFlags": flags}
+        ((_, rows),) = candle_rows(FeedData(1, "Candle", 2, given_columns))
+        assert rows.flags.tolist() == ([0, 4] if flags else [0, 0])
+
+
+@pytest.mark.parametrize("name", ["eventFlags", "eventSymbol", "time"])
+def test_a_layout_without_what_tells_bars_apart_is_refused(name: str) -> None:
+    with pytest.raises(ProtocolError, match=name):
+        list(candle_rows(data([(4, "A{=d}", 1, 0, 1.0)], drop=(name,))))
+
+
+def test_an_event_without_a_candle_symbol_is_refused() -> None:
+    with pytest.raises(ProtocolError, match="not a candle symbol"):
+        list(candle_rows(data([(4, "A", 1, 0, 1.0)])))
+
+
+def test_a_history_keeps_its_bars_under_another_name() -> None:
+    history = received([(12, "A{=d}", 1, 0, 1.0)])["A{=d}"].daily_history("BRK/B")
+    renamed = history.renamed("BRK.B")
+    assert isinstance(renamed, CandleHistory)
+    assert renamed.symbol == "BRK.B"
+    assert renamed.close is history.close
+
+
+ROWS = st.tuples(
+    # Plain rows, transactions, removals, and every kind of beginning and end.
+    st.sampled_from([0, 0, 0, 0, 1, 2, 3, 4, 5, 8, 10, 11, 12, 14, 16, 18]),
+    st.sampled_from(["A{=d}", "A{=1d}", "B{=d}"]),
+    st.integers(18_000, 18_006),
+    st.integers(0, 1),
+    st.sampled_from([1.0, 2.0, 3.5, math.nan]),
+)
+
+
+@given(rows=st.lists(ROWS, max_size=60), cuts=st.lists(st.integers(0, 60), max_size=8))
+def test_any_events_in_any_frames_give_what_the_rules_give_one_by_one(rows: list[Row], cuts: list[int]) -> None:
+    naive: dict[str, NaiveSeries] = {}
+    for row in rows:
+        naive.setdefault(row[1].replace("=1d", "=d"), NaiveSeries()).receive(row)
+    edges = [0, *sorted(cut for cut in cuts if cut <= len(rows)), len(rows)]
+    frames = [rows[start:end] for start, end in pairwise(edges) if start < end]
+    series = received(*frames)
+    assert set(series) == set(naive)
+    for symbol, expected in naive.items():
+        assert closes(series[symbol]) == expected.closes()
+        assert series[symbol].is_available is expected.available
+        assert series[symbol].is_snipped is expected.snipped
+
+
+SNAPSHOT_DAYS = st.lists(st.integers(18_000, 20_000), min_size=1, max_size=30, unique=True)
+
+
+@given(days=SNAPSHOT_DAYS, other=SNAPSHOT_DAYS, order=st.randoms(use_true_random=False), size=st.integers(1, 20))
+def test_interleaved_snapshots_with_duplicates_come_out_whole(
+    days: list[int], other: list[int], order: Any, size: int
+) -> None:
+    streams: list[list[Row]] = []
+    for symbol, wanted in (("A{=d}", days), ("B{=d}", other)):
+        bars: list[Row] = [(0, symbol, day, 0, float(day)) for day in sorted(wanted, reverse=True)]
+        middle = [bar for bar in bars[1:] for _ in range(order.choice([1, 1, 2]))]
+        streams.append([(4, *bars[0][1:]), *middle, (10, symbol, 17_000, 0, math.nan)])
+    mixed: list[Row] = []
+    while any(streams):
+        mixed.append(order.choice([stream for stream in streams if stream]).pop(0))
+    series = received(*(mixed[at : at + size] for at in range(0, len(mixed), size)))
+    assert all(one.is_available for one in series.values())
+    assert closes(series["A{=d}"]) == {day: float(day) for day in days}
+    assert closes(series["B{=d}"]) == {day: float(day) for day in other}
