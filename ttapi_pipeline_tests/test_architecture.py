@@ -24,7 +24,8 @@ BELOW = {
     "client": {"core"},
     "streaming": {"core"},
     "metastock": {"core", "frames", "client", "streaming"},
-    "datasets": {"core", "frames", "client", "streaming", "metastock"},
+    "plots": {"core", "frames"},
+    "datasets": {"core", "frames", "client", "streaming", "metastock", "plots"},
     "terminal": {"core", "frames", "metastock", "datasets"},
 }
 """What each part may import besides itself; parts that are not named (defs, definitions, cli) may import all."""

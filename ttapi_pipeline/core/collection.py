@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from ttapi_pipeline.core.errors import CoverageError
 
 T = TypeVar("T")
+
+_SHOWN_REASONS: Final = 3
+_SHOWN_SUBJECTS: Final = 3
 
 ProgressCallback = Callable[[int, int], None]
 """Called with how many subjects are done and how many there are."""
@@ -46,11 +49,25 @@ class Collection(Generic[T]):
         """Raise CoverageError, with the list, when less than `minimum` of the subjects came."""
         if self.coverage >= minimum:
             return
-        shown = "; ".join(f"{name}: {reason}" for name, reason in sorted(self.missing.items())[:5])
-        more = f" and {len(self.missing) - 5} more" if len(self.missing) > 5 else ""
         raise CoverageError(
-            f"{subject}: {len(self.missing)} of {self.requested} are missing ({shown}{more}); at least {minimum:.0%} "
-            "must come (TT_MIN_COVERAGE), the stored data stays as it was",
+            f"{subject}: {len(self.missing)} of {self.requested} are missing: {summarize(self.missing)}; at least "
+            f"{minimum:.0%} must come (TT_MIN_COVERAGE), the stored data stays as it was",
             missing=self.missing,
             coverage=self.coverage,
         )
+
+
+def summarize(missing: Mapping[str, str]) -> str:
+    """The commonest reasons, each with a few of its subjects: ``AAPL, MSFT and 3 more: HTTP 502``."""
+    by_reason: dict[str, list[str]] = {}
+    for subject, reason in sorted(missing.items()):
+        by_reason.setdefault(reason, []).append(subject)
+    commonest = sorted(by_reason.items(), key=lambda item: -len(item[1]))
+    shown = [f"{_some(subjects)}: {reason}" for reason, subjects in commonest[:_SHOWN_REASONS]]
+    others = len(commonest) - _SHOWN_REASONS
+    return "; ".join(shown) + (f"; and {others} other reasons" if others > 0 else "")
+
+
+def _some(subjects: Sequence[str]) -> str:
+    more = len(subjects) - _SHOWN_SUBJECTS
+    return ", ".join(subjects[:_SHOWN_SUBJECTS]) + (f" and {more} more" if more > 0 else "")

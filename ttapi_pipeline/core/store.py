@@ -90,6 +90,21 @@ def open_folder(location: str) -> Folder:
         raise StorageError(f"TT_DATA_DIR {location}: {error}") from error
 
 
+def check_writable(folder: Folder) -> None:
+    """Make sure, before anything is fetched, that the data folder can be written; it is created when it is not there.
+
+    Raises:
+        StorageError: It cannot be created or written.
+    """
+    probe = folder / f".writable-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise storage_error(folder, error) from error
+
+
 def read_manifest(folder: Folder, dataset: str) -> Manifest | None:
     """The manifest of a dataset; None when it has none.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ttapi_pipeline.core.collection import Collection, no_progress
+from ttapi_pipeline.core.collection import Collection, no_progress, summarize
 from ttapi_pipeline.core.errors import CoverageError
 
 
@@ -25,10 +25,17 @@ def test_enough_coverage_passes_and_too_little_names_what_is_missing() -> None:
     collection.require(0.3, subject="symbols")
     with pytest.raises(CoverageError) as caught:
         collection.require(0.8, subject="symbols")
-    assert str(caught.value).startswith("symbols: 7 of 10 are missing (S0: HTTP 404; S1: HTTP 404;")
-    assert "and 2 more); at least 80% must come (TT_MIN_COVERAGE)" in str(caught.value)
+    assert str(caught.value) == (
+        "symbols: 7 of 10 are missing: S0, S1, S2 and 4 more: HTTP 404; at least 80% must come (TT_MIN_COVERAGE), the "
+        "stored data stays as it was"
+    )
     assert caught.value.missing == missing
     assert caught.value.coverage == pytest.approx(0.3)
+
+
+def test_a_summary_groups_subjects_by_reason_the_commonest_first() -> None:
+    missing = {"A": "timed out", "B": "HTTP 502", "C": "HTTP 502", "D": "no row", "E": "gone"}
+    assert summarize(missing) == "B, C: HTTP 502; A: timed out; D: no row; and 1 other reasons"
 
 
 def test_a_caller_that_does_not_watch_hears_nothing() -> None:

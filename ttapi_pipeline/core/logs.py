@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""How log records leave the process: as text or as JSON. What is logged, and at which level, is up to its writer."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Final
+
+from ttapi_pipeline.core.settings import Settings
+
+_PACKAGE: Final = "ttapi_pipeline"
+_BUILT_IN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line: at (UTC), level, logger, message, the record's extra fields, and exception if any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, object] = {
+            "at": _instant(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        entry.update({name: value for name, value in vars(record).items() if name not in _BUILT_IN})
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str, ensure_ascii=False)
+
+
+class TextFormatter(logging.Formatter):
+    """One line for a person, with the time in UTC."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 - logging's
+        return _instant(record)
+
+
+def configure_logging(settings: Settings) -> None:
+    """Write log records to standard error as the settings say; call it once, where a program begins.
+
+    Our own records are shown from TT_LOG_LEVEL on, those of libraries from warnings on. Where the application has
+    handlers of its own, records go through those.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger(_PACKAGE).setLevel(settings.log_level.upper())
+
+
+def _instant(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
