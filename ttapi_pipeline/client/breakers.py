@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: MIT
+"""One circuit breaker per endpoint family: a service that is down is left alone, and let back in by single probes.
+
+pybreaker keeps the states, counters and thresholds. Its own calling conventions do not fit asyncio: `call` judges a
+coroutine function by the coroutine that it returns, `call_async` needs Tornado, every caller passes while it is half
+open, a cancelled call counts as a failure, and time comes from the machine. So a call is split here into `permit`,
+which decides who may go, and the report of its outcome, which is handed to pybreaker as a call of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, Literal, NoReturn, cast
+
+import msgspec
+import pybreaker
+
+from ttapi_pipeline.client.routes import Family
+from ttapi_pipeline.client.state_files import read_state, write_state
+from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
+from ttapi_pipeline.core.errors import CircuitOpenError
+
+StateName = Literal["closed", "open", "half-open"]
+
+STATE_FILE: Final = "breakers.json"
+
+_LOG: Final = logging.getLogger("ttapi_pipeline.client")
+
+
+class BreakerPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """When a breaker opens and closes.
+
+    Attributes:
+        failures: Failures in a row that open it. With a hundred requests in flight, a few in a row are chance.
+        successes: Probes in a row that close it again.
+        recovery_seconds: From its opening to the first probe.
+    """
+
+    failures: int = 10
+    successes: int = 2
+    recovery_seconds: float = 30.0
+
+
+class BreakerState(msgspec.Struct, frozen=True, kw_only=True):
+    """One family's breaker at one moment.
+
+    Attributes:
+        state: ``closed`` (all pass), ``open`` (none pass) or ``half-open`` (one probe at a time).
+        failures: Failures in a row, while closed.
+        changed_at: When it entered this state; None when it has never left ``closed``.
+        retry_at: When the next probe is allowed; None unless open.
+        last_failure: What the last failure was.
+    """
+
+    state: StateName
+    failures: int = 0
+    changed_at: datetime | None = None
+    retry_at: datetime | None = None
+    last_failure: str | None = None
+
+
+class Permit:
+    """The right to send one request. Report exactly one outcome; `release` afterwards does nothing."""
+
+    def __init__(self, breaker: Breaker, *, is_probe: bool) -> None:
+        self.is_probe = is_probe
+        self._breaker = breaker
+        self._is_reported = False
+
+    def confirm(self, subject: str) -> None:
+        """Raise CircuitOpenError when the breaker has opened since; to be called when the request is about to go."""
+        if not self.is_probe:
+            self._breaker._confirm(subject)
+
+    def succeeded(self) -> None:
+        """The service answered, if only to say that the request is wrong."""
+        self._report(None)
+
+    def failed(self, error: Exception) -> None:
+        """The service did not do its part."""
+        self._report(error)
+
+    def release(self) -> None:
+        """Nothing was learnt, as when the caller was cancelled."""
+        if not self._is_reported:
+            self._is_reported = True
+            self._breaker._settle(self)
+
+    def _report(self, error: Exception | None) -> None:
+        if not self._is_reported:
+            self._is_reported = True
+            self._breaker._settle(self, error, is_known=True)
+
+
+class Breaker:
+    """The breaker of one family. It may be shared by clients on event loops of several threads."""
+
+    def __init__(
+        self, family: Family, *, policy: BreakerPolicy, clock: Clock, on_change: Callable[[], None] = lambda: None
+    ) -> None:
+        self.family = family
+        self._clock = clock
+        self._policy = policy
+        self._lock = threading.Lock()
+        self._probe: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+        self._name: StateName = "closed"
+        self._opened_at: float | None = None
+        self._changed_at: datetime | None = None
+        self._last_failure: str | None = None
+        self._breaker = pybreaker.CircuitBreaker(
+            fail_max=policy.failures,
+            success_threshold=policy.successes,
+            reset_timeout=policy.recovery_seconds,
+            name=family.value,
+            # Otherwise the failure that trips it is replaced by an error that says less.
+            throw_new_error_on_trip=False,
+            listeners=[_Notes(self, on_change)],
+        )
+
+    @property
+    def state(self) -> BreakerState:
+        """Where it stands now."""
+        retry_at = None
+        if self._name == "open" and self._changed_at is not None:
+            retry_at = self._changed_at + timedelta(seconds=self._policy.recovery_seconds)
+        return BreakerState(
+            state=self._name,
+            failures=self._breaker.fail_counter if self._name == "closed" else 0,
+            changed_at=self._changed_at,
+            retry_at=retry_at,
+            last_failure=self._last_failure,
+        )
+
+    def check(self, subject: str) -> None:
+        """Raise CircuitOpenError when no request could be sent now; takes no permit."""
+        with self._lock:
+            if self._name == "open" and not self._is_due():
+                self._refuse(subject)
+
+    async def permit(self, subject: str) -> Permit:
+        """Wait while another request probes a half-open breaker, then let this one go.
+
+        Raises:
+            CircuitOpenError: It is open, or the probe failed.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            with self._lock:
+                if self._name == "closed":
+                    return Permit(self, is_probe=False)
+                if self._probe is None:
+                    if self._name == "open":
+                        if not self._is_due():
+                            self._refuse(subject)
+                        self._breaker.half_open()
+                    self._probe = (loop, asyncio.Event())
+                    return Permit(self, is_probe=True)
+                probing, finished = self._probe
+                if probing is not loop:
+                    self._refuse(subject)
+            await finished.wait()
+
+    def _confirm(self, subject: str) -> None:
+        with self._lock:
+            if self._name != "closed":
+                self._refuse(subject)
+
+    def _settle(self, permit: Permit, error: Exception | None = None, *, is_known: bool = False) -> None:
+        with self._lock:
+            # A request that was sent before the breaker opened says nothing about the service now.
+            counts = is_known and (permit.is_probe or self._name == "closed")
+            if counts and error is None:
+                self._breaker.call(_succeed)
+            elif counts and error is not None:
+                self._last_failure = str(error)
+                try:
+                    self._breaker.call(_fail, error)
+                except Exception as raised:
+                    if raised is not error:
+                        raise
+            if permit.is_probe and self._probe is not None:
+                # Its waiters belong to the loop of the probe, which is the one that runs here.
+                self._probe[1].set()
+                self._probe = None
+
+    def _is_due(self) -> bool:
+        return self._opened_at is None or self._clock.monotonic() >= self._opened_at + self._policy.recovery_seconds
+
+    def _refuse(self, subject: str) -> NoReturn:
+        retry_at = self._clock.now()
+        if self._opened_at is not None:
+            rest = self._opened_at + self._policy.recovery_seconds - self._clock.monotonic()
+            retry_at += timedelta(seconds=max(rest, 0.0))
+        raise CircuitOpenError(
+            f"{subject}: not sent, the circuit breaker of {self.family} is {self._name} until "
+            f"{retry_at:%H:%M:%S} UTC (last failure: {self._last_failure})",
+            retry_at=retry_at,
+        )
+
+    def _entered(self, name: StateName) -> None:
+        # pybreaker notifies before its own storage changes, so this is the name to go by.
+        self._name = name
+        self._changed_at = self._clock.now()
+        self._opened_at = self._clock.monotonic() if name == "open" else None
+
+
+class _Notes(pybreaker.CircuitBreakerListener):
+    """Dates a change by our clock, logs it, and passes it on."""
+
+    def __init__(self, breaker: Breaker, on_change: Callable[[], None]) -> None:
+        self._breaker = breaker
+        self._on_change = on_change
+
+    def state_change(
+        self,
+        cb: pybreaker.CircuitBreaker,
+        old_state: pybreaker.CircuitBreakerState | None,
+        new_state: pybreaker.CircuitBreakerState,
+    ) -> None:
+        self._breaker._entered(cast("StateName", new_state.name))
+        _LOG.warning(
+            "circuit breaker of %s: %s, was %s",
+            cb.name,
+            new_state.name,
+            old_state.name if old_state is not None else "new",
+            extra={"family": cb.name, "breaker_state": new_state.name},
+        )
+        self._on_change()
+
+
+class Breakers:
+    """The breakers of all families; hand the same ones to every client of a process.
+
+    Args:
+        state_dir: Where a snapshot is kept for other processes to show; None keeps none.
+    """
+
+    def __init__(
+        self, *, policy: BreakerPolicy | None = None, clock: Clock = SYSTEM_CLOCK, state_dir: Path | None = None
+    ) -> None:
+        self._file = None if state_dir is None else state_dir / STATE_FILE
+        self._breakers = {
+            family: Breaker(family, policy=policy or BreakerPolicy(), clock=clock, on_change=self._write)
+            for family in Family
+        }
+
+    def __getitem__(self, family: Family) -> Breaker:
+        return self._breakers[family]
+
+    def states(self) -> Mapping[str, BreakerState]:
+        """Every family's state now."""
+        return {family.value: breaker.state for family, breaker in self._breakers.items()}
+
+    def _write(self) -> None:
+        if self._file is not None:
+            write_state(self._file, dict(self.states()))
+
+
+def read_breaker_states(state_dir: Path) -> Mapping[str, BreakerState]:
+    """The states that a process left behind at its last change, by family; empty when none has changed yet."""
+    return read_state(state_dir / STATE_FILE, dict[str, BreakerState]) or {}
+
+
+def _succeed() -> None:
+    """A call that went well."""
+
+
+def _fail(error: Exception) -> NoReturn:
+    raise error

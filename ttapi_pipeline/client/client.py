@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: MIT
+"""The endpoints that the datasets need, one method each.
+
+How a request is sent is in `requester`, how many are sent at once in `collect`, what a row holds in `models`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Protocol, Self, TypeVar
+
+import msgspec
+
+from ttapi_pipeline.client import routes
+from ttapi_pipeline.client.breakers import Breakers
+from ttapi_pipeline.client.collect import Part, batches_of, collect, splitting, unique
+from ttapi_pipeline.client.limits import BROKER_RATES, UNLIMITED, Rate
+from ttapi_pipeline.client.models import (
+    Account,
+    Balance,
+    Equity,
+    MarketHolidays,
+    MarketMetrics,
+    MarketSession,
+    OptionChain,
+    OptionRoot,
+    QuoteToken,
+    Row,
+    Text,
+    Watchlist,
+)
+from ttapi_pipeline.client.oauth import Credentials, TokenStore
+from ttapi_pipeline.client.payloads import Page, list_decoder, single_decoder
+from ttapi_pipeline.client.requester import ClientStats, Requester
+from ttapi_pipeline.client.retries import RetryBudget, RetryPolicy
+from ttapi_pipeline.client.routes import Family, Route
+from ttapi_pipeline.client.transport import TransportOptions
+from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
+from ttapi_pipeline.core.collection import Collection, ProgressCallback, no_progress
+from ttapi_pipeline.core.errors import ConfigError, HttpError
+from ttapi_pipeline.core.settings import Settings
+
+SYMBOLS_PER_REQUEST: Final = 50
+"""No maximum is documented; 50 keep the URL under 2 kB, and one bad batch cheap."""
+
+ACTIVE_EQUITIES_PER_PAGE: Final = 5000
+"""The documented maximum."""
+
+SESSION_WINDOW: Final = timedelta(days=270)
+"""`/market-time/sessions` answers for at most nine months; no nine months are shorter."""
+
+_LOG: Final = logging.getLogger("ttapi_pipeline.client")
+
+
+class _AccountItem(Row, frozen=True):
+    account: Account
+    authority_level: str | None = None
+
+
+class _QuoteTokenBody(Row, frozen=True):
+    token: Text
+    dxlink_url: Text
+    level: str | None = None
+
+
+class _HasSymbol(Protocol):
+    @property
+    def symbol(self) -> str: ...
+
+
+S = TypeVar("S", bound=_HasSymbol)
+T = TypeVar("T")
+
+_accounts: Final = list_decoder(_AccountItem)
+_balance: Final = single_decoder(Balance)
+_equities: Final = list_decoder(Equity)
+_market_metrics: Final = list_decoder(MarketMetrics)
+_option_roots: Final = list_decoder(OptionRoot)
+_sessions: Final = list_decoder(MarketSession)
+_holidays: Final = single_decoder(MarketHolidays)
+_watchlist: Final = single_decoder(Watchlist)
+_quote_token: Final = single_decoder(_QuoteTokenBody)
+
+
+class TastytradeClient:
+    """The tastytrade API, for one event loop; use it in ``async with``.
+
+    Every method raises ApiError (see `core.errors`) when the whole call failed. Those that collect many symbols return
+    what came, and a reason for each symbol that did not; of them only AuthError leaves.
+
+    Args:
+        settings: Credentials, URL and concurrency.
+        base_url: Another server than the settings name.
+        clock: Deadlines and timestamps.
+        tokens: Access tokens shared with other clients of the process.
+        breakers: Circuit breakers shared with other clients of the process.
+        state_dir: Where refused grants and breaker states are remembered between processes; None remembers nothing.
+        rates: Requests per second and family; the broker's own by default, and none for a simulator.
+        retry_policy: Attempts, waits and deadline of one request.
+        transport_options: Timeouts and the size of an answer.
+        rng: Where jitter and request ids come from.
+
+    Raises:
+        ConfigError: There is no URL.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        base_url: str | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        tokens: TokenStore | None = None,
+        breakers: Breakers | None = None,
+        state_dir: Path | None = None,
+        rates: Mapping[Family, Rate] | None = None,
+        retry_policy: RetryPolicy | None = None,
+        transport_options: TransportOptions | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        url = base_url or settings.api_url
+        if url is None:
+            raise ConfigError("TT_API_URL is not set, and no simulator was started: there is no API to talk to")
+        self._workers = settings.max_concurrency
+        self._breakers = breakers or Breakers(clock=clock, state_dir=state_dir)
+        self._requester = Requester(
+            Credentials(url.rstrip("/"), settings.client_secret, settings.refresh_token),
+            slots=settings.max_concurrency,
+            rates=rates if rates is not None else UNLIMITED if settings.is_simulated else BROKER_RATES,
+            retry_policy=retry_policy or RetryPolicy(),
+            transport_options=transport_options or TransportOptions(),
+            tokens=tokens or TokenStore(),
+            breakers=self._breakers,
+            clock=clock,
+            rng=rng or random.Random(),  # noqa: S311 - spreads retries, guards nothing
+            state_dir=state_dir,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._requester.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._requester.close()
+
+    @property
+    def stats(self) -> ClientStats:
+        """What this client has done so far; a copy."""
+        return dataclasses.replace(self._requester.stats)
+
+    @property
+    def breakers(self) -> Breakers:
+        """The circuit breakers that this client goes through."""
+        return self._breakers
+
+    def report(self) -> Mapping[str, int | str]:
+        """The stats and every breaker that is not closed, as plain values for metadata and logs."""
+        states = self._breakers.states()
+        waiting = {family: state for family, state in states.items() if state.state != "closed"}
+        said = ", ".join(f"{family} {state.state} ({state.last_failure})" for family, state in waiting.items())
+        return {**dataclasses.asdict(self._requester.stats), "circuit_breakers": said or "all closed"}
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether an answer said that its data is invented."""
+        return self._requester.is_simulated
+
+    async def accounts(self) -> list[Account]:
+        """The accounts that the user may read, closed ones too, in the server's order."""
+        page = await self._requester.get(routes.CUSTOMER_ACCOUNTS, _accounts)
+        rows = _kept(page, routes.CUSTOMER_ACCOUNTS)
+        return [_with_authority(item) for item in rows]
+
+    async def balance(self, account_number: str, currency: str = "USD") -> Balance:
+        """An account's balance in one currency."""
+        return await self._requester.get(routes.BALANCE, _balance, account_number=account_number, currency=currency)
+
+    async def market_metrics(
+        self, symbols: Sequence[str], progress: ProgressCallback = no_progress
+    ) -> Collection[MarketMetrics]:
+        """Metrics of the symbols, one row each; those that tastytrade does not know are missing."""
+        return await self._by_symbol(
+            routes.MARKET_METRICS,
+            _market_metrics,
+            symbols,
+            # The one list parameter that is a single comma-joined value.
+            query=lambda batch: [("symbols", ",".join(batch))],
+            progress=progress,
+        )
+
+    async def equities(self, symbols: Sequence[str], progress: ProgressCallback = no_progress) -> Collection[Equity]:
+        """Equities, ETFs and indices, one row per symbol; those that tastytrade does not know are missing."""
+        return await self._by_symbol(
+            routes.EQUITIES,
+            _equities,
+            symbols,
+            query=lambda batch: [("symbol[]", symbol) for symbol in batch],
+            progress=progress,
+        )
+
+    async def active_equities(self, progress: ProgressCallback = no_progress) -> list[Equity]:
+        """Every equity that trades, one row per symbol, in the server's order; some 12,000."""
+        found: dict[str, Equity] = {}
+        offset = 0
+        while True:
+            page = await self._requester.get(
+                routes.ACTIVE_EQUITIES,
+                _equities,
+                query=[("page-offset", str(offset)), ("per-page", str(ACTIVE_EQUITIES_PER_PAGE))],
+            )
+            before = len(found)
+            # Rows shift from page to page while the list changes.
+            for row in _kept(page, routes.ACTIVE_EQUITIES):
+                found.setdefault(row.symbol, row)
+            pages = page.pagination.total_pages if page.pagination is not None else 1
+            progress(min(offset + 1, pages), pages)
+            # A page without anything new means that the server does not page as it says.
+            if offset + 1 >= pages or len(found) == before:
+                return list(found.values())
+            offset += 1
+
+    async def nested_option_chains(
+        self, symbols: Sequence[str], progress: ProgressCallback = no_progress
+    ) -> Collection[OptionChain]:
+        """Option chains of the underlyings, one row each; symbols without options are in `empty`.
+
+        An underlying is missing as a whole when one of its roots breaks its contract.
+        """
+        wanted = unique(symbols)
+        budget = RetryBudget.for_requests(len(wanted))
+
+        async def fetch(batch: Sequence[str]) -> Part[OptionChain]:
+            (symbol,) = batch
+            try:
+                page = await self._requester.get(
+                    routes.NESTED_OPTION_CHAIN, _option_roots, budget=budget, symbol=symbol
+                )
+            except HttpError as error:
+                if error.status != 404:
+                    raise
+                return Part(empty={symbol})
+            if page.rejected:
+                # Without one of its roots a chain would look complete and not be.
+                rejected = [(symbol, reason) for _, reason in page.rejected]
+                return Part(missing={symbol: rejected[0][1]}, rejected=rejected)
+            if not page.rows:
+                return Part(empty={symbol})
+            return Part(rows=[OptionChain(symbol, tuple(page.rows))])
+
+        return await collect(batches_of(wanted, 1), fetch, workers=self._workers, progress=progress)
+
+    async def public_watchlist(self, name: str) -> Watchlist:
+        """One of the broker's public lists, such as ``S&P 500``."""
+        return await self._requester.get(routes.PUBLIC_WATCHLIST, _watchlist, name=name)
+
+    async def market_sessions(self, first: date, last: date) -> list[MarketSession]:
+        """Equity sessions from `first` to `last`, both included, ascending."""
+        found: dict[date, MarketSession] = {}
+        start = first
+        while start <= last:
+            end = min(start + SESSION_WINDOW, last)
+            page = await self._requester.get(
+                routes.MARKET_SESSIONS,
+                _sessions,
+                query=[
+                    ("from-date", start.isoformat()),
+                    ("to-date", end.isoformat()),
+                    ("instrument-collection", "Equity"),
+                ],
+            )
+            found.update((row.session_date, row) for row in _kept(page, routes.MARKET_SESSIONS))
+            start = end + timedelta(days=1)
+        return [found[day] for day in sorted(found) if first <= day <= last]
+
+    async def market_holidays(self) -> MarketHolidays:
+        """Equity holidays and half days that the broker has announced."""
+        days = await self._requester.get(routes.MARKET_HOLIDAYS, _holidays)
+        return MarketHolidays(holidays=tuple(sorted(days.holidays)), half_days=tuple(sorted(days.half_days)))
+
+    async def quote_token(self) -> QuoteToken:
+        """A new token for DXLink, and where to use it."""
+        body = await self._requester.get(routes.QUOTE_TOKEN, _quote_token)
+        return QuoteToken(token=body.token, url=body.dxlink_url, level=body.level)
+
+    async def _by_symbol(
+        self,
+        route: Route,
+        decode: Callable[[bytes, str], Page[S]],
+        symbols: Sequence[str],
+        *,
+        query: Callable[[Sequence[str]], routes.Query],
+        progress: ProgressCallback,
+    ) -> Collection[S]:
+        batches = batches_of(unique(symbols), SYMBOLS_PER_REQUEST)
+        budget = RetryBudget.for_requests(len(batches))
+
+        async def fetch(batch: Sequence[str]) -> Part[S]:
+            page = await self._requester.get(route, decode, query=query(batch), budget=budget)
+            found: dict[str, S] = {}
+            for row in page.rows:
+                if row.symbol in batch:
+                    found.setdefault(row.symbol, row)
+            broken = dict(page.rejected)
+            missing = {
+                symbol: broken.get(symbol, f"{route.subject}: tastytrade does not know it (it is not in the answer)")
+                for symbol in batch
+                if symbol not in found
+            }
+            return Part(rows=list(found.values()), missing=missing, rejected=list(page.rejected))
+
+        return await collect(batches, splitting(fetch), workers=self._workers, progress=progress)
+
+
+def _with_authority(item: _AccountItem) -> Account:
+    return msgspec.structs.replace(item.account, authority_level=item.authority_level)
+
+
+def _kept(page: Page[T], route: Route) -> Sequence[T]:
+    """The rows that keep their contract; the others are logged, since a list has no place for them."""
+    for name, reason in page.rejected[:5]:
+        _LOG.warning("%s: %s is set aside, it %s", route.subject, name, reason)
+    if len(page.rejected) > 5:
+        _LOG.warning("%s: %d more rows are set aside", route.subject, len(page.rejected) - 5)
+    return page.rows

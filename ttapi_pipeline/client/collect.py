@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""Many requests, one collection: workers, batches, progress, and when to stop early.
+
+Which request brings which rows is in `client`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
+
+from ttapi_pipeline.client.oauth import AccessRefusedError
+from ttapi_pipeline.core.collection import Collection, ProgressCallback
+from ttapi_pipeline.core.errors import ApiError, AuthError, CircuitOpenError, HttpError
+
+T = TypeVar("T")
+
+REFUSALS_UNTIL_STOPPED: Final = 3
+
+# What a server answers when one symbol of a batch, or the length of its URL, is not to its taste.
+_BATCH_REFUSED: Final = frozenset({400, 404, 413, 414, 422})
+
+
+@dataclass(slots=True)
+class Part(Generic[T]):
+    """What one request brought; the fields are those of a Collection."""
+
+    rows: list[T] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+    empty: set[str] = field(default_factory=set)
+    rejected: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, other: Part[T]) -> None:
+        """Take over what another part holds."""
+        self.rows.extend(other.rows)
+        self.missing.update(other.missing)
+        self.empty.update(other.empty)
+        self.rejected.extend(other.rejected)
+
+
+Fetch = Callable[[Sequence[str]], Awaitable[Part[T]]]
+
+
+def batches_of(subjects: Sequence[str], size: int) -> Sequence[Sequence[str]]:
+    """The subjects in their order, cut into pieces of at most `size`."""
+    return [subjects[start : start + size] for start in range(0, len(subjects), size)]
+
+
+def unique(subjects: Iterable[str]) -> Sequence[str]:
+    """The subjects in their order, each once."""
+    return list(dict.fromkeys(subjects))
+
+
+async def collect(
+    batches: Sequence[Sequence[str]], fetch: Fetch[T], *, workers: int, progress: ProgressCallback
+) -> Collection[T]:
+    """Fetch all batches with a number of workers.
+
+    A batch that fails is missing, with its error as the reason. Once a breaker is open, the batches that have not been
+    sent yet are missing for that reason. No task outlives the call, however it ends.
+
+    Args:
+        batches: Subjects per request; no subject twice.
+        fetch: Brings one batch.
+        workers: Batches in flight at most.
+        progress: Told after every batch how many subjects are done.
+
+    Raises:
+        AuthError: The credentials were refused, or new access tokens several times in a row: no subject can come.
+    """
+    total = sum(len(batch) for batch in batches)
+    whole: Part[T] = Part()
+    waiting = iter(batches)
+    done = 0
+    refusals = 0
+    stopped_by: CircuitOpenError | AuthError | None = None
+
+    async def work() -> None:
+        nonlocal done, refusals, stopped_by
+        for batch in waiting:
+            error: ApiError | None = stopped_by
+            if error is None:
+                try:
+                    whole.add(await fetch(batch))
+                    refusals = 0
+                except AccessRefusedError as refusal:
+                    error = refusal
+                    refusals += 1
+                    if refusals >= REFUSALS_UNTIL_STOPPED:
+                        stopped_by = refusal
+                except (CircuitOpenError, AuthError) as refusal:
+                    stopped_by = error = refusal
+                except ApiError as failure:
+                    error = failure
+            if error is not None:
+                whole.missing.update(dict.fromkeys(batch, str(error)))
+            done += len(batch)
+            progress(done, total)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(workers, len(batches))):
+            group.create_task(work())
+    if isinstance(stopped_by, AuthError):
+        raise stopped_by
+    return Collection(
+        rows=whole.rows,
+        missing=whole.missing,
+        empty=frozenset(whole.empty),
+        requested=total,
+        rejected=whole.rejected,
+    )
+
+
+def splitting(fetch: Fetch[T]) -> Fetch[T]:
+    """A fetch that halves a batch which the server refuses, until the subject that it refuses stands alone."""
+
+    async def fetch_or_split(batch: Sequence[str]) -> Part[T]:
+        try:
+            return await fetch(batch)
+        except HttpError as error:
+            if error.status not in _BATCH_REFUSED:
+                raise
+            if len(batch) == 1:
+                return Part(missing={batch[0]: str(error)})
+        part: Part[T] = Part()
+        for half in (batch[: len(batch) // 2], batch[len(batch) // 2 :]):
+            try:
+                part.add(await fetch_or_split(half))
+            except (CircuitOpenError, AuthError):
+                raise
+            except ApiError as error:
+                part.missing.update(dict.fromkeys(half, str(error)))
+        return part
+
+    return fetch_or_split

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""How much may be asked at once: the rate per endpoint family. The slots in flight are a semaphore in `client`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from ttapi_pipeline.client.routes import Family
+from ttapi_pipeline.core.clock import Clock
+from ttapi_pipeline.core.errors import ApiTimeoutError, RateLimitError
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `burst` requests at once, and `per_second` over time."""
+
+    per_second: float
+    burst: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.per_second > 0 or self.burst < 1:
+            raise ValueError(f"{self} never lets a request pass")
+
+
+# The broker publishes no quota. These keep a full collection of the S&P 500 well under a minute and are gentle beside
+# what its own front end asks for.
+BROKER_RATES: Final[Mapping[Family, Rate]] = MappingProxyType(
+    {
+        Family.OAUTH: Rate(per_second=1.0, burst=2),
+        Family.CUSTOMERS: Rate(per_second=5.0, burst=5),
+        Family.ACCOUNTS: Rate(per_second=10.0, burst=10),
+        Family.INSTRUMENTS: Rate(per_second=10.0, burst=20),
+        Family.OPTION_CHAINS: Rate(per_second=25.0, burst=50),
+        Family.MARKET_METRICS: Rate(per_second=5.0, burst=10),
+        Family.MARKET_TIME: Rate(per_second=5.0, burst=10),
+        Family.WATCHLISTS: Rate(per_second=5.0, burst=5),
+        Family.QUOTE_TOKENS: Rate(per_second=1.0, burst=2),
+    }
+)
+UNLIMITED: Final[Mapping[Family, Rate]] = MappingProxyType({})
+
+
+class RateLimiter:
+    """A token bucket with a pause: requests pass in the order in which they came."""
+
+    def __init__(self, rate: Rate | None, *, clock: Clock) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._next = -math.inf
+        self._paused_until = -math.inf
+
+    async def acquire(self, subject: str, *, deadline: float) -> None:
+        """Wait for a token, and for the end of a pause.
+
+        Args:
+            subject: Names the request in errors.
+            deadline: On the clock's monotonic time.
+
+        Raises:
+            ApiTimeoutError: Its turn comes after the deadline.
+            RateLimitError: The pause ends after the deadline.
+        """
+        if self._rate is not None:
+            now = self._clock.monotonic()
+            turn = max(self._next, now - (self._rate.burst - 1) / self._rate.per_second)
+            if turn >= deadline:
+                raise ApiTimeoutError(f"{subject}: not sent, the rate limit lets nothing pass for {turn - now:.0f} s")
+            self._next = turn + 1 / self._rate.per_second
+            if turn > now:
+                await self._clock.sleep(turn - now)
+        # A pause may begin, or grow, while we wait.
+        while (rest := self._paused_until - self._clock.monotonic()) > 0:
+            if self._paused_until >= deadline:
+                raise RateLimitError(f"{subject}: not sent, throttled for another {rest:.0f} s", retry_after=rest)
+            await self._clock.sleep(rest)
+
+    def pause(self, seconds: float) -> None:
+        """Let nothing pass for so long, because the server asked for it."""
+        self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)

@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: MIT
+"""The life of one request: its slot, its token, its permit, its attempts, and one log record for each of them.
+
+What is asked for, and what its answers mean, is in `client`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from yarl import URL
+
+from ttapi_pipeline.client.breakers import Breakers, Permit
+from ttapi_pipeline.client.limits import Rate, RateLimiter
+from ttapi_pipeline.client.oauth import (
+    AccessRefusedError,
+    AccessToken,
+    AuthGate,
+    Credentials,
+    GrantReply,
+    TokenSource,
+    TokenStore,
+)
+from ttapi_pipeline.client.payloads import bare_decoder, error_message
+from ttapi_pipeline.client.retries import Retrier, RetryBudget, RetryPolicy, parse_retry_after, retry_after
+from ttapi_pipeline.client.routes import OAUTH_TOKEN, Family, Query, Route
+from ttapi_pipeline.client.transport import Answer, Transport, TransportOptions
+from ttapi_pipeline.core.clock import Clock
+from ttapi_pipeline.core.errors import (
+    ApiError,
+    ApiTimeoutError,
+    AuthError,
+    HttpError,
+    PayloadError,
+    RateLimitError,
+    TTError,
+)
+
+T = TypeVar("T")
+Decode = Callable[[bytes, str], T]
+
+_LOG: Final = logging.getLogger("ttapi_pipeline.client")
+_decode_grant: Final = bare_decoder(GrantReply)
+
+
+@dataclass(slots=True)
+class ClientStats:
+    """What a client has done since it was made.
+
+    Attributes:
+        attempts: Requests sent, token grants and replays after a 401 included.
+        retries: Attempts after the first one of a request.
+        renewals: Access tokens obtained.
+        throttled: Answers with status 429.
+        replays: Requests sent again at once, because a kept-alive connection was stale.
+        bytes_received: Of bodies, decompressed.
+        most_in_flight: The most slots in use at one moment.
+    """
+
+    attempts: int = 0
+    retries: int = 0
+    renewals: int = 0
+    throttled: int = 0
+    replays: int = 0
+    bytes_received: int = 0
+    most_in_flight: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One attempt of a request; `deadline` is on the clock's monotonic time."""
+
+    request_id: str
+    route: Route
+    number: int
+    deadline: float
+
+
+class Requester:
+    """Sends requests within the limits, with a token, through the breaker of their family.
+
+    Args:
+        credentials: Where to send them, and as whom.
+        slots: Requests in flight at most.
+        rates: Rate per family; families that are not named have none.
+        state_dir: Where refusals are remembered; None keeps them in memory.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        slots: int,
+        rates: Mapping[Family, Rate],
+        retry_policy: RetryPolicy,
+        transport_options: TransportOptions,
+        tokens: TokenStore,
+        breakers: Breakers,
+        clock: Clock,
+        rng: random.Random,
+        state_dir: Path | None,
+    ) -> None:
+        self.stats = ClientStats()
+        self.is_simulated = False
+        self._credentials = credentials
+        self._breakers = breakers
+        self._clock = clock
+        self._slots = asyncio.Semaphore(slots)
+        self._in_flight = 0
+        self._limiters = {family: RateLimiter(rates.get(family), clock=clock) for family in Family}
+        self._retrier = Retrier(retry_policy, clock, rng)
+        self._transport = Transport(connections=slots, options=transport_options)
+        self._gate = AuthGate(credentials, clock=clock, state_dir=state_dir)
+        self._tokens = TokenSource(credentials, grant=self._grant, gate=self._gate, store=tokens, clock=clock)
+        self._ids = (f"{prefix:06x}-{number}" for prefix in (rng.getrandbits(24),) for number in itertools.count(1))
+
+    async def open(self) -> None:
+        """Make the connection pool on the running loop."""
+        await self._transport.open()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._transport.close()
+
+    async def get(
+        self, route: Route, decode: Decode[T], *, query: Query = (), budget: RetryBudget | None = None, **segments: str
+    ) -> T:
+        """Send a GET request and decode its answer.
+
+        Args:
+            route: The endpoint.
+            decode: Takes the body and the name of the request.
+            query: Parameters in their order.
+            budget: Retries that this request shares with others.
+            segments: The variable segments of the route, not yet encoded.
+
+        Raises:
+            HttpError: A status that nobody repeats, or the last one of those that are.
+            AuthError: The credentials were refused, now or earlier.
+            RateLimitError, ApiTimeoutError, TransportError, PayloadError: As the last attempt ended.
+            CircuitOpenError: Not sent.
+        """
+        url = route.url(self._credentials.base_url, query=query, **segments)
+        request_id = next(self._ids)
+
+        async def attempt(number: int, deadline: float) -> T:
+            named = Attempt(request_id=request_id, route=route, number=number, deadline=deadline)
+            return await self._attempt(named, url, decode)
+
+        return await self._retrier.run(attempt, budget=budget)
+
+    async def _attempt(self, attempt: Attempt, url: URL, decode: Decode[T]) -> T:
+        route, breaker = attempt.route, self._breakers[attempt.route.family]
+        # Queueing for a turn that the breaker will refuse would make a dead service slow as well.
+        breaker.check(route.subject)
+        await self._limiters[route.family].acquire(route.subject, deadline=attempt.deadline)
+        # Before its slot: those who wait for a probe of their family to come back must not keep other families waiting.
+        permit = await breaker.permit(route.subject)
+        try:
+            async with self._slots:
+                self._in_flight += 1
+                self.stats.most_in_flight = max(self.stats.most_in_flight, self._in_flight)
+                try:
+                    token = await self._tokens.current()
+                    permit.confirm(route.subject)
+                    # Outside of the exchange, since time lost in our own queue is no failure of the service.
+                    self._seconds_left(attempt)
+                    return await self._exchange(attempt, url, decode, token=token, permit=permit)
+                finally:
+                    self._in_flight -= 1
+        finally:
+            permit.release()
+
+    async def _exchange(
+        self, attempt: Attempt, url: URL, decode: Decode[T], *, token: AccessToken, permit: Permit
+    ) -> T:
+        self.stats.retries += attempt.number > 1
+        try:
+            answer = await self._send(attempt, url, token=token)
+            if answer.status == 401:
+                # The server took the trouble to refuse, so it is alive.
+                permit.succeeded()
+                token = await self._tokens.replacement(token)
+                answer = await self._send(attempt, url, token=token)
+                if answer.status == 401:
+                    raise AccessRefusedError(
+                        f"{attempt.route.subject}: tastytrade refuses an access token that it has just issued "
+                        f"({self._message(answer, token)})"
+                    )
+            value = decode(self._checked(attempt.route, answer, token), attempt.route.subject)
+        except TTError as error:
+            if counts_as_failure(error):
+                permit.failed(error)
+                self._pause(attempt.route.family, error)
+            elif isinstance(error, HttpError | PayloadError):
+                permit.succeeded()
+            raise
+        permit.succeeded()
+        return value
+
+    async def _grant(self) -> GrantReply:
+        breaker = self._breakers[Family.OAUTH]
+        attempt = Attempt(
+            request_id=next(self._ids),
+            route=OAUTH_TOKEN,
+            number=1,
+            deadline=self._clock.monotonic() + self._retrier.policy.deadline_seconds,
+        )
+        await self._limiters[Family.OAUTH].acquire(OAUTH_TOKEN.subject, deadline=attempt.deadline)
+        permit = await breaker.permit(OAUTH_TOKEN.subject)
+        credentials = self._credentials
+        body = {
+            "grant_type": "refresh_token",
+            "refresh_token": credentials.refresh_token,
+            "client_secret": credentials.client_secret,
+        }
+        try:
+            answer = await self._send(attempt, OAUTH_TOKEN.url(credentials.base_url), json=body)
+            if answer.status in {400, 401, 403}:
+                permit.succeeded()
+                raise self._gate.refused(self._message(answer))
+            reply = _decode_grant(self._checked(OAUTH_TOKEN, answer), OAUTH_TOKEN.subject)
+        except ApiError as error:
+            if counts_as_failure(error):
+                permit.failed(error)
+                self._pause(Family.OAUTH, error)
+            raise
+        finally:
+            permit.release()
+        self.stats.renewals += 1
+        return reply
+
+    async def _send(
+        self,
+        attempt: Attempt,
+        url: URL,
+        *,
+        token: AccessToken | None = None,
+        json: Mapping[str, str] | None = None,
+    ) -> Answer:
+        headers = {} if token is None else {"Authorization": f"Bearer {token.value}"}
+        started_at = self._clock.monotonic()
+        seconds = self._seconds_left(attempt)
+        self.stats.attempts += 1
+        answer: Answer | None = None
+        failure: ApiError | None = None
+        try:
+            answer = await self._transport.send(attempt.route, url, headers=headers, json=json, seconds=seconds)
+        except ApiError as error:
+            failure = error
+            raise
+        finally:
+            self.stats.replays = self._transport.replays
+            self._log(attempt, answer, failure, elapsed=self._clock.monotonic() - started_at)
+        self.stats.bytes_received += len(answer.body)
+        self.stats.throttled += answer.status == 429
+        self.is_simulated = self.is_simulated or answer.headers.get("X-Simulated", "").lower() == "true"
+        return answer
+
+    def _seconds_left(self, attempt: Attempt) -> float:
+        """Positive; raises ApiTimeoutError when the deadline has passed."""
+        seconds = attempt.deadline - self._clock.monotonic()
+        if seconds <= 0:
+            raise ApiTimeoutError(f"{attempt.route.subject}: not sent, its time was over while it waited for its turn")
+        return seconds
+
+    def _checked(self, route: Route, answer: Answer, token: AccessToken | None = None) -> bytes:
+        """The body of an answer with status 2xx; the error that another status means."""
+        if 200 <= answer.status < 300:
+            return answer.body
+        message = self._message(answer, token)
+        asked = parse_retry_after(answer.headers.get("Retry-After"), now=self._clock.now())
+        if answer.status == 429:
+            raise RateLimitError(f"{route.subject}: throttled (HTTP 429, {message})", retry_after=asked)
+        raise HttpError(answer.status, message, subject=route.subject, retry_after=asked)
+
+    def _message(self, answer: Answer, token: AccessToken | None = None) -> str:
+        secrets = [self._credentials.client_secret, self._credentials.refresh_token]
+        return error_message(answer.body, secrets=[*secrets, token.value] if token is not None else secrets)
+
+    def _pause(self, family: Family, error: TTError) -> None:
+        # One request was told to wait; the others of its family would be told the same.
+        seconds = retry_after(error)
+        if seconds is not None:
+            self._limiters[family].pause(seconds)
+
+    def _log(self, attempt: Attempt, answer: Answer | None, failure: ApiError | None, *, elapsed: float) -> None:
+        is_good = answer is not None and answer.status < 400
+        outcome = str(answer.status) if answer is not None else type(failure).__name__ if failure else "cancelled"
+        size = len(answer.body) if answer is not None else 0
+        _LOG.log(
+            logging.DEBUG if is_good else logging.INFO,
+            "%s %s: %s, attempt %d, %.0f ms, %d bytes",
+            attempt.request_id,
+            attempt.route.subject,
+            outcome,
+            attempt.number,
+            elapsed * 1000,
+            size,
+            extra={
+                "request_id": attempt.request_id,
+                "method": attempt.route.method,
+                "route": attempt.route.template,
+                "family": attempt.route.family.value,
+                "status": answer.status if answer is not None else None,
+                "outcome": outcome,
+                "attempt": attempt.number,
+                "elapsed_ms": round(elapsed * 1000, 3),
+                "bytes": size,
+            },
+        )
+
+
+def counts_as_failure(error: TTError) -> bool:
+    """Whether a breaker counts it: faults of the service do, the caller's mistakes and refused credentials do not."""
+    return error.retryable and not isinstance(error, AuthError)

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""The endpoints that we call: path template, family, and how symbols are written into a URL.
+
+A family is what fails together: breakers, rate limits and pauses are kept per family. The template is what logs and
+errors show, because a real path may hold an account number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from string import Formatter
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from yarl import URL
+
+Query = Sequence[tuple[str, str]]
+
+
+class Family(StrEnum):
+    """Endpoints that one service behind the gateway answers."""
+
+    OAUTH = "oauth"
+    CUSTOMERS = "customers"
+    ACCOUNTS = "accounts"
+    INSTRUMENTS = "instruments"
+    OPTION_CHAINS = "option-chains"
+    MARKET_METRICS = "market-metrics"
+    MARKET_TIME = "market-time"
+    WATCHLISTS = "public-watchlists"
+    QUOTE_TOKENS = "api-quote-tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One endpoint. `template` holds its variable segments in braces."""
+
+    family: Family
+    template: str
+    method: str = "GET"
+
+    @property
+    def subject(self) -> str:
+        """How errors and logs name it, such as ``GET /option-chains/{symbol}/nested``."""
+        return f"{self.method} {self.template}"
+
+    def url(self, base: str, *, query: Query = (), **segments: str) -> URL:
+        """The URL, with every segment percent-encoded: ``/`` becomes ``%2F``, a space ``%20``.
+
+        Raises:
+            ValueError: A segment is empty or would walk out of its place in the path.
+        """
+        for _, name, _, _ in Formatter().parse(self.template):
+            if name is not None and segments[name] in {"", ".", ".."}:
+                raise ValueError(f"{self.subject}: {name} is {segments[name]!r}")
+        path = self.template.format_map({name: quote(value, safe="") for name, value in segments.items()})
+        text = urlencode(query, quote_via=quote, safe="")
+        # The server routes on the raw path, so nothing may decode and encode it again on the way.
+        return URL(f"{base}{path}?{text}" if text else f"{base}{path}", encoded=True)
+
+
+OAUTH_TOKEN: Final = Route(Family.OAUTH, "/oauth/token", "POST")
+CUSTOMER_ACCOUNTS: Final = Route(Family.CUSTOMERS, "/customers/me/accounts")
+BALANCE: Final = Route(Family.ACCOUNTS, "/accounts/{account_number}/balances/{currency}")
+EQUITIES: Final = Route(Family.INSTRUMENTS, "/instruments/equities")
+ACTIVE_EQUITIES: Final = Route(Family.INSTRUMENTS, "/instruments/equities/active")
+NESTED_OPTION_CHAIN: Final = Route(Family.OPTION_CHAINS, "/option-chains/{symbol}/nested")
+MARKET_METRICS: Final = Route(Family.MARKET_METRICS, "/market-metrics")
+MARKET_SESSIONS: Final = Route(Family.MARKET_TIME, "/market-time/sessions")
+MARKET_HOLIDAYS: Final = Route(Family.MARKET_TIME, "/market-time/equities/holidays")
+PUBLIC_WATCHLIST: Final = Route(Family.WATCHLISTS, "/public-watchlists/{name}")
+QUOTE_TOKEN: Final = Route(Family.QUOTE_TOKENS, "/api-quote-tokens")

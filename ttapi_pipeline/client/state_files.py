@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""Small JSON files that outlive a process: what `oauth` and `breakers` have to remember. No secret belongs in one."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+_LOG: Final = logging.getLogger("ttapi_pipeline.client")
+
+
+def read_state(file: Path, state_type: type[T]) -> T | None:
+    """What the file holds; None when there is no such file or it cannot be read as that."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=state_type)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        _LOG.warning("%s cannot be read, going on without it: %s", file, error)
+        return None
+
+
+def write_state(file: Path, state: object) -> None:
+    """Replace the file in one step. A folder that cannot be written is logged: the process itself still remembers."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(msgspec.json.format(msgspec.json.encode(state)) + b"\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(file)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+    except OSError as error:
+        _LOG.warning("%s cannot be written, the next process will not know: %s", file, error)
+
+
+def forget_state(file: Path) -> None:
+    """Remove the file, if it is there."""
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        _LOG.warning("%s cannot be removed: %s", file, error)

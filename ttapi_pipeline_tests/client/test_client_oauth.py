@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: MIT
+"""Tokens are renewed once for everybody, and a refused grant is not knocked at again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp import web
+
+from ttapi_pipeline.client import TastytradeClient, TokenStore
+from ttapi_pipeline.core.errors import AuthError, PayloadError, TransportError, TTError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ttapi_pipeline_tests.client.conftest import FakeClock, Server
+
+    Connect = Callable[..., TastytradeClient]
+
+ACCOUNTS = "/customers/me/accounts"
+
+
+@pytest.fixture(autouse=True)
+def accounts(server: Server) -> None:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.005)
+        return server.items({"account": {"account-number": "5WT00001"}, "authority-level": "owner"})
+
+    server.answer(ACCOUNTS, answer)
+
+
+def read(file: Path) -> str:
+    """The file's text; empty when it is not there."""
+    return file.read_text(encoding="utf-8") if file.exists() else ""
+
+
+def refused() -> web.Response:
+    return web.json_response({"error": "invalid_grant", "error_description": "Grant revoked"}, status=400)
+
+
+async def test_a_hundred_requests_at_once_renew_once(server: Server, connect: Connect) -> None:
+    async with connect() as client, asyncio.TaskGroup() as group:
+        for _ in range(100):
+            group.create_task(client.accounts())
+    assert len(server.grants) == 1
+    assert server.grants[0] == {
+        "grant_type": "refresh_token",
+        "refresh_token": "canary-refresh-token-0815",
+        "client_secret": "canary-client-secret-4711",
+    }
+    assert client.stats.renewals == 1
+
+
+async def test_a_token_is_renewed_a_minute_before_it_expires(
+    server: Server, connect: Connect, clock: FakeClock
+) -> None:
+    async with connect() as client:
+        await client.accounts()
+        clock.advance(839)
+        await client.accounts()
+        assert len(server.grants) == 1
+        clock.advance(1)
+        await client.accounts()
+    assert len(server.grants) == 2
+    assert server.hits[ACCOUNTS] == 3
+
+
+async def test_a_token_that_lives_shortly_is_used_for_half_of_its_life(
+    server: Server, connect: Connect, clock: FakeClock
+) -> None:
+    server.lifetime = 30
+    async with connect() as client:
+        await client.accounts()
+        clock.advance(14)
+        await client.accounts()
+        assert len(server.grants) == 1
+        clock.advance(1)
+        await client.accounts()
+    assert len(server.grants) == 2
+
+
+async def test_a_token_that_expires_under_a_hundred_requests_is_renewed_once_and_each_is_replayed_once(
+    server: Server, connect: Connect
+) -> None:
+    async with connect() as client:
+        await client.accounts()
+        server.accepted.clear()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(100):
+                group.create_task(client.accounts())
+    assert len(server.grants) == 2
+    assert server.hits[ACCOUNTS] == 1 + 200
+
+
+async def test_a_token_that_is_refused_twice_ends_the_request(server: Server, connect: Connect) -> None:
+    server.once(ACCOUNTS, *(server.error(401, "No canary-access-token-2") for _ in range(2)))
+    async with connect() as client:
+        with pytest.raises(AuthError, match=r"GET /customers/me/accounts: tastytrade refuses .* just issued") as caught:
+            await client.accounts()
+    assert "canary" not in str(caught.value)
+    assert (len(server.grants), server.hits[ACCOUNTS]) == (2, 2)
+
+
+async def test_clients_that_follow_each_other_share_a_token(server: Server, connect: Connect) -> None:
+    tokens = TokenStore()
+    for _ in range(3):
+        async with connect(tokens=tokens) as client:
+            await client.accounts()
+    assert len(server.grants) == 1
+    assert repr(tokens) == "TokenStore(1 tokens)"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (refused, "invalid_grant: Grant revoked"),
+        (lambda: web.json_response({"error": {"code": "invalid_credentials", "message": "No"}}, status=401), "No"),
+        (lambda: web.Response(text="<title>403 Forbidden</title>", status=403), "403 Forbidden"),
+    ],
+    ids=["rfc 6749", "tastytrade", "html"],
+)
+async def test_a_refused_grant_is_final_and_says_what_to_do(
+    server: Server, connect: Connect, answer: Callable[[], web.Response], said: str
+) -> None:
+    server.once("/oauth/token", answer())
+    async with connect() as client:
+        with pytest.raises(AuthError) as caught:
+            await client.accounts()
+    message = str(caught.value)
+    assert message.startswith("tastytrade refused the refresh token (")
+    assert said in message
+    assert "my.tastytrade.com" in message
+    assert "canary" not in message
+    assert not caught.value.retryable
+    assert len(server.grants) == 1
+    assert server.total() == 0
+
+
+async def test_a_hundred_requests_with_a_refused_grant_knock_once(server: Server, connect: Connect) -> None:
+    server.once("/oauth/token", *(refused() for _ in range(9)))
+    async with connect() as client:
+        outcomes = await asyncio.gather(*(client.accounts() for _ in range(100)), return_exceptions=True)
+    assert all(isinstance(outcome, AuthError) for outcome in outcomes)
+    assert len(server.grants) == 1
+
+
+async def test_two_refusals_close_the_gate_for_eight_hours_and_across_processes(
+    server: Server, connect: Connect, clock: FakeClock, tmp_path: Path
+) -> None:
+    server.once("/oauth/token", *(refused() for _ in range(3)))
+    for _ in range(3):
+        async with connect(state_dir=tmp_path) as client:
+            with pytest.raises(AuthError):
+                await client.accounts()
+    async with connect(state_dir=tmp_path) as client:
+        with pytest.raises(AuthError) as caught:
+            await client.accounts()
+    assert len(server.grants) == 2
+    assert caught.value.retry_at == datetime(2026, 11, 20, 23, 0, tzinfo=UTC)
+    assert "refused these credentials 2 times" in str(caught.value)
+    assert "not tried again before 2026-11-20 23:00 UTC" in str(caught.value)
+
+    # When the time has come one knock is allowed; it is refused, so the gate closes again at once.
+    clock.advance(timedelta(hours=8).total_seconds())
+    for _ in range(3):
+        async with connect(state_dir=tmp_path) as client:
+            with pytest.raises(AuthError):
+                await client.accounts()
+    assert len(server.grants) == 3
+
+    clock.advance(timedelta(hours=8).total_seconds())
+    async with connect(state_dir=tmp_path) as client:
+        await client.accounts()
+    assert not read(tmp_path / "auth.json")
+
+
+async def test_new_credentials_open_the_gate_and_no_credential_is_on_disk(
+    server: Server, connect: Connect, tmp_path: Path
+) -> None:
+    server.once("/oauth/token", refused(), refused())
+    for _ in range(3):
+        async with connect(state_dir=tmp_path) as client:
+            with pytest.raises(AuthError):
+                await client.accounts()
+    text = read(tmp_path / "auth.json")
+    assert "invalid_grant" in text
+    assert not any(secret in text for secret in server.secrets)
+    async with connect(state_dir=tmp_path, base_url=f"{server.url}/") as client:
+        with pytest.raises(AuthError, match="2 times"):
+            await client.accounts()
+    async with connect(state_dir=tmp_path, base_url=server.url.replace("127.0.0.1", "localhost")) as client:
+        await client.accounts()
+
+
+async def test_the_gate_is_kept_in_memory_without_a_folder(server: Server, connect: Connect) -> None:
+    server.once("/oauth/token", *(refused() for _ in range(9)))
+    async with connect() as client:
+        for _ in range(5):
+            with pytest.raises(AuthError):
+                await client.accounts()
+    assert len(server.grants) == 2
+
+
+async def test_a_grant_is_repeated_for_a_fault_of_the_service(server: Server, connect: Connect) -> None:
+    server.once("/oauth/token", web.Response(status=502), server.hang_up)
+    async with connect() as client:
+        await client.accounts()
+    assert len(server.grants) == 3
+
+
+async def test_a_grant_without_a_token_breaks_its_contract(server: Server, connect: Connect) -> None:
+    server.once("/oauth/token", web.json_response({"token_type": "Bearer"}))
+    async with connect() as client:
+        with pytest.raises(PayloadError, match="POST /oauth/token: breaks its contract"):
+            await client.accounts()
+
+
+async def test_waiters_share_the_failure_of_a_renewal(server: Server, connect: Connect) -> None:
+    server.once("/oauth/token", *(server.hang_up for _ in range(200)))
+    async with connect() as client:
+        outcomes = await asyncio.gather(*(client.accounts() for _ in range(50)), return_exceptions=True)
+    assert all(isinstance(outcome, TTError) for outcome in outcomes)
+    assert any(isinstance(outcome, TransportError) for outcome in outcomes)
+    assert len(server.grants) < 50
+
+
+async def test_no_secret_is_logged_or_shown(server: Server, connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    server.once(ACCOUNTS, server.error(401), server.error(500, "canary-access-token-2 canary-client-secret-4711"))
+    server.once("/oauth/token", server.hang_up)
+    async with connect() as client:
+        await client.accounts()
+        shown = [repr(client.__dict__), repr(client._requester.__dict__), repr(client._requester._tokens.__dict__)]
+    records = [repr(record.__dict__) + record.getMessage() for record in caplog.records]
+    assert len(records) > 4
+    for secret in server.secrets:
+        assert not any(secret in text for text in [*records, *shown])
