@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MIT
+"""`python -m ttapi_pipeline.simulator`: the local exchange as a program."""
+
+from __future__ import annotations
+
+import sys
+
+from ttapi_pipeline.simulator.server import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: MIT
+"""The plan of faults: what can go wrong, where, how often. `rest_faults` and `dxlink` carry the faults out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+from ttapi_pipeline.core.errors import ConfigError
+
+Parameter = str | float | bool
+
+ANYWHERE: Final = "*"
+
+REST_KINDS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
+    {
+        # `body` is json, html or empty; `retry_after` is seconds, below 0 for no header; `form` is seconds or date.
+        "status": {"status": 503, "body": "json", "retry_after": -1.0, "form": "seconds"},
+        # `distribution` is fixed (seconds), uniform (low to seconds) or exponential (mean seconds).
+        "latency": {"distribution": "fixed", "seconds": 1.0, "low": 0.0},
+        # `when` is before, during or after the body.
+        "reset": {"when": "before"},
+        "drip": {"chunk_bytes": 64, "seconds": 0.05},
+        "truncate": {"share": 0.5},
+        "malformed": {},
+        "content-type": {"value": "text/html"},
+        "huge": {"megabytes": 64.0},
+        "drop-symbols": {"share": 0.1},
+        "shrink-pages": {"items": 1},
+        "missing-optional": {"share": 0.5},
+        "expire-token": {},
+        "revoke-token": {},
+        # `form` is object (as the API) or string (as RFC 6749).
+        "refuse-grant": {"status": 400, "form": "object"},
+        # From that many refused grants on, an address gets no answer at all for that long.
+        "address-block": {"refusals": 3, "seconds": 28_800.0},
+    }
+)
+
+DXLINK_KINDS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
+    {
+        # All of them may wait for `after` data messages of the connection.
+        "dx-freeze": {"after": 0},
+        "dx-close": {"code": 1011, "after": 0},
+        "dx-upgrade": {"status": 502},
+        "dx-full": {"after": 0},
+        "dx-auto-empty": {},
+        "dx-snip": {"rows": 100},
+        "dx-pending": {"runs": 3},
+        "dx-duplicate": {"rows": 1},
+        "dx-reorder": {"rows": 2},
+        "dx-error": {"error": "UNKNOWN", "message": "simulated", "after": 0},
+        "dx-token": {},
+        # AUTH and CHANNEL_REQUEST are refused until the state before them was sent, which takes up to a second.
+        "dx-strict-auth": {},
+        "dx-fewer-fields": {"fields": 1},
+        "dx-rate": {},
+    }
+)
+
+KINDS: Final = MappingProxyType({**REST_KINDS, **DXLINK_KINDS})
+
+_WORDS: Final[Mapping[tuple[str, str], frozenset[str]]] = MappingProxyType(
+    {
+        ("status", "body"): frozenset({"json", "html", "empty"}),
+        ("status", "form"): frozenset({"seconds", "date"}),
+        ("latency", "distribution"): frozenset({"fixed", "uniform", "exponential"}),
+        ("reset", "when"): frozenset({"before", "during", "after"}),
+        ("refuse-grant", "form"): frozenset({"object", "string"}),
+    }
+)
+
+
+# What a numeric parameter accepts, by its name in every kind; `_ANY_NUMBER` for the others.
+_RANGES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
+    {
+        "status": (200, 599),
+        "share": (0, 1),
+        "seconds": (0, 1e6),
+        "low": (0, 1e6),
+        "megabytes": (0, 1024),
+        "chunk_bytes": (1, 1e6),
+        "items": (0, 1e6),
+        "refusals": (1, 1e6),
+    }
+)
+_ANY_NUMBER: Final = (-1e9, 1e9)
+_MOST_CHARACTERS: Final = 200
+
+
+@dataclass(slots=True)
+class Fault:
+    """One planned fault.
+
+    Attributes:
+        id: Number in this server, from 1.
+        route: Where it strikes: a route template such as ``/market-metrics``, a family such as ``market-metrics`` or
+            ``dxlink``, or ``*``.
+        kind: One of KINDS.
+        parameters: All parameters of the kind.
+        probability: Chance to strike at each opportunity, 0 to 1.
+        remaining: How often it may still strike; None for ever.
+        seed: Of its own random numbers: two servers with the same plan and requests do the same.
+        struck: How often it did.
+    """
+
+    id: int
+    route: str
+    kind: str
+    parameters: Mapping[str, Parameter]
+    probability: float
+    remaining: int | None
+    seed: int
+    struck: int = 0
+    random: np.random.Generator = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.random = np.random.default_rng(self.seed)
+
+    def number(self, name: str) -> float:
+        """A parameter that is a number."""
+        return float(self.parameters[name])
+
+    def text(self, name: str) -> str:
+        """A parameter that is a word."""
+        return str(self.parameters[name])
+
+    def summary(self) -> dict[str, object]:
+        """As the control endpoint writes it."""
+        return {
+            "id": self.id,
+            "route": self.route,
+            "kind": self.kind,
+            "parameters": dict(self.parameters),
+            "probability": self.probability,
+            "count": self.remaining,
+            "seed": self.seed,
+            "struck": self.struck,
+        }
+
+
+class FaultPlan:
+    """The faults that are switched on, in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+        self._ids = itertools.count(1)
+
+    def __bool__(self) -> bool:
+        return bool(self._faults)
+
+    def add(
+        self,
+        kind: str,
+        *,
+        route: str = ANYWHERE,
+        probability: float = 1.0,
+        count: int | None = None,
+        seed: int = 0,
+        parameters: Mapping[str, object] | None = None,
+    ) -> Fault:
+        """Switch a fault on.
+
+        Raises:
+            ConfigError: No such kind or parameter, or a value that it does not accept.
+        """
+        if kind not in KINDS:
+            raise ConfigError(f"{kind!r} is not a fault; known are {', '.join(KINDS)}")
+        if not route:
+            raise ConfigError(f"fault {kind}: route is empty; it is a route template, a family or *")
+        if not 0.0 <= probability <= 1.0:
+            raise ConfigError(f"fault {kind}: probability is {probability}; it accepts 0 to 1")
+        if count is not None and count < 1:
+            raise ConfigError(f"fault {kind}: count is {count}; it accepts 1 and more")
+        if seed < 0:
+            raise ConfigError(f"fault {kind}: seed is {seed}; it accepts 0 and more")
+        fault = Fault(next(self._ids), route, kind, _checked(kind, parameters or {}), probability, count, seed)
+        self._faults.append(fault)
+        return fault
+
+    def add_spec(self, spec: Mapping[str, object]) -> Fault:
+        """Switch a fault on from the control endpoint's object: kind, route, probability, count, seed, parameters.
+
+        Raises:
+            ConfigError: The object is not a fault.
+        """
+        match spec:
+            case {"kind": str(kind), **rest}:
+                pass
+            case _:
+                raise ConfigError("a fault is an object with at least a kind")
+        unknown = sorted(set(rest) - {"route", "probability", "count", "seed", "parameters"})
+        if unknown:
+            raise ConfigError(f"fault {kind}: {unknown[0]!r} is not a field; parameters go into 'parameters'")
+        route, parameters = rest.get("route", ANYWHERE), rest.get("parameters", {})
+        if not isinstance(route, str) or not isinstance(parameters, Mapping):
+            raise ConfigError(f"fault {kind}: route is a text and parameters an object")
+        count = rest.get("count")
+        return self.add(
+            kind,
+            route=route,
+            probability=_number(kind, "probability", rest.get("probability", 1.0)),
+            count=None if count is None else int(_number(kind, "count", count)),
+            seed=int(_number(kind, "seed", rest.get("seed", 0))),
+            parameters=parameters,
+        )
+
+    def add_option(self, option: str) -> Fault:
+        """Switch a fault on from a command line: ``KIND[:NAME=VALUE[,NAME=VALUE...]]``.
+
+        Names are route, probability, count, seed and the kind's parameters.
+
+        Raises:
+            ConfigError: The text is not a fault.
+        """
+        kind, _, rest = option.partition(":")
+        spec: dict[str, object] = {"kind": kind}
+        parameters: dict[str, object] = {}
+        for pair in filter(None, rest.split(",")):
+            name, equals, value = pair.partition("=")
+            if not equals:
+                raise ConfigError(f"fault {kind}: {pair!r} is not NAME=VALUE")
+            (spec if name in {"route", "probability", "count", "seed"} else parameters)[name] = value
+        return self.add_spec({**spec, "parameters": parameters})
+
+    def strike(self, kinds: Collection[str], *targets: str) -> Sequence[Fault]:
+        """The faults of these kinds that strike now, each counted; `*` is always a target.
+
+        Args:
+            kinds: For example REST_KINDS.
+            targets: The route template and the family of what is happening.
+        """
+        struck = []
+        for fault in self._faults:
+            if fault.kind not in kinds or (fault.route != ANYWHERE and fault.route not in targets):
+                continue
+            if fault.remaining == 0 or fault.random.random() >= fault.probability:
+                continue
+            if fault.remaining is not None:
+                fault.remaining -= 1
+            fault.struck += 1
+            struck.append(fault)
+        return struck
+
+    def clear(self, fault_id: int | None = None) -> int:
+        """Switch one fault off, or all of them.
+
+        Returns:
+            How many were on.
+        """
+        before = len(self._faults)
+        self._faults = [] if fault_id is None else [fault for fault in self._faults if fault.id != fault_id]
+        return before - len(self._faults)
+
+    def listing(self) -> Sequence[Fault]:
+        """Every fault that was added and not cleared, also those that are used up."""
+        return tuple(self._faults)
+
+
+def _checked(kind: str, given: Mapping[str, object]) -> Mapping[str, Parameter]:
+    parameters = dict(KINDS[kind])
+    for name, value in given.items():
+        if name not in parameters:
+            known = ", ".join(parameters) or "none"
+            raise ConfigError(f"fault {kind}: {name!r} is not a parameter; it has {known}")
+        if isinstance(parameters[name], str):
+            words = _WORDS.get((kind, name))
+            # A text goes into a header or a message: no line breaks, no end of it.
+            is_text = isinstance(value, str) and value.isprintable() and len(value) <= _MOST_CHARACTERS
+            if not is_text or (words is not None and value not in words):
+                accepts = "one printable line" if words is None else ", ".join(sorted(words))
+                raise ConfigError(f"fault {kind}: {name} is {value!r}; it accepts {accepts}")
+            parameters[name] = str(value)
+        else:
+            number = _number(kind, name, value)
+            least, most = _RANGES.get(name, _ANY_NUMBER)
+            if not least <= number <= most:
+                raise ConfigError(f"fault {kind}: {name} is {number:g}; it accepts {least:g} to {most:g}")
+            parameters[name] = number
+    return MappingProxyType(parameters)
+
+
+def _number(kind: str, name: str, value: object) -> float:
+    try:
+        number = float(value) if isinstance(value, str | int | float) else float("nan")
+    except ValueError:
+        number = float("nan")
+    if not np.isfinite(number):
+        raise ConfigError(f"fault {kind}: {name} is {value!r}; it accepts a number")
+    return number
