@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-SettingName = Literal["origin", "universe", "watchlist", "history_start", "lookback_sessions", "annualization_sessions"]
+SettingName = Literal[
+    "origin",
+    "universe",
+    "watchlist",
+    "history_start",
+    "lookback_sessions",
+    "annualization_sessions",
+    "metastock_symbol_map",
+    "metastock_adjustment",
+    "rescale_candles",
+]
 """Settings that can shape a dataset's content."""
 
 
@@ -20,6 +30,7 @@ class Declaration:
         description: One sentence for the web UI and the README; says what a row is.
         code_version: To be raised whenever the same inputs would give other rows.
         upstream: Datasets (or `metastock_files`) whose data version it is built from.
+        consults: Those of them whose change alone is no reason to build it again; the next refresh reads them anew.
         group: Dagster group.
         source: Where its rows come from, in words.
         shaped_by: Settings whose change makes the stored rows wrong.
@@ -32,5 +43,6 @@ class Declaration:
     group: str
     source: str
     upstream: Sequence[str] = ()
+    consults: Sequence[str] = ()
     shaped_by: Sequence[SettingName] = ("origin",)
     follows_sessions: bool = False

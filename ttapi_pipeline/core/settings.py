@@ -58,6 +58,11 @@ class Settings:
         watchlist: TT_WATCHLIST, the broker's public list behind ``TT_LIST=1``.
         data_dir: TT_DATA_DIR, a local path or an fsspec URL.
         metastock_dir: TT_METASTOCK_DIR; None when not set.
+        metastock_symbol_map: TT_METASTOCK_SYMBOL_MAP, a CSV file of source and symbol; None when not set.
+        metastock_adjustment: TT_METASTOCK_ADJUSTMENT, what the prices in the files are adjusted for: ``unknown``,
+            ``raw`` or ``split``.
+        rescale_candles: TT_RESCALE_CANDLES: candles that differ from MetaStock by a constant ratio are appended,
+            divided by it, instead of being left out.
         history_start: TT_HISTORY_START, how far back candles are fetched.
         max_concurrency: TT_MAX_CONCURRENCY, REST requests in flight.
         min_coverage: TT_MIN_COVERAGE, share of the universe below which a dataset is not published.
@@ -67,6 +72,7 @@ class Settings:
         lookback_sessions: TT_LOOKBACK_SESSIONS, daily returns in the lookback columns of returns_stddev.
         simulator_seed: TT_SIMULATOR_SEED.
         log_format: TT_LOG_FORMAT, ``text`` or ``json``.
+        log_level: TT_LOG_LEVEL, ``debug``, ``info``, ``warning`` or ``error``.
     """
 
     environment: Environment = Environment.SIMULATOR
@@ -77,6 +83,9 @@ class Settings:
     watchlist: str = "S&P 500"
     data_dir: str = "data"
     metastock_dir: Path | None = None
+    metastock_symbol_map: Path | None = None
+    metastock_adjustment: str = "unknown"
+    rescale_candles: bool = False
     history_start: date = date(2010, 1, 4)
     max_concurrency: int = 100
     min_coverage: float = 0.8
@@ -86,6 +95,7 @@ class Settings:
     lookback_sessions: int = 252
     simulator_seed: int = 7
     log_format: str = "text"
+    log_level: str = "warning"
 
     @property
     def is_simulated(self) -> bool:
@@ -138,6 +148,17 @@ class Settings:
             watchlist=values.get("TT_WATCHLIST", "S&P 500"),
             data_dir=values.get("TT_DATA_DIR", "data").rstrip("/") or "/",
             metastock_dir=_read(values, "TT_METASTOCK_DIR", _folder, "the path of a folder that exists", None),
+            metastock_symbol_map=_read(
+                values, "TT_METASTOCK_SYMBOL_MAP", _file, "the path of a CSV file that exists", None
+            ),
+            metastock_adjustment=_read(
+                values,
+                "TT_METASTOCK_ADJUSTMENT",
+                _one_of("unknown", "raw", "split"),
+                "unknown, raw or split",
+                "unknown",
+            ),
+            rescale_candles=_read(values, "TT_RESCALE_CANDLES", _boolean, "true or false", False),  # noqa: FBT003
             history_start=_read(
                 values,
                 "TT_HISTORY_START",
@@ -164,6 +185,13 @@ class Settings:
             ),
             simulator_seed=_read(values, "TT_SIMULATOR_SEED", _integer(0, 2**31), "a whole number from 0", 7),
             log_format=_read(values, "TT_LOG_FORMAT", _one_of("text", "json"), "text or json", "text"),
+            log_level=_read(
+                values,
+                "TT_LOG_LEVEL",
+                _one_of("debug", "info", "warning", "error"),
+                "debug, info, warning or error",
+                "warning",
+            ),
         )
 
 
@@ -175,6 +203,9 @@ KNOWN_VARIABLES: Final = frozenset(
         "TT_WATCHLIST",
         "TT_DATA_DIR",
         "TT_METASTOCK_DIR",
+        "TT_METASTOCK_SYMBOL_MAP",
+        "TT_METASTOCK_ADJUSTMENT",
+        "TT_RESCALE_CANDLES",
         "TT_HISTORY_START",
         "TT_MAX_CONCURRENCY",
         "TT_MIN_COVERAGE",
@@ -183,6 +214,7 @@ KNOWN_VARIABLES: Final = frozenset(
         "TT_LOOKBACK_SESSIONS",
         "TT_SIMULATOR_SEED",
         "TT_LOG_FORMAT",
+        "TT_LOG_LEVEL",
         *SECRET_VARIABLES,
         *(f"TT_TTL_{name.upper()}" for name in DEFAULT_TTLS),
     }
@@ -284,6 +316,13 @@ def _universe(text: str) -> str:
 def _folder(text: str) -> Path:
     path = Path(text).expanduser()
     if not path.is_dir():
+        raise ValueError(text)
+    return path
+
+
+def _file(text: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.is_file():
         raise ValueError(text)
     return path
 

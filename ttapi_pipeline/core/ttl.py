@@ -20,6 +20,8 @@ DEFAULT_TTLS: Final[Mapping[str, timedelta]] = MappingProxyType(
         "daily_candles": timedelta(days=1),
         "eod_snapshot": timedelta(days=1),
         "returns_stddev": timedelta(days=1),
+        "volatility": timedelta(days=1),
+        "volatility_cone": timedelta(days=1),
     }
 )
 """TTL per dataset; ``TT_TTL_<DATASET>`` overrides one."""

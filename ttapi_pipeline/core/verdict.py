@@ -102,7 +102,7 @@ def decide(
             return verdict(Rule.SETTINGS, f"setting {setting} was {was!r} and is {is_now!r}")
     for name in declaration.upstream:
         was, is_now = stored.inputs.get(name), upstream.get(name)
-        if was != is_now:
+        if was != is_now and name not in declaration.consults:
             return verdict(Rule.UPSTREAM, f"{name} changed: built from {_short(was)}, now {_short(is_now)}")
     if age < -CLOCK_TOLERANCE:
         return verdict(Rule.CLOCK, f"fetched {format_duration(-age)} in the future: the clock jumped back")

@@ -13,6 +13,8 @@ from typing import Final
 
 import polars as pl
 
+from ttapi_pipeline.frames.current import WINDOWS
+
 UTC_DATETIME: Final = pl.Datetime("us", "UTC")
 
 
@@ -245,7 +247,9 @@ EOD_SNAPSHOT: Final = DatasetSchema(
         _SESSION,
         *_BAR,
         Column("open_interest", _FLOAT, "Open interest; null for shares"),
-        _required("adjustment", _STRING, "What prices are adjusted for: split, or unknown when the files do not say"),
+        _required(
+            "adjustment", _STRING, "What prices are adjusted for: split, raw, rescaled to the files' scale, or unknown"
+        ),
         _required("is_final", _FLAG, "False while the session can still change it"),
         _required("source", _STRING, "metastock or dxlink"),
         _FETCHED_AT,
@@ -300,6 +304,110 @@ RETURNS_STDDEV: Final = DatasetSchema(
     key=("symbol", "root_symbol", "expiration_date", "settlement_type"),
 )
 
+BROKER_WINDOWS: Final = (30, 60, 90)
+"""Days of the broker's historical volatilities."""
+
+EX_EARNINGS_WINDOWS: Final = (30, 90)
+"""Sessions in the windows of the volatilities without earnings."""
+
+_ESTIMATOR_WORDS: Final = {
+    "close_to_close": "sample stddev of log returns",
+    "zero_mean": "the same around zero",
+    "parkinson": "Parkinson 1980, from high and low; blind to overnight gaps",
+    "garman_klass": "Garman and Klass 1980, from all four prices; blind to overnight gaps",
+    "rogers_satchell": "Rogers and Satchell 1991, allows for drift; blind to overnight gaps",
+    "yang_zhang": "Yang and Zhang 2000, allows for drift and overnight gaps",
+}
+
+VOLATILITY: Final = DatasetSchema(
+    "volatility",
+    (
+        _SYMBOL,
+        Column(
+            "is_index", _FLAG, "Whether it is an index: estimators with a range read low; null outside the universe"
+        ),
+        _required("as_of_session", _DATE, "Last final session of the snapshot; every window ends there"),
+        Column("first_session", _DATE, "Session of the first final bar; null without bars"),
+        Column("last_session", _DATE, "Session of the last final bar; null without bars"),
+        _required("session_count", _SMALL, "Final bars"),
+        _required("has_more_than_30_sessions", _FLAG, "Whether there are more than 30 of them"),
+        Column("close", _FLOAT, "Close of the as-of session; null when that bar is missing"),
+        Column("close_mean", _FLOAT, "Mean of all final closes"),
+        Column("close_stddev", _FLOAT, "Sample stddev of all final closes, in US dollars: of prices, not of returns"),
+        *(
+            Column(f"{estimator}_{window}", _FLOAT, f"Annualised over {window} sessions: {words}")
+            for estimator, words in _ESTIMATOR_WORDS.items()
+            for window in WINDOWS
+        ),
+        *(
+            Column(f"{estimator}_{window}_reason", _STRING, f"Why {family} of {window} sessions are null")
+            for estimator, family in (
+                ("close_to_close", "close_to_close and zero_mean"),
+                ("yang_zhang", "yang_zhang and the other estimators with a range"),
+            )
+            for window in WINDOWS
+        ),
+        Column("hv_rank", _FLOAT, "Place of close_to_close_30 between the low and the high of a year, 0 to 1"),
+        Column("hv_percentile", _FLOAT, "Share of the 252 sessions before with a lower close_to_close_30"),
+        Column("hv_values_used", _SMALL, "Sessions of the year with a close_to_close_30; below 126 both are null"),
+        *(
+            Column(f"historical_volatility_{days}_day", _FLOAT, f"Annualised over {days} days, the broker's")
+            for days in BROKER_WINDOWS
+        ),
+        *(
+            Column(f"historical_volatility_{days}_day_difference", _FLOAT, f"close_to_close_{days} less the broker's")
+            for days in BROKER_WINDOWS
+        ),
+        Column("is_far_from_broker", _FLAG, "Whether one of these is above 3 points; null without the broker's"),
+        Column("implied_volatility_30_day", _FLOAT, "Annualised implied volatility at 30 days"),
+        Column("iv_rv_spread_30", _FLOAT, "implied_volatility_30_day less close_to_close_30"),
+        Column("earnings_date", _DATE, "Expected report date; null when none is known"),
+        Column("earnings_time_of_day", _STRING, "BTO before the open, AMC after the close"),
+        *(
+            column
+            for window in EX_EARNINGS_WINDOWS
+            for column in (
+                Column(
+                    f"close_to_close_{window}_ex_earnings",
+                    _FLOAT,
+                    f"close_to_close_{window} without the sessions of known announcements",
+                ),
+                Column(
+                    f"earnings_sessions_left_out_{window}", _SMALL, "How many were left out; null when none is known"
+                ),
+                Column(f"close_to_close_{window}_ex_earnings_reason", _STRING, "Why it is null"),
+            )
+        ),
+        Column("missing_sessions", _SMALL, "Sessions without a bar in the last 252; null without bars there"),
+        Column("unchanged_closes", _SMALL, "Returns of exactly 0 in the last 252 sessions"),
+        Column("zero_volume_sessions", _SMALL, "Bars without volume in the last 252 sessions"),
+        Column("has_unknown_adjustment", _FLAG, "Whether sources of these bars do not say if splits are adjusted for"),
+        Column("cautions", _STRING, "What is odd about these bars, words separated by spaces; null when nothing is"),
+    ),
+    key=("symbol",),
+)
+
+VOLATILITY_CONE: Final = DatasetSchema(
+    "volatility_cone",
+    (
+        _SYMBOL,
+        _required("horizon_sessions", _SMALL, "Sessions in the rolling windows"),
+        _required("as_of_session", _DATE, "Last final session of the snapshot"),
+        Column("minimum", _FLOAT, "Lowest close-to-close volatility, annualised; null without a full window"),
+        Column("p10", _FLOAT, "10th percentile"),
+        Column("p25", _FLOAT, "25th percentile"),
+        Column("median", _FLOAT, "Median"),
+        Column("p75", _FLOAT, "75th percentile"),
+        Column("p90", _FLOAT, "90th percentile"),
+        Column("maximum", _FLOAT, "Highest"),
+        Column("current", _FLOAT, "The one that ends at the as-of session"),
+        Column("current_percentile", _FLOAT, "Share of the windows below it, 0 to 1"),
+        _required("windows_used", _SMALL, "Windows, which overlap: not that many independent observations"),
+        Column("reason", _STRING, "Why current is null: no_window or not_current"),
+    ),
+    key=("symbol", "horizon_sessions"),
+)
+
 SCHEMAS: Final[Mapping[str, DatasetSchema]] = MappingProxyType(
     {
         schema.name: schema
@@ -313,6 +421,8 @@ SCHEMAS: Final[Mapping[str, DatasetSchema]] = MappingProxyType(
             DAILY_CANDLES,
             EOD_SNAPSHOT,
             RETURNS_STDDEV,
+            VOLATILITY,
+            VOLATILITY_CONE,
         )
     }
 )

@@ -45,6 +45,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("TT_LOOKBACK_SESSIONS", "504", "lookback_sessions", 504),
     ("TT_SIMULATOR_SEED", "0", "simulator_seed", 0),
     ("TT_LOG_FORMAT", "JSON", "log_format", "json"),
+    ("TT_LOG_LEVEL", "DEBUG", "log_level", "debug"),
 ]
 BAD = [
     ("TT_ENV", "prod", "simulator, sandbox, production"),
@@ -57,6 +58,9 @@ BAD = [
     ("TT_LIST", "4", "1, 2, 3 or the path of a text file that exists"),
     ("TT_LIST", "no-such-file.txt", "1, 2, 3 or the path of a text file that exists"),
     ("TT_METASTOCK_DIR", "no-such-folder", "the path of a folder that exists"),
+    ("TT_METASTOCK_SYMBOL_MAP", "no-such-file.csv", "the path of a CSV file that exists"),
+    ("TT_METASTOCK_ADJUSTMENT", "dividends", "unknown, raw or split"),
+    ("TT_RESCALE_CANDLES", "perhaps", "true or false"),
     ("TT_HISTORY_START", "2010", "a date as YYYY-MM-DD"),
     ("TT_HISTORY_START", "2010-02-30", "a date as YYYY-MM-DD"),
     ("TT_HISTORY_START", "1900-01-01", "a date as YYYY-MM-DD"),
@@ -72,6 +76,7 @@ BAD = [
     ("TT_LOOKBACK_SESSIONS", "5", "a whole number from 20 to 5040"),
     ("TT_SIMULATOR_SEED", "-1", "a whole number from 0"),
     ("TT_LOG_FORMAT", "xml", "text or json"),
+    ("TT_LOG_LEVEL", "loud", "debug, info, warning or error"),
     *((f"TT_TTL_{name.upper()}", "soon", "a positive number of seconds") for name in DEFAULT_TTLS),
 ]
 

@@ -90,4 +90,6 @@ def test_the_default_ttls_are_the_documented_ones() -> None:
         "daily_candles": 1,
         "eod_snapshot": 1,
         "returns_stddev": 1,
+        "volatility": 1,
+        "volatility_cone": 1,
     }

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+"""Each folder of `cases` holds inputs beside the bars and rejects that they give, both written by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from ttapi_pipeline.metastock.importer import FILES, REJECTS, import_folder
+from ttapi_pipeline.metastock.reader import BARS
+
+CASES = sorted(path.name for path in (Path(__file__).parent / "cases").iterdir())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_folder_gives_the_bars_and_rejects_beside_it(case: str) -> None:
+    folder = Path(__file__).parent / "cases" / case
+    result = import_folder(folder / "input")
+    assert_frame_equal(result.bars.collect(), pl.read_csv(folder / "bars.csv", schema=BARS))
+    expected = pl.read_csv(folder / "rejects.csv", schema={name: REJECTS[name] for name in REJECTS.names()[:4]})
+    assert_frame_equal(result.rejects.drop("raw"), expected)
+    files = result.files
+    assert files.schema == FILES
+    assert (files["rows_read"] == files["rows_kept"] + files["duplicates"] + files["rejected"]).all()
+    assert files["rows_kept"].sum() == result.bars.collect().height

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ttapi_pipeline.metastock.dates import AMBIGUOUS, NOT_A_DATE, parse_date, read_dates
+
+LONG_FORMS = ("%Y%m%d", "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d %b %Y", "%a, %d %b %Y", "%d-%b-%Y")
+
+
+@given(st.dates(date(1800, 1, 1), date(2199, 12, 31)), st.sampled_from(LONG_FORMS))
+def test_every_form_with_a_whole_year_reads_back(day: date, form: str) -> None:
+    assert parse_date(day.strftime(form), None) == day
+
+
+@given(st.dates(date(1950, 1, 1), date(2049, 12, 31)))
+def test_years_of_two_digits_are_1950_to_2049(day: date) -> None:
+    assert parse_date(f"{day:%y%m%d}", None) == day
+
+
+@given(st.dates(date(1800, 1, 1), date(2199, 12, 31)))
+def test_a_configured_order_reads_every_date(day: date) -> None:
+    assert parse_date(f"{day:%m/%d/%Y}", "mdy") == day
+    assert parse_date(f"{day:%d/%m/%Y}", "dmy") == day
+
+
+def test_one_clear_date_settles_the_order_of_its_file() -> None:
+    assert read_dates(["3/4/2021", "12/21/2008"], order=None)[0]["3/4/2021"] == date(2021, 3, 4)
+    assert read_dates(["3/4/2021", "21/12/2008"], order=None)[0]["3/4/2021"] == date(2021, 4, 3)
+
+
+def test_without_a_clear_date_or_with_two_that_contradict_nothing_is_guessed() -> None:
+    assert read_dates(["3/4/2021"], order=None)[1] == {"3/4/2021": AMBIGUOUS}
+    dates, faults = read_dates(["3/4/2021", "12/21/2008", "21/12/2008"], order=None)
+    assert dates == {"12/21/2008": date(2008, 12, 21), "21/12/2008": date(2008, 12, 21)}
+    assert faults == {"3/4/2021": AMBIGUOUS}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "20210231", "2021-13-01", "17991231", "00010101", "1 Foo 2021", "21/12", "202101011", "٢٠٢١٠١٠١"]
+)
+def test_what_is_no_date_is_said_to_be_none(text: str) -> None:
+    assert parse_date(text, None) == NOT_A_DATE

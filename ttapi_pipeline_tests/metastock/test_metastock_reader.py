@@ -1,0 +1,443 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import tempfile
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from importlib.util import find_spec
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from ttapi_pipeline.core.errors import ConfigError, StorageError
+from ttapi_pipeline.metastock import reader
+from ttapi_pipeline.metastock.importer import FILES, REJECTS, FolderImport, import_folder
+from ttapi_pipeline.metastock.reader import BARS, ImportOptions
+from ttapi_pipeline.metastock.sniff import Layout
+
+Row = tuple[date, float, float, float, float, float, float]
+Writer = Callable[[Path, str, Mapping[str, Sequence[Row]]], None]
+
+HEADER = "<TICKER>,<PER>,<DTYYYYMMDD>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>"
+DIALECTS = "ABCDEFGHIJKLM"
+HAVE_OPEN_INTEREST = "ACEJM"
+
+
+@contextmanager
+def folder_of(contents: Mapping[str, bytes | str]) -> Iterator[Path]:
+    """A folder for one example of a property; pytest's tmp_path is one for all of them."""
+    with tempfile.TemporaryDirectory() as name:
+        for file, content in contents.items():
+            Path(name, file).write_bytes(content.encode() if isinstance(content, str) else content)
+        yield Path(name)
+
+
+def check_account(result: FolderImport) -> pl.DataFrame:
+    """What holds for every import; returns the bars."""
+    bars = result.bars.collect()
+    assert bars.schema == BARS
+    assert result.rejects.schema == REJECTS
+    assert result.files.schema == FILES
+    account = result.files
+    assert (account["rows_read"] == account["rows_kept"] + account["duplicates"] + account["rejected"]).all()
+    assert account["rows_kept"].sum() == bars.height
+    assert account["rejected"].sum() == result.rejects.height
+    assert result.rejects["reason"].null_count() == 0
+    assert not bars.select("symbol", "session").is_duplicated().any()
+    assert_frame_equal(bars, bars.sort("symbol", "session"))
+    assert bars["close"].is_finite().all()
+    assert (bars["close"] > 0).all()
+    return bars
+
+
+def frame_of(series: Mapping[str, Sequence[Row]], *, has_open_interest: bool) -> pl.DataFrame:
+    rows = [(symbol, *row) for symbol, bars in series.items() for row in bars]
+    frame = pl.DataFrame(rows, schema=BARS, orient="row").sort("symbol", "session")
+    return frame if has_open_interest else frame.with_columns(open_interest=pl.lit(None, pl.Float64))
+
+
+@st.composite
+def bars(draw: st.DrawFn) -> Row:
+    prices = st.floats(1e-4, 1e6, allow_nan=False)
+    low, one, other, high = sorted(draw(st.tuples(prices, prices, prices, prices)))
+    volume, open_interest = draw(st.tuples(st.floats(0, 1e12), st.integers(0, 10**9).map(float)))
+    return (draw(st.dates(date(1885, 1, 1), date(2030, 1, 1))), one, high, low, other, volume, open_interest)
+
+
+SYMBOLS = st.one_of(
+    st.from_regex(r"[A-Z]{1,5}(/[AB])?", fullmatch=True),
+    st.sampled_from(["TRUE", "NA", "NAN", "000001", "1E5", "PRN", "LOW"]),
+)
+SERIES = st.dictionaries(
+    SYMBOLS, st.lists(bars(), min_size=1, max_size=12, unique_by=lambda bar: bar[0]), min_size=1, max_size=5
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(series=SERIES, dialect=st.sampled_from(DIALECTS))
+def test_every_dialect_reads_back_what_was_written(
+    write_dialect: Writer, series: Mapping[str, Sequence[Row]], dialect: str
+) -> None:
+    with folder_of({}) as folder:
+        write_dialect(folder, dialect, series)
+        result = import_folder(folder)
+    expected = frame_of(series, has_open_interest=dialect in HAVE_OPEN_INTEREST)
+    assert_frame_equal(check_account(result), expected, check_exact=True)
+    assert result.rejects.is_empty()
+    assert set(result.files["dialect"]) == {dialect}
+
+
+CONTENTS = [
+    f"{HEADER}\nAAPL.O,D,20260102,000000,10,11,9,10.5,100,0\nAAPL.O,D,20260105,000000,10,11,9,10.5,100,0\n",
+    "AAPL,20260102,10,11,9,10.5,100\nMSFT,20260102,10,11,9,10.5,100\n",
+    "<TICKER>;<DATE>;<TIME>;<CLOSE>\nAAPL;02.01.2026;1600;10,5\nAAPL;05.01.2026;1600;11\n",
+]
+
+
+@st.composite
+def mutated_files(draw: st.DrawFn) -> bytes:
+    """A good file with some bytes put in, taken out, doubled or overwritten."""
+    content = bytearray(draw(st.sampled_from(CONTENTS)).encode(draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))))
+    snippets = st.one_of(
+        st.binary(max_size=4),
+        st.sampled_from(
+            [b",", b"\n", b"\r\n", b"\r", b'"', b"\x1a", b"\0", b" ", b"-", b"nan", b"inf", b"1e400", b"\xff", b";"]
+        ),
+    )
+    for _ in range(draw(st.integers(0, 6))):
+        at = draw(st.integers(0, len(content)))
+        content[at : at + draw(st.integers(0, 6))] = draw(snippets)
+    return bytes(content)
+
+
+@settings(max_examples=300, deadline=None)
+@given(contents=st.lists(mutated_files(), min_size=1, max_size=3))
+def test_a_broken_file_breaks_neither_the_import_nor_the_account(contents: list[bytes]) -> None:
+    check_broken_files(contents)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@settings(max_examples=20_000, deadline=None)
+@given(contents=st.lists(mutated_files(), min_size=1, max_size=3))
+def test_no_broken_file_of_thousands_breaks_the_import_or_the_account(contents: list[bytes]) -> None:
+    check_broken_files(contents)
+
+
+def check_broken_files(contents: Sequence[bytes]) -> None:
+    with folder_of({f"{index}.txt": content for index, content in enumerate(contents)}) as folder:
+        result = import_folder(folder)
+    check_account(result)
+    assert result.files.height == len(contents)
+
+
+@settings(max_examples=150, deadline=None)
+@given(content=mutated_files())
+def test_scanning_together_and_reading_with_care_agree(content: bytes) -> None:
+    # A blank first line is the one difference that sends a file to the careful reader and means nothing. In UTF-16,
+    # which is always read with care, it would have two bytes.
+    assume(b"\0" not in content and not content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)))
+    with folder_of({"X.txt": content}) as folder:
+        scanned = import_folder(folder)
+    mark = BOM_UTF8 if content.startswith(BOM_UTF8) else b""
+    with folder_of({"X.txt": mark + b"\n" + content.removeprefix(mark)}) as folder:
+        read = import_folder(folder)
+    assert_frame_equal(check_account(scanned), check_account(read), check_exact=True)
+    assert_frame_equal(scanned.files.drop("dialect"), read.files.drop("dialect"))
+    assert_frame_equal(scanned.rejects.drop("line"), read.rejects.drop("line"))
+
+
+def packaged(package: str, path: str) -> bytes:
+    """A data file of a package, without the seconds that importing the package takes."""
+    spec = find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None
+    return (Path(spec.origin).parent / path).read_bytes()
+
+
+def real_series() -> Mapping[str, Sequence[Row]]:
+    """S&P 500 1999-2018 of `arch`; AAPL, FB, GOOG, IBM and MSFT 2000-2013 of `bokeh_sampledata`, unadjusted."""
+    index = pl.read_csv(packaged("arch", "data/sp500/sp500.csv.gz")).select(
+        pl.lit("SPX").alias("Ticker"), pl.col("Date").str.to_date("%m/%d/%Y"), "Open", "High", "Low", "Close", "Volume"
+    )
+    stocks = pl.read_csv(packaged("bokeh_sampledata", "_data/stocks.csv.gz")).select(
+        "Ticker", pl.col("Date").str.to_date("%Y-%m-%d"), "Open", "High", "Low", "Close", "Volume"
+    )
+    frames = [index, stocks]
+    if find_spec("backtesting") is not None:
+        # Also Google, from another source, so under another name here.
+        columns = (pl.col("").str.to_date("%Y-%m-%d").alias("Date"), "Open", "High", "Low", "Close", "Volume")
+        frames.append(
+            pl.read_csv(packaged("backtesting", "test/GOOG.csv")).select(pl.lit("GOOGL").alias("Ticker"), *columns)
+        )
+    if find_spec("skfolio") is not None:
+        frames.append(closes_of_skfolio())
+    series: dict[str, list[Row]] = {}
+    for symbol, session, *prices, volume in pl.concat(frames, how="vertical_relaxed").iter_rows():
+        opened, high, low, close = prices
+        series.setdefault(symbol, []).append((session, opened, high, low, close, float(volume), 0.0))
+    return series
+
+
+def closes_of_skfolio() -> pl.DataFrame:
+    """Adjusted closes of 20 shares 1990 to 2022, which stand for all four prices."""
+    wide = pl.read_csv(gzip.decompress(packaged("skfolio", "datasets/data/sp500_dataset.csv.gz")))
+    long = wide.unpivot(index="Date", variable_name="Ticker", value_name="Close").drop_nulls()
+    prices = [pl.col("Close").cast(pl.Float64).alias(name) for name in ("Open", "High", "Low", "Close")]
+    # Beside the raw ones of the same companies.
+    ticker = pl.concat_str("Ticker", pl.lit("ADJ"))
+    return long.select(ticker, pl.col("Date").str.to_date("%Y-%m-%d"), *prices, Volume=pl.lit(0))
+
+
+@pytest.fixture(scope="module")
+def real() -> Mapping[str, Sequence[Row]]:
+    return real_series()
+
+
+def test_real_prices_come_back_identical(
+    tmp_path: Path, write_dialect: Writer, real: Mapping[str, Sequence[Row]], dialect: str
+) -> None:
+    write_dialect(tmp_path, dialect, real)
+    result = import_folder(tmp_path)
+    bars = check_account(result)
+    assert_frame_equal(bars, frame_of(real, has_open_interest=dialect in HAVE_OPEN_INTEREST), check_exact=True)
+    # 5,031 of arch and 12,154 of bokeh_sampledata, as `wc -l` counts them without the headers.
+    assert bars.filter(pl.col("symbol").is_in(["SPX", "AAPL", "FB", "GOOG", "IBM", "MSFT"])).height == 5_031 + 12_154
+    # Apple's profit warning: 53.50 to 25.75 over night, no split.
+    crash = bars.filter(pl.col("symbol") == "AAPL", pl.col("session").is_between(date(2000, 9, 28), date(2000, 9, 29)))
+    assert crash["close"].to_list() == [53.5, 25.75]
+
+
+def test_the_last_row_by_file_name_and_line_wins() -> None:
+    row = "X,20260102,10,20,5,{},100\n"
+    contents = {
+        "a.txt": row.format(11) + row.format(12),
+        "b.csv": "TICKER,DATE,CLOSE\n" + "X,2026-01-02,13\nX,2026-01-02,14\n",
+        "B.txt": row.format(15),
+    }
+    with folder_of(contents) as folder:
+        result = import_folder(folder)
+    assert check_account(result)["close"].to_list() == [14.0]
+    assert result.files.select("file", "rows_read", "rows_kept", "duplicates").rows() == [
+        ("B.txt", 1, 0, 1),
+        ("a.txt", 2, 0, 2),
+        ("b.csv", 2, 1, 1),
+    ]
+
+
+def test_a_rejected_row_keeps_its_place_its_ticker_and_its_text() -> None:
+    with folder_of({"X.txt": f"{HEADER}\n\nX.N,D,20260102,000000,10,11,9, n/a ,100,0\r\n"}) as folder:
+        result = import_folder(folder)
+    check_account(result)
+    assert result.rejects.rows() == [
+        ("X.txt", 3, "X.N", "close is not a number", "X.N,D,20260102,000000,10,11,9, n/a ,100,0")
+    ]
+
+
+def test_a_bad_row_costs_its_neighbours_nothing() -> None:
+    good = "X,D,20260102,000000,10,11,9,10.5,100,0\n"
+    contents = {f"{n}.txt": f"{HEADER}\n" + good.replace("X", f"X{n}") for n in range(9)}
+    contents["4.txt"] += "X4,D,20260105,000000,10,11,9,10.5,100,0,1,2,3\nX4,D\n"
+    with folder_of(contents) as folder:
+        result = import_folder(folder)
+    assert check_account(result).height == 10
+    assert result.files["rows_read"].to_list() == [1, 1, 1, 1, 3, 1, 1, 1, 1]
+    assert result.extra_values == {"4.txt": 1}
+
+
+def test_a_file_that_is_no_text_is_one_reject_and_the_rest_goes_on() -> None:
+    contents: dict[str, bytes | str] = {
+        "MASTER": b"\x01\x00\x02\x03" * 20,
+        "README.md": "# Prices\n\nFrom the vendor.\n",
+        "NOCLOSE.txt": "TICKER,DATE,OPEN\nA,20260102,1\n",
+        "X.txt": "X,20260102,10,11,9,10.5,100\n",
+    }
+    with folder_of(contents) as folder:
+        result = import_folder(folder)
+    assert check_account(result)["symbol"].to_list() == ["X"]
+    assert result.rejects["file"].to_list() == ["MASTER", "NOCLOSE.txt", "README.md"]
+    assert result.rejects["line"].null_count() == 3
+    assert "binary" in result.rejects["reason"][0]
+    assert "names no close" in result.rejects["reason"][1]
+    assert "neither a header nor rows" in result.rejects["reason"][2]
+
+
+def test_a_file_that_may_not_be_read_is_one_reject(monkeypatch: pytest.MonkeyPatch) -> None:
+    open_path = Path.open
+
+    def refuse(path: Path, mode: str) -> object:
+        if path.name == "SECRET.txt":
+            raise PermissionError(13, "Permission denied")
+        return open_path(path, mode)
+
+    with folder_of({"SECRET.txt": "X,20260102,1,2,1,2,5\n", "Y.txt": "Y,20260102,1,2,1,2,5\n"}) as folder:
+        monkeypatch.setattr(Path, "open", refuse)
+        result = import_folder(folder)
+        monkeypatch.undo()
+    assert check_account(result)["symbol"].to_list() == ["Y"]
+    assert result.rejects.rows() == [("SECRET.txt", None, None, "it cannot be read: Permission denied", None)]
+
+
+@pytest.mark.parametrize("what", ["grown", "another layout", "binary", "gone", "empty"])
+def test_a_file_that_changes_while_it_is_read_is_read_as_it_is_now(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    query = reader._Reading._query
+    good = "20260102,10,11,9,10.5,100\n"
+
+    def change_first(self: reader._Reading, layout: Layout, paths: Sequence[str], *, is_typed: bool) -> pl.LazyFrame:
+        path = folder / "X.txt"
+        if path.exists():
+            match what:
+                case "grown":
+                    path.write_text(f"X,{good}X,20260105,10,11,9,10.5,100\n")
+                case "another layout":
+                    path.write_text("TICKER,DATE,HIGH,OPEN,LOW,CLOSE,VOL\nX,20260102,11,10,9,10.5,100\n")
+                case "binary":
+                    path.write_bytes(b"\x00\x01\x02" * 9)
+                case "gone":
+                    path.unlink()
+                case _:
+                    path.write_text("")
+        return query(self, layout, paths, is_typed=is_typed)
+
+    monkeypatch.setattr(reader._Reading, "_query", change_first)
+    with folder_of({"X.txt": f"X,{good}", "Y.txt": f"Y,{good}"}) as folder:
+        result = import_folder(folder)
+    rows = check_account(result)
+    assert rows.filter(pl.col("symbol") == "Y").height == 1
+    expected = {"grown": 2, "another layout": 1, "binary": 0, "gone": 0, "empty": 0}[what]
+    assert rows.filter(pl.col("symbol") == "X")["open"].to_list() == [10.0] * expected
+    assert result.rejects.height == (what in {"binary", "gone"})
+
+
+def test_an_empty_folder_is_an_import_without_rows(tmp_path: Path) -> None:
+    result = import_folder(tmp_path)
+    assert check_account(result).is_empty()
+    assert result.files.is_empty()
+    assert result.symbols == {}
+
+
+def test_a_missing_folder_is_a_storage_error(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="nowhere"):
+        import_folder(tmp_path / "nowhere")
+
+
+def test_a_relative_folder_is_read_like_an_absolute_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "X[1]*.txt").write_text("X,20260102,10,11,9,10.5,100\n")
+    monkeypatch.chdir(tmp_path)
+    assert check_account(import_folder(Path("here"))).height == 1
+
+
+def test_a_header_without_rows_is_a_known_symbol() -> None:
+    with folder_of({"brk-b.us.txt": HEADER, "EMPTY.txt": ""}) as folder:
+        result = import_folder(folder)
+    assert check_account(result).is_empty()
+    assert result.symbols == {"brk-b.us": "BRK/B"}
+    assert result.files["dialect"].to_list() == ["empty", "A"]
+
+
+def test_a_file_name_need_not_be_text(tmp_path: Path) -> None:
+    name = os.fsdecode(b"X\xff.txt")
+    (tmp_path / name).write_text("X,20260102,10,11,9,10.5,100\n")
+    result = import_folder(tmp_path)
+    assert check_account(result).height == 1
+    assert result.files["file"].to_list() == ["X�.txt"]
+
+
+def test_the_symbol_map_goes_before_the_rules() -> None:
+    contents = {
+        "X.txt": "BRK_B,20260102,10,11,9,10.5,100\n^SPX,20260102,10,11,9,10.5,100\n",
+        "^VIX.csv": "DATE,CLOSE\n20260102,15\n",
+    }
+    with folder_of(contents) as folder:
+        unmapped = import_folder(folder)
+        mapped = import_folder(folder, symbol_map={"BRK_B": "BRK/B", "^SPX": "SPX", "^VIX": "VIX"})
+    assert check_account(unmapped).is_empty()
+    assert unmapped.rejects["reason"].str.contains("no symbol").all()
+    assert check_account(mapped)["symbol"].to_list() == ["BRK/B", "SPX", "VIX"]
+    assert mapped.symbols == {"BRK_B": "BRK/B", "^SPX": "SPX", "^VIX": "VIX"}
+
+
+def test_dates_after_as_of_are_rejected() -> None:
+    with folder_of({"X.txt": "X,20260102,10,11,9,10.5,100\nX,20260105,10,11,9,10.5,100\n"}) as folder:
+        result = import_folder(folder, options=ImportOptions(as_of=date(2026, 1, 2)))
+        everything = import_folder(folder, options=ImportOptions(as_of=date(2026, 1, 5)))
+    assert check_account(result).height == 1
+    assert result.rejects["reason"].to_list() == ["the date is later than 2026-01-02"]
+    assert check_account(everything).height == 2
+
+
+def test_options_say_what_the_files_do_not() -> None:
+    contents: dict[str, bytes | str] = {
+        "X.txt": "<TICKER>,<PER>,<DATE>,<CLOSE>,<VOL>\nX.JP,1440,1/4/2026,10,5\n",
+        "N.txt": "<TICKER>,<NAME>,<DATE>,<CLOSE>,<VOL>\nN,Ünal,20260401,10,5\n".encode("cp1254"),
+    }
+    options = ImportOptions(
+        date_order="dmy",
+        code_page="cp1254",
+        volume_multiplier=100.0,
+        exchange_suffixes=frozenset({"JP"}),
+        daily_periods=frozenset({"1440"}),
+    )
+    with folder_of(contents) as folder:
+        bars = check_account(import_folder(folder, options=options))
+    assert bars.select("symbol", "session", "volume").rows() == [
+        ("N", date(2026, 4, 1), 500.0),
+        ("X", date(2026, 4, 1), 500.0),
+    ]
+
+
+def test_an_unknown_code_page_is_refused() -> None:
+    with pytest.raises(ConfigError, match="cp9999"):
+        ImportOptions(code_page="cp9999")
+
+
+def test_oddities_are_told() -> None:
+    contents = {
+        "AAPL.txt": "MSFT,20260102,10,11,9,10.5,100\n",
+        "MSFT.txt": "TICKER,DATE,CLOSE,RANK\nMSFT.O,20260105,10,1\n",
+        "all.txt": "IBM,20260102,10,11,9,10.5,100\nT,20260102,10,11,9,10.5,100\n",
+    }
+    with folder_of(contents) as folder:
+        result = import_folder(folder)
+    check_account(result)
+    assert result.warnings == (
+        "MSFT is spelled in several ways, which are read as one symbol: MSFT, MSFT.O",
+        "AAPL.txt: its ticker is MSFT, its name says AAPL; the ticker counts",
+        "MSFT.txt: unknown fields are not read: RANK",
+    )
+
+
+def test_times_of_day_without_a_period_tell_intraday_rows() -> None:
+    header = "<TICKER>,<DTYYYYMMDD>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>\n"
+    daily = (
+        header
+        + "X,20260102,1600,10,11,9,10.5,100\nX,20260105,1300,10,11,9,10.5,100\nX,20260105,1300,10,11,9,10.7,100\n"
+    )
+    intraday = header + "Y,20260102,0931,10,11,9,10.5,100\nY,20260102,0932,10,11,9,10.5,100\n"
+    with folder_of({"X.txt": daily, "Y.txt": intraday}) as folder:
+        result = import_folder(folder)
+    assert check_account(result).select("symbol", "close").rows() == [("X", 10.5), ("X", 10.7)]
+    assert result.files["duplicates"].to_list() == [1, 0]
+    assert result.files["rejected"].to_list() == [0, 2]
+
+
+def test_rows_beyond_the_sample_are_judged_too() -> None:
+    lines = [f"X;2026-01-{day:02};10;11;9;10;100" for day in range(1, 20)]
+    lines += ["X;2026-01-20;10,5;11;9;10,5;100", "X;2026-01-21;10;11;9;10,5;1.5E3"]
+    with folder_of({"X.txt": "\n".join(lines[:20]), "Y.txt": "\n".join(lines).replace("X", "Y")}) as folder:
+        result = import_folder(folder)
+    rows = check_account(result)
+    # X has decimal commas from its 20th row on. Y has points too, so a comma could be either mark, and none is guessed.
+    assert rows.filter(pl.col("symbol") == "X").height == 20
+    assert rows.filter(pl.col("symbol") == "Y").height == 19
+    assert math.isclose(rows.filter(pl.col("symbol") == "X")["close"][-1], 10.5)
