@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: MIT
+"""Volatility as of one session, per symbol: every estimator with its reason, rank and percentile, quality of the bars.
+
+The rolling estimators, and the cone, are `volatility`; the same without earnings is `earnings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Final
+
+import polars as pl
+
+from ttapi_pipeline.frames.implied import rank_in_range
+from ttapi_pipeline.frames.returns import log_returns, session_index, usable_price
+from ttapi_pipeline.frames.volatility import ESTIMATORS, FROM_CLOSES, rolling_volatility
+
+WINDOWS: Final = (10, 21, 30, 60, 63, 90, 126, 252)
+"""Sessions in the windows of the `volatility` dataset; 30, 60 and 90 are the broker's too."""
+
+YEAR: Final = 252
+"""Sessions that ranks, percentiles and cautions look back on."""
+
+REASONS: Final = {
+    "no_bars": "the symbol has no usable close up to the as-of session",
+    "short_history": "the symbol's first usable close comes too late for the window",
+    "gap": "sessions of the window have no usable close",
+    "bad_range": "bars of the window lack an open, high or low, or these do not enclose open and close",
+    "unchanged_close": "every price of the window is the same: one that nobody updates, not a calm one",
+}
+"""What each word of a reason column means."""
+
+CAUTIONS: Final = {
+    "possible_split": "a bar not known to be adjusted steps by 3:2, 2:1, 3:1, 4:1, 5:1 or 10:1, either way",
+    "stale_prices": "a tenth of the closes or more repeat the one before",
+    "zero_volume": "some bars have no volume",
+    "missing_sessions": "some sessions since the symbol's first bar have none",
+}
+"""What each word of `cautions` means; all of them look at the bars of the last YEAR sessions."""
+
+_SPLITS: Final = (1.5, 2.0, 3.0, 4.0, 5.0, 10.0)
+_SPLIT_TOLERANCE: Final = 0.05
+_STALE_SHARE: Final = 0.1
+
+
+def current_volatility(
+    bars: pl.LazyFrame,
+    calendar: pl.LazyFrame,
+    *,
+    as_of: date,
+    windows: Sequence[int] = WINDOWS,
+    annualization: int = 252,
+) -> pl.LazyFrame:
+    """Measure each symbol with every estimator over the windows that end at one session.
+
+    Args:
+        bars: `symbol`, `session`, `open`, `high`, `low`, `close` (adjusted for splits), one row per symbol and session,
+            in any order.
+        calendar: `session`, covering the bars and `as_of`.
+        as_of: The last day that counts; when it is not a session, the last one before it. Later bars change nothing.
+        windows: Sessions, each 2 or more.
+        annualization: Sessions per year.
+
+    Returns:
+        One row per symbol with a bar up to `as_of`, by symbol: `symbol`; per estimator and window n a column such as
+        `yang_zhang_21`, annualised (see `rolling_volatility`); `close_to_close_{n}_reason` and `yang_zhang_{n}_reason`,
+        a key of REASONS where the estimators from closes, and those with a range, are null. A window in which nothing
+        ever moved is null, not 0. Parkinson, Garman-Klass and Rogers-Satchell need one close less than Yang-Zhang, so
+        that on one day of a new listing they have a value beside its reason.
+    """
+    past = bars.filter(pl.col("session") <= as_of)
+    ages = _ages(calendar, as_of=as_of)
+    recent = _tail(past, ages, sessions=max(windows) + 1)
+    families = {
+        "close_to_close": [name for name in ESTIMATORS if name in FROM_CLOSES],
+        "yang_zhang": [name for name in ESTIMATORS if name not in FROM_CLOSES],
+    }
+    today = rolling_volatility(
+        recent.select("symbol", "session", "open", "high", "low", "close"),
+        calendar,
+        windows=windows,
+        estimators=list(ESTIMATORS),
+        annualization=annualization,
+    ).join(ages.filter(pl.col("age") == 0), on="session", how="semi")
+    history = (
+        past.join(ages, on="session")
+        .group_by("symbol")
+        .agg(history=pl.col("age").filter(usable_price("close").is_not_null()).max())
+    )
+    has_moved, has_range = pl.col("log_return") != 0, pl.col("high") != pl.col("low")
+    moves = (
+        log_returns(recent, calendar)
+        .join(ages, on="session")
+        .group_by("symbol")
+        .agg(
+            close_to_close_moved=pl.col("age").filter(has_moved).min(),
+            yang_zhang_moved=pl.col("age").filter(has_moved | has_range).min(),
+        )
+    )
+    return (
+        past.select("symbol")
+        .unique()
+        .join(history, on="symbol", how="left")
+        .join(moves, on="symbol", how="left")
+        .join(today.drop("session", "open", "high", "low", "close"), on="symbol", how="left")
+        .with_columns(_reason(family, window) for window in windows for family in families)
+        .with_columns(
+            pl.when(pl.col(f"{family}_{window}_reason").ne_missing("unchanged_close"))
+            .then(f"{name}_{window}")
+            .alias(f"{name}_{window}")
+            for family, names in families.items()
+            for name in names
+            for window in windows
+        )
+        .drop("history", *(f"{family}_moved" for family in families))
+        .sort("symbol")
+    )
+
+
+def _reason(family: str, window: int) -> pl.Expr:
+    """Why the estimators of a family are null, or must be; else null."""
+    is_measured = pl.col(f"{family}_{window}").is_not_null()
+    unmoved = pl.col(f"{family}_moved").fill_null(window) >= window
+    return (
+        pl.when(is_measured)
+        .then(pl.when(unmoved).then(pl.lit("unchanged_close")))
+        .when(pl.col("history").is_null())
+        .then(pl.lit("no_bars"))
+        .when(pl.col("history") < window)
+        .then(pl.lit("short_history"))
+        .when(pl.col(f"close_to_close_{window}").is_not_null())
+        .then(pl.lit("bad_range"))
+        .otherwise(pl.lit("gap"))
+        .alias(f"{family}_{window}_reason")
+    )
+
+
+def volatility_rank(
+    bars: pl.LazyFrame,
+    calendar: pl.LazyFrame,
+    *,
+    as_of: date,
+    window: int = 30,
+    span: int = YEAR,
+    least: int = YEAR // 2,
+    annualization: int = 252,
+) -> pl.LazyFrame:
+    """Place today's close-to-close volatility in the past year's, as IV rank and IV percentile do for the implied one.
+
+    Args:
+        bars: `symbol`, `session`, `close` (adjusted for splits), one row per symbol and session, in any order.
+        calendar: `session`, covering the bars and `as_of`.
+        as_of: As in `current_volatility`.
+        window: Sessions in the volatility.
+        span: Sessions to look back on.
+        least: Volatilities in the span below which both results are null.
+        annualization: Sessions per year; changes nothing but rounding.
+
+    Returns:
+        One row per symbol with a bar in reach, by symbol: `symbol`; `hv_rank`, ``(today - low) / (high - low)`` over
+        the last `span` sessions, today included; `hv_percentile`, the share of the `span` sessions before today with a
+        lower one, 0 to 1 both; `hv_values_used` (Int32), volatilities in the span. Null without today's.
+    """
+    ages = _ages(calendar, as_of=as_of)
+    recent = _tail(bars.select("symbol", "session", "close"), ages, sessions=window + span + 1)
+    rolling = rolling_volatility(
+        recent, calendar, windows=[window], estimators=["close_to_close"], annualization=annualization
+    ).rename({f"close_to_close_{window}": "hv"})
+    hv, age = pl.col("hv"), pl.col("age")
+    today, year, before = hv.filter(age == 0).first(), hv.filter(age < span), hv.filter((age > 0) & (age <= span))
+    is_enough = pl.col("hv_values_used") >= least
+    return (
+        rolling.join(ages, on="session")
+        .group_by("symbol")
+        .agg(
+            today=today,
+            low=year.min(),
+            high=year.max(),
+            below=(before < today).mean(),
+            hv_values_used=year.count().cast(pl.Int32),
+        )
+        .select(
+            "symbol",
+            hv_rank=pl.when(is_enough).then(rank_in_range(pl.col("today"), pl.col("low"), pl.col("high"))),
+            hv_percentile=pl.when(is_enough & pl.col("today").is_not_null()).then("below"),
+            hv_values_used="hv_values_used",
+        )
+        .sort("symbol")
+    )
+
+
+def bar_quality(bars: pl.LazyFrame, calendar: pl.LazyFrame, *, as_of: date) -> pl.LazyFrame:
+    """Say what is odd about each symbol's bars of the last YEAR sessions; nothing of it changes a number.
+
+    Args:
+        bars: `symbol`, `session`, `open`, `close`, `volume`, `adjustment` (split or unknown), in any order.
+        calendar: `session`, covering the bars and `as_of`.
+        as_of: As in `current_volatility`.
+
+    Returns:
+        One row per symbol with a bar in the year, by symbol: `symbol`; `missing_sessions`, sessions since the symbol's
+        first bar of the year without one; `unchanged_closes`, returns of exactly 0; `zero_volume_sessions` (all Int32);
+        `has_unknown_adjustment`, whether the source of a bar does not say if it is adjusted for splits;
+        `cautions`, keys of CAUTIONS separated by spaces, null when there is nothing to say.
+    """
+    ages = _ages(calendar, as_of=as_of)
+    year = _tail(bars, ages, sessions=YEAR + 1)
+    previous = pl.col("close").shift().over("symbol", order_by="session")
+    is_unknown = pl.col("adjustment") != "split"
+    is_split = pl.any_horizontal(
+        _near(pl.col("open") / previous, step) & _near(pl.col("close") / previous, step)
+        for split in _SPLITS
+        for step in (split, 1 / split)
+    )
+    first = pl.col("age").max()
+    quality = (
+        log_returns(year, calendar)
+        .join(ages, on="session")
+        .with_columns(is_possible_split=is_split & is_unknown)
+        .group_by("symbol")
+        .agg(
+            missing_sessions=(first + 1 - pl.len()).cast(pl.Int32),
+            unchanged_closes=(pl.col("log_return") == 0).sum().cast(pl.Int32),
+            zero_volume_sessions=(pl.col("volume") == 0).sum().cast(pl.Int32),
+            has_unknown_adjustment=is_unknown.any(),
+            is_split=pl.col("is_possible_split").any(),
+            is_stale=(pl.col("log_return") == 0).sum() >= _STALE_SHARE * pl.col("log_return").count().clip(1),
+        )
+    )
+    said = {
+        "possible_split": pl.col("is_split"),
+        "stale_prices": pl.col("is_stale") & (pl.col("unchanged_closes") > 0),
+        "zero_volume": pl.col("zero_volume_sessions") > 0,
+        "missing_sessions": pl.col("missing_sessions") > 0,
+    }
+    words = pl.concat_str(
+        [pl.when(holds).then(pl.lit(word)) for word, holds in said.items()], separator=" ", ignore_nulls=True
+    )
+    return quality.select(
+        "symbol",
+        "missing_sessions",
+        "unchanged_closes",
+        "zero_volume_sessions",
+        "has_unknown_adjustment",
+        cautions=pl.when(words != "").then(words),
+    ).sort("symbol")
+
+
+def _near(ratio: pl.Expr, step: float) -> pl.Expr:
+    return (ratio / step - 1).abs() <= _SPLIT_TOLERANCE
+
+
+def _ages(calendar: pl.LazyFrame, *, as_of: date) -> pl.LazyFrame:
+    """`session` and `age`, how many sessions before `as_of` (or the last session before it) each one is."""
+    sessions = session_index(calendar).filter(pl.col("session") <= as_of)
+    return sessions.select("session", age=pl.col("session_index").max() - pl.col("session_index"))
+
+
+def _tail(bars: pl.LazyFrame, ages: pl.LazyFrame, *, sessions: int) -> pl.LazyFrame:
+    """The bars of the last so many sessions."""
+    return bars.join(ages.filter(pl.col("age") < sessions).select("session"), on="session", how="semi")
