@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""One module per dataset: collect from outside, then process into a frame; knows no Dagster."""

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""`accounts`: brokerage accounts with their balances."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+
+from ttapi_pipeline.client import Account, Balance, TastytradeClient
+from ttapi_pipeline.core.collection import Collection, ProgressCallback
+from ttapi_pipeline.core.errors import ApiError, AuthError
+from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
+from ttapi_pipeline.frames.conform import conform
+from ttapi_pipeline.frames.schemas import ACCOUNTS
+
+AccountWithBalance = tuple[Account, Balance | None]
+
+
+async def collect_accounts(client: TastytradeClient, *, progress: ProgressCallback) -> Collection[AccountWithBalance]:
+    """Every account, and the balance of those that are open; one whose balance fails is among the rows without it.
+
+    Raises:
+        ApiError: The accounts cannot be listed.
+        AuthError: The credentials were refused.
+    """
+    accounts = await client.accounts()
+    rows: list[AccountWithBalance] = []
+    missing: dict[str, str] = {}
+    refusals: list[AuthError] = []
+
+    async def add(account: Account) -> None:
+        balance = None
+        try:
+            if not account.is_closed:
+                balance = await client.balance(account.account_number)
+        except AuthError as refusal:
+            refusals.append(refusal)
+        except ApiError as error:
+            missing[account.account_number] = f"no balance: {error}"
+        rows.append((account, balance))
+        progress(len(rows), len(accounts))
+
+    async with asyncio.TaskGroup() as tasks:
+        for account in accounts:
+            tasks.create_task(add(account))
+    if refusals:
+        raise refusals[0]
+    return Collection(rows, missing, requested=len(accounts))
+
+
+def accounts_frame(accounts: Sequence[AccountWithBalance], *, fetched_at: datetime) -> pl.DataFrame:
+    """One row per account; balances are null for a closed one."""
+    rows = [
+        {
+            "account_number": account.account_number,
+            "nickname": account.nickname,
+            "account_type": account.account_type_name,
+            "margin_or_cash": account.margin_or_cash,
+            "authority_level": account.authority_level,
+            "is_closed": bool(account.is_closed),
+            "is_futures_approved": account.is_futures_approved,
+            "opened_at": account.opened_at,
+            **({} if balance is None else _balance_row(balance)),
+            "source": "tastytrade",
+            "fetched_at": fetched_at,
+        }
+        for account, balance in accounts
+    ]
+    return conform(pl.DataFrame(rows, schema=ACCOUNTS.polars), ACCOUNTS)
+
+
+def _balance_row(balance: Balance) -> dict[str, object]:
+    # Money that goes out is stated as a positive amount with the effect "Debit".
+    sign = -1.0 if balance.pending_cash_effect == "Debit" else 1.0
+    return {
+        "currency": balance.currency,
+        "net_liquidating_value": balance.net_liquidating_value,
+        "cash_balance": balance.cash_balance,
+        "pending_cash": None if balance.pending_cash is None else sign * balance.pending_cash,
+        "cash_available_to_withdraw": balance.cash_available_to_withdraw,
+        "equity_buying_power": balance.equity_buying_power,
+        "derivative_buying_power": balance.derivative_buying_power,
+        "long_equity_value": balance.long_equity_value,
+        "short_equity_value": balance.short_equity_value,
+        "long_derivative_value": balance.long_derivative_value,
+        "short_derivative_value": balance.short_derivative_value,
+        "margin_equity": balance.margin_equity,
+        "maintenance_requirement": balance.maintenance_requirement,
+        "balances_updated_at": balance.updated_at,
+    }
+
+
+async def build_accounts(
+    client: TastytradeClient,
+    *,
+    previous: pl.LazyFrame | None,
+    now: datetime,
+    min_coverage: float,
+    progress: ProgressCallback,
+) -> Build:
+    """Fetch accounts and balances; an account whose balance fails keeps its last known row, if it has one."""
+    accounts = await collect_accounts(client, progress=progress)
+    accounts.require(min_coverage, subject="accounts")
+    fresh = accounts_frame(accounts.rows, fetched_at=now)
+    failed = pl.col("account_number").is_in(sorted(accounts.missing))
+    known = carry_over(fresh.filter(~failed), previous, accounts.missing, subject="account_number")
+    frame = pl.concat([known, fresh.join(known, on="account_number", how="anti")])
+    return Build(
+        frame=frame, missing=accounts.missing, sources=rows_per_source(frame), is_simulated=client.is_simulated
+    )

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""What every dataset module returns, and what several of them do to stored rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import polars as pl
+
+from ttapi_pipeline.core.manifest import Fact
+
+
+class Chart(Protocol):
+    """Something that can be drawn once the dataset is stored."""
+
+    def __call__(self, *, is_simulated: bool) -> bytes:
+        """A PNG, which says so when the data is simulated."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """A dataset's new content, not yet stored.
+
+    Attributes:
+        frame: Rows in the dataset's schema, in any order.
+        is_sorted: The rows come in the order of the dataset's key, which spares sorting millions of them in memory.
+        missing: Reason for each subject that should be in it and is not, or is there with its last known row.
+        statistics: Figures for the manifest.
+        sources: Rows per source.
+        rejects: Rows that were set aside, in the schema EOD_REJECTS; None when the dataset keeps none.
+        inputs: Data version of upstream that is no dataset and was read here, as it was before reading.
+        charts: Pictures of the content, by file name without its extension.
+        after_publication: Called once the rows are durable; tidies up what a killed run would have needed.
+        is_simulated: Whether a source turned out to be a simulator, whatever the settings say.
+    """
+
+    frame: pl.DataFrame | pl.LazyFrame
+    is_sorted: bool = False
+    missing: Mapping[str, str] = field(default_factory=dict)
+    statistics: Mapping[str, Fact] = field(default_factory=dict)
+    sources: Mapping[str, int] = field(default_factory=dict)
+    rejects: pl.DataFrame | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    charts: Mapping[str, Chart] = field(default_factory=dict)
+    after_publication: Callable[[], None] | None = None
+    is_simulated: bool = False
+
+
+def rows_per_source(frame: pl.DataFrame) -> Mapping[str, int]:
+    """How many rows came from each source."""
+    counts = frame.group_by("source").len().sort("source")
+    return dict(zip(counts["source"].to_list(), counts["len"].to_list(), strict=True))
+
+
+def carry_over(
+    fresh: pl.DataFrame, previous: pl.LazyFrame | None, missing: Mapping[str, str], *, subject: str = "symbol"
+) -> pl.DataFrame:
+    """Add the last known rows of the subjects that did not come; each keeps its own `fetched_at`.
+
+    Args:
+        fresh: What came.
+        previous: What is stored, in the same schema; None when there is nothing that may be carried over.
+        missing: The subjects that did not come.
+        subject: The column that names them.
+    """
+    if previous is None or not missing:
+        return fresh
+    wanted = set(missing) - set(fresh[subject].unique().to_list())
+    kept = previous.filter(pl.col(subject).is_in(sorted(wanted))).collect()
+    return pl.concat([fresh, kept.select(fresh.columns)])

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""`symbols` and `implied_volatility`: two tables of the same payload, `/market-metrics`.
+
+The payload mixes units: fields that it states in percentage points become fractions here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+
+from ttapi_pipeline.client import MarketMetrics, TastytradeClient
+from ttapi_pipeline.core.collection import ProgressCallback
+from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
+from ttapi_pipeline.frames.conform import conform
+from ttapi_pipeline.frames.schemas import IMPLIED_VOLATILITY, SYMBOLS, UTC_DATETIME
+
+_FACTS = ("symbol", "description", "listed_market", "is_etf", "is_index")
+
+
+def symbols_frame(metrics: Sequence[MarketMetrics], universe: pl.DataFrame, *, fetched_at: datetime) -> pl.DataFrame:
+    """One row per symbol of the universe; its metrics are null where none came."""
+    facts = universe.select(_FACTS)
+    schema = {name: dtype for name, dtype in SYMBOLS.polars.items() if name == "symbol" or name not in _FACTS}
+    rows = [_metrics_row(each, fetched_at) for each in metrics]
+    frame = facts.join(pl.DataFrame(rows, schema=schema), on="symbol", how="left").with_columns(
+        pl.col("source").fill_null("universe"), pl.col("fetched_at").fill_null(pl.lit(fetched_at, UTC_DATETIME))
+    )
+    return conform(frame, SYMBOLS)
+
+
+def _metrics_row(metrics: MarketMetrics, fetched_at: datetime) -> dict[str, object]:
+    earnings = metrics.earnings
+    return {
+        "symbol": metrics.symbol,
+        "implied_volatility_index": metrics.implied_volatility_index,
+        "implied_volatility_index_5_day_change": metrics.implied_volatility_index_5_day_change,
+        "implied_volatility_rank": metrics.implied_volatility_index_rank,
+        "implied_volatility_rank_source": metrics.implied_volatility_index_rank_source,
+        "tos_implied_volatility_rank": metrics.tos_implied_volatility_index_rank,
+        "tw_implied_volatility_rank": metrics.tw_implied_volatility_index_rank,
+        "implied_volatility_percentile": metrics.implied_volatility_percentile,
+        "implied_volatility_30_day": _fraction(metrics.implied_volatility_30_day),
+        "historical_volatility_30_day": _fraction(metrics.historical_volatility_30_day),
+        "historical_volatility_60_day": _fraction(metrics.historical_volatility_60_day),
+        "historical_volatility_90_day": _fraction(metrics.historical_volatility_90_day),
+        "iv_hv_30_day_difference": _fraction(metrics.iv_hv_30_day_difference),
+        "liquidity_rating": metrics.liquidity_rating,
+        "liquidity_value": metrics.liquidity_value,
+        "liquidity_rank": metrics.liquidity_rank,
+        "beta": metrics.beta,
+        "corr_spy_3_month": metrics.corr_spy_3month,
+        "market_cap": None if metrics.market_cap is None else round(metrics.market_cap),
+        "price_earnings_ratio": metrics.price_earnings_ratio,
+        "earnings_per_share": metrics.earnings_per_share,
+        "dividend_yield": metrics.dividend_yield,
+        "dividend_rate_per_share": metrics.dividend_rate_per_share,
+        "annual_dividend_per_share": metrics.annual_dividend_per_share,
+        "dividend_ex_date": metrics.dividend_ex_date,
+        "dividend_next_date": metrics.dividend_next_date,
+        "dividend_pay_date": metrics.dividend_pay_date,
+        "earnings_date": earnings.expected_report_date if earnings else None,
+        "earnings_time_of_day": earnings.time_of_day if earnings else None,
+        "is_earnings_date_estimated": earnings.estimated if earnings else None,
+        "earnings_actual_eps": earnings.actual_eps if earnings else None,
+        "earnings_consensus_estimate": earnings.consensus_estimate if earnings else None,
+        "lendability": metrics.lendability,
+        "borrow_rate": metrics.borrow_rate,
+        "metrics_updated_at": metrics.updated_at,
+        "source": "tastytrade",
+        "fetched_at": fetched_at,
+    }
+
+
+def _fraction(points: float | None) -> float | None:
+    return None if points is None else points / 100.0
+
+
+def implied_volatility_frame(metrics: Sequence[MarketMetrics], *, fetched_at: datetime) -> pl.DataFrame:
+    """One row per symbol, expiration date, settlement and chain type."""
+    rows = [
+        (
+            each.symbol,
+            entry.expiration_date,
+            entry.settlement_type or "PM",
+            entry.option_chain_type or "Standard",
+            entry.implied_volatility,
+            "tastytrade",
+            fetched_at,
+        )
+        for each in metrics
+        for entry in each.option_expiration_implied_volatilities
+    ]
+    frame = pl.DataFrame(rows, schema=IMPLIED_VOLATILITY.polars, orient="row")
+    # The payload lists an expiration once per root; two roots of one kind on one date have one volatility.
+    return conform(frame.unique(IMPLIED_VOLATILITY.key, keep="first", maintain_order=True), IMPLIED_VOLATILITY)
+
+
+async def build_symbols(
+    client: TastytradeClient,
+    universe: pl.DataFrame,
+    *,
+    previous: pl.LazyFrame | None,
+    now: datetime,
+    min_coverage: float,
+    progress: ProgressCallback,
+) -> Build:
+    """Fetch the metrics of the universe; a symbol without any keeps its last known row."""
+    metrics = await client.market_metrics(universe["symbol"].to_list(), progress=progress)
+    metrics.require(min_coverage, subject="symbols")
+    came = {each.symbol for each in metrics.rows}
+    failed = [symbol for symbol in universe["symbol"] if symbol not in came and symbol in metrics.missing]
+    known = previous.filter(pl.col("symbol").is_in(failed)).collect() if previous is not None and failed else None
+    fresh_facts = universe if known is None else universe.filter(~pl.col("symbol").is_in(known["symbol"].to_list()))
+    fresh = symbols_frame(metrics.rows, fresh_facts, fetched_at=now)
+    frame = fresh if known is None else pl.concat([fresh, known.select(fresh.columns)])
+    return Build(
+        frame=frame,
+        missing=metrics.missing,
+        sources=rows_per_source(frame),
+        statistics={"rows_carried_over": frame.height - fresh.height, "rows_rejected": len(metrics.rejected)},
+        is_simulated=client.is_simulated,
+    )
+
+
+async def build_implied_volatility(
+    client: TastytradeClient,
+    universe: pl.DataFrame,
+    *,
+    previous: pl.LazyFrame | None,
+    now: datetime,
+    min_coverage: float,
+    progress: ProgressCallback,
+) -> Build:
+    """Fetch the volatility of every listed expiration of the universe."""
+    metrics = await client.market_metrics(universe["symbol"].to_list(), progress=progress)
+    metrics.require(min_coverage, subject="implied_volatility")
+    fresh = implied_volatility_frame(metrics.rows, fetched_at=now)
+    frame = carry_over(fresh, previous, metrics.missing)
+    return Build(
+        frame=frame,
+        missing=metrics.missing,
+        sources=rows_per_source(frame),
+        statistics={
+            "symbols_without_options": sum(not each.option_expiration_implied_volatilities for each in metrics.rows),
+            "rows_carried_over": frame.height - fresh.height,
+            "rows_rejected": len(metrics.rejected),
+        },
+        is_simulated=client.is_simulated,
+    )

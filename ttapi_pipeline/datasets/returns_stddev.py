@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT
+"""`returns_stddev`: how far each underlying moves over the span of each listed expiration, next to the priced move.
+
+The statistics are `frames.horizons`, the comparisons `frames.implied`; this joins them to the expiration series.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from functools import partial
+from typing import Final
+
+import polars as pl
+
+from ttapi_pipeline.core.errors import DataError
+from ttapi_pipeline.datasets.build import Build
+from ttapi_pipeline.frames.conform import conform
+from ttapi_pipeline.frames.horizons import horizon_statistics, horizons
+from ttapi_pipeline.frames.implied import expected_move, move_ratio
+from ttapi_pipeline.frames.schemas import RETURNS_STDDEV
+from ttapi_pipeline.plots.charts import moves_chart
+
+_IV_KEY: Final = ("symbol", "expiration_date", "settlement_type", "option_chain_type")
+_SERIES: Final = (
+    "symbol",
+    "root_symbol",
+    "expiration_date",
+    "settlement_type",
+    "option_chain_type",
+    "expiration_session",
+)
+
+
+def last_final_session(snapshot: pl.LazyFrame, calendar: pl.LazyFrame, *, now: datetime) -> date:
+    """The newest session that has closed and of which the snapshot has a final bar.
+
+    A file may hold bars of days that are no session, or are yet to come; nothing is counted from those.
+
+    Raises:
+        DataError: There is no final bar.
+    """
+    closed = calendar.filter(pl.col("closes_at") <= now).select("session")
+    final = snapshot.filter("is_final").select("session").unique()
+    last = closed.join(final, on="session", how="semi").select(pl.col("session").max()).collect().item()
+    if not isinstance(last, date):
+        raise DataError("eod_snapshot has no final bar, so there is no session to count from; refresh it first")
+    return last
+
+
+def most_traded(snapshot: pl.LazyFrame, *, as_of: date) -> str:
+    """The symbol that charts show where they show one: SPY if there, else the one of the highest turnover.
+
+    Args:
+        snapshot: `eod_snapshot`.
+        as_of: The turnover is the median of close times volume in the three months before; ties go by name.
+
+    Raises:
+        DataError: There is no bar in these months.
+    """
+    turnover = (
+        snapshot.filter(pl.col("session").is_between(as_of - timedelta(days=91), as_of))
+        .group_by("symbol")
+        .agg(turnover=(pl.col("close") * pl.col("volume")).median().fill_null(0.0))
+        .sort(pl.col("symbol") != "SPY", -pl.col("turnover"), "symbol")
+    )
+    first = turnover.select("symbol").head(1).collect()
+    if first.is_empty():
+        raise DataError("eod_snapshot has no bar in the last three months; refresh it first")
+    return str(first.item())
+
+
+def returns_stddev_frame(
+    series: pl.LazyFrame,
+    snapshot: pl.LazyFrame,
+    implied: pl.LazyFrame,
+    calendar: pl.LazyFrame,
+    *,
+    as_of: date,
+    lookback: int,
+    annualization: int,
+) -> pl.DataFrame:
+    """One row per expiration series that has not expired at `as_of`.
+
+    Args:
+        series: `expiration_series`.
+        snapshot: `eod_snapshot`; closes adjusted for splits. Only final bars count.
+        implied: `implied_volatility`.
+        calendar: `trading_calendar`.
+        as_of: Session to count from.
+        lookback: Daily returns in the lookback columns.
+        annualization: Sessions per year.
+    """
+    bars = snapshot.filter(pl.col("is_final") & (pl.col("session") <= as_of)).select("symbol", "session", "close")
+    counted = horizons(
+        series.filter(pl.col("expiration_date") >= as_of).select(_SERIES), calendar, as_of=as_of
+    ).collect()
+    statistics = horizon_statistics(
+        bars,
+        calendar,
+        counted.lazy().select("symbol", "horizon_sessions"),
+        as_of=as_of,
+        lookback=lookback,
+        annualization=annualization,
+    )
+    price, volatility, dte = pl.col("close"), pl.col("implied_volatility"), pl.col("dte")
+    frame = (
+        counted.lazy()
+        .join(statistics, on=["symbol", "horizon_sessions"], how="left")
+        .join(bars.filter(pl.col("session") == as_of).select("symbol", "close"), on="symbol", how="left")
+        .join(implied.select(*_IV_KEY, "implied_volatility"), on=_IV_KEY, how="left")
+        .with_columns(
+            expected_move=expected_move(price, volatility, dte),
+            move_ratio=move_ratio(volatility, dte, pl.col("horizon_returns_stddev_corrected")),
+            iv_rv_spread=volatility - pl.col("realized_volatility"),
+        )
+        .select(RETURNS_STDDEV.polars.names())
+    )
+    return conform(frame.collect(), RETURNS_STDDEV)
+
+
+def build_returns_stddev(
+    series: pl.LazyFrame,
+    snapshot: pl.LazyFrame,
+    implied: pl.LazyFrame,
+    calendar: pl.LazyFrame,
+    *,
+    now: datetime,
+    lookback: int,
+    annualization: int,
+) -> Build:
+    """Compute everything as of the snapshot's last final session."""
+    as_of = last_final_session(snapshot, calendar, now=now)
+    frame = returns_stddev_frame(
+        series, snapshot, implied, calendar, as_of=as_of, lookback=lookback, annualization=annualization
+    )
+    return Build(
+        frame=frame,
+        sources={"computed": frame.height},
+        statistics={
+            "as_of_session": as_of.isoformat(),
+            "rows_without_returns_stddev": frame["returns_stddev"].null_count(),
+            "symbols_without_bars": frame.filter(pl.col("returns_stddev_reason") == "no_bars")["symbol"].n_unique(),
+            "rows_without_implied_volatility": frame["implied_volatility"].null_count(),
+        },
+        charts={"implied_and_realised_moves": partial(moves_chart, frame, symbol=most_traded(snapshot, as_of=as_of))},
+    )

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""`universe`: which symbols are tracked, and what they are; no prices, no metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from ttapi_pipeline.client import Equity, TastytradeClient
+from ttapi_pipeline.core.collection import Collection, ProgressCallback
+from ttapi_pipeline.core.errors import DataError
+from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.core.universes import SP500_AS_OF, read_symbol_file, sp500
+from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
+from ttapi_pipeline.frames.conform import conform
+from ttapi_pipeline.frames.schemas import UNIVERSE
+
+EQUITY_TYPES: Final = frozenset({"Equity", "Index", "ETF"})
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A list of symbols and its name, for the `membership` column."""
+
+    name: str
+    symbols: Sequence[str]
+
+
+async def collect_membership(client: TastytradeClient, settings: Settings) -> Membership | None:
+    """The symbols that TT_LIST names; None for every active optionable equity."""
+    match settings.universe:
+        case "1":
+            watchlist = await client.public_watchlist(settings.watchlist)
+            symbols = tuple(
+                dict.fromkeys(
+                    entry.symbol
+                    for entry in watchlist.entries
+                    if entry.symbol and entry.instrument_type in {None, *EQUITY_TYPES}
+                )
+            )
+            if not symbols:
+                raise DataError(f"watchlist {settings.watchlist!r} has no equity; name another one in TT_WATCHLIST")
+            return Membership(f"watchlist {settings.watchlist}", symbols)
+        case "2":
+            return Membership(f"S&P 500 as of {SP500_AS_OF}", tuple(member.symbol for member in sp500()))
+        case "3":
+            return None
+        case path:
+            return Membership(Path(path).name, read_symbol_file(Path(path)))
+
+
+def universe_frame(equities: Sequence[Equity], *, membership: str, fetched_at: datetime) -> pl.DataFrame:
+    """One row per symbol."""
+    rows = [
+        {
+            "symbol": equity.symbol,
+            "streamer_symbol": equity.streamer_symbol or equity.symbol,
+            "description": equity.description,
+            "instrument_type": equity.instrument_type,
+            "listed_market": equity.listed_market,
+            "is_etf": bool(equity.is_etf),
+            "is_index": bool(equity.is_index),
+            "is_active": equity.active is not False,
+            "is_illiquid": equity.is_illiquid,
+            "is_closing_only": equity.is_closing_only,
+            "is_options_closing_only": equity.is_options_closing_only,
+            "membership": membership,
+            "source": "tastytrade",
+            "fetched_at": fetched_at,
+        }
+        for equity in equities
+    ]
+    return conform(pl.DataFrame(rows, schema=UNIVERSE.polars), UNIVERSE)
+
+
+async def collect_active_optionable(client: TastytradeClient, *, progress: ProgressCallback) -> Collection[Equity]:
+    """Every active equity that has options; the broker gives option tick sizes to those alone."""
+    equities = await client.active_equities(progress=progress)
+    rows = [equity for equity in equities if equity.option_tick_sizes and not equity.is_options_closing_only]
+    return Collection(rows, requested=len(rows))
+
+
+async def build_universe(
+    client: TastytradeClient,
+    settings: Settings,
+    *,
+    previous: pl.LazyFrame | None,
+    now: datetime,
+    progress: ProgressCallback,
+) -> Build:
+    """Fetch the facts of every member; a member that the broker does not know is missing."""
+    membership = await collect_membership(client, settings)
+    if membership is None:
+        name = "active optionable equities"
+        equities = await collect_active_optionable(client, progress=progress)
+    else:
+        name = membership.name
+        equities = await client.equities(membership.symbols, progress=progress)
+    equities.require(settings.min_coverage, subject="universe")
+    fresh = universe_frame(equities.rows, membership=name, fetched_at=now)
+    frame = carry_over(fresh, previous, equities.missing)
+    return Build(
+        frame=frame,
+        missing=equities.missing,
+        sources=rows_per_source(frame),
+        statistics={"membership": name, "rows_carried_over": frame.height - fresh.height},
+        is_simulated=client.is_simulated,
+    )

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""`trading_calendar`: what the broker says over what the library knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import exchange_calendars
+import polars as pl
+import pytest
+
+from ttapi_pipeline.client import MarketHolidays, MarketSession
+from ttapi_pipeline.core.sessions import session_hours, sessions_between
+from ttapi_pipeline.datasets.trading_calendar import (
+    BrokerCalendar,
+    build_trading_calendar,
+    exchange_sessions,
+    trading_calendar_frame,
+)
+from ttapi_pipeline.frames.hashing import data_version
+
+FIRST, LAST = date(2026, 11, 2), date(2026, 12, 31)
+
+
+def announced(days: Sequence[date], **changes: datetime) -> list[MarketSession]:
+    """The broker's sessions, with the regular hours unless `changes` says otherwise, by ISO date with underscores."""
+    hours = [session_hours(day) for day in days]
+    return [
+        MarketSession(
+            session_date=each.session,
+            open_at=each.opens_at,
+            close_at=changes.get(f"close_{each.session:%Y_%m_%d}", each.closes_at),
+        )
+        for each in hours
+    ]
+
+
+def merged(
+    exchange: pl.DataFrame,
+    sessions: Sequence[MarketSession] = (),
+    *,
+    holidays: Sequence[date] = (),
+    half_days: Sequence[date] = (),
+) -> pl.DataFrame:
+    broker = BrokerCalendar(FIRST, LAST, sessions, MarketHolidays(holidays=tuple(holidays), half_days=tuple(half_days)))
+    return trading_calendar_frame(exchange, broker, fetched_at=datetime(2026, 11, 1, tzinfo=UTC))
+
+
+@pytest.fixture(scope="module")
+def exchange() -> pl.DataFrame:
+    return exchange_sessions(FIRST, LAST)
+
+
+def test_a_broker_that_agrees_changes_nothing(exchange: pl.DataFrame) -> None:
+    frame = merged(exchange, announced(sessions_between(FIRST, LAST)))
+    assert frame["session"].to_list() == list(sessions_between(FIRST, LAST))
+    assert set(frame["source"]) == {"exchange_calendars"}
+
+
+def test_the_day_after_thanksgiving_closes_at_one_in_new_york(exchange: pl.DataFrame) -> None:
+    row = merged(exchange).row(by_predicate=pl.col("session") == date(2026, 11, 27), named=True)
+    assert row["is_half_day"]
+    assert row["closes_at"] == datetime(2026, 11, 27, 18, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("through", ["holidays", "silence"])
+def test_a_day_that_the_broker_closes_is_no_session(exchange: pl.DataFrame, through: str) -> None:
+    closed = date(2026, 12, 9)
+    if through == "holidays":
+        frame = merged(exchange, holidays=[closed])
+    else:
+        frame = merged(exchange, announced([day for day in sessions_between(FIRST, LAST) if day != closed]))
+    assert closed not in frame["session"].to_list()
+    assert frame.height == exchange.height - 1
+
+
+def test_days_beyond_what_the_broker_names_stay_sessions(exchange: pl.DataFrame) -> None:
+    frame = merged(exchange, announced(sessions_between(date(2026, 11, 16), date(2026, 11, 20))))
+    assert frame.height == exchange.height
+
+
+def test_a_half_day_that_the_broker_adds_closes_early(exchange: pl.DataFrame) -> None:
+    day = date(2026, 12, 31)
+    row = merged(exchange, half_days=[day]).row(by_predicate=pl.col("session") == day, named=True)
+    assert (row["is_half_day"], row["source"]) == (True, "broker")
+    assert row["closes_at"] == datetime(2026, 12, 31, 18, 0, tzinfo=UTC)
+
+
+def test_hours_that_the_broker_changes_are_the_broker_s(exchange: pl.DataFrame) -> None:
+    early = datetime(2026, 12, 9, 19, 0, tzinfo=UTC)
+    frame = merged(exchange, announced(sessions_between(FIRST, LAST), close_2026_12_09=early))
+    (row,) = frame.filter(pl.col("source") == "broker").rows(named=True)
+    assert (row["session"], row["closes_at"], row["is_half_day"]) == (date(2026, 12, 9), early, True)
+
+
+def test_a_session_without_a_close_keeps_the_known_one(exchange: pl.DataFrame) -> None:
+    sessions = [MarketSession(session_date=day) for day in sessions_between(FIRST, LAST)]
+    assert merged(exchange, sessions).equals(merged(exchange))
+
+
+def test_an_extra_session_needs_its_hours_from_the_broker(exchange: pl.DataFrame) -> None:
+    saturday, sunday = date(2026, 12, 12), date(2026, 12, 13)
+    opens_at = datetime(2026, 12, 12, 14, 30, tzinfo=UTC)
+    extra = [
+        MarketSession(session_date=saturday, open_at=opens_at, close_at=opens_at + timedelta(hours=6.5)),
+        MarketSession(session_date=sunday),
+    ]
+    frame = merged(exchange, [*announced(sessions_between(FIRST, LAST)), *extra])
+    assert frame.height == exchange.height + 1
+    row = frame.row(by_predicate=pl.col("session") == saturday, named=True)
+    assert (row["source"], row["is_half_day"]) == ("broker", False)
+
+
+async def test_fetched_again_a_day_later_it_is_the_same_calendar(fake_client: Callable[..., SimpleNamespace]) -> None:
+    def sessions(first: date, last: date) -> list[MarketSession]:
+        return announced(sessions_between(first, last))
+
+    client: Any = fake_client(market_sessions=sessions, market_holidays=MarketHolidays())
+    monday = datetime(2026, 11, 16, 15, tzinfo=UTC)
+    builds = [await build_trading_calendar(client, now=monday + timedelta(days=days)) for days in (0, 1)]
+    frames = [build.frame.lazy().collect() for build in builds]
+    assert data_version(frames[0]) == data_version(frames[1])
+    assert builds[0].statistics["closed_by_broker"] == ""
+    assert builds[0].sources == {"exchange_calendars": frames[0].height}
+    # Independent of our packaged table: the library itself, six years on.
+    xnys = exchange_calendars.get_calendar("XNYS", start="1990-01-01", end="2032-12-31")
+    assert frames[0]["session"].to_list() == [stamp.date() for stamp in xnys.sessions]

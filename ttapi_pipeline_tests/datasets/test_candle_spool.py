@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ttapi_pipeline.core.clock import SYSTEM_CLOCK
+from ttapi_pipeline.core.collection import Collection
+from ttapi_pipeline.core.errors import StorageError
+from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets import daily_candles
+from ttapi_pipeline.datasets.candle_spool import CandleSpool
+from ttapi_pipeline.datasets.daily_candles import build_daily_candles, candle_spool, revisions
+from ttapi_pipeline.streaming.history import CandleHistory
+
+START = date(2026, 1, 2)
+SESSION = date(2026, 11, 20)
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def history(symbol: str, closes: Mapping[date, float]) -> CandleHistory:
+    values = np.array(list(closes.values()), dtype=np.float64)
+    return CandleHistory(
+        symbol=symbol,
+        session=np.array(list(closes), dtype="datetime64[D]"),
+        open=values,
+        high=values,
+        low=values,
+        close=values,
+        volume=values,
+        vwap=values,
+        count=np.ones(len(values), dtype=np.int64),
+        implied_volatility=values * np.nan,
+        open_interest=values * np.nan,
+        is_snipped=True,
+    )
+
+
+CLOSES = {START: 10.0, date(2026, 1, 5): 10.1}
+
+
+def spool_in(folder: Path, *, origin: str = "here", session: date = SESSION) -> CandleSpool:
+    return CandleSpool(folder / "candles", origin=origin, session=session)
+
+
+def test_a_spooled_history_comes_back_as_it_was(tmp_path: Path) -> None:
+    spool_in(tmp_path).put(history("BRK/B", CLOSES), START)
+    (got,) = spool_in(tmp_path).take({"BRK/B": START, "AAPL": START})
+    assert (got.symbol, got.is_snipped) == ("BRK/B", True)
+    assert got.session.astype(object).tolist() == list(CLOSES)
+    assert got.close.tolist() == list(CLOSES.values())
+    assert got.implied_volatility.dtype == np.float64
+
+
+def test_another_start_another_origin_and_another_session_are_not_answered(tmp_path: Path) -> None:
+    spool_in(tmp_path).put(history("AAPL", CLOSES), START)
+    assert spool_in(tmp_path).take({"AAPL": date(2026, 1, 5)}) == []
+    assert len(spool_in(tmp_path).take({"AAPL": START})) == 1
+    assert spool_in(tmp_path, origin="elsewhere").take({"AAPL": START}) == []
+    # Opening it for something else removed what was there.
+    assert spool_in(tmp_path).take({"AAPL": START}) == []
+    spool_in(tmp_path).put(history("AAPL", CLOSES), START)
+    assert spool_in(tmp_path, session=date(2026, 11, 23)).take({"AAPL": START}) == []
+
+
+def test_a_file_that_was_cut_short_is_fetched_again(tmp_path: Path) -> None:
+    spool_in(tmp_path).put(history("AAPL", CLOSES), START)
+    (path,) = tmp_path.rglob("*.npz")
+    whole = path.read_bytes()
+    for length in (0, 10, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        assert spool_in(tmp_path).take({"AAPL": START}) == []
+
+
+def test_what_is_published_is_forgotten(tmp_path: Path) -> None:
+    spool = spool_in(tmp_path)
+    spool.put(history("AAPL", CLOSES), START)
+    spool.clear()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_a_storage_error_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = spool_in(tmp_path)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", refuse)
+    with pytest.raises(StorageError, match="free some space"):
+        spool.put(history("AAPL", CLOSES), START)
+    assert list(tmp_path.rglob("*.*")) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError):
+        CandleSpool(tmp_path / "file", origin="here", session=SESSION)
+
+
+def test_only_a_local_data_folder_has_a_spool(tmp_path: Path) -> None:
+    assert candle_spool(Settings(data_dir=str(tmp_path)), now=NOW) is not None
+    assert candle_spool(Settings(data_dir="memory://bucket"), now=NOW) is None
+
+
+async def test_a_killed_run_goes_on_with_the_next_symbol(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    calendar_frame: Callable[..., pl.DataFrame],
+    universe_rows: Callable[..., pl.DataFrame],
+) -> None:
+    asked: list[list[str]] = []
+
+    class Killed(BaseException):
+        """As good as SIGKILL for what is on disk."""
+
+    def feed(dies_after: int) -> Callable[..., Any]:
+        async def collect(_link: object, requests: Mapping[str, date], **options: Any) -> Collection[CandleHistory]:
+            asked.append(list(requests))
+            rows: list[CandleHistory] = []
+            for symbol in requests:
+                if len(rows) == dies_after:
+                    raise Killed
+                rows.append(history(symbol, CLOSES))
+                options["on_symbol"](rows[-1])
+                options["progress"](len(rows), len(requests))
+            return Collection(rows, requested=len(requests))
+
+        return collect
+
+    seen: list[tuple[int, int]] = []
+
+    async def build() -> Any:
+        return await build_daily_candles(
+            lambda: pytest.fail("no link is needed"),
+            universe_rows("AAA", "BBB", "CCC"),
+            calendar_frame(START, date(2026, 12, 31)),
+            previous=None,
+            history_start=START,
+            now=NOW,
+            clock=SYSTEM_CLOCK,
+            min_coverage=1.0,
+            progress=lambda done, total: seen.append((done, total)),
+            spool=spool_in(tmp_path),
+        )
+
+    monkeypatch.setattr(daily_candles, "collect_daily_candles", feed(2))
+    with pytest.raises(Killed):
+        await build()
+    monkeypatch.setattr(daily_candles, "collect_daily_candles", feed(9))
+    built = await build()
+    assert asked == [["AAA", "BBB", "CCC"], ["CCC"]]
+    assert seen[-1] == (3, 3)
+    assert built.frame["symbol"].unique().sort().to_list() == ["AAA", "BBB", "CCC"]
+    built.after_publication()
+    assert spool_in(tmp_path).take(dict.fromkeys(["AAA", "BBB", "CCC"], START)) == []
+
+
+def test_revisions_name_the_old_and_the_new_figures() -> None:
+    stored = pl.DataFrame(
+        {
+            "symbol": ["A", "A", "A"],
+            "session": [date(2026, 1, 2), date(2026, 1, 5), date(2026, 1, 6)],
+            "close": [10.0, 11.0, 12.0],
+            "volume": [100.0, 200.0, 300.0],
+            "is_final": [True, True, False],
+        }
+    )
+    fresh = stored.with_columns(volume=pl.Series([100.0, 250.0, 999.0]))
+    assert revisions(fresh, stored.lazy()) == ["A 2026-01-05: close 11.0 to 11.0, volume 200.0 to 250.0"]

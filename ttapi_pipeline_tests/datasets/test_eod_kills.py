@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""An import that is killed at any moment costs time and nothing else."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ttapi_pipeline.frames.repair import repair
+from ttapi_pipeline.frames.schemas import EOD_SNAPSHOT
+from ttapi_pipeline.frames.store import read_csv_back, scan
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Small chunks and ranges, so that there are many moments in between.
+PROGRAM = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+import polars as pl
+from ttapi_pipeline.core.manifest import Provenance
+from ttapi_pipeline.datasets.eod_snapshot import SnapshotOptions, build_eod_snapshot
+from ttapi_pipeline.frames.publish import publish
+from ttapi_pipeline.frames.schemas import DAILY_CANDLES, EOD_SNAPSHOT, TRADING_CALENDAR
+from ttapi_pipeline.metastock import importer
+importer._CHUNK_BYTES = 60_000
+importer._RANGE_ROWS = 4_000
+files, data = Path(sys.argv[1]), Path(sys.argv[2])
+now = datetime(2026, 11, 21, tzinfo=UTC)
+print("ready", flush=True)
+built = build_eod_snapshot(
+    files,
+    DAILY_CANDLES.polars.to_frame().lazy(),
+    TRADING_CALENDAR.polars.to_frame().lazy(),
+    metastock_version="",
+    now=now,
+    options=SnapshotOptions(cache=data / ".state" / "metastock"),
+)
+provenance = Provenance(dataset="eod_snapshot", code_version="1", fetched_at=now)
+publish(built.frame, EOD_SNAPSHOT, data, provenance, is_sorted=built.is_sorted).wait()
+"""
+
+
+def start(files: Path, data: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(files), str(data)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+def finish(process: subprocess.Popen[str]) -> int:
+    code = process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+    return code
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("files")
+    for number in range(40):
+        days = pl.date_range(pl.date(2020, 1, 1), pl.date(2022, 1, 1), eager=True).dt.strftime("%Y%m%d")
+        text = "".join(f"S{number:02},{day},10,11,9,{10 + at % 7 / 10},100\n" for at, day in enumerate(days))
+        (folder / f"S{number:02}.txt").write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(files: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[pl.DataFrame, bytes, float]:
+    """The rows, the CSV's bytes and how many seconds the work took."""
+    data = tmp_path_factory.mktemp("data")
+    process = start(files, data)
+    began = time.perf_counter()
+    assert finish(process) == 0
+    seconds = time.perf_counter() - began
+    return scan(data, EOD_SNAPSHOT).collect(), (data / "eod_snapshot.csv").read_bytes(), seconds
+
+
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(4, 200))])
+def test_the_run_after_a_kill_ends_with_the_same_bytes(
+    seed: int, files: Path, undisturbed: tuple[pl.DataFrame, bytes, float], tmp_path: Path
+) -> None:
+    expected, csv, seconds = undisturbed
+    process = start(files, tmp_path)
+    time.sleep(random.Random(seed).uniform(0, seconds))
+    process.kill()
+    finish(process)
+    if (tmp_path / "eod_snapshot.parquet").exists():
+        # What a reader sees is whole.
+        assert scan(tmp_path, EOD_SNAPSHOT).collect().equals(expected)
+    if (tmp_path / "eod_snapshot.csv").exists():
+        assert read_csv_back(tmp_path, EOD_SNAPSHOT).equals(expected)
+    repair(tmp_path, EOD_SNAPSHOT)
+    assert finish(start(files, tmp_path)) == 0
+    assert scan(tmp_path, EOD_SNAPSHOT).collect().equals(expected)
+    assert (tmp_path / "eod_snapshot.csv").read_bytes() == csv
+    assert not list(tmp_path.rglob("*.staged"))

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from importlib.util import find_spec
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from ttapi_pipeline.core.errors import InvalidFormatError, StorageError
+from ttapi_pipeline.core.manifest import Provenance
+from ttapi_pipeline.core.sessions import sessions_between
+from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets.build import Build
+from ttapi_pipeline.datasets.eod_snapshot import (
+    SnapshotOptions,
+    account_problems,
+    build_eod_snapshot,
+    compare_sources,
+    find_splits,
+    snapshot_options,
+)
+from ttapi_pipeline.frames.publish import publish
+from ttapi_pipeline.frames.schemas import EOD_SNAPSHOT
+from ttapi_pipeline.metastock import importer
+from ttapi_pipeline.metastock.symbol_map import read_symbol_map
+
+CandlesFrame = Callable[[Mapping[str, Mapping[date, float]]], pl.DataFrame]
+CalendarFrame = Callable[[date, date], pl.DataFrame]
+
+IMPORTED_AT = datetime(2026, 11, 21, 16, tzinfo=UTC)
+SESSIONS = sessions_between(date(2026, 1, 2), date(2026, 11, 20))
+FILES = SESSIONS[:-30]
+HEADER = "<TICKER>,<DTYYYYMMDD>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>\n"
+
+
+def rows(ticker: str, closes: Mapping[date, float]) -> str:
+    return HEADER + "".join(f"{ticker},{day:%Y%m%d},{c},{c},{c},{c},1000\n" for day, c in closes.items())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """AAA agrees with the feed, HALF is at half its scale, FILE is not in the feed."""
+    folder = tmp_path / "metastock"
+    folder.mkdir()
+    for ticker in ("AAA", "HALF", "FILE"):
+        (folder / f"{ticker}.mst").write_text(rows(ticker, dict.fromkeys(FILES, 10.0)))
+    return folder
+
+
+@pytest.fixture
+def build(folder: Path, candles_frame: CandlesFrame, calendar_frame: CalendarFrame) -> Callable[..., Build]:
+    def run(files: Path | None = folder, **options: object) -> Build:
+        closes = {
+            "AAA": dict.fromkeys(SESSIONS, 10.0),
+            "HALF": dict.fromkeys(SESSIONS, 20.0),
+            "FEED": {SESSIONS[3]: 7.0},
+        }
+        return build_eod_snapshot(
+            files,
+            candles_frame(closes).lazy(),
+            calendar_frame(SESSIONS[0], date(2026, 12, 31)).lazy(),
+            metastock_version="v1",
+            now=IMPORTED_AT,
+            options=SnapshotOptions(**options),  # type: ignore[arg-type]
+        )
+
+    return run
+
+
+def test_metastock_comes_first_and_candles_where_it_ends(build: Callable[..., Build], tmp_path: Path) -> None:
+    built = build()
+    frame = built.frame.lazy().collect(engine="streaming")
+    counts = dict(
+        frame.group_by("symbol", "source")
+        .len()
+        .select(pl.concat_str("symbol", pl.lit(" "), "source"), "len")
+        .iter_rows()
+    )
+    assert counts == {
+        "AAA metastock": len(FILES),
+        "AAA dxlink": 30,
+        "FEED dxlink": 1,
+        "FILE metastock": len(FILES),
+        "HALF metastock": len(FILES),
+    }
+    assert built.sources == {"dxlink": 31, "metastock": 3 * len(FILES)}
+    assert list(built.missing) == ["HALF"]
+    assert "candles are 2.0000 times MetaStock" in built.missing["HALF"]
+    assert built.statistics["metastock_rows_read"] == built.statistics["metastock_rows_kept"] == 3 * len(FILES)
+    provenance = Provenance(dataset="eod_snapshot", code_version="1", fetched_at=IMPORTED_AT)
+    # Publishing checks the promised order.
+    assert publish(built.frame, EOD_SNAPSHOT, tmp_path / "data", provenance, is_sorted=True).wait().rows == frame.height
+
+
+def test_the_size_of_the_ranges_changes_nothing(build: Callable[..., Build], monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = build()
+    monkeypatch.setattr(importer, "_RANGE_ROWS", 1)
+    pieces = build()
+    assert_frame_equal(whole.frame.lazy().collect(), pieces.frame.lazy().collect())
+    assert (whole.sources, whole.statistics, whole.missing) == (pieces.sources, pieces.statistics, pieces.missing)
+    some = pieces.frame.lazy().filter(pl.col("symbol") == "FEED").select("close").collect()
+    assert some["close"].to_list() == [7.0]
+    assert pieces.frame.lazy().head(2).collect().height == 2
+
+
+def test_candles_can_be_rescaled_by_the_confirmed_ratio(build: Callable[..., Build]) -> None:
+    built = build(is_rescaling=True, adjustment="raw")
+    assert built.missing == {}
+    assert built.statistics["symbols_rescaled"] == 1
+    half = built.frame.lazy().filter(pl.col("symbol") == "HALF").collect()
+    assert half["close"].unique().to_list() == [10.0]
+    added = half.filter(source="dxlink")
+    assert added["adjustment"].unique().to_list() == ["rescaled"]
+    # Twice the price means half the shares: at the files' scale there are twice as many.
+    plain = built.frame.lazy().filter(pl.col("symbol") == "AAA", pl.col("source") == "dxlink").collect()
+    assert added["volume"].to_list() == [2 * volume for volume in plain["volume"]]
+    assert plain["adjustment"].unique().to_list() == ["split"]
+    assert half.filter(source="metastock")["adjustment"].unique().to_list() == ["raw"]
+
+
+def test_bars_on_other_days_and_missing_sessions_are_counted(
+    folder: Path, candles_frame: CandlesFrame, calendar_frame: CalendarFrame
+) -> None:
+    # 2026-01-03 is a Saturday; two of the first five sessions have no bar; the last day is after the calendar.
+    days = [SESSIONS[0], date(2026, 1, 3), SESSIONS[2], SESSIONS[4], date(2027, 6, 1)]
+    (folder / "GAPS.mst").write_text(rows("GAPS", dict.fromkeys(days, 5.0)))
+    built = build_eod_snapshot(
+        folder,
+        candles_frame({}).lazy(),
+        calendar_frame(SESSIONS[0], date(2026, 12, 31)).lazy(),
+        metastock_version="v1",
+        now=IMPORTED_AT,
+    )
+    assert built.statistics["bars_on_other_days"] == 1
+    assert built.statistics["missing_sessions"] == 2
+
+
+def test_every_row_is_accounted_for_and_a_lost_one_is_told(build: Callable[..., Build], folder: Path) -> None:
+    with (folder / "AAA.mst").open("a") as file:
+        file.write("AAA,20260102,1,1,1,x,5\nAAA,20260102,10,10,10,10,5\n")
+    built = build()
+    assert built.statistics["metastock_duplicates"] == built.statistics["metastock_rejected"] == 1
+    stored = Provenance(
+        dataset="eod_snapshot",
+        code_version="1",
+        fetched_at=IMPORTED_AT,
+        statistics=built.statistics,
+        sources=built.sources,
+    )
+    assert account_problems(stored) == []
+    lost = replace(stored, statistics={**built.statistics, "metastock_duplicates": 0, "metastock_unaccounted": "AAA"})
+    assert len(account_problems(lost)) == 2
+    assert len(account_problems(replace(stored, sources={"dxlink": 1}))) == 1
+
+
+def test_without_a_folder_there_are_candles_alone(build: Callable[..., Build]) -> None:
+    built = build(None)
+    assert built.sources == {"dxlink": 2 * len(SESSIONS) + 1}
+    assert built.rejects is None
+    assert "metastock_files" not in built.statistics
+
+
+def test_a_second_build_reads_what_changed(build: Callable[..., Build], folder: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    assert build(cache=cache).statistics["metastock_files_read"] == 3
+    (folder / "AAA.mst").write_text(rows("AAA", dict.fromkeys(FILES, 10.01)))
+    os.utime(folder / "AAA.mst", ns=(5, 5))
+    again = build(cache=cache)
+    assert again.statistics["metastock_files_read"] == 1
+    assert_frame_equal(again.frame.lazy().collect(), build().frame.lazy().collect())
+
+
+def test_the_settings_name_cache_map_and_adjustment(tmp_path: Path) -> None:
+    table = tmp_path / "map.csv"
+    table.write_text("source,symbol\nFB.O,META\nbrk b,BRK.B\n\n")
+    settings = Settings(
+        data_dir=str(tmp_path), metastock_symbol_map=table, metastock_adjustment="raw", rescale_candles=True
+    )
+    assert snapshot_options(settings) == SnapshotOptions(
+        cache=tmp_path / ".state" / "metastock",
+        symbol_map={"FB.O": "META", "brk b": "BRK/B"},
+        adjustment="raw",
+        is_rescaling=True,
+    )
+    assert snapshot_options(Settings(data_dir="memory://bucket")) == SnapshotOptions()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "must be source,symbol"),
+        ("ticker,symbol\nA,B\n", "must be source,symbol"),
+        ("source,symbol\nA\n", "line 2: 'A' is no source and symbol"),
+        ("source,symbol\nA,not a symbol\n", "line 2: 'A,not a symbol' is no source"),
+        ("source,symbol\nA,B\nA,C\n", "line 3: 'A' is empty or has two"),
+        ("source,symbol\n,C\n", "line 2: '' is empty"),
+    ],
+)
+def test_a_symbol_map_that_is_none_says_where(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "map.csv").write_text(text)
+    with pytest.raises(InvalidFormatError, match=message):
+        read_symbol_map(tmp_path / "map.csv")
+
+
+def test_a_symbol_map_that_cannot_be_read_is_an_error_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="cannot be read"):
+        read_symbol_map(tmp_path / "nowhere.csv")
+    (tmp_path / "map.csv").write_bytes(b"source,symbol\n\xff,A\n")
+    with pytest.raises(InvalidFormatError, match="UTF-8"):
+        read_symbol_map(tmp_path / "map.csv")
+
+
+def packaged(package: str, path: str) -> bytes:
+    """A data file of a package, without importing the package."""
+    spec = find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None
+    return (Path(spec.origin).parent / path).read_bytes()
+
+
+def test_apples_splits_are_reported_and_its_crash_is_none() -> None:
+    # Raw against adjusted closes of bokeh_sampledata, 2000 to 2013. Apple split 2:1 on 2000-06-21 and on 2005-02-28,
+    # Microsoft on 2003-02-18; the 52% of 2000-09-29 were a profit warning.
+    stocks = pl.read_csv(gzip.decompress(packaged("bokeh_sampledata", "_data/stocks.csv.gz"))).select(
+        pl.col("Ticker").alias("symbol"),
+        pl.col("Date").str.to_date("%Y-%m-%d").alias("session"),
+        pl.col("Close"),
+        pl.col("Adj Close"),
+        is_final=pl.lit(True),
+    )
+    raw, adjusted = stocks.rename({"Close": "close"}).lazy(), stocks.rename({"Adj Close": "close"}).lazy()
+    assert find_splits(raw, adjusted).rows() == [
+        ("AAPL", date(2000, 6, 21), 2.0),
+        ("AAPL", date(2005, 2, 28), 2.0),
+        ("MSFT", date(2003, 2, 18), 2.0),
+    ]
+
+
+@pytest.mark.skipif(
+    find_spec("backtesting") is None, reason="the package `backtesting`, which has GOOG, is not installed"
+)
+def test_the_split_disagreement_about_goog_is_found() -> None:
+    # Raw closes of `backtesting` and adjusted ones of `bokeh_sampledata`; Google split 2:1 in 2014, as a class
+    # distribution, after both end on 2013-03-01: 404.343169 / 806.19 = 0.50155.
+    raw = pl.read_csv(packaged("backtesting", "test/GOOG.csv")).select(
+        pl.lit("GOOG").alias("symbol"), pl.col("").str.to_date("%Y-%m-%d").alias("session"), close="Close"
+    )
+    adjusted = (
+        pl.read_csv(gzip.decompress(packaged("bokeh_sampledata", "_data/stocks.csv.gz")))
+        .filter(pl.col("Ticker") == "GOOG")
+        .select(
+            symbol="Ticker", session=pl.col("Date").str.to_date("%Y-%m-%d"), close="Adj Close", is_final=pl.lit(True)
+        )
+    )
+    (found,) = compare_sources(raw.lazy(), adjusted.lazy()).to_dicts()
+    assert found["verdict"] == "split"
+    assert found["median_ratio"] == pytest.approx(404.343169 / 806.19, rel=1e-4)
+    assert found["common_sessions"] == raw.height

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: MIT
+"""`accounts`, `universe`, `symbols` and `implied_volatility` by value, and the rows that are carried over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ttapi_pipeline.client import Account, Balance, Equity, MarketMetrics
+from ttapi_pipeline.client.models import Earnings, ExpirationVolatility, TickSize, Watchlist, WatchlistEntry
+from ttapi_pipeline.core.collection import Collection, no_progress
+from ttapi_pipeline.core.errors import AuthError, CoverageError, DataError, HttpError, TransportError
+from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.core.universes import SP500_AS_OF, sp500
+from ttapi_pipeline.datasets.accounts import accounts_frame, build_accounts
+from ttapi_pipeline.datasets.build import carry_over
+from ttapi_pipeline.datasets.market_metrics import (
+    build_implied_volatility,
+    build_symbols,
+    implied_volatility_frame,
+    symbols_frame,
+)
+from ttapi_pipeline.datasets.universe import build_universe, collect_membership, universe_frame
+
+FakeClient = Callable[..., SimpleNamespace]
+YESTERDAY = datetime(2026, 11, 20, 15, tzinfo=UTC)
+
+
+def one_row(frame: pl.DataFrame) -> dict[str, Any]:
+    (row,) = frame.rows(named=True)
+    return row
+
+
+class TestAccounts:
+    @pytest.mark.parametrize(
+        ("effect", "amount", "expected"),
+        [("Debit", 250.0, -250.0), ("Credit", 250.0, 250.0), ("None", 0.0, 0.0), ("Debit", None, None)],
+    )
+    def test_cash_that_goes_out_is_negative(
+        self, effect: str, amount: float | None, expected: float | None, now: datetime
+    ) -> None:
+        balance = Balance(account_number="1", pending_cash=amount, pending_cash_effect=effect)
+        row = one_row(accounts_frame([(Account(account_number="1"), balance)], fetched_at=now))
+        assert row["pending_cash"] == expected
+
+    async def test_a_closed_account_is_listed_without_balances(self, fake_client: FakeClient, now: datetime) -> None:
+        def balance(number: str) -> Balance:
+            assert number == "2", "the balance of a closed account is not asked for"
+            return Balance(account_number=number, currency="USD", net_liquidating_value=10.0)
+
+        client: Any = fake_client(
+            accounts=[Account(account_number="1", is_closed=True), Account(account_number="2")], balance=balance
+        )
+        built = await build_accounts(client, previous=None, now=now, min_coverage=1.0, progress=no_progress)
+        frame = built.frame.lazy().collect().sort("account_number")
+        assert frame["is_closed"].to_list() == [True, False]
+        assert frame["net_liquidating_value"].to_list() == [None, 10.0]
+        assert built.missing == {}
+
+    async def test_an_account_whose_balance_fails_keeps_its_last_known_row(
+        self, fake_client: FakeClient, now: datetime
+    ) -> None:
+        known = accounts_frame(
+            [(Account(account_number="1"), Balance(account_number="1", cash_balance=7.0))], fetched_at=YESTERDAY
+        )
+        client: Any = fake_client(
+            accounts=[Account(account_number="1"), Account(account_number="2"), Account(account_number="3")],
+            balance=lambda number: (
+                Balance(account_number=number, cash_balance=3.0)
+                if number == "3"
+                else HttpError(500, "no", subject="GET balances")
+            ),
+        )
+        built = await build_accounts(client, previous=known.lazy(), now=now, min_coverage=0.3, progress=no_progress)
+        frame = built.frame.lazy().collect().sort("account_number")
+        assert frame["cash_balance"].to_list() == [7.0, None, 3.0]
+        assert frame["fetched_at"].to_list() == [YESTERDAY, now, now]
+        assert built.missing["1"] == "no balance: GET balances: HTTP 500, no"
+        assert set(built.missing) == {"1", "2"}
+
+    async def test_a_refused_grant_is_not_a_missing_balance(self, fake_client: FakeClient, now: datetime) -> None:
+        client: Any = fake_client(accounts=[Account(account_number="1")], balance=AuthError("refused"))
+        with pytest.raises(AuthError, match="refused"):
+            await build_accounts(client, previous=None, now=now, min_coverage=0.0, progress=no_progress)
+
+    async def test_too_few_balances_are_an_error(self, fake_client: FakeClient, now: datetime) -> None:
+        client: Any = fake_client(accounts=[Account(account_number="1")], balance=TransportError("no answer"))
+        with pytest.raises(CoverageError, match="accounts: 1 of 1 are missing"):
+            await build_accounts(client, previous=None, now=now, min_coverage=0.8, progress=no_progress)
+
+
+class TestUniverse:
+    async def test_list_1_is_the_watchlist_without_what_is_no_equity(self, fake_client: FakeClient) -> None:
+        entries = (
+            WatchlistEntry(symbol="AAPL", instrument_type="Equity"),
+            WatchlistEntry(symbol="/ESZ6", instrument_type="Future"),
+            WatchlistEntry(symbol="SPX", instrument_type="Index"),
+            WatchlistEntry(symbol="KO"),
+            WatchlistEntry(symbol="AAPL", instrument_type="Equity"),
+        )
+        client: Any = fake_client(public_watchlist=Watchlist(name="Liquid", entries=entries))
+        membership = await collect_membership(client, replace(Settings(), universe="1", watchlist="Liquid"))
+        assert membership is not None
+        assert (membership.name, membership.symbols) == ("watchlist Liquid", ("AAPL", "SPX", "KO"))
+
+    async def test_a_watchlist_without_equities_is_an_error_that_names_the_setting(
+        self, fake_client: FakeClient
+    ) -> None:
+        client: Any = fake_client(public_watchlist=Watchlist(name="Futures"))
+        with pytest.raises(DataError, match="name another one in TT_WATCHLIST"):
+            await collect_membership(client, replace(Settings(), universe="1"))
+
+    async def test_list_2_is_the_sp_500_with_its_date(self, fake_client: FakeClient) -> None:
+        client: Any = fake_client()
+        membership = await collect_membership(client, replace(Settings(), universe="2"))
+        assert membership is not None
+        assert membership.name == f"S&P 500 as of {SP500_AS_OF}"
+        assert len(membership.symbols) == len(sp500()) > 490
+
+    async def test_list_3_is_every_active_equity_with_options(self, fake_client: FakeClient, now: datetime) -> None:
+        ticks = (TickSize(value=0.01),)
+        client: Any = fake_client(
+            active_equities=[
+                Equity(symbol="AAA", option_tick_sizes=ticks),
+                Equity(symbol="NOOPT"),
+                Equity(symbol="CLOSING", option_tick_sizes=ticks, is_options_closing_only=True),
+            ]
+        )
+        settings = replace(Settings(), universe="3")
+        built = await build_universe(client, settings, previous=None, now=now, progress=no_progress)
+        assert one_row(built.frame.lazy().collect())["symbol"] == "AAA"
+        assert built.statistics["membership"] == "active optionable equities"
+
+    async def test_a_file_is_a_list_under_its_name_and_what_the_broker_does_not_know_is_missing(
+        self, fake_client: FakeClient, universe_rows: Callable[..., pl.DataFrame], tmp_path: Path, now: datetime
+    ) -> None:
+        path = tmp_path / "mine.txt"
+        path.write_text("AAPL  # apple\n\nBRK.B\nGONE\nNEVER\n")
+        asked: list[tuple[str, ...]] = []
+
+        def equities(symbols: tuple[str, ...]) -> Collection[Equity]:
+            asked.append(tuple(symbols))
+            rows = [Equity(symbol="AAPL", is_etf=False), Equity(symbol="BRK/B", streamer_symbol="BRK/B", active=False)]
+            return Collection(rows, {"GONE": "unknown", "NEVER": "unknown"}, requested=4)
+
+        settings = replace(Settings(), universe=str(path), min_coverage=0.5)
+        previous = universe_rows("GONE", "OTHER").with_columns(fetched_at=pl.lit(YESTERDAY))
+        client: Any = fake_client(equities=equities)
+        built = await build_universe(client, settings, previous=previous.lazy(), now=now, progress=no_progress)
+        frame = built.frame.lazy().collect().sort("symbol")
+        assert asked == [("AAPL", "BRK/B", "GONE", "NEVER")]
+        assert frame["symbol"].to_list() == ["AAPL", "BRK/B", "GONE"]
+        assert frame["is_active"].to_list() == [True, False, True]
+        assert frame["fetched_at"].to_list() == [now, now, YESTERDAY]
+        assert frame["membership"].to_list()[:2] == ["mine.txt"] * 2
+        assert built.statistics["rows_carried_over"] == 1
+
+    def test_the_streamer_symbol_is_the_symbol_unless_the_broker_says_otherwise(self, now: datetime) -> None:
+        frame = universe_frame(
+            [Equity(symbol="AAPL"), Equity(symbol="BRK/B", streamer_symbol="BRK.B")], membership="m", fetched_at=now
+        )
+        assert frame["streamer_symbol"].to_list() == ["AAPL", "BRK.B"]
+
+
+class TestMarketMetrics:
+    def test_what_the_payload_states_in_percentage_points_becomes_a_fraction(
+        self, universe_rows: Callable[..., pl.DataFrame], now: datetime
+    ) -> None:
+        metrics = MarketMetrics(
+            symbol="AAPL",
+            implied_volatility_index=0.2716,
+            implied_volatility_30_day=27.16,
+            historical_volatility_30_day=19.5,
+            historical_volatility_60_day=20.0,
+            historical_volatility_90_day=21.0,
+            iv_hv_30_day_difference=7.66,
+            market_cap=3.5e12 + 0.4,
+            earnings=Earnings(expected_report_date=date(2027, 1, 28), time_of_day="AMC", estimated=True),
+        )
+        row = one_row(symbols_frame([metrics], universe_rows("AAPL"), fetched_at=now))
+        assert row["implied_volatility_index"] == 0.2716
+        assert row["implied_volatility_30_day"] == pytest.approx(0.2716)
+        assert row["historical_volatility_30_day"] == pytest.approx(0.195)
+        assert row["historical_volatility_60_day"] == pytest.approx(0.20)
+        assert row["historical_volatility_90_day"] == pytest.approx(0.21)
+        assert row["iv_hv_30_day_difference"] == pytest.approx(0.0766)
+        assert row["market_cap"] == 3_500_000_000_000
+        assert (row["earnings_date"], row["is_earnings_date_estimated"]) == (date(2027, 1, 28), True)
+        assert row["description"] == "AAPL Inc"
+
+    def test_a_symbol_without_metrics_is_there_with_nulls(
+        self, universe_rows: Callable[..., pl.DataFrame], now: datetime
+    ) -> None:
+        row = one_row(symbols_frame([], universe_rows("NEW"), fetched_at=now))
+        assert (row["symbol"], row["source"], row["implied_volatility_index"]) == ("NEW", "universe", None)
+
+    async def test_metrics_that_fail_keep_the_last_known_row(
+        self, fake_client: FakeClient, universe_rows: Callable[..., pl.DataFrame], now: datetime
+    ) -> None:
+        universe = universe_rows("AAA", "BBB", "CCC")
+        previous = symbols_frame(
+            [MarketMetrics(symbol=symbol, beta=0.5) for symbol in ("AAA", "BBB", "OLD")],
+            universe_rows("AAA", "BBB", "OLD"),
+            fetched_at=YESTERDAY,
+        )
+        client: Any = fake_client(
+            market_metrics=Collection(
+                [MarketMetrics(symbol="AAA", beta=1.5)], {"BBB": "HTTP 500", "CCC": "HTTP 500"}, requested=3
+            )
+        )
+        built = await build_symbols(
+            client, universe, previous=previous.lazy(), now=now, min_coverage=0.3, progress=no_progress
+        )
+        frame = built.frame.lazy().collect().sort("symbol")
+        assert frame["symbol"].to_list() == ["AAA", "BBB", "CCC"]
+        assert frame["beta"].to_list() == [1.5, 0.5, None]
+        assert frame["fetched_at"].to_list() == [now, YESTERDAY, now]
+        assert built.statistics["rows_carried_over"] == 1
+
+    def test_an_expiration_that_is_listed_once_per_root_is_one_row(self, now: datetime) -> None:
+        friday = date(2026, 12, 18)
+        twice = [
+            ExpirationVolatility(expiration_date=friday, implied_volatility=0.2, settlement_type="PM"),
+            ExpirationVolatility(expiration_date=friday, implied_volatility=0.2, settlement_type="PM"),
+            ExpirationVolatility(expiration_date=friday, implied_volatility=0.3, settlement_type="AM"),
+        ]
+        metrics = MarketMetrics(symbol="SPX", option_expiration_implied_volatilities=tuple(twice))
+        frame = implied_volatility_frame([metrics], fetched_at=now).sort("settlement_type")
+        assert frame.select("settlement_type", "implied_volatility").rows() == [("AM", 0.3), ("PM", 0.2)]
+
+    async def test_implied_volatilities_that_fail_keep_their_last_known_rows(
+        self, fake_client: FakeClient, universe_rows: Callable[..., pl.DataFrame], now: datetime
+    ) -> None:
+        def metrics(symbol: str) -> MarketMetrics:
+            volatility = ExpirationVolatility(expiration_date=date(2026, 12, 18), implied_volatility=0.2)
+            return MarketMetrics(symbol=symbol, option_expiration_implied_volatilities=(volatility,))
+
+        previous = implied_volatility_frame([metrics("AAA"), metrics("BBB")], fetched_at=YESTERDAY)
+        client: Any = fake_client(
+            market_metrics=Collection([metrics("AAA"), MarketMetrics(symbol="CCC")], {"BBB": "HTTP 500"}, requested=3)
+        )
+        built = await build_implied_volatility(
+            client,
+            universe_rows("AAA", "BBB", "CCC"),
+            previous=previous.lazy(),
+            now=now,
+            min_coverage=0.5,
+            progress=no_progress,
+        )
+        frame = built.frame.lazy().collect().sort("symbol")
+        assert frame.select("symbol", "fetched_at").rows() == [("AAA", now), ("BBB", YESTERDAY)]
+        assert built.statistics == {"symbols_without_options": 1, "rows_carried_over": 1, "rows_rejected": 0}
+
+
+class TestCarryOver:
+    def test_only_what_is_missing_and_did_not_come_is_taken_from_the_stored_rows(self) -> None:
+        fresh = pl.DataFrame({"symbol": ["AAA", "BBB"], "value": [1, 2]})
+        previous = pl.DataFrame({"value": [10, 20, 30], "symbol": ["AAA", "CCC", "DDD"]}).lazy()
+        frame = carry_over(fresh, previous, {"AAA": "one of its rows", "CCC": "HTTP 500"})
+        assert frame.rows() == [("AAA", 1), ("BBB", 2), ("CCC", 20)]
+
+    @pytest.mark.parametrize("missing", [{}, {"BBB": "HTTP 500"}])
+    def test_without_stored_rows_or_missing_subjects_nothing_is_added(self, missing: dict[str, str]) -> None:
+        fresh = pl.DataFrame({"symbol": ["AAA"]})
+        assert carry_over(fresh, None if missing else fresh.lazy(), missing).equals(fresh)

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: MIT
+"""`volatility` and `volatility_cone`: from MetaStock files to the golden values, and what is joined to them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from ttapi_pipeline.core.errors import DataError
+from ttapi_pipeline.core.sessions import sessions_between
+from ttapi_pipeline.datasets.eod_snapshot import build_eod_snapshot
+from ttapi_pipeline.datasets.returns_stddev import most_traded
+from ttapi_pipeline.datasets.volatility import BROKER_TOLERANCE, build_volatility
+from ttapi_pipeline.datasets.volatility_cone import build_volatility_cone
+from ttapi_pipeline.frames.plausibility import violations
+from ttapi_pipeline.frames.schemas import DAILY_CANDLES, SYMBOLS
+
+CalendarFrame = Callable[[date, date], pl.DataFrame]
+Table = Callable[[str, Sequence[Mapping[str, object]]], pl.DataFrame]
+
+SESSIONS = sessions_between(date(2025, 1, 2), date(2026, 11, 20))
+AS_OF = SESSIONS[-1]
+NO_SYMBOLS = pl.LazyFrame(schema=SYMBOLS.polars)
+NAMES = ("close_to_close", "zero_mean", "parkinson", "garman_klass", "rogers_satchell", "yang_zhang")
+
+# Section 6 of the definitions, in the order of NAMES: two independent implementations agreed on these.
+GOLDEN = {
+    "SPX": {
+        10: "0.354099 0.340879 0.298765 0.294153 0.290319 0.307727",
+        21: "0.285244 0.286619 0.251281 0.247409 0.247192 0.269271",
+        63: "0.237552 0.238691 0.199108 0.194900 0.192341 0.216622",
+    },
+    "AAPL": {
+        10: "0.210692 0.237302 0.204346 0.198470 0.193197 0.210045",
+        21: "0.261666 0.259282 0.234073 0.235169 0.234849 0.250632",
+        63: "0.411304 0.415118 0.256929 0.252708 0.247656 0.384577",
+    },
+}
+
+
+def walk(count: int = len(SESSIONS), *, seed: int = 1) -> Sequence[float]:
+    steps = np.random.default_rng(seed).normal(0.0, 0.02, count)
+    return [float(close) for close in 100.0 * np.exp(np.cumsum(steps))]
+
+
+@pytest.fixture
+def snapshot_of(table: Table) -> Callable[..., pl.LazyFrame]:
+    """`eod_snapshot` of closes per symbol, the last of which is on AS_OF; a null close is a missing bar."""
+
+    def make(closes: Mapping[str, Sequence[float | None]], **values: object) -> pl.LazyFrame:
+        rows = [
+            {
+                "symbol": symbol,
+                "session": session,
+                "open": close,
+                "high": close * 1.01,
+                "low": close * 0.99,
+                "close": close,
+                "volume": 1000.0,
+                "adjustment": "split",
+                "is_final": True,
+                **values,
+            }
+            for symbol, prices in closes.items()
+            for session, close in zip(SESSIONS[-len(prices) :], prices, strict=True)
+            if close is not None
+        ]
+        return table("eod_snapshot", rows).lazy()
+
+    return make
+
+
+@pytest.fixture
+def calendar(calendar_frame: CalendarFrame) -> pl.LazyFrame:
+    return calendar_frame(SESSIONS[0], date(2027, 6, 30)).lazy()
+
+
+def volatility(snapshot: pl.LazyFrame, symbols: pl.LazyFrame, calendar: pl.LazyFrame, now: datetime) -> pl.DataFrame:
+    built = build_volatility(snapshot, symbols, calendar, annualization=252, now=now)
+    assert violations(built.frame.lazy(), "volatility") == {}
+    return built.frame.lazy().collect()
+
+
+@pytest.mark.parametrize("symbol", ["SPX", "AAPL"])
+def test_real_prices_from_metastock_files_give_the_golden_values_of_every_estimator(
+    symbol: str, real_metastock_folder: Callable[[str], Path], calendar_frame: CalendarFrame, now: datetime
+) -> None:
+    calendar = calendar_frame(date(1998, 1, 2), date(2020, 12, 31)).lazy()
+    candles = pl.LazyFrame(schema=DAILY_CANDLES.polars)
+    folder = real_metastock_folder(symbol)
+    snapshot = build_eod_snapshot(folder, candles, calendar, metastock_version="v", now=now).frame.lazy()
+    row = volatility(snapshot, NO_SYMBOLS, calendar, now).row(0, named=True)
+    for window, expected in GOLDEN[symbol].items():
+        assert " ".join(f"{row[f'{name}_{window}']:.6f}" for name in NAMES) == expected
+    assert (row["symbol"], row["is_index"], row["cautions"]) == (symbol, None, None)
+    assert row["has_unknown_adjustment"]
+    if symbol == "AAPL":
+        # Section 4: the 30 sessions to 2013-03-01 hold an earnings gap that a range does not see.
+        assert [f"{row[f'{name}_30']:.3f}" for name in ("close_to_close", "yang_zhang", "parkinson")] == [
+            "0.457",
+            "0.422",
+            "0.243",
+        ]
+
+
+def test_the_cone_of_real_prices_from_metastock_files_is_that_of_numpy(
+    real_metastock_folder: Callable[[str], Path], calendar_frame: CalendarFrame, now: datetime
+) -> None:
+    calendar = calendar_frame(date(1998, 1, 2), date(2020, 12, 31)).lazy()
+    candles = pl.LazyFrame(schema=DAILY_CANDLES.polars)
+    folder = real_metastock_folder("AAPL")
+    snapshot = build_eod_snapshot(folder, candles, calendar, metastock_version="v", now=now).frame.lazy()
+    built = build_volatility_cone(snapshot, calendar, annualization=252, now=now).frame.lazy().collect()
+    assert violations(built.lazy(), "volatility_cone") == {}
+    close = snapshot.sort("session").collect()["close"].to_numpy()
+    windows = np.lib.stride_tricks.sliding_window_view(np.diff(np.log(close)), 42)
+    history = np.std(windows, axis=1, ddof=1) * math.sqrt(252)
+    row = built.row(by_predicate=pl.col("horizon_sessions") == 42, named=True)
+    names = ["minimum", "p10", "p25", "median", "p75", "p90", "maximum"]
+    expected = np.quantile(history, [0, 0.1, 0.25, 0.5, 0.75, 0.9, 1]).tolist()
+    assert [row[name] for name in names] == pytest.approx(expected, rel=1e-6)
+    assert row["current"] == pytest.approx(history[-1], rel=1e-9)
+    assert row["current_percentile"] == pytest.approx((history < history[-1]).mean(), abs=1e-9)
+    assert row["windows_used"] == len(history)
+
+
+def test_the_aggregates_are_those_of_all_final_closes(
+    snapshot_of: Callable[..., pl.LazyFrame], calendar: pl.LazyFrame, now: datetime
+) -> None:
+    frame = volatility(snapshot_of({"A": [10.0, 12.0, 14.0], "B": walk(31)}), NO_SYMBOLS, calendar, now)
+    three, more = frame.iter_rows(named=True)
+    # By hand: mean 12, deviations 2, 0, 2, so the sample variance is 8 / 2.
+    assert (three["close_mean"], three["close_stddev"], three["session_count"]) == (12.0, 2.0, 3)
+    assert (three["has_more_than_30_sessions"], more["has_more_than_30_sessions"]) == (False, True)
+    assert (three["first_session"], three["last_session"], three["close"]) == (SESSIONS[-3], AS_OF, 14.0)
+
+
+def test_every_symbol_of_the_universe_has_a_row_with_its_reason(
+    snapshot_of: Callable[..., pl.LazyFrame], table: Table, calendar: pl.LazyFrame, now: datetime
+) -> None:
+    closes = {
+        "GAP": [*walk(50), None, *walk(5, seed=2)],
+        "GONE": [*walk(300), *[None] * 3],
+        "NEW": walk(15),
+        "STALE": [7.0] * 100,
+    }
+    symbols = table("symbols", [{"symbol": "NONE", "is_index": True}]).lazy()
+    frame = volatility(snapshot_of(closes), symbols, calendar, now)
+    reasons = {row["symbol"]: row["close_to_close_21_reason"] for row in frame.iter_rows(named=True)}
+    assert reasons == {
+        "GAP": "gap",
+        "GONE": "gap",
+        "NEW": "short_history",
+        "NONE": "no_bars",
+        "STALE": "unchanged_close",
+    }
+    assert frame.filter(symbol="STALE").select("close_to_close_21", "zero_mean_21").row(0) == (None, None)
+    none = frame.row(by_predicate=pl.col("symbol") == "NONE", named=True)
+    assert (none["session_count"], none["has_more_than_30_sessions"], none["is_index"]) == (0, False, True)
+    assert none["close_to_close_30_ex_earnings_reason"] == "no_bars"
+
+
+def test_a_row_far_from_the_brokers_figures_is_marked(
+    snapshot_of: Callable[..., pl.LazyFrame], table: Table, calendar: pl.LazyFrame, now: datetime
+) -> None:
+    closes = {name: walk() for name in ("FAR", "NEAR", "SILENT")}
+    own = float(np.std(np.diff(np.log(walk()))[-30:], ddof=1)) * math.sqrt(252)
+    broker = {"FAR": own + BROKER_TOLERANCE + 0.001, "NEAR": own - BROKER_TOLERANCE + 0.001, "SILENT": None}
+    rows = [{"symbol": name, "historical_volatility_30_day": value} for name, value in broker.items()]
+    frame = volatility(snapshot_of(closes), table("symbols", rows).lazy(), calendar, now)
+    assert dict(frame.select("symbol", "is_far_from_broker").iter_rows()) == {
+        "FAR": True,
+        "NEAR": False,
+        "SILENT": None,
+    }
+    difference = frame.filter(symbol="FAR")["historical_volatility_30_day_difference"].item()
+    assert difference == pytest.approx(-BROKER_TOLERANCE - 0.001)
+
+
+def test_an_announcement_that_has_passed_is_left_out_and_one_to_come_is_not(
+    snapshot_of: Callable[..., pl.LazyFrame], table: Table, calendar: pl.LazyFrame, now: datetime
+) -> None:
+    closes = {"AHEAD": walk(), "PAST": walk()}
+    rows = [
+        {"symbol": "AHEAD", "earnings_date": date(2027, 1, 20), "earnings_time_of_day": "AMC"},
+        {"symbol": "PAST", "earnings_date": SESSIONS[-5], "earnings_time_of_day": "AMC"},
+    ]
+    frame = volatility(snapshot_of(closes), table("symbols", rows).lazy(), calendar, now)
+    ahead, past = frame.iter_rows(named=True)
+    assert (ahead["close_to_close_30_ex_earnings"], ahead["earnings_sessions_left_out_30"]) == (None, None)
+    assert ahead["close_to_close_30_ex_earnings_reason"] == "no_announcement"
+    returns = np.diff(np.log(walk()))[-30:]
+    kept = np.delete(returns, [25, 26])  # SESSIONS[-5] and the session after it
+    assert past["close_to_close_30_ex_earnings"] == pytest.approx(np.std(kept, ddof=1) * math.sqrt(252))
+    assert past["earnings_sessions_left_out_30"] == 2
+
+
+def test_bars_that_are_not_final_and_bars_yet_to_come_count_for_nothing(
+    snapshot_of: Callable[..., pl.LazyFrame], table: Table, calendar: pl.LazyFrame, now: datetime
+) -> None:
+    snapshot = snapshot_of({"A": walk()})
+    last = snapshot.filter(pl.col("session") == AS_OF)
+    forming = last.with_columns(session=pl.lit(date(2026, 11, 23)), close=pl.lit(1e6), is_final=pl.lit(value=False))
+    both = pl.concat([snapshot, forming])
+    assert volatility(both, NO_SYMBOLS, calendar, now).equals(volatility(snapshot, NO_SYMBOLS, calendar, now))
+
+
+def test_without_a_final_bar_there_is_no_session_to_end_at(calendar: pl.LazyFrame, table: Table, now: datetime) -> None:
+    empty = table("eod_snapshot", []).lazy()
+    with pytest.raises(DataError, match="no final bar"):
+        build_volatility(empty, NO_SYMBOLS, calendar, annualization=252, now=now)
+    with pytest.raises(DataError, match="no final bar"):
+        build_volatility_cone(empty, calendar, annualization=252, now=now)
+    with pytest.raises(DataError, match="no bar in the last three months"):
+        most_traded(empty, as_of=AS_OF)
+
+
+def test_a_cone_is_the_same_whatever_part_its_symbol_is_computed_in(
+    snapshot_of: Callable[..., pl.LazyFrame],
+    calendar: pl.LazyFrame,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    snapshot = snapshot_of({name: walk(300, seed=seed) for seed, name in enumerate("ABCDE")})
+    whole = build_volatility_cone(snapshot, calendar, annualization=252, now=now).frame.lazy().collect()
+    monkeypatch.setattr("ttapi_pipeline.datasets.volatility_cone._SYMBOLS_AT_A_TIME", 2)
+    parts = build_volatility_cone(snapshot, calendar, annualization=252, now=now).frame.lazy().collect()
+    assert whole.height == 5 * 7
+    assert_frame_equal(parts, whole, check_row_order=False, rel_tol=1e-9)
+
+
+def test_a_price_that_never_moves_has_no_cone_and_a_reason(
+    snapshot_of: Callable[..., pl.LazyFrame], calendar: pl.LazyFrame, now: datetime
+) -> None:
+    snapshot = snapshot_of({"MOVES": walk(30), "STALE": [7.0] * 300})
+    frame = build_volatility_cone(snapshot, calendar, annualization=252, now=now).frame.lazy().collect()
+    stale = frame.filter(symbol="STALE")
+    assert stale["minimum"].null_count() == stale.height
+    assert set(stale["reason"]) == {"no_window"}
+    moving = dict(frame.filter(symbol="MOVES").select("horizon_sessions", "reason").iter_rows())
+    assert moving == {5: None, 10: None, 21: None, 42: "no_window", 63: "no_window", 126: "no_window", 252: "no_window"}
+
+
+def test_charts_show_spy_or_else_what_is_traded_most(snapshot_of: Callable[..., pl.LazyFrame]) -> None:
+    quiet = snapshot_of({"QUIET": walk(20), "SPY": walk(20)}, volume=1.0)
+    busy = snapshot_of({"BUSY": walk(20)}, volume=1e6)
+    assert most_traded(pl.concat([quiet, busy]), as_of=AS_OF) == "SPY"
+    assert most_traded(pl.concat([quiet.filter(symbol="QUIET"), busy]), as_of=AS_OF) == "BUSY"
+
+
+def test_each_build_draws_its_chart(
+    snapshot_of: Callable[..., pl.LazyFrame], table: Table, calendar: pl.LazyFrame, now: datetime
+) -> None:
+    snapshot = snapshot_of({"A": walk(300), "B": walk(300, seed=2)})
+    symbols = table("symbols", [{"symbol": name, "implied_volatility_30_day": 0.3} for name in "AB"]).lazy()
+    builds = (
+        build_volatility(snapshot, symbols, calendar, annualization=252, now=now),
+        build_volatility_cone(snapshot, calendar, annualization=252, now=now),
+    )
+    charts = {name: chart for build in builds for name, chart in build.charts.items()}
+    assert set(charts) == {"iv_rv_ranking", "volatility_cone"}
+    for chart in charts.values():
+        assert chart(is_simulated=True).startswith(b"\x89PNG")
