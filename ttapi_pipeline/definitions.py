@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+"""The code location: what `dagster dev`, `dagster asset materialize` and the web UI load."""
+
+from ttapi_pipeline.core.logs import configure_logging
+from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.defs.build import build_definitions
+
+settings = Settings.load()
+configure_logging(settings)
+defs = build_definitions(settings)

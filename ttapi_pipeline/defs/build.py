@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""All definitions for one set of settings."""
+
+import warnings
+
+import dagster as dg
+
+from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
+from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.core.store import open_folder
+from ttapi_pipeline.defs.assets import build_assets
+from ttapi_pipeline.defs.automation import refresh_sensor
+from ttapi_pipeline.defs.checks import build_checks
+from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager
+from ttapi_pipeline.defs.jobs import END_OF_DAY_JOB, build_jobs
+from ttapi_pipeline.defs.resources import CacheResource, api_resource
+from ttapi_pipeline.defs.retention import build_retention
+from ttapi_pipeline.defs.schedules import end_of_day_schedule
+from ttapi_pipeline.defs.sensors import failure_sensor, metastock_sensor
+
+
+def build_definitions(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.Definitions:
+    """Assets, checks, resources, jobs, and the sensors and schedules that keep everything fresh."""
+    with warnings.catch_warnings():
+        # Observable sources and conditions of one's own are in beta: that is for our tests to watch, not for users.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return _definitions(settings, clock)
+
+
+def _definitions(settings: Settings, clock: Clock) -> dg.Definitions:
+    jobs = build_jobs()
+    prune_job, prune_schedule = build_retention(clock=clock)
+    return dg.Definitions(
+        assets=build_assets(settings, clock=clock),
+        asset_checks=build_checks(settings, clock=clock),
+        resources={
+            "io_manager": ParquetCsvIOManager(base_dir=str(open_folder(settings.data_dir))),
+            "cache": CacheResource(),
+            "api": api_resource(settings, clock=clock),
+        },
+        jobs=[*jobs.values(), prune_job],
+        schedules=[end_of_day_schedule(settings, jobs[END_OF_DAY_JOB]), prune_schedule],
+        sensors=[refresh_sensor(), metastock_sensor(settings), failure_sensor(settings, clock=clock)],
+        # A process per step costs seconds of imports each; the long work waits for the network or runs in Polars.
+        executor=dg.in_process_executor,
+    )

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""Asset checks: schema, keys, coverage, plausible values, and the CSV beside the Parquet file.
+
+Five of each dataset do not block: `publish` has refused repeated keys, nulls and foreign types before anything was
+replaced. They look at what is stored, so they say the same of data that was reused. One blocks what is below it: a
+calendar that does not reach the present, on which every session count would be wrong without anything failing.
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import polars as pl
+
+from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
+from ttapi_pipeline.core.errors import TTError
+from ttapi_pipeline.core.sessions import NEW_YORK
+from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.core.store import read_stored
+from ttapi_pipeline.datasets.declarations import DATASETS
+from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager
+from ttapi_pipeline.frames.plausibility import repeated_keys, violations
+from ttapi_pipeline.frames.schemas import SCHEMAS, TRADING_CALENDAR, VOLATILITY
+from ttapi_pipeline.frames.store import scan
+
+_DESCRIPTIONS = {
+    "schema": "The stored columns and types are those of the schema.",
+    "unique_keys": "No key is there more than once.",
+    "coverage": "Everything that should be in the dataset came with this refresh.",
+    "plausible_values": "Every row satisfies the rules of its dataset.",
+    "csv": "The CSV and the manifest belong to the stored Parquet file.",
+}
+
+
+def build_checks(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> list[dg.AssetChecksDefinition]:
+    """One set of checks per dataset, the one that blocks, and the one that asks the broker."""
+    return [*(_checks_of(name, settings) for name in DATASETS), _calendar_reach(clock), _broker_agreement()]
+
+
+def _broker_agreement() -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=VOLATILITY.name,
+        name="agrees_with_broker",
+        description="Our volatilities over 30, 60 and 90 days are within three points of the broker's.",
+    )
+    def agrees_with_broker(io_manager: dg.ResourceParam[ParquetCsvIOManager]) -> dg.AssetCheckResult:
+        compared = pl.col("is_far_from_broker")
+        try:
+            frame = scan(io_manager.folder, VOLATILITY).filter(compared.is_not_null()).select("symbol", compared)
+            rows = frame.collect()
+        except TTError as error:
+            return _result(dg.AssetKey(VOLATILITY.name), "agrees_with_broker", passed=False, seen=str(error))
+        far = rows.filter(compared)["symbol"].sort().to_list()
+        return dg.AssetCheckResult(
+            passed=not far,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"{len(far)} of {rows.height} symbols differ",
+            metadata={"symbols": dg.MetadataValue.json(far[:50])},
+        )
+
+    return agrees_with_broker
+
+
+def _calendar_reach(clock: Clock) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=TRADING_CALENDAR.name,
+        name="reaches_the_present",
+        blocking=True,
+        description="The calendar has a session before today and one after it.",
+    )
+    def reaches_the_present(io_manager: dg.ResourceParam[ParquetCsvIOManager]) -> dg.AssetCheckResult:
+        today = clock.now().astimezone(NEW_YORK).date()
+        try:
+            sessions = scan(io_manager.folder, TRADING_CALENDAR).select(
+                first=pl.col("session").min(), last=pl.col("session").max()
+            )
+            first, last = sessions.collect().row(0)
+        except TTError as error:
+            return _result(dg.AssetKey(TRADING_CALENDAR.name), "reaches_the_present", passed=False, seen=str(error))
+        return _result(
+            dg.AssetKey(TRADING_CALENDAR.name),
+            "reaches_the_present",
+            passed=first is not None and first < today < last,
+            seen=f"{first} to {last}",
+        )
+
+    return reaches_the_present
+
+
+def _checks_of(name: str, settings: Settings) -> dg.AssetChecksDefinition:
+    schema, key = SCHEMAS[name], dg.AssetKey(name)
+
+    @dg.multi_asset_check(
+        name=f"check_{name}",
+        specs=[
+            dg.AssetCheckSpec(check, asset=key, description=description) for check, description in _DESCRIPTIONS.items()
+        ],
+        # Whatever else can run goes first: the last check waits for the CSV.
+        op_tags={"dagster/priority": "-10"},
+    )
+    def check(io_manager: dg.ResourceParam[ParquetCsvIOManager]) -> Iterator[dg.AssetCheckResult]:
+        folder = io_manager.folder
+        try:
+            frame = scan(folder, schema)
+        except TTError as error:
+            for each in _DESCRIPTIONS:
+                yield _result(key, each, passed=False, seen=str(error))
+            return
+        yield _result(key, "schema", passed=True, seen=f"{len(schema.columns)} columns")
+        repeated = repeated_keys(frame, schema.key)
+        yield _result(key, "unique_keys", passed=repeated.is_empty(), seen=repeated.rows() or "no repetition")
+        yield _coverage(key, name, io_manager, settings)
+        broken = violations(frame, name)
+        yield _result(key, "plausible_values", passed=not broken, seen=dict(broken) or "every rule holds")
+        yield _csv(key, name, io_manager)
+
+    return check
+
+
+def _coverage(key: dg.AssetKey, name: str, io_manager: ParquetCsvIOManager, settings: Settings) -> dg.AssetCheckResult:
+    manifest = read_stored(io_manager.folder, name).manifest
+    missing = {} if manifest is None else manifest.provenance.missing
+    seen = {"missing": dict(sorted(missing.items())[:20]), "count": len(missing), "required": settings.min_coverage}
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name="coverage",
+        passed=not missing,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(missing)} missing" if missing else "nothing is missing",
+        metadata={"seen": dg.MetadataValue.json(seen)},
+    )
+
+
+def _csv(key: dg.AssetKey, name: str, io_manager: ParquetCsvIOManager) -> dg.AssetCheckResult:
+    try:
+        io_manager.wait_for_csv(name)
+        stored = read_stored(io_manager.folder, name)
+    except TTError as error:
+        return _result(key, "csv", passed=False, seen=str(error))
+    if stored.manifest is None or stored.lost_files or stored.is_lagging or stored.manifest.csv is None:
+        return _result(
+            key, "csv", passed=False, seen="the CSV or the manifest is behind; `tt doctor --repair` mends it"
+        )
+    return _result(key, "csv", passed=True, seen=f"{stored.manifest.csv.bytes} bytes")
+
+
+def _result(key: dg.AssetKey, check: str, *, passed: bool, seen: object) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=key, check_name=check, passed=passed, metadata={"seen": dg.MetadataValue.text(str(seen))}
+    )

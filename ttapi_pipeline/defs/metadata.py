@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""What the web UI shows of a dataset, before and after it is stored."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from ttapi_pipeline.core.manifest import Manifest
+from ttapi_pipeline.core.ttl import format_duration
+from ttapi_pipeline.core.verdict import Verdict
+from ttapi_pipeline.frames.schemas import DatasetSchema
+
+PREVIEW_ROWS = 10
+_SHOWN_MISSING = 50
+
+
+def table_schema(schema: DatasetSchema) -> dg.TableSchema:
+    """Columns with type, description and nullability; the key is a table constraint."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type=str(column.dtype),
+                description=column.description,
+                constraints=dg.TableColumnConstraints(nullable=column.is_nullable),
+            )
+            for column in schema.columns
+        ],
+        constraints=dg.TableConstraints(other=[f"unique: {', '.join(schema.key)}"]),
+    )
+
+
+def manifest_metadata(manifest: Manifest, *, uri: str, now: datetime) -> dict[str, Any]:
+    """Facts of what is stored: numbers become plots over time."""
+    stored = manifest.provenance
+    age = now - stored.fetched_at
+    return {
+        "dagster/uri": uri,
+        "dagster/row_count": manifest.rows,
+        "data_version": manifest.data_version,
+        "fetched_at": dg.MetadataValue.timestamp(stored.fetched_at),
+        "age": format_duration(age),
+        "age_seconds": round(max(age.total_seconds(), 0.0), 1),
+        "fetch_seconds": round(stored.fetch_seconds, 3),
+        "is_simulated": stored.is_simulated,
+        "origin": stored.settings.get("origin", "unknown"),
+        "missing_count": len(stored.missing),
+        "missing": dg.MetadataValue.md(_missing_table(stored.missing)),
+        "sources": dg.MetadataValue.json(dict(stored.sources)),
+        "statistics": dg.MetadataValue.json(dict(stored.statistics)),
+        "parquet_bytes": manifest.parquet.bytes,
+    }
+
+
+def verdict_metadata(verdict: Verdict) -> dict[str, Any]:
+    """Why it was, or was not, refreshed."""
+    return {"verdict": str(verdict), "rule": str(verdict.rule), "ttl": format_duration(verdict.ttl)}
+
+
+def preview(frame: pl.LazyFrame) -> dg.MetadataValue[Any]:
+    """The first rows as a Markdown table."""
+    rows = frame.head(PREVIEW_ROWS).collect()
+    header = "| " + " | ".join(rows.columns) + " |\n|" + " --- |" * rows.width
+    lines = ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows.iter_rows()]
+    return dg.MetadataValue.md("\n".join([header, *lines]))
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+    text = text if len(text) <= 60 else f"{text[:57]}..."
+    return text.replace("|", "\\|")
+
+
+def _missing_table(missing: Mapping[str, str]) -> str:
+    if not missing:
+        return "nothing"
+    shown = sorted(missing.items())[:_SHOWN_MISSING]
+    rows = [f"| {subject} | {reason.replace('|', '/')} |" for subject, reason in shown]
+    more = [f"\nand {len(missing) - _SHOWN_MISSING} more"] if len(missing) > _SHOWN_MISSING else []
+    return "\n".join(["| subject | reason |\n| --- | --- |", *rows, *more])

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""Resources: the API of the settings' environment, and the cache's switch."""
+
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from ttapi_pipeline.client import Breakers, ClientStats, TastytradeClient, TokenStore
+from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
+from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.core.store import open_folder
+from ttapi_pipeline.defs.pools import free_orphaned_slots
+from ttapi_pipeline.simulator.process import SimulatorProcess
+from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
+
+
+class CacheResource(dg.ConfigurableResource["CacheResource"]):
+    """The cache's only switch: `force` refreshes whatever the verdict is, for one run."""
+
+    force: bool = Field(default=False, description="Refresh every selected dataset, whatever its age and inputs.")
+
+
+class Api:
+    """Opens REST clients and DXLink links for the length of a run; it shows no secret.
+
+    All clients share tokens and circuit breakers. In the simulator's environment without TT_API_URL, the first client
+    starts a simulator, which `close` ends.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._tokens = TokenStore()
+        self._breakers = Breakers(clock=clock, state_dir=state_dir(settings))
+        self._simulator: SimulatorProcess | None = None
+        self._guard = threading.Lock()
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def settings(self) -> Settings:
+        """The checked settings."""
+        return self._settings
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of verdicts and timestamps."""
+        return self._clock
+
+    def close(self) -> None:
+        """End the simulator, if one was started."""
+        with self._guard:
+            simulator, self._simulator = self._simulator, None
+        if simulator is not None:
+            simulator.stop()
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[TastytradeClient]:
+        """A REST client, open for the length of the block."""
+        client = TastytradeClient(
+            self._settings,
+            base_url=self._url(),
+            clock=self._clock,
+            tokens=self._tokens,
+            breakers=self._breakers,
+            state_dir=state_dir(self._settings),
+        )
+        async with client:
+            try:
+                yield client
+            finally:
+                self._count(client.stats)
+
+    @asynccontextmanager
+    async def open_link(self) -> AsyncIterator[DxLinkConnection]:
+        """A DXLink link with a fresh quote token."""
+        async with self.connect() as client:
+            token = await client.quote_token()
+        async with connect(token.url, token.token, clock=self._clock) as link:
+            yield link
+
+    def request_counts(self) -> Mapping[str, int]:
+        """What the clients that were closed have done: `attempts`, `retries`, `throttled`."""
+        with self._guard:
+            return dict(self._counts)
+
+    def _count(self, stats: ClientStats) -> None:
+        with self._guard:
+            self._counts.update(attempts=stats.attempts, retries=stats.retries, throttled=stats.throttled)
+
+    def _url(self) -> str | None:
+        if self._settings.api_url is not None or not self._settings.is_simulated:
+            return self._settings.api_url
+        with self._guard:
+            if self._simulator is None:
+                self._simulator = SimulatorProcess(seed=self._settings.simulator_seed)
+            return self._simulator.url
+
+
+def api_resource(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.ResourceDefinition:
+    """The `api` resource: one `Api` per run, closed with it. Its config is empty: secrets stay in the settings."""
+
+    @dg.resource(description=f"The API client, {settings.origin}")
+    def api(context: dg.InitResourceContext) -> Iterator[Api]:
+        if context.instance is not None:
+            free_orphaned_slots(context.instance)
+        opened = Api(settings, clock=clock)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+    return api
+
+
+def state_dir(settings: Settings) -> Path | None:
+    """Where the client remembers refused grants and breakers; None for a data folder that is not local."""
+    root = open_folder(settings.data_dir)
+    return root / ".state" if isinstance(root, Path) else None

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""The loaded definitions, spelt out, and when the daemon asks for what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets.declarations import DATASETS
+from ttapi_pipeline.defs.build import build_definitions
+from ttapi_pipeline.defs.metadata import preview
+from ttapi_pipeline.frames.schemas import SCHEMAS
+
+CHECKS = {"schema", "unique_keys", "coverage", "plausible_values", "csv"}
+MORE_CHECKS = {("trading_calendar", "reaches_the_present"), ("volatility", "agrees_with_broker")}
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    return build_definitions(Settings())
+
+
+def requested(result: Any) -> set[str]:
+    return {name for name in DATASETS if result.get_num_requested(dg.AssetKey(name))}
+
+
+class TestDefinitions:
+    def test_the_assets_are_these_with_these_upstreams(self, definitions: dg.Definitions) -> None:
+        graph = definitions.resolve_asset_graph()
+        upstream = {
+            key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
+            for key in graph.get_all_asset_keys()
+        }
+        assert upstream == {
+            "metastock_files": set(),
+            "trading_calendar": set(),
+            "accounts": set(),
+            "universe": set(),
+            "symbols": {"universe"},
+            "implied_volatility": {"universe"},
+            "expiration_series": {"trading_calendar", "universe"},
+            "daily_candles": {"trading_calendar", "universe"},
+            "eod_snapshot": {"metastock_files", "daily_candles", "trading_calendar"},
+            "returns_stddev": {"expiration_series", "eod_snapshot", "implied_volatility", "trading_calendar"},
+            "volatility": {"symbols", "eod_snapshot", "trading_calendar"},
+            "volatility_cone": {"eod_snapshot", "trading_calendar"},
+        }
+
+    def test_every_dataset_has_the_same_five_checks_and_two_have_one_more(self, definitions: dg.Definitions) -> None:
+        keys = definitions.resolve_asset_graph().asset_check_keys
+        assert {(key.asset_key.to_user_string(), key.name) for key in keys} == {
+            (name, check) for name in DATASETS for check in CHECKS
+        } | MORE_CHECKS
+
+    def test_every_job_resolves_to_what_its_name_says(self, definitions: dg.Definitions) -> None:
+        repository = definitions.get_repository_def()
+        steps = {
+            job.name: {name for name in job.graph.node_dict if name in DATASETS}
+            for job in repository.get_all_jobs()
+            if not job.name.startswith("__")
+        }
+        market_data = {"symbols", "implied_volatility", "daily_candles", "eod_snapshot"}
+        analytics = {"returns_stddev", "volatility", "volatility_cone"}
+        assert steps == {
+            "refresh_all": set(DATASETS),
+            "reference": {"trading_calendar", "accounts", "universe", "expiration_series"},
+            "market_data": market_data,
+            "analytics": analytics,
+            "end_of_day": {"daily_candles", "eod_snapshot"} | analytics,
+            "prune_history": set(),
+        }
+        job = definitions.resolve_job_def("refresh_all")
+        assert job.executor_def is dg.in_process_executor
+        assert job.tags["dagster/max_runtime"] == "3600"
+
+    def test_sensors_and_schedules_are_on(self, definitions: dg.Definitions) -> None:
+        repository = definitions.get_repository_def()
+        assert {sensor.name: sensor.default_status for sensor in repository.sensor_defs} == dict.fromkeys(
+            ("refresh_when_due", "metastock_folder", "record_failures"), dg.DefaultSensorStatus.RUNNING
+        )
+        assert {schedule.name: schedule.default_status for schedule in repository.schedule_defs} == dict.fromkeys(
+            ("after_the_close", "prune_weekly"), dg.DefaultScheduleStatus.RUNNING
+        )
+
+    def test_what_fetches_shares_the_broker_s_pool_and_is_tried_twice(self, definitions: dg.Definitions) -> None:
+        pools, retried = {}, set()
+        for name in DATASETS:
+            op = definitions.resolve_assets_def(name).op
+            pools[name] = op.pool
+            if op.retry_policy is not None:
+                assert op.retry_policy.max_retries == 1
+                retried.add(name)
+        fetching = {name for name, pool in pools.items() if pool == "broker_api"}
+        assert (
+            fetching == retried == set(DATASETS) - {"eod_snapshot", "returns_stddev", "volatility", "volatility_cone"}
+        )
+
+    def test_one_ttl_setting_changes_policy_and_metadata(self) -> None:
+        ttls = MappingProxyType({**Settings().ttls, "symbols": timedelta(hours=2), "accounts": timedelta(seconds=5)})
+        settings = replace(Settings(), ttls=ttls, calendar_aware_ttl=False)
+        graph = build_definitions(settings).resolve_asset_graph()
+        for name, ttl in ttls.items():
+            node = graph.get(dg.AssetKey(name))
+            # Dagster accepts no window below a minute.
+            assert node.freshness_policy == dg.FreshnessPolicy.time_window(fail_window=max(ttl, timedelta(minutes=1)))
+            assert node.metadata["ttl_seconds"] == ttl.total_seconds()
+
+    def test_end_of_day_data_has_a_deadline_on_weekdays(self, definitions: dg.Definitions) -> None:
+        graph = definitions.resolve_asset_graph()
+        deadline = dg.FreshnessPolicy.cron(
+            deadline_cron="0 21 * * 1-5", lower_bound_delta=timedelta(hours=4), timezone="America/New_York"
+        )
+        for name, declaration in DATASETS.items():
+            policy = graph.get(dg.AssetKey(name)).freshness_policy
+            assert (policy == deadline) is declaration.follows_sessions
+
+    def test_the_column_schema_is_the_dataset_s(self, definitions: dg.Definitions) -> None:
+        graph = definitions.resolve_asset_graph()
+        for name, schema in SCHEMAS.items():
+            shown = graph.get(dg.AssetKey(name)).metadata["dagster/column_schema"]
+            assert [column.name for column in shown.columns] == [column.name for column in schema.columns]
+            assert all(column.description for column in shown.columns)
+
+    def test_simulated_data_is_said_to_be_simulated(self, definitions: dg.Definitions) -> None:
+        graph = definitions.resolve_asset_graph()
+        assert all("**Simulated data**" in (graph.get(dg.AssetKey(name)).description or "") for name in DATASETS)
+
+    def test_the_code_location_loads_from_the_environment(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+        monkeypatch.chdir(tmp_path)
+        import importlib
+
+        module = importlib.import_module("ttapi_pipeline.definitions")
+        assert isinstance(module.defs, dg.Definitions)
+
+
+# The tester selects with a parameter that is in beta.
+@pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.BetaWarning")
+class TestAutomation:
+    @pytest.fixture
+    def instance(self) -> Iterator[dg.DagsterInstance]:
+        with dg.DagsterInstance.ephemeral() as instance:
+            yield instance
+
+    def evaluate(self, world: Any, instance: dg.DagsterInstance, cursor: Any = None) -> Any:
+        return dg.evaluate_automation_conditions(
+            world.definitions(), instance, evaluation_time=world.clock.now(), cursor=cursor
+        )
+
+    def test_when_everything_is_missing_everything_is_asked_for(
+        self, world: Any, instance: dg.DagsterInstance, tmp_path: Any
+    ) -> None:
+        world.settings = replace(world.settings, data_dir=str(tmp_path / "empty"))
+        assert requested(self.evaluate(world, instance)) == set(DATASETS)
+
+    def test_when_nothing_is_due_nothing_is_asked_for(self, world: Any) -> None:
+        with world.instance() as instance:
+            first = self.evaluate(world, instance)
+            world.advance(timedelta(minutes=1))
+            assert requested(first) == requested(self.evaluate(world, instance, first.cursor)) == set()
+
+    def test_what_has_expired_is_asked_for_until_it_is_refreshed(self, world: Any) -> None:
+        world.advance(timedelta(hours=1))
+        with world.instance() as instance:
+            first = self.evaluate(world, instance)
+            assert requested(first) == {"accounts"}
+            world.run("accounts", instance=instance)
+            world.advance(timedelta(minutes=1))
+            assert requested(self.evaluate(world, instance, first.cursor)) == set()
+
+    def test_a_new_instance_asks_for_what_is_stored_so_as_to_adopt_it(
+        self, world: Any, instance: dg.DagsterInstance
+    ) -> None:
+        before = world.files()
+        first = self.evaluate(world, instance)
+        assert requested(first) >= {"universe", "symbols", "trading_calendar", "expiration_series"}
+        assert world.run(instance=instance).success
+        world.advance(timedelta(minutes=1))
+        assert requested(self.evaluate(world, instance, first.cursor)) == set()
+        assert world.files() == before
+
+    def test_after_a_failure_it_waits_for_the_retry_tick(self, world: Any) -> None:
+        world.advance(timedelta(hours=1, minutes=1))
+        world.settings = replace(world.settings, api_url="http://127.0.0.1:9")
+        with world.instance() as instance:
+            first = self.evaluate(world, instance)
+            assert requested(first) == {"accounts"}
+            assert not world.run("accounts", instance=instance).success
+            world.advance(timedelta(minutes=1))
+            second = self.evaluate(world, instance, first.cursor)
+            assert requested(second) == set()
+            # 16:02 plus nine minutes passes 16:10, a tick of */10.
+            world.advance(timedelta(minutes=9))
+            assert requested(self.evaluate(world, instance, second.cursor)) == {"accounts"}
+
+
+def test_a_preview_cuts_long_cells_and_escapes_bars() -> None:
+    frame = pl.DataFrame({"text": ["a|b", "x" * 80, None], "number": [1 / 3, 2.0, None]})
+    shown = preview(frame.lazy()).value.splitlines()
+    assert shown[0] == "| text | number |"
+    assert shown[2] == "| a\\|b | 0.333333 |"
+    assert shown[3] == f"| {'x' * 57}... | 2 |"
+    assert shown[4] == "|  |  |"

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""Runs that go wrong: what is kept, what is said, and that no secret is in any of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from ttapi_pipeline.core.settings import Environment
+from ttapi_pipeline.frames.publish import publish
+from ttapi_pipeline.frames.schemas import SCHEMAS
+
+SECRETS = ("canary-client-secret-4711", "canary-refresh-token-4711")
+
+
+def failure(result: dg.ExecuteInProcessResult, name: str) -> dg.StepFailureData | Any:
+    return result.failure_data_for_node(name)
+
+
+def sentence(result: dg.ExecuteInProcessResult, name: str) -> str:
+    """What the failed step of a dataset says."""
+    assert not result.success
+    description = failure(result, name).user_failure_data.description
+    assert isinstance(description, str)
+    assert "\n" not in description
+    return description
+
+
+def check_results(result: dg.ExecuteInProcessResult, check: str) -> Mapping[str, dg.AssetCheckEvaluation]:
+    return {
+        each.asset_key.to_user_string(): each
+        for each in result.get_asset_check_evaluations()
+        if each.check_name == check
+    }
+
+
+def test_a_chain_that_fails_keeps_its_rows_and_the_check_warns(world: Any) -> None:
+    before = pl.read_parquet(world.data / "expiration_series.parquet")
+    world.advance(timedelta(days=7))
+    world.exchange.fault("status", "/option-chains/{symbol}/nested", count=1, parameters={"status": 403})
+    result = world.run("expiration_series")
+    assert result.success
+    manifest = world.manifest("expiration_series")
+    (missing,) = manifest.provenance.missing
+    after = pl.read_parquet(world.data / "expiration_series.parquet")
+    fetched = dict(after.group_by("symbol").agg(pl.col("fetched_at").unique().first()).iter_rows())
+    assert fetched.pop(missing) == before["fetched_at"][0]
+    assert set(fetched.values()) == {world.clock.now()}
+    coverage = check_results(result, "coverage")["expiration_series"]
+    assert (coverage.passed, coverage.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert coverage.description == "1 missing"
+
+
+def test_below_the_coverage_the_step_fails_with_the_list_and_the_files_stay(world: Any) -> None:
+    before = world.files()
+    world.advance(timedelta(days=7))
+    world.exchange.fault("status", "/option-chains/{symbol}/nested", parameters={"status": 403})
+    result = world.run("expiration_series")
+    assert "expiration_series: 6 of 6 are missing" in sentence(result, "expiration_series")
+    metadata = failure(result, "expiration_series").user_failure_data.metadata
+    assert set(metadata["missing"].value) == {"AAPL", "BRK/B", "IBM", "KO", "MSFT", "SPY"}
+    assert metadata["stored_data"].value == "unchanged"
+    assert world.files() == before
+
+
+def test_an_api_that_cannot_be_reached_costs_nothing_that_is_stored(world: Any) -> None:
+    before = world.files()
+    # Port 9 of the loopback: nothing listens there.
+    world.settings = replace(world.settings, api_url="http://127.0.0.1:9")
+    world.advance(timedelta(hours=2))
+    result = world.run("accounts")
+    assert sentence(result, "accounts") == (
+        "accounts: POST /oauth/token: 127.0.0.1:9 cannot be reached: connection refused; "
+        "check TT_API_URL and the network"
+    )
+    assert world.files() == before
+
+
+def test_refused_credentials_fail_with_a_sentence_and_appear_nowhere(
+    world: Any, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    before = world.files()
+    client_secret, refresh_token = SECRETS
+    world.settings = replace(
+        world.settings,
+        environment=Environment.PRODUCTION,
+        client_secret=client_secret,
+        refresh_token=refresh_token,
+    )
+    with world.instance() as instance:
+        result = world.run("accounts", "universe", force=True, instance=instance)
+        events = [entry.to_json() for entry in instance.all_logs(result.run_id)]
+    assert "refused" in sentence(result, "accounts")
+    assert failure(result, "accounts").user_failure_data.metadata["error"].value == "AuthError"
+    assert world.files() == before
+    printed = capfd.readouterr()
+    texts = [*events, caplog.text, printed.out, printed.err, repr(world.settings), repr(world.definitions())]
+    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 30
+    for secret in SECRETS:
+        assert not any(secret in text for text in texts)
+        assert not any(secret.encode() in content for content in files)
+
+
+def test_a_csv_that_cannot_be_written_fails_its_check_and_not_its_data(world: Any) -> None:
+    csv = world.data / "accounts.csv"
+    csv.unlink()
+    (csv / "in-the-way").mkdir(parents=True)
+    result = world.run("accounts", force=True)
+    assert result.success
+    check = check_results(result, "csv")["accounts"]
+    assert not check.passed
+    assert "accounts.csv" in str(check.metadata["seen"].value)
+    assert {name: each.passed for name, each in check_results(result, "schema").items()} == {"accounts": True}
+    assert pl.read_parquet(world.data / "accounts.parquet").height == world.manifest("accounts").rows
+
+
+def test_a_data_folder_that_cannot_be_written_is_one_sentence(world: Any, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    world.settings = replace(world.settings, data_dir=str(blocked))
+    result = world.run("accounts")
+    assert "a file is where the data folder should be" in sentence(result, "accounts")
+
+
+def test_a_metastock_folder_that_is_gone_stops_the_snapshot_alone(world: Any) -> None:
+    before = world.files()
+    world.metastock.rename(world.metastock.with_name("elsewhere"))
+    assert world.run("accounts", "universe").success
+    assert str(world.metastock) in sentence(world.run("eod_snapshot"), "eod_snapshot")
+    assert world.files() == before
+
+
+def test_the_simulator_does_not_overwrite_real_data(world: Any) -> None:
+    path = world.data / "universe.json"
+    path.write_text(path.read_text().replace('"is_simulated": true', '"is_simulated": false'))
+    before = world.files()
+    result = world.run("accounts", force=True)
+    assert "the simulator does not overwrite real data" in sentence(result, "accounts")
+    assert world.files() == before
+
+
+def test_a_damaged_parquet_file_is_replaced(world: Any) -> None:
+    path = world.data / "accounts.parquet"
+    path.write_bytes(path.read_bytes()[:-4] + b"????")
+    assert world.run("accounts").success
+    assert pl.read_parquet(path).height == world.manifest("accounts").rows
+
+
+def test_stored_rows_that_break_a_rule_fail_their_check_by_name(world: Any) -> None:
+    accounts = pl.read_parquet(world.data / "accounts.parquet").with_columns(currency=pl.lit("dollars"))
+    publish(accounts, SCHEMAS["accounts"], world.data, world.manifest("accounts").provenance)
+    check = check_results(world.run("accounts"), "plausible_values")["accounts"]
+    assert not check.passed
+    assert "currency is a three-letter code" in str(check.metadata["seen"].value)

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: MIT
+"""What keeps the daemon well for weeks: the folder's sensor, the record of failures, pruning, the pool's slots."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.events import EngineEventData
+from dagster._core.test_utils import freeze_time
+
+from ttapi_pipeline.core.errors import TransportError
+from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets.declarations import DATASETS
+from ttapi_pipeline.defs.failures import failure
+from ttapi_pipeline.defs.jobs import BROKER_POOL
+from ttapi_pipeline.defs.lineage import column_lineage
+from ttapi_pipeline.defs.pools import free_orphaned_slots
+from ttapi_pipeline.defs.retention import build_retention, prune
+from ttapi_pipeline.defs.sensors import KEPT_FAILURES, append_failures, failure_sensor, metastock_sensor
+from ttapi_pipeline.frames.schemas import SCHEMAS
+
+NOW = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
+
+
+class Clock:
+    def now(self) -> datetime:
+        return NOW
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    (tmp_path / "metastock").mkdir()
+    return replace(Settings(), data_dir=str(tmp_path / "data"), metastock_dir=tmp_path / "metastock")
+
+
+class TestMetastockSensor:
+    def evaluate(self, settings: Settings, instance: dg.DagsterInstance, cursor: str | None) -> Any:
+        with dg.build_sensor_context(instance=instance, cursor=cursor) as context:
+            return metastock_sensor(settings)(context)
+
+    def test_it_observes_a_change_once_and_starts_no_run(self, settings: Settings) -> None:
+        assert settings.metastock_dir is not None
+        with dg.DagsterInstance.ephemeral() as instance:
+            first = self.evaluate(settings, instance, None)
+            (event,) = first.asset_events
+            assert event.asset_key == dg.AssetKey("metastock_files")
+            assert event.tags["dagster/data_version"] == first.cursor
+            assert not first.run_requests
+            assert isinstance(self.evaluate(settings, instance, first.cursor), dg.SkipReason)
+            (settings.metastock_dir / "IBM.csv").write_text("one")
+            assert self.evaluate(settings, instance, first.cursor).cursor != first.cursor
+
+    def test_a_folder_that_is_gone_is_a_reason_to_skip(self, settings: Settings) -> None:
+        assert settings.metastock_dir is not None
+        settings.metastock_dir.rmdir()
+        with dg.DagsterInstance.ephemeral() as instance:
+            skipped = self.evaluate(settings, instance, None)
+        assert str(settings.metastock_dir) in skipped.skip_message
+
+
+class TestFailureRecords:
+    def records(self, settings: Settings) -> list[dict[str, str]]:
+        text = (Path(settings.data_dir) / ".state" / "failures.jsonl").read_text()
+        return [json.loads(line) for line in text.splitlines()]
+
+    def record(self, settings: Settings, error: Exception) -> dict[str, str]:
+        @dg.op(name="symbols")
+        def broken() -> None:
+            raise error
+
+        @dg.job
+        def job() -> None:
+            broken()
+
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = job.execute_in_process(instance=instance, raise_on_error=False)
+            (event,) = result.filter_events(lambda each: each.event_type is dg.DagsterEventType.RUN_FAILURE)
+            context = dg.build_run_status_sensor_context(
+                sensor_name="record_failures",
+                dagster_instance=instance,
+                dagster_run=result.dagster_run,
+                dagster_event=event,
+            ).for_run_failure()
+            failure_sensor(settings, clock=Clock())(context)
+            (record,) = self.records(settings)
+            assert record.pop("run_id") == result.run_id
+        return record
+
+    def test_a_failure_of_ours_is_one_line(self, settings: Settings) -> None:
+        cause = TransportError("GET /market-metrics: no response")
+        assert self.record(settings, failure("symbols", cause)) == {
+            "at": "2026-11-22T11:00:00+00:00",
+            "dataset": "symbols",
+            "error": "TransportError",
+            "sentence": "symbols: GET /market-metrics: no response",
+        }
+
+    def test_another_library_s_words_are_cut_and_lose_the_secrets(self, settings: Settings) -> None:
+        secret = replace(settings, client_secret="canary-4711", refresh_token="canary-4712")
+        record = self.record(secret, ValueError(f"bad canary-4711\nand canary-4712 {'x' * 900}"))
+        assert record["error"] == "ValueError"
+        assert "canary" not in record["sentence"]
+        assert len(record["sentence"]) <= 500
+        assert "\n" not in record["sentence"]
+
+    def test_the_file_keeps_the_newest(self, settings: Settings) -> None:
+        append_failures(settings, [{"n": str(number)} for number in range(KEPT_FAILURES)])
+        append_failures(settings, [{"n": "last"}])
+        records = self.records(settings)
+        assert len(records) == KEPT_FAILURES
+        assert (records[0], records[-1]) == ({"n": "1"}, {"n": "last"})
+
+    def test_a_data_folder_that_is_not_local_has_no_record(self, settings: Settings) -> None:
+        append_failures(replace(settings, data_dir="memory://bucket/prefix"), [{"n": "1"}])
+
+
+def test_old_runs_go_and_those_behind_the_current_data_stay() -> None:
+    @dg.asset
+    def daily() -> Iterator[Any]:
+        yield dg.AssetObservation("weekly")
+        yield dg.MaterializeResult()
+
+    @dg.asset
+    def weekly() -> None: ...
+
+    def run(asset: dg.AssetsDefinition, days_ago: int) -> str:
+        with freeze_time(NOW - timedelta(days=days_ago)):
+            return dg.materialize([asset], instance=instance).run_id
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        only = run(weekly, 60)
+        old = [run(daily, days_ago) for days_ago in (50, 45, 40)]
+        recent = run(daily, 5)
+        job, schedule = build_retention(clock=Clock())
+        assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+        result = job.execute_in_process(instance=instance)
+        assert result.success
+        # The recent run is within the 30 days; the oldest one is all that is known of its asset.
+        assert set(instance.get_run_ids()) == {only, recent, result.run_id}
+        assert not any(instance.all_logs(run_id) for run_id in old)
+        event = instance.get_latest_materialization_event(dg.AssetKey("weekly"))
+        assert event is not None
+        assert event.run_id == only
+        assert prune(instance, before=NOW - timedelta(days=30)) == 0
+
+
+class TestPool:
+    @pytest.fixture
+    def instance(self, tmp_path: Path) -> Any:
+        with dg.DagsterInstance.local_temp(
+            str(tmp_path), overrides={"concurrency": {"pools": {"default_limit": 1}}, "telemetry": {"enabled": False}}
+        ) as instance:
+            yield instance
+
+    def claimed_by(self, instance: dg.DagsterInstance, pid: int) -> str:
+        """A run that started in a process, and claimed the slot."""
+
+        @dg.job
+        def job() -> None: ...
+
+        run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+        instance.report_engine_event("Executing steps in process", run, EngineEventData.in_process(pid))
+        storage = instance.event_log_storage
+        storage.initialize_concurrency_limit_to_default(BROKER_POOL)
+        assert storage.claim_concurrency_slot(BROKER_POOL, run.run_id, "accounts").is_claimed
+        return run.run_id
+
+    def holders(self, instance: dg.DagsterInstance) -> set[str]:
+        return instance.event_log_storage.get_concurrency_info(BROKER_POOL).active_run_ids
+
+    def test_a_slot_of_a_dead_process_is_free_again_and_its_run_failed(self, instance: dg.DagsterInstance) -> None:
+        process = subprocess.Popen([sys.executable, "-c", ""])
+        process.wait()
+        run_id = self.claimed_by(instance, process.pid)
+        free_orphaned_slots(instance)
+        assert self.holders(instance) == set()
+        run = instance.get_run_by_id(run_id)
+        assert run is not None
+        assert run.status is dg.DagsterRunStatus.FAILURE
+
+    def test_a_slot_of_a_living_process_stays_until_its_run_is_over(self, instance: dg.DagsterInstance) -> None:
+        run_id = self.claimed_by(instance, os.getpid())
+        free_orphaned_slots(instance)
+        assert self.holders(instance) == {run_id}
+        instance.delete_run(run_id)
+        free_orphaned_slots(instance)
+        assert self.holders(instance) == set()
+
+
+class TestLineage:
+    def test_every_column_that_it_names_exists(self) -> None:
+        for name in DATASETS:
+            lineage = column_lineage(name)
+            for column, deps in (lineage.deps_by_column if lineage else {}).items():
+                assert column in SCHEMAS[name].polars
+                for dep in deps:
+                    upstream = dep.asset_key.to_user_string()
+                    if upstream in SCHEMAS:
+                        assert dep.column_name in SCHEMAS[upstream].polars, (name, column)
+                        assert upstream in DATASETS[name].upstream
+
+    def test_returns_stddev_goes_back_to_the_files_and_the_api(self) -> None:
+        reached: set[str] = set()
+        to_visit = [("returns_stddev", "move_ratio")]
+        while to_visit:
+            dataset, column = to_visit.pop()
+            lineage = column_lineage(dataset)
+            for dep in lineage.deps_by_column.get(column, []) if lineage else []:
+                upstream = dep.asset_key.to_user_string()
+                reached.add(f"{upstream}.{dep.column_name}")
+                if upstream in DATASETS:
+                    to_visit.append((upstream, dep.column_name))
+        assert reached >= {
+            "metastock_files.close",
+            "dxlink/candle.close",
+            "tastytrade/option-chains.expiration-date",
+            "tastytrade/market-metrics.option-expiration-implied-volatilities",
+        }
+
+    def test_what_says_nothing_has_none(self) -> None:
+        assert column_lineage("accounts") is None
+
+
+def test_the_code_location_loads_without_what_it_does_not_need(tmp_path: Path) -> None:
+    """And pandas can be imported afterwards, as exchange_calendars does in the refresh of the calendar."""
+    code = (
+        "import sys, ttapi_pipeline.definitions as d; d.defs.get_repository_def(); "
+        "print([name for name in ('pandas', 'exchange_calendars', 'matplotlib', 'scipy') if name in sys.modules]); "
+        "import pandas; print(pandas.Series(['text']).to_list())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TT_DATA_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == ["[]", "['text']"]
