@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: MIT
+"""The grid: one row per dataset, how old it is, and why it was or was not refreshed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ttapi_pipeline.core.progress import Phase, Work
+from ttapi_pipeline.core.ttl import format_duration
+from ttapi_pipeline.datasets.survey import DatasetStatus
+
+_PHASE_STYLES: Mapping[Phase, str] = {
+    Phase.WAITING: "dim",
+    Phase.RUNNING: "bold",
+    Phase.HIT: "green",
+    Phase.REFRESHED: "green",
+    Phase.FAILED: "red",
+    Phase.SKIPPED: "yellow",
+}
+_BAR_CELLS = 12
+
+
+def status_table(
+    statuses: Mapping[str, DatasetStatus],
+    *,
+    origin: str,
+    is_simulated: bool,
+    outcomes: Mapping[str, Work] | None = None,
+    breakers: Mapping[str, str] | None = None,
+) -> RenderableType:
+    """The state of every dataset.
+
+    Args:
+        statuses: By dataset, upstream first.
+        origin: Where data comes from by the settings.
+        is_simulated: Whether that is a simulator, which the grid then says.
+        outcomes: What the run that has just ended did, by dataset.
+        breakers: State of each circuit breaker that is not closed, by endpoint family.
+    """
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
+    table.add_column("dataset", no_wrap=True)
+    if outcomes:
+        table.add_column("run", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for name in ("age", "TTL", "rows", "missing"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("version", no_wrap=True)
+    table.add_column("reason", overflow="fold")
+    for name, status in statuses.items():
+        table.add_row(*_status_cells(name, status, outcomes))
+    lines: list[RenderableType] = [_headline(origin, statuses, is_simulated=is_simulated), table]
+    lines += [Text(f"{family}: {state}", style="yellow") for family, state in (breakers or {}).items()]
+    return Group(*lines)
+
+
+def _headline(origin: str, statuses: Mapping[str, DatasetStatus], *, is_simulated: bool) -> Text:
+    stored = [status.manifest for status in statuses.values() if status.manifest is not None]
+    simulated = sum(manifest.provenance.is_simulated for manifest in stored)
+    headline = Text(f"source: {origin}")
+    if is_simulated or simulated:
+        headline.append("   SIMULATED DATA", style="bold yellow")
+        headline.append(f", {simulated} of {len(stored)} stored datasets are invented; set credentials for real ones")
+    return headline
+
+
+def _status_cells(name: str, status: DatasetStatus, outcomes: Mapping[str, Work] | None) -> Sequence[Text | str]:
+    verdict, manifest = status.verdict, status.manifest
+    cells: list[Text | str] = [name]
+    if outcomes:
+        work = outcomes.get(name, Work(phase=Phase.HIT))
+        cells.append(Text(work.phase, style=_PHASE_STYLES[work.phase]))
+    missing = 0 if manifest is None else len(manifest.provenance.missing)
+    cells += [
+        Text("hit", style="green") if verdict.is_hit else Text("miss", style="yellow"),
+        "-" if verdict.age is None else format_duration(max(verdict.age, timedelta(0))),
+        format_duration(verdict.ttl),
+        "-" if manifest is None else f"{manifest.rows:,}",
+        Text(str(missing), style="yellow" if missing else ""),
+        "-" if manifest is None else manifest.data_version[:8],
+        _reason(name, status, outcomes),
+    ]
+    return cells
+
+
+def _reason(name: str, status: DatasetStatus, outcomes: Mapping[str, Work] | None) -> Text:
+    work = (outcomes or {}).get(name)
+    if work is not None and work.phase is Phase.SKIPPED:
+        return Text(work.note, style="yellow")
+    if work is not None and work.phase is Phase.FAILED:
+        kept = "nothing is stored" if status.manifest is None else "what is stored stayed as it was"
+        return Text(f"see the error below; {kept}", style="red")
+    if status.damage is not None:
+        return Text(status.damage, style="red")
+    # Age and TTL have columns of their own.
+    return Text("fresh" if status.verdict.rule == "fresh" else status.verdict.reason)
+
+
+def progress_table(names: Sequence[str], work: Mapping[str, Work]) -> RenderableType:
+    """A run under way: one row per dataset."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("dataset", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("progress", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for name in names:
+        each = work.get(name, Work())
+        table.add_row(name, Text(each.phase, style=_PHASE_STYLES[each.phase]), _bar(each), each.note)
+    return table
+
+
+def _bar(work: Work) -> str:
+    if work.phase is not Phase.RUNNING or not work.total:
+        return ""
+    filled = _BAR_CELLS * work.done // work.total
+    return f"{'█' * filled}{'░' * (_BAR_CELLS - filled)} {work.done:,}/{work.total:,} {work.step}"
+
+
+def progress_line(name: str, work: Work) -> str:
+    """One line for output that is not a terminal."""
+    return f"{name}: {work.phase}{f', {work.note}' if work.note else ''}"
+
+
+def render(renderable: RenderableType, *, width: int = 160) -> str:
+    """Plain text of any of the tables."""
+    console = Console(file=StringIO(), width=width, color_system=None, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(renderable)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()).rstrip() + "\n"
+
+
+def status_document(
+    statuses: Mapping[str, DatasetStatus], *, outcomes: Mapping[str, Work] | None = None
+) -> list[dict[str, Any]]:
+    """The grid as plain values, for JSON; ages in seconds."""
+    rows = []
+    for name, status in statuses.items():
+        manifest, verdict, work = status.manifest, status.verdict, (outcomes or {}).get(name)
+        rows.append(
+            {
+                "dataset": name,
+                "verdict": "hit" if verdict.is_hit else "miss",
+                "rule": str(verdict.rule),
+                "reason": verdict.reason,
+                "age_seconds": None if verdict.age is None else round(verdict.age.total_seconds(), 3),
+                "ttl_seconds": verdict.ttl.total_seconds(),
+                "rows": None if manifest is None else manifest.rows,
+                "missing": {} if manifest is None else dict(manifest.provenance.missing),
+                "data_version": None if manifest is None else manifest.data_version,
+                "is_simulated": None if manifest is None else manifest.provenance.is_simulated,
+                "damage": status.damage,
+                "outcome": None if work is None else str(work.phase),
+                "note": None if work is None else work.note,
+            }
+        )
+    return rows

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: MIT
+"""One symbol on the terminal: its volatility, its cone, its expirations; the same for many at once are the charts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Final
+
+import polars as pl
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from ttapi_pipeline.core.errors import ConfigError
+from ttapi_pipeline.core.store import Folder, read_manifest
+from ttapi_pipeline.core.symbology import canonical_symbol
+from ttapi_pipeline.frames.current import WINDOWS
+from ttapi_pipeline.frames.schemas import RETURNS_STDDEV, SYMBOLS, VOLATILITY, VOLATILITY_CONE, DatasetSchema
+from ttapi_pipeline.frames.store import scan
+from ttapi_pipeline.frames.volatility import ESTIMATORS
+
+_WIDE: Final = 100
+"""Columns of a terminal below which only what matters most is shown."""
+
+_CONE_MARKS: Final = (("minimum", "maximum", "─"), ("p10", "p90", "░"), ("p25", "p75", "▒"))
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolRows:
+    """What is stored of one symbol.
+
+    Attributes:
+        volatility: Its row of `volatility`.
+        metrics: Its row of `symbols`; empty when it is in the snapshot alone.
+        cone: Its rows of `volatility_cone`.
+        series: Its rows of `returns_stddev`.
+        is_simulated: Whether any of it is invented.
+    """
+
+    volatility: dict[str, Any]
+    metrics: dict[str, Any]
+    cone: pl.DataFrame
+    series: pl.DataFrame
+    is_simulated: bool
+
+
+def read_symbol(folder: Folder, symbol: str) -> SymbolRows:
+    """Read what is stored of a symbol.
+
+    Args:
+        folder: The data folder.
+        symbol: As tastytrade writes it; small letters, and a dot for the slash of BRK/B, do as well.
+
+    Raises:
+        ConfigError: The stored data does not know the symbol.
+        StorageError: A dataset is not stored, or cannot be read.
+    """
+    try:
+        wanted = canonical_symbol(symbol)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+    def rows(schema: DatasetSchema) -> pl.DataFrame:
+        return scan(folder, schema).filter(symbol=wanted).collect()
+
+    volatility = rows(VOLATILITY)
+    if volatility.is_empty():
+        known = scan(folder, VOLATILITY).select("symbol").collect()["symbol"].to_list()
+        near = get_close_matches(wanted, known, n=3, cutoff=0.5)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise ConfigError(f"{symbol!r} is not among the {len(known):,} symbols of the stored data{hint}")
+    metrics = rows(SYMBOLS)
+    manifests = [read_manifest(folder, each.name) for each in (VOLATILITY, SYMBOLS, VOLATILITY_CONE, RETURNS_STDDEV)]
+    return SymbolRows(
+        volatility=volatility.row(0, named=True),
+        metrics={} if metrics.is_empty() else metrics.row(0, named=True),
+        cone=rows(VOLATILITY_CONE).sort("horizon_sessions"),
+        series=rows(RETURNS_STDDEV).sort("expiration_date", "root_symbol", "settlement_type"),
+        is_simulated=any(manifest is not None and manifest.provenance.is_simulated for manifest in manifests),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolView:
+    """The rows of a symbol, laid out for the width of the console."""
+
+    rows: SymbolRows
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        is_wide = options.max_width >= _WIDE
+        yield Group(
+            _headline(self.rows),
+            *_facts(self.rows),
+            _windows(self.rows.volatility, is_wide=is_wide),
+            _cone(self.rows.cone, width=max(options.max_width - (74 if is_wide else 50), 12), is_wide=is_wide),
+            _expirations(self.rows.series, is_wide=is_wide),
+        )
+
+
+def _headline(rows: SymbolRows) -> Text:
+    row, line = rows.volatility, Text()
+    line.append(str(row["symbol"]), style="bold")
+    if rows.metrics.get("description"):
+        line.append(f"  {rows.metrics['description']}")
+    close = "no close" if row["close"] is None else f"{row['close']:,.2f}"
+    line.append(f"  {close} on {row['as_of_session']}")
+    if rows.is_simulated:
+        line.append("  SIMULATED DATA", style="bold yellow")
+    return line
+
+
+def _facts(rows: SymbolRows) -> Sequence[Text]:
+    row, metrics = rows.volatility, rows.metrics
+    facts = [
+        f"IV 30 {_percent(row['implied_volatility_30_day'])}",
+        f"HV 30 {_percent(row['close_to_close_30'])}",
+        f"IV−HV {_points(row['iv_rv_spread_30'])}",
+        f"IV rank {_percent(metrics.get('implied_volatility_rank'), digits=0)}",
+        f"IV percentile {_percent(metrics.get('implied_volatility_percentile'), digits=0)}",
+        f"HV rank {_percent(row['hv_rank'], digits=0)}",
+        f"HV percentile {_percent(row['hv_percentile'], digits=0)}",
+    ]
+    if row["earnings_date"] is not None:
+        facts.append(f"earnings {row['earnings_date']} {row['earnings_time_of_day'] or ''}".strip())
+    lines = [Text(" · ".join(facts))]
+    warnings = [] if row["cautions"] is None else [f"cautions: {_words(row['cautions'].replace(' ', ', '))}"]
+    if row["is_index"]:
+        warnings.append("an index: estimators with a range read low")
+    if row["is_far_from_broker"]:
+        warnings.append("the broker's historical volatility is more than 3 points away")
+    return [*lines, *(Text(warning, style="yellow") for warning in warnings)]
+
+
+def _windows(row: dict[str, Any], *, is_wide: bool) -> Table:
+    table = _table("Realised volatility, annualised")
+    shown = list(ESTIMATORS) if is_wide else ["close_to_close", "yang_zhang"]
+    table.add_column("sessions", justify="right", no_wrap=True)
+    for name in shown:
+        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
+    table.add_column("broker", justify="right", no_wrap=True)
+    table.add_column("why none", overflow="fold")
+    for window in WINDOWS:
+        broker = row.get(f"historical_volatility_{window}_day")
+        reasons = (row[f"close_to_close_{window}_reason"], row[f"yang_zhang_{window}_reason"])
+        table.add_row(
+            str(window),
+            *(_percent(row[f"{name}_{window}"]) for name in shown),
+            "" if broker is None else _percent(broker),
+            ", ".join(dict.fromkeys(_words(reason) for reason in reasons if reason)),
+        )
+    return table
+
+
+def _cone(cone: pl.DataFrame, *, width: int, is_wide: bool) -> Table:
+    table = _table("Volatility cone: ─ min to max  ░ 10–90%  ▒ 25–75%  ● today")
+    table.add_column("sessions", justify="right", no_wrap=True)
+    quantiles = {"minimum": "min", "p25": "25%", "median": "median", "p75": "75%", "maximum": "max"}
+    shown = quantiles if is_wide else {"minimum": "min", "maximum": "max"}
+    for label in shown.values():
+        table.add_column(label, justify="right", no_wrap=True)
+    table.add_column("today", justify="right", no_wrap=True)
+    table.add_column("above", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    most = cone["maximum"].max()
+    for row in cone.iter_rows(named=True):
+        table.add_row(
+            str(row["horizon_sessions"]),
+            *(_percent(row[name]) for name in shown),
+            Text(_percent(row["current"]), style="bold"),
+            _percent(row["current_percentile"], digits=0),
+            _strip(row, width=width, most=most if isinstance(most, float) else 0.0)
+            if row["median"]
+            else _words(row["reason"]),
+        )
+    return table
+
+
+def _strip(row: dict[str, Any], *, width: int, most: float) -> Text:
+    """The cone at one horizon as a line of characters, from 0 to the highest volatility of all horizons."""
+
+    def place(value: float) -> int:
+        return min(int(value / most * width), width - 1) if most > 0 else 0
+
+    cells = [" "] * width
+    for low, high, mark in _CONE_MARKS:
+        for cell in range(place(row[low]), place(row[high]) + 1):
+            cells[cell] = mark
+    text = Text("".join(cells), style="blue")
+    if row["current"] is not None:
+        at = place(row["current"])
+        text = Text.assemble((text.plain[:at], "blue"), ("●", "bold yellow"), (text.plain[at + 1 :], "blue"))
+    text.rstrip()
+    return text
+
+
+def _expirations(series: pl.DataFrame, *, is_wide: bool) -> RenderableType:
+    if series.is_empty():
+        return Text("No listed expirations.")
+    table = _table("Moves until each expiration, one standard deviation")
+    for label in ("expiration", "days", "IV", "implied", "realised", "ratio"):
+        table.add_column(label, justify="left" if label == "expiration" else "right", no_wrap=True)
+    if is_wide:
+        for label in ("dollars", "IV−RV", "sessions", "var. ratio"):
+            table.add_column(label, justify="right", no_wrap=True)
+    table.add_column("why none", overflow="fold")
+    has_roots = series["root_symbol"].n_unique() > 1 or series["settlement_type"].n_unique() > 1
+    for row in series.iter_rows(named=True):
+        name = str(row["expiration_date"])
+        if has_roots:
+            name += f" {row['root_symbol']} {row['settlement_type']}"
+        implied = None if not row["close"] or row["expected_move"] is None else row["expected_move"] / row["close"]
+        move, error = row["horizon_returns_stddev_corrected"], row["horizon_returns_stddev_rel_error"]
+        realised = "–" if move is None else f"{_percent(move)} ± {_percent(move * error)}"
+        cells = [name, str(row["dte"]), _percent(row["implied_volatility"]), _percent(implied), realised]
+        cells.append("–" if row["move_ratio"] is None else f"{row['move_ratio']:.2f}")
+        if is_wide:
+            cells += [
+                "–" if row["expected_move"] is None else f"{row['expected_move']:,.2f}",
+                _points(row["iv_rv_spread"]),
+                "–" if row["horizon_sessions"] is None else str(row["horizon_sessions"]),
+                "–" if row["variance_ratio"] is None else f"{row['variance_ratio']:.2f}",
+            ]
+        table.add_row(*cells, _words(row["horizon_returns_stddev_reason"]))
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="bold", padding=(0, 1)
+    )
+
+
+def _words(reason: str | None) -> str:
+    return "" if reason is None else reason.replace("_", " ")
+
+
+def _percent(value: float | None, *, digits: int = 1) -> str:
+    return "–" if value is None else f"{value:.{digits}%}"
+
+
+def _points(value: float | None) -> str:
+    return "–" if value is None else f"{value * 100:+.1f}".replace("-", "−")

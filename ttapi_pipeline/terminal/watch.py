@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""Shows a progress board while somebody else works: a live grid on a terminal, a line per change elsewhere."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+
+from ttapi_pipeline.core.progress import ProgressBoard, Work
+from ttapi_pipeline.terminal.grid import progress_line, progress_table
+
+_POLL_SECONDS = 0.2
+
+
+@contextmanager
+def watching(board: ProgressBoard, names: Sequence[str], console: Console) -> Iterator[None]:
+    """Show the board for the length of the block."""
+    shown = _live(board, names, console) if console.is_terminal else _lines(board, console)
+    with shown:
+        yield
+
+
+@contextmanager
+def _live(board: ProgressBoard, names: Sequence[str], console: Console) -> Iterator[None]:
+    def grid() -> RenderableType:
+        return progress_table(names, board.snapshot())
+
+    with Live(get_renderable=grid, console=console, refresh_per_second=1 / _POLL_SECONDS, transient=True):
+        yield
+
+
+@contextmanager
+def _lines(board: ProgressBoard, console: Console) -> Iterator[None]:
+    ended = threading.Event()
+    said: dict[str, Work] = {}
+
+    def say_changes() -> None:
+        for name, work in board.snapshot().items():
+            if name not in said or said[name].phase is not work.phase:
+                console.print(progress_line(name, work), highlight=False, markup=False, soft_wrap=True)
+            said[name] = work
+
+    def watch() -> None:
+        while not ended.wait(_POLL_SECONDS):
+            say_changes()
+
+    watcher = threading.Thread(target=watch, name="progress", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+        say_changes()

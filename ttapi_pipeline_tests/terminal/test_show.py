@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT
+"""`tt show`: one symbol at two widths, and a symbol that nobody knows."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ttapi_pipeline import cli
+from ttapi_pipeline.core.errors import ConfigError, StorageError
+from ttapi_pipeline.core.manifest import Provenance
+from ttapi_pipeline.frames.publish import publish
+from ttapi_pipeline.frames.schemas import SCHEMAS
+from ttapi_pipeline.terminal.grid import render
+from ttapi_pipeline.terminal.show import SymbolView, read_symbol
+
+NOW = datetime(2026, 11, 21, 15, 0, tzinfo=UTC)
+AS_OF = date(2026, 11, 20)
+CONE = {"minimum": 0.1, "p10": 0.2, "p25": 0.3, "median": 0.4, "p75": 0.5, "p90": 0.6, "maximum": 1.0}
+
+VOLATILITY = {
+    "as_of_session": AS_OF,
+    "session_count": 300,
+    "has_more_than_30_sessions": True,
+    "close": 1234.5,
+    "close_to_close_30": 0.308,
+    "parkinson_30": 0.225,
+    "yang_zhang_30": 0.362,
+    "historical_volatility_30_day": 0.301,
+    "close_to_close_252_reason": "short_history",
+    "yang_zhang_252_reason": "short_history",
+    "hv_rank": 0.757,
+    "implied_volatility_30_day": 0.2735,
+    "iv_rv_spread_30": -0.0345,
+    "earnings_date": date(2027, 1, 19),
+    "earnings_time_of_day": "BTO",
+}
+SERIES = {
+    "settlement_type": "PM",
+    "option_chain_type": "Standard",
+    "expiration_session": date(2026, 12, 18),
+    "expiration_date": date(2026, 12, 18),
+    "as_of_session": AS_OF,
+    "dte": 28,
+    "horizon_sessions": 19,
+    "is_settled_at_open": False,
+    "close": 1000.0,
+    "horizon_returns_stddev_corrected": 0.057,
+    "horizon_returns_stddev_rel_error": 0.2,
+    "variance_ratio": 0.67,
+    "implied_volatility": 0.273,
+    "expected_move": 75.6,
+    "move_ratio": 1.33,
+    "iv_rv_spread": 0.054,
+    "returns_used": 19,
+    "returns_lookback_used": 252,
+    "horizon_returns_used": 234,
+}
+
+
+def store(folder: Path, dataset: str, rows: list[dict[str, Any]], *, is_simulated: bool = True) -> None:
+    frame = pl.DataFrame(rows, schema=SCHEMAS[dataset].polars)
+    provenance = Provenance(dataset=dataset, code_version="1", fetched_at=NOW, is_simulated=is_simulated)
+    publish(frame, SCHEMAS[dataset], folder, provenance)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """What four datasets hold of BRK/B, and of an index whose roots are two and whose options say little."""
+    data = tmp_path / "data"
+    fetched = {"source": "tastytrade", "fetched_at": NOW}
+    index = {"symbol": "SPX", "is_index": True, "as_of_session": AS_OF, "session_count": 0}
+    doubtful = {
+        "has_more_than_30_sessions": False,
+        "cautions": "zero_volume missing_sessions",
+        "is_far_from_broker": True,
+    }
+    store(data, "volatility", [{"symbol": "BRK/B", **VOLATILITY}, {**index, **doubtful}])
+    metrics = {"symbol": "BRK/B", "description": "Berkshire Hathaway", "is_etf": False, "is_index": False}
+    store(data, "symbols", [{**metrics, "implied_volatility_rank": 0.31, **fetched}])
+    cone = {"symbol": "BRK/B", "as_of_session": AS_OF, "windows_used": 200}
+    no_window = {**cone, "horizon_sessions": 252, "windows_used": 0, "reason": "no_window"}
+    today = {"current": 0.45, "current_percentile": 0.61}
+    not_today = {**cone, "horizon_sessions": 21, **CONE, "reason": "not_current"}
+    store(data, "volatility_cone", [{**cone, "horizon_sessions": 5, **CONE, **today}, not_today, no_window])
+    far = {"expiration_date": date(2029, 1, 19), "dte": 791, "horizon_returns_stddev_corrected": None}
+    silent = dict.fromkeys(("horizon_sessions", "variance_ratio", "expected_move", "move_ratio", "iv_rv_spread"))
+    reason = {"horizon_returns_stddev_reason": "short_lookback"}
+    series: list[dict[str, Any]] = [
+        {"symbol": "BRK/B", "root_symbol": "BRKB", **SERIES},
+        {"symbol": "BRK/B", "root_symbol": "BRKB", **SERIES, **far, **silent, **reason},
+        {"symbol": "BRK/B", "root_symbol": "1BRKB", **SERIES},
+    ]
+    store(data, "returns_stddev", series)
+    return data
+
+
+def test_a_wide_terminal_shows_everything(folder: Path) -> None:
+    text = render(SymbolView(read_symbol(folder, "BRK/B")), width=130)
+    lines = text.splitlines()
+    assert lines[0] == "BRK/B  Berkshire Hathaway  1,234.50 on 2026-11-20  SIMULATED DATA"
+    assert "IV 30 27.4% · HV 30 30.8% · IV−HV −3.5 · IV rank 31% · IV percentile – · HV rank 76%" in text
+    assert "earnings 2027-01-19 BTO" in text
+    month = next(line.split() for line in lines if line.lstrip().startswith("30 "))
+    assert month == ["30", "30.8%", "–", "22.5%", "–", "–", "36.2%", "30.1%"]
+    assert any(line.split()[:1] == ["252"] and "short history" in line for line in lines)
+    assert any(line.lstrip().startswith("2026-12-18 BRKB PM") and "5.7% ± 1.1%" in line for line in lines)
+    assert "short lookback" in text
+    assert max(len(line) for line in lines) <= 130
+
+
+def test_a_narrow_terminal_shows_what_matters_most(folder: Path) -> None:
+    text = render(SymbolView(read_symbol(folder, "BRK/B")), width=80)
+    assert "yang zhang" in text
+    assert "parkinson" not in text
+    assert "variance" not in text
+    assert "…" not in text
+    assert max(len(line) for line in text.splitlines()) <= 80
+
+
+def test_the_strip_draws_the_cone_to_scale(folder: Path) -> None:
+    text = render(SymbolView(read_symbol(folder, "BRK/B")), width=130)
+    strip = next(line for line in text.splitlines() if "●" in line and line.lstrip().startswith("5 "))
+    drawn = strip[strip.index("61%") + 3 :]
+    # 56 characters from 0 to 100%: 30% is at 16.8 and 50% at 28, so the middle half takes the places 16 to 28.
+    assert drawn.count("●") == 1
+    assert drawn.strip().strip("─").strip("░").replace("●", "▒") == "▒" * 13
+    assert "no window" in text
+
+
+def test_what_is_odd_about_a_symbol_is_said(folder: Path) -> None:
+    text = render(SymbolView(read_symbol(folder, "SPX")), width=130)
+    assert text.startswith("SPX  no close on 2026-11-20  SIMULATED DATA")
+    assert "cautions: zero volume, missing sessions" in text
+    assert "an index: estimators with a range read low" in text
+    assert "more than 3 points away" in text
+    assert "No listed expirations." in text
+
+
+@pytest.mark.parametrize("spelling", ["brk.b", "BRK-B", " brk/b "])
+def test_a_symbol_may_be_spelt_in_several_ways(folder: Path, spelling: str) -> None:
+    assert read_symbol(folder, spelling).volatility["symbol"] == "BRK/B"
+
+
+@pytest.mark.parametrize(
+    ("symbol", "message"),
+    [("SPY", r"'SPY' is not among the 2 symbols of the stored data; did you mean SPX\?"), ("a b", "'a b' is not an")],
+)
+def test_an_unknown_symbol_is_refused_with_the_ones_near_it(folder: Path, symbol: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_symbol(folder, symbol)
+
+
+def test_without_stored_data_the_missing_dataset_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"volatility\.parquet"):
+        read_symbol(tmp_path, "AAPL")
+
+
+def test_the_command_returns_0_for_a_symbol_and_2_with_one_sentence_for_an_unknown_one(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "project_root", lambda: tmp_path)
+    monkeypatch.setenv("TT_DATA_DIR", str(folder))
+    assert cli.main(["show", "brk.b"]) == 0
+    assert "Berkshire Hathaway" in capsys.readouterr().out
+    assert cli.main(["show", "SPY"]) == 2
+    seen = capsys.readouterr()
+    assert seen.out == ""
+    assert seen.err == "error: 'SPY' is not among the 2 symbols of the stored data; did you mean SPX?\n"
