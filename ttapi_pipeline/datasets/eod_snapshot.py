@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ from ttapi_pipeline.frames.conform import conform
 from ttapi_pipeline.frames.schemas import EOD_REJECTS, EOD_SNAPSHOT, UTC_DATETIME
 from ttapi_pipeline.metastock.importer import FolderImport, SymbolRange, import_folder, sort_keys
 from ttapi_pipeline.metastock.symbol_map import read_symbol_map
+from ttapi_pipeline.plots.charts import coverage_chart
 
 MIN_OVERLAP_SESSIONS: Final = 20
 MAX_OVERLAP_SESSIONS: Final = 60
@@ -272,6 +274,7 @@ def build_eod_snapshot(
         sources={name: rows for name, rows in sorted(counts.sources.items()) if rows},
         rejects=None if imported is None else conform(imported.rejects, EOD_REJECTS),
         inputs={METASTOCK_FILES: metastock_version},
+        charts={"coverage": partial(coverage_chart, counts.coverage)},
     )
 
 
@@ -283,11 +286,18 @@ class _Counts:
         sources: Rows per source.
         bars_on_other_days: Bars on days that are no session, within the calendar's range.
         missing_sessions: Sessions without a bar between the first and the last bar of their symbol.
+        per_session: `session`, `source`, `symbols`, how many have a bar; a frame per range of symbols.
     """
 
     sources: dict[str, int] = field(default_factory=dict)
     bars_on_other_days: int = 0
     missing_sessions: int = 0
+    per_session: list[pl.DataFrame] = field(default_factory=list)
+
+    @property
+    def coverage(self) -> pl.DataFrame:
+        """`per_session` of all ranges together."""
+        return pl.concat(self.per_session).group_by("session", "source").agg(pl.col("symbols").sum())
 
 
 class _Merge:
@@ -407,6 +417,7 @@ def _session_numbers(calendar: pl.LazyFrame) -> pl.DataFrame:
 def _count(bars: pl.DataFrame, days: pl.DataFrame, counts: _Counts) -> None:
     for source, rows in bars.group_by("source").len().iter_rows():
         counts.sources[source] = counts.sources.get(source, 0) + rows
+    counts.per_session.append(bars.group_by("session", "source").agg(symbols=pl.len()))
     if days.is_empty():
         return
     # By position instead of a join: there are millions of rows and a few thousand days.
