@@ -200,7 +200,12 @@ class _Step:
         spent = {f"api_{kind}": count - before.get(kind, 0) for kind, count in self.api.request_counts().items()}
         lineage = column_lineage(name)
         self.context.add_output_metadata(
-            {**verdict_metadata(verdict), **spent, **({"dagster/column_lineage": lineage} if lineage else {})}
+            {
+                **verdict_metadata(verdict),
+                **spent,
+                "circuit_breakers": dg.MetadataValue.json(dict(self.api.breaker_states())),
+                **({"dagster/column_lineage": lineage} if lineage else {}),
+            }
         )
         missing = len(publication.provenance.missing)
         board.set_phase(name, Phase.REFRESHED, f"{verdict.reason}; {missing} missing" if missing else verdict.reason)

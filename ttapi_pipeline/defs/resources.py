@@ -88,6 +88,10 @@ class Api:
         with self._guard:
             return dict(self._counts)
 
+    def breaker_states(self) -> Mapping[str, str]:
+        """State of each endpoint family's circuit breaker that this run has used or found open."""
+        return {family: state.state for family, state in self._breakers.states().items()}
+
     def _count(self, stats: ClientStats) -> None:
         with self._guard:
             self._counts.update(attempts=stats.attempts, retries=stats.retries, throttled=stats.throttled)

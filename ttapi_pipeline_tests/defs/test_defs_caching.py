@@ -89,6 +89,8 @@ class TestFirstRun:
         assert metadata["is_simulated"].value is True
         assert metadata["verdict"].value == "miss: nothing stored yet"
         assert metadata["age_seconds"].value < 60
+        assert set(metadata["circuit_breakers"].value.values()) == {"closed"}
+        assert metadata["api_attempts"].value >= 1
         assert event.materialization.tags["dagster/data_version"] == manifest.data_version
 
 
