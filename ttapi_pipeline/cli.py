@@ -21,7 +21,7 @@ from ttapi_pipeline.core.errors import ConfigError, TTError
 from ttapi_pipeline.core.logs import configure_logging
 from ttapi_pipeline.core.progress import Phase, ProgressBoard, Work, watched
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.store import check_writable, open_folder
+from ttapi_pipeline.core.store import check_writable, open_folder, state_folder
 from ttapi_pipeline.datasets.declarations import DATASETS
 from ttapi_pipeline.datasets.survey import DatasetStatus, refuse_to_overwrite, survey
 from ttapi_pipeline.terminal.grid import status_document, status_table
@@ -149,11 +149,11 @@ def _show(
 
 def _breakers(settings: Settings) -> Mapping[str, str]:
     """Each circuit breaker that is not closed. Read as plain JSON: importing the client takes longer than the rest."""
-    root = open_folder(settings.data_dir)
-    if not isinstance(root, Path):
+    folder = state_folder(settings.data_dir)
+    if folder is None:
         return {}
     try:
-        states = json.loads((root / ".state" / "breakers.json").read_text(encoding="utf-8"))
+        states = json.loads((folder / "breakers.json").read_text(encoding="utf-8"))
         open_ones = {family: each["state"] for family, each in states.items() if each["state"] != "closed"}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # Nothing has failed yet, or another process is at it; the grid does without.

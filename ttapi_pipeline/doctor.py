@@ -5,12 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from ttapi_pipeline.client import TastytradeClient
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.store import open_folder
+from ttapi_pipeline.core.store import open_folder, state_folder
 from ttapi_pipeline.frames.files import make_folder
 from ttapi_pipeline.frames.repair import check, repair
 from ttapi_pipeline.frames.schemas import EOD_REJECTS, SCHEMAS
@@ -59,10 +58,8 @@ def _storage(settings: Settings, *, is_repairing: bool) -> Iterator[Finding]:
 
 
 async def _connection(settings: Settings, url: str | None) -> Finding:
-    root = open_folder(settings.data_dir)
-    state_dir = root / ".state" if isinstance(root, Path) else None
     try:
-        async with TastytradeClient(settings, base_url=url, state_dir=state_dir) as client:
+        async with TastytradeClient(settings, base_url=url, state_dir=state_folder(settings.data_dir)) as client:
             accounts = await client.accounts()
     except TTError as error:
         return Finding("connection", str(error), is_good=False)

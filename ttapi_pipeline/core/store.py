@@ -90,6 +90,12 @@ def open_folder(location: str) -> Folder:
         raise StorageError(f"TT_DATA_DIR {location}: {error}") from error
 
 
+def state_folder(location: str) -> Path | None:
+    """Where programs remember things beside the data (breakers, caches, spools); None where that is not local."""
+    root = open_folder(location)
+    return root / ".state" if isinstance(root, Path) else None
+
+
 def check_writable(folder: Folder) -> None:
     """Make sure, before anything is fetched, that the data folder can be written; it is created when it is not there.
 

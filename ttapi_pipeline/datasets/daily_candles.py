@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -19,7 +18,7 @@ from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.collection import Collection, ProgressCallback
 from ttapi_pipeline.core.sessions import SETTLING_TIME, last_settled_session, previous_session
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.store import open_folder
+from ttapi_pipeline.core.store import state_folder
 from ttapi_pipeline.datasets.build import Build, rows_per_source
 from ttapi_pipeline.datasets.candle_spool import CandleSpool
 from ttapi_pipeline.frames.conform import conform
@@ -214,11 +213,11 @@ def candle_spool(settings: Settings, *, now: datetime) -> CandleSpool | None:
     Raises:
         StorageError: The folder cannot be written.
     """
-    root = open_folder(settings.data_dir)
-    if not isinstance(root, Path):
+    folder = state_folder(settings.data_dir)
+    if folder is None:
         return None
     session = last_settled_session(now).session
-    return CandleSpool(root / ".state" / "candles", origin=settings.origin, session=session)
+    return CandleSpool(folder / "candles", origin=settings.origin, session=session)
 
 
 async def _collect(

@@ -20,7 +20,7 @@ from polars.io.plugins import register_io_source
 from ttapi_pipeline.core.collection import ProgressCallback, no_progress
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.store import open_folder
+from ttapi_pipeline.core.store import state_folder
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.declarations import METASTOCK_FILES
 from ttapi_pipeline.frames.conform import conform
@@ -214,9 +214,9 @@ def snapshot_options(settings: Settings) -> SnapshotOptions:
         InvalidFormatError: The symbol map is none.
         StorageError: It cannot be read.
     """
-    root, path = open_folder(settings.data_dir), settings.metastock_symbol_map
+    state, path = state_folder(settings.data_dir), settings.metastock_symbol_map
     return SnapshotOptions(
-        cache=root / ".state" / "metastock" if isinstance(root, Path) else None,
+        cache=None if state is None else state / "metastock",
         symbol_map={} if path is None else read_symbol_map(path),
         adjustment=settings.metastock_adjustment,
         is_rescaling=settings.rescale_candles,

@@ -5,7 +5,6 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
@@ -13,7 +12,7 @@ from pydantic import Field
 from ttapi_pipeline.client import Breakers, ClientStats, TastytradeClient, TokenStore
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.store import open_folder
+from ttapi_pipeline.core.store import state_folder
 from ttapi_pipeline.defs.pools import free_orphaned_slots
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
@@ -36,7 +35,7 @@ class Api:
         self._settings = settings
         self._clock = clock
         self._tokens = TokenStore()
-        self._breakers = Breakers(clock=clock, state_dir=state_dir(settings))
+        self._breakers = Breakers(clock=clock, state_dir=state_folder(settings.data_dir))
         self._simulator: SimulatorProcess | None = None
         self._guard = threading.Lock()
         self._counts: Counter[str] = Counter()
@@ -67,7 +66,7 @@ class Api:
             clock=self._clock,
             tokens=self._tokens,
             breakers=self._breakers,
-            state_dir=state_dir(self._settings),
+            state_dir=state_folder(self._settings.data_dir),
         )
         async with client:
             try:
@@ -119,9 +118,3 @@ def api_resource(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.Resou
             opened.close()
 
     return api
-
-
-def state_dir(settings: Settings) -> Path | None:
-    """Where the client remembers refused grants and breakers; None for a data folder that is not local."""
-    root = open_folder(settings.data_dir)
-    return root / ".state" if isinstance(root, Path) else None

@@ -10,9 +10,9 @@ from dagster import DagsterEvent
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.core.store import state_folder
 from ttapi_pipeline.datasets.declarations import METASTOCK_FILES
 from ttapi_pipeline.datasets.survey import metastock_version
-from ttapi_pipeline.defs.resources import state_dir
 from ttapi_pipeline.defs.reuse import observation
 from ttapi_pipeline.frames.files import make_folder, staged
 
@@ -96,7 +96,7 @@ def _redacted(text: str, settings: Settings) -> str:
 
 def append_failures(settings: Settings, records: list[dict[str, str]]) -> None:
     """Add lines to the file and drop the oldest above KEPT_FAILURES; nothing for a data folder that is not local."""
-    folder = state_dir(settings)
+    folder = state_folder(settings.data_dir)
     if folder is None:
         return
     make_folder(folder)
