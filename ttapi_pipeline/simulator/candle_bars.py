@@ -15,10 +15,10 @@ import numpy.typing as npt
 from ttapi_pipeline.core.sessions import NEW_YORK, session_hours
 from ttapi_pipeline.core.symbology import OptionSymbol
 from ttapi_pipeline.simulator.candle_symbols import CandleSymbol, parse_candle_symbol
-from ttapi_pipeline.simulator.market import Bars, Market
+from ttapi_pipeline.simulator.market import Market
+from ttapi_pipeline.simulator.market_values import Bars, Floats
 from ttapi_pipeline.simulator.paths import KNOT_SECONDS
 
-Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 REGULAR_HOURS_SINCE: Final = date(2018, 4, 1)

@@ -9,7 +9,8 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from ttapi_pipeline.simulator.candle_bars import CandleBars, Floats, Integers
+from ttapi_pipeline.simulator.candle_bars import CandleBars, Integers
+from ttapi_pipeline.simulator.market_values import Floats
 
 T = TypeVar("T", int, Integers)
 

@@ -14,7 +14,8 @@ from ttapi_pipeline.core.symbology import OptionSymbol
 from ttapi_pipeline.simulator.candle_bars import milliseconds
 from ttapi_pipeline.simulator.candle_snapshots import event_index
 from ttapi_pipeline.simulator.instruments import HALT_DATE, Instrument
-from ttapi_pipeline.simulator.market import Market, OptionQuote, Spot
+from ttapi_pipeline.simulator.market import Market
+from ttapi_pipeline.simulator.market_values import OptionQuote, Spot
 
 Event = Mapping[str, object]
 

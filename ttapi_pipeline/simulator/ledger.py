@@ -18,9 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ttapi_pipeline.core.sessions import next_session, session_hours, sessions_between
-from ttapi_pipeline.simulator.market import Bars, Market
-
-Floats = npt.NDArray[np.float64]
+from ttapi_pipeline.simulator.market import Market
+from ttapi_pipeline.simulator.market_values import Bars, Floats
 
 OPENED_DATE: Final = date(2010, 1, 4)
 _FIRST_ID: Final = 900_000_001

@@ -23,7 +23,8 @@ from ttapi_pipeline.core.sessions import all_sessions, last_closed_session, sess
 from ttapi_pipeline.core.symbology import symbol_to_metastock
 from ttapi_pipeline.core.universes import sp500
 from ttapi_pipeline.simulator.instruments import Instrument
-from ttapi_pipeline.simulator.market import Bars, Market
+from ttapi_pipeline.simulator.market import Market
+from ttapi_pipeline.simulator.market_values import Bars
 from ttapi_pipeline.simulator.randomness import uniforms
 
 DEFAULT_FIRST: Final = date(2000, 1, 3)

@@ -13,7 +13,8 @@ from ttapi_pipeline.core.sessions import previous_session, session_hours
 from ttapi_pipeline.simulator.derived import DerivedMarket
 from ttapi_pipeline.simulator.instruments import HALT_DATE, Instrument
 from ttapi_pipeline.simulator.listed import find_listed
-from ttapi_pipeline.simulator.market import EarningsReport, Market, Metrics, OptionQuote
+from ttapi_pipeline.simulator.market import Market
+from ttapi_pipeline.simulator.market_values import EarningsReport, Metrics, OptionQuote
 from ttapi_pipeline.simulator.rest_futures import derived_data
 from ttapi_pipeline.simulator.rest_instruments import lendability
 from ttapi_pipeline.simulator.router import Route
