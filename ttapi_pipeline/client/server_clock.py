@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""What time a server has, for `tt doctor`; how the client copes with another clock than ours is in `oauth`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import aiohttp
+
+from ttapi_pipeline.client.transport import USER_AGENT
+from ttapi_pipeline.core.clock import Clock
+from ttapi_pipeline.core.errors import TransportError
+
+_SECONDS: Final = 10.0
+
+
+async def server_clock_offset(url: str, *, clock: Clock) -> timedelta | None:
+    """How far a server's clock is ahead of ours, by the ``Date`` of any answer (RFC 9110, 6.6.1).
+
+    Args:
+        url: Of the server; any path, any status, no credentials.
+        clock: Ours.
+
+    Returns:
+        To within half a second and half the time that the answer took; None when the server does not say.
+
+    Raises:
+        TransportError: No answer.
+    """
+    try:
+        async with aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=_SECONDS), headers={"User-Agent": USER_AGENT}
+        ) as session:
+            asked_at = clock.now()
+            async with session.head(url, allow_redirects=False) as response:
+                answered_at, stated = clock.now(), response.headers.get("Date", "")
+    except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        raise TransportError(f"no answer that would tell the server's time: {type(error).__name__}") from None
+    try:
+        server_at = parsedate_to_datetime(stated)
+    except ValueError:
+        return None
+    if server_at.tzinfo is None:
+        server_at = server_at.replace(tzinfo=UTC)
+    # The header has whole seconds, cut off.
+    return server_at + timedelta(milliseconds=500) - _middle(asked_at, answered_at)
+
+
+def _middle(start: datetime, end: datetime) -> datetime:
+    return start + (end - start) / 2
