@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""TimeAndSale columns in every spelling that the notes allow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ttapi_pipeline.core.errors import ProtocolError
+from ttapi_pipeline.streaming.market_data import Sales, SaleType, microseconds, numbers, positions, sales
+from ttapi_pipeline.streaming.protocol import FeedData
+
+KNOWN = {"AAPL": 0, "MSFT": 1}
+AT = 1_795_190_400_000_000
+
+
+def sale_data(**columns: list[Any]) -> FeedData:
+    return FeedData(1, "TimeAndSale", len(next(iter(columns.values()))), columns)
+
+
+def test_sales_are_columns() -> None:
+    rows = sales(
+        sale_data(
+            eventSymbol=["AAPL", "MSFT"],
+            time=[1_795_190_399_123, 1_795_190_399_124],
+            sequence=[7, 0],
+            price=[251.5, "NaN"],
+            size=[100.0, 0.5],
+            bidPrice=[251.4, None],
+            askPrice=["NaN", 510.2],
+            exchangeCode=["Q", "\u0000"],
+            type=["NEW", "CORRECTION"],
+            extendedTradingHours=[True, False],
+            eventFlags=[0, 0],
+        ),
+        KNOWN,
+        AT,
+    )
+    assert rows.position.tolist() == [0, 1]
+    assert rows.time_ms.tolist() == [1_795_190_399_123, 1_795_190_399_124]
+    assert rows.sequence.tolist() == [7, 0]
+    np.testing.assert_array_equal(rows.price, [251.5, np.nan])
+    assert rows.size.tolist() == [100.0, 0.5]
+    np.testing.assert_array_equal(rows.bid_price, [251.4, np.nan])
+    np.testing.assert_array_equal(rows.ask_price, [np.nan, 510.2])
+    assert rows.exchange_code.tolist() == ["Q", ""]
+    assert rows.type.tolist() == [SaleType.NEW, SaleType.CORRECTION]
+    assert rows.is_extended.tolist() == [True, False]
+    assert rows.received_at.tolist() == [AT, AT]
+
+
+def test_an_index_stands_for_time_and_sequence() -> None:
+    # (seconds << 32) | (milliseconds of the second << 22) | sequence, by the notes.
+    index = (1_795_190_399 << 32) | (123 << 22) | 7
+    rows = sales(sale_data(eventSymbol=["AAPL"], index=[index]), KNOWN, AT)
+    assert (rows.time_ms.tolist(), rows.sequence.tolist()) == ([1_795_190_399_123], [7])
+
+
+def test_a_full_event_may_leave_out_what_is_empty() -> None:
+    rows = sales(sale_data(eventType=["TimeAndSale"], eventSymbol=["AAPL"], time=[5], price=[1.5]), KNOWN, AT)
+    assert rows.sequence.tolist() == [0]
+    assert rows.type.tolist() == [SaleType.NEW]
+    assert rows.exchange_code.tolist() == [""]
+    np.testing.assert_array_equal(rows.size, [np.nan])
+
+
+def test_a_removed_sale_is_a_cancel() -> None:
+    columns: dict[str, list[Any]] = {"eventSymbol": ["AAPL"], "time": [5], "sequence": [0]}
+    assert sales(sale_data(**columns, eventFlags=[2]), KNOWN, AT).type.tolist() == [SaleType.CANCEL]
+    assert sales(sale_data(**columns, type=["CANCEL"]), KNOWN, AT).type.tolist() == [SaleType.CANCEL]
+
+
+def test_sales_of_unknown_symbols_are_left_out() -> None:
+    rows = sales(sale_data(eventSymbol=["NOPE", "MSFT"], time=[5, 6], sequence=[0, 0], price=[1.0, 2.0]), KNOWN, AT)
+    assert (rows.position.tolist(), rows.price.tolist()) == ([1], [2.0])
+
+
+def test_parts_become_one_and_nothing_becomes_no_rows() -> None:
+    one = sales(sale_data(eventSymbol=["MSFT"], time=[6], sequence=[0]), KNOWN, AT)
+    assert len(Sales.concatenate([])) == 0
+    assert Sales.concatenate([one]) is one
+    assert Sales.concatenate([one, one]).time_ms.tolist() == [6, 6]
+    assert one[:0].exchange_code.tolist() == []
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"time": [5], "sequence": [0]},
+        {"eventSymbol": ["AAPL"], "price": [1.0]},
+        {"eventSymbol": ["AAPL"], "time": [5]},
+        {"eventSymbol": ["AAPL"], "time": ["x"], "sequence": [0]},
+        {"eventSymbol": ["AAPL"], "time": [2**62], "sequence": [0]},
+        {"eventSymbol": ["AAPL"], "time": [5], "sequence": [0], "price": ["dear"]},
+        {"eventSymbol": ["AAPL"], "time": [5], "sequence": [0], "type": ["RUMOUR"]},
+        {"eventSymbol": ["AAPL"], "time": [5], "sequence": [0], "type": [["NEW"]]},
+        {"eventSymbol": ["AAPL"], "time": [5], "sequence": [0], "exchangeCode": [5]},
+        {"eventSymbol": [["AAPL"]], "time": [5], "sequence": [0]},
+        {"eventSymbol": [5], "time": [5], "sequence": [0]},
+    ],
+)
+def test_what_is_no_sale_is_refused(columns: dict[str, list[Any]]) -> None:
+    with pytest.raises(ProtocolError):
+        sales(sale_data(**columns), KNOWN, AT)
+
+
+def test_a_field_that_events_do_not_have_is_nan_and_a_time_0() -> None:
+    data = sale_data(eventSymbol=["AAPL", "NOPE"], time=["NaN", 5])
+    assert np.isnan(numbers(data, "price"))
+    assert microseconds(data, "expiry") == 0
+    np.testing.assert_array_equal(microseconds(data, "time"), [0, 5_000])
+    assert positions(data, KNOWN).tolist() == [0, -1]
