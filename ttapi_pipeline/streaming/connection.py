@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from typing import Any, Final, TypeVar
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 import websockets.asyncio.client as websockets_client
@@ -19,6 +20,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, W
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import ProtocolError, StreamClosedError, StreamError, TransportError
+from ttapi_pipeline.streaming.background import beside
+from ttapi_pipeline.streaming.background import within as within_seconds
 from ttapi_pipeline.streaming.messages import Contract, Subscription
 from ttapi_pipeline.streaming.protocol import (
     DEFAULT_KEEPALIVE_SECONDS,
@@ -35,9 +38,11 @@ OPEN_SECONDS: Final = 10.0
 MAX_MESSAGE_BYTES: Final = 16 * 2**20
 QUEUED_FRAMES: Final = 64
 
-_CLOSE_SECONDS: Final = 2.0
+CLOSE_SECONDS: Final = 2.0
+"""How long a link that is given up may take to say goodbye."""
 
-T = TypeVar("T")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -47,6 +52,20 @@ class _WithoutFrames(logging.LoggerAdapter[logging.Logger]):
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the name is logging's
         return level > logging.DEBUG and super().isEnabledFor(level)
+
+
+class Received(NamedTuple):
+    """What one frame of the server told.
+
+    Attributes:
+        at_us: Epoch microseconds at which it was read from the socket.
+        monotonic: The same on the clock's monotonic scale.
+        events: In order.
+    """
+
+    at_us: int
+    monotonic: float
+    events: Sequence[Event]
 
 
 @asynccontextmanager
@@ -86,7 +105,7 @@ async def connect(
             silence_seconds=silence_seconds,
             queued_frames=queued_frames,
         )
-        async with _beside(connection.run()):
+        async with beside(connection.run()):
             await connection.authorize(open_seconds)
             yield connection
     finally:
@@ -98,6 +117,8 @@ class DxLinkConnection:
 
     Attributes:
         heard_at: When the last frame came, on the clock's monotonic scale.
+        silence_seconds: After so long without a frame the link is dead.
+        frames, bytes: How much has come.
     """
 
     def __init__(
@@ -111,16 +132,19 @@ class DxLinkConnection:
         queued_frames: int,
     ) -> None:
         self.heard_at = clock.monotonic()
+        self.silence_seconds = silence_seconds
+        self.frames = 0
+        self.bytes = 0
         self._websocket = websocket
         self._protocol = protocol
         self._place = place
         self._clock = clock
-        self._silence_seconds = silence_seconds
-        self._received: asyncio.Queue[Sequence[Event]] = asyncio.Queue(maxsize=queued_frames)
+        self._received: asyncio.Queue[Received | None] = asyncio.Queue(maxsize=queued_frames)
         self._failure: StreamError | None = None
         self._is_waiting_for_consumer = False
         self._sending = asyncio.Lock()
         self._started = asyncio.Event()
+        self._was_set_up = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<DxLinkConnection {self._place}, {self._protocol!r}>"
@@ -140,6 +164,15 @@ class DxLinkConnection:
         channel = self._protocol.open_feed(contract, fields, aggregation_seconds=aggregation_seconds)
         await self._flush()
         return channel
+
+    async def reopen_feed(self, channel: int) -> None:
+        """Ask again for a channel that the server closed, see `DxLinkProtocol.reopen_feed`.
+
+        Raises:
+            StreamClosedError: The link is gone.
+        """
+        self._protocol.reopen_feed(channel)
+        await self._flush()
 
     async def subscribe(
         self,
@@ -167,17 +200,24 @@ class DxLinkConnection:
             StreamClosedError: The link was closed or fell silent, and every event before that has been returned.
             ProtocolError: Likewise, because the server sent what it may not.
         """
-        events: list[Event] = []
+        return [event for received in await self.next_frames(within=within) for event in received.events]
+
+    async def next_frames(self, *, within: float | None = None) -> Sequence[Received]:
+        """As `next_events`, with the events of each frame by themselves. Frames that told nothing are left out."""
+        frames: list[Received] = []
         if self._received.empty():
             if self._failure is not None:
                 raise self._failure
-            first = await _within(within, self._received.get(), self._clock)
-            events.extend(first or ())
+            first = await within_seconds(within, self._received.get(), self._clock)
+            if first is not None:
+                frames.append(first)
         while not self._received.empty():
-            events.extend(self._received.get_nowait())
-        if not events and self._failure is not None:
+            further = self._received.get_nowait()
+            if further is not None:
+                frames.append(further)
+        if not frames and self._failure is not None:
             raise self._failure
-        return events
+        return frames
 
     async def authorize(self, seconds: float) -> None:
         """Go through SETUP and AUTH; nothing else may be asked of the server before."""
@@ -212,7 +252,7 @@ class DxLinkConnection:
             failures = [error for error in group.exceptions if isinstance(error, StreamError)]
             self._failure = failures[0]
         # A consumer may be waiting for events that will never come.
-        await self._received.put(())
+        await self._received.put(None)
 
     async def _read(self) -> None:
         while True:
@@ -221,20 +261,28 @@ class DxLinkConnection:
             except ConnectionClosed as error:
                 raise self._closed(error) from None
             self.heard_at = self._clock.monotonic()
+            self.frames += 1
+            self.bytes += len(frame)
+            interval = self._protocol.keepalive_interval
             try:
                 events = self._protocol.receive(frame)
             except ProtocolError as error:
                 raise ProtocolError(f"{self._place}: {error}") from error
+            if self._protocol.keepalive_interval < interval:
+                self._was_set_up.set()
             await self._flush()
             if events:
+                at_us = (self._clock.now() - _EPOCH) // _MICROSECOND
                 self._is_waiting_for_consumer = True
-                await self._received.put(events)
+                await self._received.put(Received(at_us, self.heard_at, events))
                 self._is_waiting_for_consumer = False
 
     async def _keep_alive(self) -> None:
         await self._started.wait()
         while True:
-            await self._clock.sleep(self._protocol.keepalive_interval)
+            # A SETUP may shorten the interval while it runs.
+            self._was_set_up.clear()
+            await within_seconds(self._protocol.keepalive_interval, self._was_set_up.wait(), self._clock)
             self._protocol.keepalive()
             await self._flush()
 
@@ -244,11 +292,21 @@ class DxLinkConnection:
                 # Then nobody listens, and the silence is ours.
                 self.heard_at = self._clock.monotonic()
             silent = self._clock.monotonic() - self.heard_at
-            if silent >= self._silence_seconds:
+            if silent >= self.silence_seconds:
+                await self._complain(f"Nothing heard for {silent:.0f} s")
                 raise StreamClosedError(f"{self._place}: silent for {silent:.0f} s")
-            await self._clock.sleep(self._silence_seconds - silent)
+            await self._clock.sleep(self.silence_seconds - silent)
+
+    async def _complain(self, text: str) -> None:
+        """Tell a server that timed out; whether it hears that is its affair."""
+        self._protocol.complain("TIMEOUT", text)
+        with suppress(TimeoutError, StreamClosedError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._flush()
 
     async def _flush(self) -> None:
+        if not self._protocol.has_outgoing:
+            return
         async with self._sending:
             for frame in self._protocol.outgoing():
                 try:
@@ -271,7 +329,7 @@ async def _open(url: str, open_seconds: float) -> websockets_client.ClientConnec
             # A proxy from the environment must not get between us and the simulator.
             proxy=None if _is_loopback(url) else True,
             open_timeout=open_seconds,
-            close_timeout=_CLOSE_SECONDS,
+            close_timeout=CLOSE_SECONDS,
             # DXLink has its own keepalive, and its watchdog looks at DXLink frames.
             ping_interval=None,
             max_size=MAX_MESSAGE_BYTES,
@@ -299,32 +357,3 @@ def _is_loopback(url: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-@asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run `work` beside the block and cancel it with the block, whose exceptions leave as they are."""
-    failure: Exception | None = None
-    async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(work)
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - raised below: inside, the group would wrap it
-            failure = error
-        finally:
-            task.cancel()
-    if failure is not None:
-        raise failure
-
-
-async def _within(seconds: float | None, work: Coroutine[Any, Any, T], clock: Clock) -> T | None:
-    """The result of `work`, or None when it takes longer."""
-    if seconds is None:
-        return await work
-    async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(work)
-        alarm = tasks.create_task(clock.sleep(seconds))
-        await asyncio.wait({task, alarm}, return_when=asyncio.FIRST_COMPLETED)
-        task.cancel()
-        alarm.cancel()
-    return None if task.cancelled() else task.result()

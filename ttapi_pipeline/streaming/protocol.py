@@ -175,6 +175,21 @@ class DxLinkProtocol:
             self._request(channel)
         return channel
 
+    def reopen_feed(self, channel: int) -> None:
+        """Ask again for a channel that the server closed; `FeedReady` says when it is there. Others are left alone.
+
+        Its subscriptions are gone, and so are the layouts that were announced.
+        """
+        state = self._channels[channel]
+        if state.state is _ChannelState.CLOSED:
+            self._channels[channel] = _Channel(state.contract, state.fields, state.aggregation_seconds)
+            if self.phase is Phase.READY:
+                self._request(channel)
+
+    def complain(self, error: str, message: str) -> None:
+        """Tell the server what is wrong with it, such as ``TIMEOUT``; by specification that needs no answer."""
+        self._send({"type": "ERROR", "channel": 0, "error": error, "message": message})
+
     def close_channel(self, channel: int) -> None:
         """Close a channel; what still comes on it is dropped."""
         state = self._channels[channel]
@@ -203,6 +218,11 @@ class DxLinkProtocol:
             self._outgoing.extend(frames)
         elif state.state not in {_ChannelState.CANCELLED, _ChannelState.CLOSED}:
             state.waiting.extend(frames)
+
+    @property
+    def has_outgoing(self) -> bool:
+        """Whether frames wait to be sent."""
+        return bool(self._outgoing)
 
     def outgoing(self) -> list[str]:
         """Take the frames that have to be sent now, in order. One of them holds the token."""

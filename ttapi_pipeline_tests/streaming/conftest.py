@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -55,6 +56,42 @@ class FakeClock:
     def _has_sleeper(self, seconds: float) -> bool:
         waits = [at - self.seconds for at, waiter in self._sleepers if not waiter.done()]
         return any(abs(wait - seconds) < 1e-6 for wait in waits)
+
+
+async def until(is_true: Callable[[], object], *, within: float = 20.0) -> None:
+    """Wait until a condition holds that nobody tells."""
+    async with asyncio.timeout(within):
+        while True:
+            if is_true():
+                return
+            await asyncio.sleep(0.01)
+
+
+class ScaledClock:
+    """Runs `speed` times as fast as the machine's, from a start; what it says of the day can be stopped.
+
+    A simulator and its client on one such clock agree on all timeouts, and a test of minutes takes seconds.
+    """
+
+    def __init__(self, start: datetime, speed: float) -> None:
+        self._start = start
+        self._speed = speed
+        self._began = time.monotonic()
+        self._stopped: datetime | None = None
+
+    def now(self) -> datetime:
+        return self._stopped or self._start + timedelta(seconds=self.monotonic())
+
+    def monotonic(self) -> float:
+        return (time.monotonic() - self._began) * self._speed
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / self._speed)
+
+    def stop(self) -> datetime:
+        """Time of day stands still from here on; timeouts and delays go on."""
+        self._stopped = self.now()
+        return self._stopped
 
 
 class Exchange:

@@ -128,7 +128,7 @@ FRAMES = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(FRAMES)
 def test_any_split_into_frames_layouts_and_formats_gives_the_newest_event_of_each_symbol(
     frames: list[tuple[list[dict[str, Any]], str, Any]],

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: MIT
+"""Quotes and sales of many symbols for as long as anybody wants them: lost links are replaced, gaps recorded.
+
+One connection is in `supervised`, the latest values are in `quote_board`, those who read are in `consumers`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import numpy as np
+
+from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
+from ttapi_pipeline.core.errors import TTError
+from ttapi_pipeline.streaming.background import beside
+from ttapi_pipeline.streaming.connection import CLOSE_SECONDS
+from ttapi_pipeline.streaming.consumers import MOST_ROWS, QuoteConsumer, SaleConsumer
+from ttapi_pipeline.streaming.feed_health import FeedHealth, Gap, Window
+from ttapi_pipeline.streaming.feed_link import FeedOptions
+from ttapi_pipeline.streaming.history import OpenConnection
+from ttapi_pipeline.streaming.market_data import sales
+from ttapi_pipeline.streaming.protocol import FeedData
+from ttapi_pipeline.streaming.quote_board import QuoteBoard
+from ttapi_pipeline.streaming.seen_sales import SeenSales
+from ttapi_pipeline.streaming.supervised import SupervisedConnection
+
+__all__ = ("FeedOptions", "Gap", "QuoteFeed", "quote_feed", "recovery_seconds")
+
+GAPS_KEPT: Final = 1_000
+
+
+def recovery_seconds(options: FeedOptions, *, silence_seconds: float, symbols: int) -> float:
+    """The longest time from the last frame of a link that fails until its replacement delivers again.
+
+    It holds when the token service and the server answer by then; while they do not, each attempt after another one
+    takes this time at most.
+
+    Args:
+        options: Of the feed.
+        silence_seconds: Of the links that are opened.
+        symbols: On the connection.
+    """
+    # A link without events, but with keepalives, is given up after two probe times.
+    noticed = max(silence_seconds, 2 * options.probe_seconds) + 2 * CLOSE_SECONDS
+    frames = symbols / 60 + (symbols / 200 if options.has_sales else 0) + 2
+    return noticed + options.backoff.most_seconds + 2 * options.open_seconds + frames * options.pace_seconds
+
+
+class QuoteFeed:
+    """The running subscription of a list of symbols; `quote_feed` makes and runs it.
+
+    Attributes:
+        board: The latest values. Every symbol that was ever subscribed keeps its place there.
+    """
+
+    def __init__(
+        self,
+        open_connection: OpenConnection,
+        symbols: Iterable[str],
+        *,
+        options: FeedOptions | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        on_gap: Callable[[Gap], None] | None = None,
+    ) -> None:
+        """A feed that does not run yet, see `quote_feed`."""
+        self.board = QuoteBoard()
+        self._open_connection = open_connection
+        self._options = FeedOptions() if options is None else options
+        self._clock = clock
+        self._on_gap = on_gap
+        self._connections: list[SupervisedConnection] = []
+        self._tasks: asyncio.TaskGroup | None = None
+        self._quote_consumers: list[QuoteConsumer] = []
+        self._sale_consumers: list[SaleConsumer] = []
+        self._gaps: deque[Gap] = deque(maxlen=GAPS_KEPT)
+        self._window = Window()
+        self._sales = 0
+        self._duplicates = 0
+        self._dropped_by_closed = 0
+        self._newest_event_us = 0
+        self._event_lag: float | None = None
+        self.add(symbols)
+
+    def __repr__(self) -> str:
+        return f"<QuoteFeed of {len(self.symbols)} symbols on {len(self._connections)} connections>"
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """The streamer symbols that are subscribed."""
+        return [symbol for connection in self._connections for symbol in connection.wanted]
+
+    @property
+    def gaps(self) -> Sequence[Gap]:
+        """The latest GAPS_KEPT gaps that have ended, and all that have not, by their end."""
+        return [*self._gaps, *(connection.gap for connection in self._connections if connection.gap is not None)]
+
+    def add(self, symbols: Iterable[str]) -> None:
+        """Subscribe further symbols; those that are subscribed stay as they are."""
+        known = {symbol for connection in self._connections for symbol in connection.wanted}
+        new = [symbol for symbol in dict.fromkeys(symbols) if symbol not in known]
+        self.board.extend(new)
+        most = self._options.symbols_per_connection
+        for connection in self._connections:
+            room = most - len(connection.wanted)
+            if room > 0 and new:
+                connection.want(new[:room])
+                new = new[room:]
+        # Evenly, so that no connection is left with the dregs.
+        count = -(-len(new) // most)
+        for part in range(count):
+            connection = SupervisedConnection(
+                len(self._connections) + 1,
+                self._open_connection,
+                options=self._options,
+                clock=self._clock,
+                window=self._window,
+                on_data=self._receive,
+                on_gap=self._close_gap,
+            )
+            connection.want(new[part * len(new) // count : (part + 1) * len(new) // count])
+            self._connections.append(connection)
+            if self._tasks is not None:
+                self._tasks.create_task(connection.run())
+
+    def remove(self, symbols: Iterable[str]) -> None:
+        """No longer subscribe these symbols. Their last values stay on the board."""
+        removed = set(symbols)
+        for connection in self._connections:
+            connection.unwant(removed)
+
+    @asynccontextmanager
+    async def quotes(self) -> AsyncIterator[QuoteConsumer]:
+        """A consumer of quotes, trades and summaries for as long as the block runs; it starts without changes."""
+        consumer = QuoteConsumer()
+        self._quote_consumers.append(consumer)
+        try:
+            yield consumer
+        finally:
+            self._quote_consumers.remove(consumer)
+
+    @asynccontextmanager
+    async def sales(self, most_rows: int = MOST_ROWS) -> AsyncIterator[SaleConsumer]:
+        """A consumer of sales for as long as the block runs; at most `most_rows` wait for it."""
+        consumer = SaleConsumer(most_rows)
+        self._sale_consumers.append(consumer)
+        try:
+            yield consumer
+        finally:
+            self._sale_consumers.remove(consumer)
+            self._dropped_by_closed += consumer.dropped
+
+    def health(self) -> FeedHealth:
+        """How it is, now."""
+        at, monotonic = self._clock.now(), self._clock.monotonic()
+        quoted = self.board.quote_received_at[self.board.has_answered("Quote")]
+        symbols = self.symbols
+        subscribed = [self.board.positions[symbol] for symbol in symbols]
+        connections = [connection.health() for connection in self._connections]
+        return FeedHealth(
+            at=at,
+            symbols=len(symbols),
+            answered=int(np.count_nonzero(self.board.received_at[subscribed])) if symbols else 0,
+            events=sum(connection.events for connection in self._connections),
+            events_per_second=self._window.per_second(monotonic),
+            frames=sum(connection.frames for connection in self._connections),
+            bytes=sum(connection.bytes for connection in self._connections),
+            sales=self._sales,
+            duplicates=self._duplicates,
+            drops=self._dropped_by_closed + sum(consumer.dropped for consumer in self._sale_consumers),
+            unknown=self.board.unknown,
+            errors=sum(connection.errors for connection in self._connections),
+            reconnects=sum(connection.reconnects for connection in connections),
+            gaps=sum(connection.gaps for connection in self._connections),
+            open_gaps=sum(connection.gap is not None for connection in self._connections),
+            oldest_quote_seconds=at.timestamp() - int(quoted.min()) / 1e6 if len(quoted) else None,
+            lag_seconds=self._window.largest(monotonic),
+            event_lag_seconds=self._event_lag,
+            connections=connections,
+        )
+
+    async def run(self) -> None:
+        """Keep every connection up until cancelled; `quote_feed` calls it.
+
+        Raises:
+            TTError: What no new link can mend, such as refused credentials.
+        """
+        failure: BaseException | None = None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                for connection in self._connections:
+                    tasks.create_task(connection.run())
+                # Without symbols there is nothing to do yet.
+                tasks.create_task(asyncio.Event().wait())
+        except* TTError as group:
+            failure = group.exceptions[0]
+        finally:
+            self._tasks = None
+        if failure is not None:
+            raise failure
+
+    def _receive(self, data: FeedData, at_us: int, seen: SeenSales) -> None:
+        newest_us = 0
+        if data.event_type == "TimeAndSale":
+            rows = sales(data, self.board.positions, at_us)
+            fresh = seen.fresh(rows)
+            self.board.unknown += data.count - len(rows)
+            self._duplicates += len(rows) - len(fresh)
+            self._sales += len(fresh)
+            if len(fresh):
+                newest_us = int(fresh.time_ms.max()) * 1_000
+                for sale_consumer in self._sale_consumers:
+                    sale_consumer.put(fresh)
+        else:
+            touched = self.board.receive(data, at_us)
+            if data.event_type == "Trade" and len(touched):
+                newest_us = int(self.board.last_trade_at[touched].max())
+            for consumer in self._quote_consumers:
+                consumer.mark(touched)
+        # What is older than the newest so far says how old it is, not how late it came.
+        if newest_us > self._newest_event_us:
+            self._newest_event_us = newest_us
+            self._event_lag = (at_us - newest_us) / 1e6
+
+    def _close_gap(self, gap: Gap) -> None:
+        self._gaps.append(gap)
+        if self._on_gap is not None:
+            self._on_gap(gap)
+
+
+@asynccontextmanager
+async def quote_feed(
+    open_connection: OpenConnection,
+    symbols: Iterable[str],
+    *,
+    options: FeedOptions | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+    on_gap: Callable[[Gap], None] | None = None,
+) -> AsyncIterator[QuoteFeed]:
+    """Subscribe these streamer symbols for as long as the block runs.
+
+    A link that is closed, refused, silent, or that delivers nothing although it should, is replaced after a delay,
+    with a new token from `open_connection`, and subscribed again, within `recovery_seconds`. The failure of one
+    connection does not disturb the others. The block starts at once: `QuoteFeed.health` says how far it is.
+
+    Args:
+        open_connection: Fetches a token and opens a link with it; called once per link.
+        symbols: Streamer symbols; `QuoteFeed.add` and `remove` change them later.
+        options: Deadlines, sizes and delays.
+        clock: For all of these. (The deadline of opening a link is the event loop's.)
+        on_gap: Told each gap when it has ended. It must neither block nor raise.
+
+    Raises:
+        AuthError: `open_connection` raised it without a time at which to try again: only new credentials help.
+        TTError: `open_connection` raised something else than an ApiError or a StreamError.
+    """
+    feed = QuoteFeed(open_connection, symbols, options=options, clock=clock, on_gap=on_gap)
+    failure: BaseException | None = None
+    try:
+        async with beside(feed.run()):
+            yield feed
+    except* TTError as group:
+        failure = group.exceptions[0]
+    if failure is not None:
+        raise failure

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""How a feed is: numbers for people and programs, and the gaps in what it received."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+RATE_SECONDS: Final = 10
+
+
+class LinkState(StrEnum):
+    """What a connection is doing."""
+
+    CONNECTING = "connecting"
+    SUBSCRIBING = "subscribing"
+    LIVE = "live"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time in which events of some symbols may have been missed.
+
+    Attributes:
+        connection: Number of the connection, from 1.
+        since: When it was last heard, or was told that something is not delivered.
+        until: When every subscription had been sent again and data came; None while that has not happened.
+        reason: Why, in words.
+        symbols: Whose events.
+    """
+
+    connection: int
+    since: datetime
+    until: datetime | None
+    reason: str
+    symbols: Sequence[str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionHealth:
+    """One connection of a feed.
+
+    Attributes:
+        connection: Its number, from 1.
+        state: What it is doing.
+        since: From when on.
+        symbols: How many are subscribed on it.
+        reconnects: How often its link was lost, or could not be opened.
+        failures: How many of these in a row, without a healthy time in between.
+        reason: Why it was lost last; empty when it never was.
+    """
+
+    connection: int
+    state: LinkState
+    since: datetime
+    symbols: int
+    reconnects: int
+    failures: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedHealth:
+    """A feed at an instant; counts are since its start.
+
+    Attributes:
+        at: When.
+        symbols: How many are subscribed.
+        answered: How many of them had an event since the start.
+        events: Events received, of whatever type.
+        events_per_second: Over the last RATE_SECONDS.
+        frames, bytes: Of all connections.
+        sales: Sales delivered to consumers.
+        duplicates: Sales that had come before.
+        drops: Sales that a consumer did not take in time.
+        unknown: Events of symbols that nobody asked for.
+        errors: ERROR messages of servers.
+        reconnects: Links lost, or not opened.
+        gaps: Gaps begun.
+        open_gaps: Gaps that have not ended.
+        oldest_quote_seconds: Age of the oldest quote of the symbols that have one; None when none has.
+        lag_seconds: The longest time from the socket to the board, over the last RATE_SECONDS.
+        event_lag_seconds: From the newest sale's or trade's own time to its arrival; None before the first.
+        connections: By number.
+    """
+
+    at: datetime
+    symbols: int
+    answered: int
+    events: int
+    events_per_second: float
+    frames: int
+    bytes: int
+    sales: int
+    duplicates: int
+    drops: int
+    unknown: int
+    errors: int
+    reconnects: int
+    gaps: int
+    open_gaps: int
+    oldest_quote_seconds: float | None
+    lag_seconds: float
+    event_lag_seconds: float | None
+    connections: Sequence[ConnectionHealth]
+
+    @property
+    def is_live(self) -> bool:
+        """Whether every connection delivers."""
+        return all(connection.state is LinkState.LIVE for connection in self.connections)
+
+
+class Window:
+    """The sum and the largest of numbers over the last RATE_SECONDS, by whole seconds of a monotonic clock."""
+
+    def __init__(self) -> None:
+        self._seconds: deque[tuple[int, int, float]] = deque(maxlen=RATE_SECONDS + 1)
+
+    def add(self, monotonic: float, count: int, largest: float) -> None:
+        """Something was counted and measured."""
+        second = int(monotonic)
+        if self._seconds and self._seconds[-1][0] == second:
+            _, before, most = self._seconds[-1]
+            self._seconds[-1] = (second, before + count, max(most, largest))
+        else:
+            self._seconds.append((second, count, largest))
+
+    def per_second(self, monotonic: float) -> float:
+        """The mean rate over the last RATE_SECONDS whole seconds."""
+        now = int(monotonic)
+        return sum(count for second, count, _ in self._seconds if now - RATE_SECONDS <= second < now) / RATE_SECONDS
+
+    def largest(self, monotonic: float) -> float:
+        """The largest measure of the last RATE_SECONDS; 0 when there was none."""
+        now = int(monotonic)
+        return max((largest for second, _, largest in self._seconds if second >= now - RATE_SECONDS), default=0.0)

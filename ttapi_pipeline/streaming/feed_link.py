@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: MIT
+"""One link of a feed: its channels and subscriptions, and whether it still delivers. `supervised` replaces it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Final
+
+from ttapi_pipeline.core.clock import Clock
+from ttapi_pipeline.core.errors import ApiError, StreamClosedError, StreamError
+from ttapi_pipeline.streaming.backoff import Backoff
+from ttapi_pipeline.streaming.connection import DxLinkConnection, Received
+from ttapi_pipeline.streaming.market_data import SALE_FIELDS, TICKER_FIELDS
+from ttapi_pipeline.streaming.messages import MAX_ENTRIES, Contract, Subscription
+from ttapi_pipeline.streaming.protocol import ChannelClosed, ErrorReceived, FeedData, FeedReady, TokenRefused
+
+_FORGET_SECONDS: Final = 600.0
+"""After so long without another one, a refusal counts as the first."""
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedOptions:
+    """How a feed behaves; times are in seconds.
+
+    Attributes:
+        symbols_per_connection: A longer list is spread over several connections.
+        has_sales: Whether TimeAndSale events are subscribed, too.
+        aggregation_seconds: Wanted conflation of quotes at the server; up to the server when None.
+        pace_seconds: Pause after each frame of subscriptions, of 200 entries at most.
+        open_seconds: Deadline of opening a link, token included, and again of each channel.
+        probe_seconds: After so long without an event, a link has to answer a subscription, and has as long again.
+        healthy_seconds: A link that delivered for so long starts the delays over when it is lost.
+        backoff: Delays before a link is replaced, and before a refused subscription is repeated.
+    """
+
+    symbols_per_connection: int = 2_000
+    has_sales: bool = False
+    aggregation_seconds: float | None = None
+    pace_seconds: float = 0.1
+    open_seconds: float = 30.0
+    probe_seconds: float = 60.0
+    healthy_seconds: float = 30.0
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+@dataclass(slots=True)
+class _Channel:
+    """What one channel should deliver, and how far that is."""
+
+    contract: Contract
+    fields: Mapping[str, Sequence[str]]
+    number: int = 0
+    is_ready: bool = False
+    is_closed: bool = False
+    needs_reset: bool = True
+    closings: int = 0
+    asked_at: float = 0.0
+    subscribed: dict[str, None] = field(default_factory=dict)
+
+    def forget(self) -> None:
+        """The server has dropped the channel and its subscriptions."""
+        self.is_ready = False
+        self.is_closed = self.needs_reset = True
+        self.closings += 1
+        self.subscribed.clear()
+
+
+class FeedLink:
+    """Keeps what is subscribed on an open link equal to what is wanted, until the link fails.
+
+    Sales are subscribed before quotes: since a server works in order, the first quote after the last subscription says
+    that all of them hold.
+
+    Attributes:
+        errors: ERROR messages so far.
+        witness: A symbol known to have quotes, for the probe; it outlives the link.
+    """
+
+    def __init__(
+        self,
+        connection: DxLinkConnection,
+        wanted: Mapping[str, None],
+        *,
+        name: str,
+        witness: str,
+        options: FeedOptions,
+        clock: Clock,
+        on_frame: Callable[[Received], None],
+        on_live: Callable[[], None],
+        on_doubt: Callable[[str, datetime], None],
+    ) -> None:
+        """A link and who is to hear of it.
+
+        Args:
+            connection: Authorised, without channels.
+            wanted: The symbols, in order; call `rouse` when it has changed.
+            name: For the log.
+            witness: As it was on the link before; empty when there is none.
+            options: Of the feed.
+            clock: For paces and deadlines.
+            on_frame: Takes every frame that told something; what it raises ends the link.
+            on_live: Told whenever all subscriptions hold, from the beginning or again.
+            on_doubt: Told that some of them may not hold: the reason, and since when.
+        """
+        self.errors = 0
+        self.witness = witness
+        self._connection = connection
+        self._wanted = wanted
+        self._name = name
+        self._options = options
+        self._clock = clock
+        self._on_frame = on_frame
+        self._on_live = on_live
+        self._on_doubt = on_doubt
+        self._channels = [_Channel(Contract.TICKER, TICKER_FIELDS)]
+        if options.has_sales:
+            self._channels.insert(0, _Channel(Contract.STREAM, {"TimeAndSale": SALE_FIELDS}))
+        self._ticker = self._channels[-1]
+        self._is_settled = False
+        self._is_live = False
+        self._is_refused = False
+        self._began_at = clock.now()
+        self._refusals = 0
+        self._refused_at = 0.0
+        self._data_at = clock.monotonic()
+        self._probed_at: float | None = None
+        self._complaints: set[tuple[int, str]] = set()
+        self._has_work = asyncio.Event()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether all subscriptions hold, as far as one can know."""
+        return self._is_live
+
+    def rouse(self) -> None:
+        """What is wanted, or what is subscribed, has changed."""
+        if self._is_settled:
+            self._is_settled = False
+            self._began_at = self._clock.now()
+        self._has_work.set()
+
+    async def run(self) -> None:
+        """Work until the link fails.
+
+        Raises:
+            TTError: Why it failed.
+        """
+        failure: BaseException | None = None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for channel in self._channels:
+                    await self._open(channel)
+                tasks.create_task(self._consume())
+                tasks.create_task(self._subscribe())
+                tasks.create_task(self._watch())
+        except* (ApiError, StreamError) as group:
+            failure = group.exceptions[0]
+        if failure is not None:
+            raise failure
+
+    async def _open(self, channel: _Channel) -> None:
+        channel.asked_at = self._clock.monotonic()
+        if channel.is_closed:
+            channel.is_closed = False
+            await self._connection.reopen_feed(channel.number)
+        else:
+            channel.number = await self._connection.open_feed(
+                channel.contract, channel.fields, aggregation_seconds=self._options.aggregation_seconds
+            )
+
+    # What comes
+
+    async def _consume(self) -> None:
+        while True:
+            for received in await self._connection.next_frames():
+                self._on_frame(received)
+                for event in received.events:
+                    match event:
+                        case FeedData():
+                            self._heard(event, received.monotonic)
+                        case FeedReady():
+                            self._ready(event.channel)
+                        case ChannelClosed():
+                            self._closed(event.channel)
+                        case ErrorReceived():
+                            self._refused(event)
+                        case TokenRefused():
+                            raise StreamClosedError(f"{self._connection!r}: the session's token is no longer accepted")
+                        case _:
+                            pass
+
+    def _heard(self, data: FeedData, monotonic: float) -> None:
+        self._data_at = monotonic
+        if data.channel != self._ticker.number:
+            return
+        self._probed_at = None
+        if data.event_type == "Quote":
+            self.witness = data.columns["eventSymbol"][-1]
+        if self._is_settled and not self._is_live:
+            self._become_live()
+
+    def _become_live(self) -> None:
+        self._is_live = True
+        self._on_live()
+
+    def _doubt(self, reason: str, since: datetime) -> None:
+        self._is_live = False
+        self.rouse()
+        self._on_doubt(reason, since)
+
+    def _ready(self, number: int) -> None:
+        for channel in self._channels:
+            if channel.number == number:
+                channel.is_ready = True
+        self._has_work.set()
+
+    def _closed(self, number: int) -> None:
+        for channel in self._channels:
+            if channel.number == number:
+                channel.forget()
+        _LOGGER.warning("%s: the server closed channel %d; it is opened again", self._name, number)
+        self._doubt(f"the server closed channel {number}", self._clock.now())
+
+    def _refused(self, error: ErrorReceived) -> None:
+        self.errors += 1
+        complaint = (error.channel, error.error)
+        if complaint not in self._complaints:
+            self._complaints.add(complaint)
+            _LOGGER.warning(
+                "%s: the server said %s on channel %d: %s", self._name, error.error, error.channel, error.message
+            )
+        if error.error == "TIMEOUT":
+            raise StreamClosedError(f"{self._connection!r}: the server timed out: {error.message}")
+        if error.error == "BAD_ACTION" and not self._is_refused:
+            # It does not say which entries it refused. Adding one that holds changes nothing.
+            self._is_refused = True
+            # Nor which frame it was in; the first that it may have been is where the gap begins.
+            self._doubt(f"a subscription was refused: {error.message}", self._began_at)
+
+    # What is subscribed
+
+    async def _subscribe(self) -> None:
+        while True:
+            await self._has_work.wait()
+            self._has_work.clear()
+            await self._repair()
+            while await self._send_next():
+                await self._clock.sleep(self._options.pace_seconds)
+                await self._repair()
+            # Nothing has changed meanwhile: there was no await since the last look.
+            if all(channel.is_ready for channel in self._channels):
+                self._is_settled = True
+                if not self._wanted and not self._is_live:
+                    self._become_live()
+
+    async def _repair(self) -> None:
+        if self._is_refused:
+            now = self._clock.monotonic()
+            self._refusals = 1 if now - self._refused_at > _FORGET_SECONDS else self._refusals + 1
+            self._refused_at = now
+            await self._clock.sleep(self._options.backoff.seconds(self._refusals))
+            self._is_refused = False
+            for channel in self._channels:
+                channel.subscribed.clear()
+        for channel in self._channels:
+            if channel.is_closed:
+                await self._clock.sleep(self._options.backoff.seconds(channel.closings))
+                await self._open(channel)
+
+    async def _send_next(self) -> bool:
+        """Send the next frame of subscriptions; whether there was one."""
+        for channel in self._channels:
+            if not channel.is_ready:
+                continue
+            most = MAX_ENTRIES // len(channel.fields)
+            removed = list(islice((symbol for symbol in channel.subscribed if symbol not in self._wanted), most))
+            added = [] if removed else self._next_added(channel, most)
+            if not removed and not added:
+                continue
+            for symbol in removed:
+                del channel.subscribed[symbol]
+            channel.subscribed.update(dict.fromkeys(added))
+            needs_reset, channel.needs_reset = channel.needs_reset, False
+            await self._connection.subscribe(
+                channel.number,
+                remove=_entries(channel, removed),
+                add=_entries(channel, added),
+                reset=needs_reset,
+            )
+            return True
+        return False
+
+    def _next_added(self, channel: _Channel, most: int) -> list[str]:
+        if len(channel.subscribed) == len(self._wanted):
+            return []
+        return list(islice((symbol for symbol in self._wanted if symbol not in channel.subscribed), most))
+
+    # Whether it still works
+
+    async def _watch(self) -> None:
+        while True:
+            now = self._clock.monotonic()
+            for channel in self._channels:
+                if (
+                    not channel.is_ready
+                    and not channel.is_closed
+                    and now >= channel.asked_at + self._options.open_seconds
+                ):
+                    raise StreamClosedError(
+                        f"{self._connection!r}: no {channel.contract} channel within {self._options.open_seconds:g} s"
+                    )
+            quiet = now - max(self._data_at, self._probed_at or 0.0)
+            if quiet >= self._options.probe_seconds:
+                await self._probe()
+                quiet = 0.0
+            await self._clock.sleep(min(self._options.probe_seconds - quiet, self._options.open_seconds))
+
+    async def _probe(self) -> None:
+        """A link without events may be that of a quiet market, or dead with its keepalives alive."""
+        if self._probed_at is not None:
+            raise StreamClosedError(
+                f"{self._connection!r}: no event for {self._clock.monotonic() - self._data_at:.0f} s, "
+                "and none after a new subscription"
+            )
+        if self.witness not in self._ticker.subscribed:
+            # Nothing that was ever asked for has answered; that may be right.
+            if self._is_settled and not self._is_live:
+                self._become_live()
+            return
+        self._probed_at = self._clock.monotonic()
+        entry = [Subscription("Quote", self.witness)]
+        await self._connection.subscribe(self._ticker.number, remove=entry, add=entry)
+
+
+def _entries(channel: _Channel, symbols: Sequence[str]) -> list[Subscription]:
+    # By type: a server that sends current values in this order fills its messages, which hold one type each.
+    return [Subscription(event_type, symbol) for event_type in channel.fields for symbol in symbols]

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: MIT
+"""One connection of a feed, kept up: link after link, delays between them, and the gaps. Who wants it is in `feed`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from ttapi_pipeline.core.clock import Clock
+from ttapi_pipeline.core.errors import ApiError, AuthError, StreamClosedError, StreamError
+from ttapi_pipeline.streaming.connection import DxLinkConnection, Received
+from ttapi_pipeline.streaming.feed_health import ConnectionHealth, Gap, LinkState, Window
+from ttapi_pipeline.streaming.feed_link import FeedLink, FeedOptions
+from ttapi_pipeline.streaming.history import OpenConnection
+from ttapi_pipeline.streaming.protocol import FeedData
+from ttapi_pipeline.streaming.seen_sales import SeenSales
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+class SupervisedConnection:
+    """Some symbols of a feed, and the link that delivers them now.
+
+    Attributes:
+        wanted: The symbols, in order.
+        gap: The one that has not ended.
+        gaps: How many have begun.
+        events: Received over all links.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        open_connection: OpenConnection,
+        *,
+        options: FeedOptions,
+        clock: Clock,
+        window: Window,
+        on_data: Callable[[FeedData, int, SeenSales], None],
+        on_gap: Callable[[Gap], None],
+    ) -> None:
+        """A connection without symbols and link.
+
+        Args:
+            number: From 1.
+            open_connection: Opens a link, with a new token each.
+            options: Of the feed.
+            clock: For delays and the times of gaps.
+            window: Counts events and measures lags.
+            on_data: Takes events, the time of their arrival and the sales that came before on this connection.
+            on_gap: Told each gap when it has ended.
+        """
+        self.wanted: dict[str, None] = {}
+        self.gap: Gap | None = None
+        self.gaps = 0
+        self.events = 0
+        self._number = number
+        self._name = f"quotes, connection {number}"
+        self._open_connection = open_connection
+        self._options = options
+        self._clock = clock
+        self._window = window
+        self._on_data = on_data
+        self._on_gap = on_gap
+        self._seen = SeenSales()
+        self._symbols: tuple[str, ...] = ()
+        self._connection: DxLinkConnection | None = None
+        self._link: FeedLink | None = None
+        self._witness = ""
+        self._past_frames = self._past_bytes = self._past_errors = 0
+        self._state = LinkState.CONNECTING
+        self._since = clock.now()
+        # Until when nothing can have been missed.
+        self._complete_until = self._since
+        self._live_at: float | None = None
+        self._reconnects = self._failures = 0
+        self._reason = ""
+
+    @property
+    def frames(self) -> int:
+        """Received over all links."""
+        return self._past_frames + (0 if self._connection is None else self._connection.frames)
+
+    @property
+    def bytes(self) -> int:
+        """Received over all links."""
+        return self._past_bytes + (0 if self._connection is None else self._connection.bytes)
+
+    @property
+    def errors(self) -> int:
+        """ERROR messages over all links."""
+        return self._past_errors + (0 if self._link is None else self._link.errors)
+
+    def want(self, symbols: Iterable[str]) -> None:
+        """Subscribe these, too."""
+        self.wanted.update(dict.fromkeys(symbols))
+        self._change()
+
+    def unwant(self, symbols: Collection[str]) -> None:
+        """No longer subscribe these."""
+        for symbol in [symbol for symbol in self.wanted if symbol in symbols]:
+            del self.wanted[symbol]
+        self._change()
+
+    def health(self) -> ConnectionHealth:
+        """How it is, now."""
+        return ConnectionHealth(
+            connection=self._number,
+            state=self._state,
+            since=self._since,
+            symbols=len(self.wanted),
+            reconnects=self._reconnects,
+            failures=self._failures,
+            reason=self._reason,
+        )
+
+    async def run(self) -> None:
+        """Open link after link until cancelled.
+
+        Raises:
+            TTError: What a new link cannot mend.
+        """
+        while True:
+            try:
+                await self._hold_link()
+            except (ApiError, StreamError) as error:
+                if isinstance(error, AuthError) and error.retry_at is None:
+                    _LOGGER.error("%s: ended, %s", self._name, error)  # noqa: TRY400 - it is raised, here it is stated
+                    raise
+                await self._clock.sleep(self._delay(error))
+
+    async def _hold_link(self) -> None:
+        """Open a link and work with it until it fails."""
+        self._enter(LinkState.CONNECTING)
+        async with AsyncExitStack() as stack:
+            seconds = self._options.open_seconds
+            try:
+                async with asyncio.timeout(seconds):
+                    connection = await stack.enter_async_context(self._open_connection())
+            except TimeoutError:
+                raise StreamClosedError(f"no link within {seconds:g} s") from None
+            link = FeedLink(
+                connection,
+                self.wanted,
+                name=self._name,
+                witness=self._witness,
+                options=self._options,
+                clock=self._clock,
+                on_frame=self._take,
+                on_live=self._go_live,
+                on_doubt=self._doubt,
+            )
+            self._connection, self._link = connection, link
+            self._enter(LinkState.SUBSCRIBING)
+            try:
+                await link.run()
+            finally:
+                if link.is_live:
+                    silent = self._clock.monotonic() - connection.heard_at
+                    self._complete_until = self._clock.now() - timedelta(seconds=silent)
+                self._past_frames += connection.frames
+                self._past_bytes += connection.bytes
+                self._past_errors += link.errors
+                self._witness = link.witness
+                self._connection = self._link = None
+
+    def _delay(self, error: ApiError | StreamError) -> float:
+        """Take note of a loss; how many seconds to wait before the next link."""
+        is_healthy = self._live_at is not None and (
+            self._clock.monotonic() - self._live_at >= self._options.healthy_seconds
+        )
+        self._live_at = None
+        self._failures = 1 if is_healthy else self._failures + 1
+        self._reconnects += 1
+        self._reason = str(error)
+        self._begin_gap(self._reason, self._complete_until)
+        delay = self._options.backoff.seconds(self._failures)
+        if isinstance(error, AuthError) and error.retry_at is not None:
+            delay = max(delay, (error.retry_at - self._clock.now()).total_seconds())
+        self._enter(LinkState.WAITING)
+        _LOGGER.warning("%s: %s; a new link in %.1f s", self._name, self._reason, delay)
+        return delay
+
+    def _take(self, received: Received) -> None:
+        count = 0
+        for event in received.events:
+            if isinstance(event, FeedData):
+                self._on_data(event, received.at_us, self._seen)
+                count += event.count
+        if count:
+            self.events += count
+            now = self._clock.monotonic()
+            self._window.add(now, count, now - received.monotonic)
+
+    def _go_live(self) -> None:
+        if self._live_at is None:
+            self._live_at = self._clock.monotonic()
+        self._enter(LinkState.LIVE)
+        now = self._clock.now()
+        gap, self.gap = self.gap, None
+        if gap is None:
+            _LOGGER.info("%s: live, %d symbols", self._name, len(self.wanted))
+            return
+        _LOGGER.info(
+            "%s: live again, %d symbols, after a gap of %.1f s",
+            self._name,
+            len(self.wanted),
+            (now - gap.since).total_seconds(),
+        )
+        self._on_gap(replace(gap, until=now))
+
+    def _doubt(self, reason: str, since: datetime) -> None:
+        self._reason = reason
+        # Before it was live for the first time, nothing can have been missed.
+        if self._live_at is not None:
+            self._begin_gap(reason, since)
+        self._enter(LinkState.SUBSCRIBING)
+
+    def _begin_gap(self, reason: str, since: datetime) -> None:
+        if self.gap is None:
+            self._symbols = self._symbols or tuple(self.wanted)
+            self.gap = Gap(self._number, since, None, reason, self._symbols)
+            self.gaps += 1
+
+    def _change(self) -> None:
+        self._symbols = ()
+        if self._link is not None:
+            self._link.rouse()
+
+    def _enter(self, state: LinkState) -> None:
+        if state is not self._state:
+            self._state, self._since = state, self._clock.now()
+            _LOGGER.debug("%s: %s", self._name, state)
