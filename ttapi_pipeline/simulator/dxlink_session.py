@@ -51,7 +51,9 @@ MOST_SUBSCRIPTIONS: Final = 50_000
 KEEPALIVE_SECONDS: Final = 60.0
 KEEPALIVE_INTERVAL: Final = 30.0
 
-CONNECTION_FAULTS: Final = frozenset({"dx-freeze", "dx-close", "dx-full", "dx-error"})
+CONNECTION_FAULTS: Final = frozenset(
+    {"dx-freeze", "dx-close", "dx-full", "dx-error", "dx-mute", "dx-layout", "dx-channel", "dx-repeat"}
+)
 """Decided once per connection; they strike when the data message after the first `after` ones is due."""
 
 _SHORTEST_TIMEOUT: Final = 1.0
@@ -150,6 +152,7 @@ class DxLinkSession:
         self._strike = strike
         self._count = count
         self._pending_faults = list(strike(CONNECTION_FAULTS))
+        self._lifetimes = [(monotonic + fault.number("seconds"), fault) for fault in strike({"dx-lifetime"})]
         self._answers: deque[bytes] = deque()
         self._feeds: dict[int, Feed] = {}
         self._snapshots: OrderedDict[tuple[int, str], Snapshot] = OrderedDict()
@@ -163,6 +166,8 @@ class DxLinkSession:
         self._snapshot_turn = False
         self._was_forming = True
         self._is_frozen = False
+        self._is_mute = False
+        self._repeats = 0
         self.closing: Closing | None = None
 
     @property
@@ -215,6 +220,10 @@ class DxLinkSession:
             self._error("TIMEOUT", f"Nothing heard for {self._own_timeout:g} s")
             self.closing = Closing(1001, "timeout")
             return
+        for ends_at, fault in self._lifetimes:
+            if monotonic >= ends_at:
+                self.closing = Closing(int(fault.number("code")), "simulated")
+                return
         if self._state in {"greeted", "checked"}:
             self._tell_state()
         if monotonic >= self._keepalive_at:
@@ -240,7 +249,9 @@ class DxLinkSession:
                 return None
             if self._answers:
                 return self._answers.popleft()
-            if self.closing is not None or not (self._snapshots or any(feed.due for feed in self._feeds.values())):
+            if self.closing is not None or self._is_mute:
+                return None
+            if not (self._snapshots or any(feed.due for feed in self._feeds.values())):
                 return None
             if self._strike_connection():
                 continue
@@ -248,6 +259,9 @@ class DxLinkSession:
             message = self._next_data(at)
             if message:
                 self._data_messages += 1
+                if self._repeats:
+                    self._repeats -= 1
+                    self._answers.append(message)
             if message is not None:
                 return message
 
@@ -521,6 +535,16 @@ class DxLinkSession:
                     self.closing = Closing(int(fault.number("code")), "simulated")
                 case "dx-error":
                     self._error(fault.text("error"), fault.text("message"))
+                case "dx-mute":
+                    self._is_mute = True
+                case "dx-layout":
+                    for feed in self._feeds.values():
+                        self._announce(feed, {kind: names[::-1] for kind, names in feed.announced.items()})
+                case "dx-channel":
+                    for feed in tuple(self._feeds.values()):
+                        self._close(feed)
+                case "dx-repeat":
+                    self._repeats += int(fault.number("messages"))
                 case _:
                     for feed in self._feeds.values():
                         feed.data_format = "FULL"

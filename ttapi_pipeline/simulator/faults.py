@@ -44,7 +44,7 @@ REST_KINDS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
 
 DXLINK_KINDS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
     {
-        # All of them may wait for `after` data messages of the connection.
+        # Those with `after` wait for so many data messages of the connection.
         "dx-freeze": {"after": 0},
         "dx-close": {"code": 1011, "after": 0},
         "dx-upgrade": {"status": 502},
@@ -55,6 +55,16 @@ DXLINK_KINDS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
         "dx-duplicate": {"rows": 1},
         "dx-reorder": {"rows": 2},
         "dx-error": {"error": "UNKNOWN", "message": "simulated", "after": 0},
+        # Data stops, keepalives go on.
+        "dx-mute": {"after": 0},
+        # Every layout is announced anew, back to front.
+        "dx-layout": {"after": 0},
+        # Every channel is closed, unasked.
+        "dx-channel": {"after": 0},
+        # So many data messages are sent twice.
+        "dx-repeat": {"messages": 1, "after": 0},
+        # No connection lives longer.
+        "dx-lifetime": {"seconds": 60.0, "code": 1001},
         "dx-token": {},
         # AUTH and CHANNEL_REQUEST are refused until the state before them was sent, which takes up to a second.
         "dx-strict-auth": {},

@@ -1188,6 +1188,63 @@ async def test_a_subscription_can_be_refused_for_its_rate(closed_server: Server)
         assert (await client.receive())["type"] == "FEED_CONFIG"
 
 
+async def test_data_can_stop_while_keepalives_go_on(server: Server) -> None:
+    server.faults.add("dx-mute", parameters={"after": 1})
+    async with server.feed() as client:
+        await client.subscribe("Quote", "SPY")
+        assert [(await client.receive())["type"] for _ in range(2)] == ["FEED_CONFIG", "FEED_DATA"]
+        await client.subscribe("Quote", "QQQ")
+        await server.clock.advance(31)
+        assert (await client.receive())["type"] == "KEEPALIVE"
+        await client.nothing()
+
+
+async def test_layouts_can_change_in_the_middle(server: Server) -> None:
+    server.faults.add("dx-layout", parameters={"after": 1})
+    names = ["eventSymbol", "bidPrice", "askPrice"]
+    async with server.feed(fields={"Quote": names}) as client:
+        await client.subscribe("Quote", "SPY")
+        assert [(await client.receive())["type"] for _ in range(2)] == ["FEED_CONFIG", "FEED_DATA"]
+        await client.subscribe("Quote", "QQQ")
+        assert (await client.receive())["eventFields"] == {"Quote": names[::-1]}
+        assert compact(await client.receive(), names[::-1])[0]["eventSymbol"] == "QQQ"
+
+
+async def test_every_channel_can_be_closed_unasked_and_opened_again(server: Server) -> None:
+    server.faults.add("dx-channel", parameters={"after": 1})
+    async with server.feed() as client:
+        await client.open(3)
+        await client.subscribe("Quote", "SPY")
+        assert [(await client.receive())["type"] for _ in range(2)] == ["FEED_CONFIG", "FEED_DATA"]
+        await client.subscribe("Quote", "QQQ")
+        closed = [await client.receive() for _ in range(2)]
+        assert closed == [{"type": "CHANNEL_CLOSED", "channel": channel} for channel in (1, 3)]
+        await client.nothing()
+        await client.open(1)
+        await client.subscribe("Quote", "QQQ")
+        assert [(await client.receive())["type"] for _ in range(2)] == ["FEED_CONFIG", "FEED_DATA"]
+
+
+async def test_data_can_come_twice(server: Server) -> None:
+    server.faults.add("dx-repeat", parameters={"after": 1, "messages": 1})
+    async with server.feed() as client:
+        await client.subscribe("Quote", "SPY")
+        assert [(await client.receive())["type"] for _ in range(2)] == ["FEED_CONFIG", "FEED_DATA"]
+        await client.subscribe("Quote", "QQQ")
+        first, again = [await client.receive() for _ in range(2)]
+        assert first == again
+        await client.nothing()
+
+
+async def test_a_connection_can_have_a_lifetime(server: Server) -> None:
+    server.faults.add("dx-lifetime", parameters={"seconds": 5, "code": 1011})
+    async with server.feed() as client:
+        await server.clock.advance(4)
+        await client.nothing()
+        await server.clock.advance(2)
+        assert await client.closed() == 1011
+
+
 # The PyPI package `tastytrade`, unmodified: its streamer asks its session for two things only
 
 
