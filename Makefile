@@ -43,12 +43,16 @@ soak: .venv/dev
 .env:
 	sed "s|/path/to/this/folder|$(CURDIR)|" .env.example > .env
 
+# The tests read the price files of backtesting and skfolio and import neither: what only their code needs stays out.
+UNUSED := bokeh cffi clarabel cloudpickle cvxpy-base joblib plotly pycparser qdldl scikit-learn sparsediffpy \
+  threadpoolctl tornado xyzservices
+
 lock: ## Resolve the pins again (needs uv)
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 	  pyproject.toml --group pyproject.toml:build --output-file requirements.lock
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 	  pyproject.toml --group pyproject.toml:build --group pyproject.toml:dev --constraint requirements.lock \
-	  --output-file requirements-dev.lock
+	  $(UNUSED:%=--no-emit-package %) --output-file requirements-dev.lock
 
 clean: ## Remove what was set up; data stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

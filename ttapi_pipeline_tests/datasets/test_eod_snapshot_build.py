@@ -243,9 +243,6 @@ def test_apples_splits_are_reported_and_its_crash_is_none() -> None:
     ]
 
 
-@pytest.mark.skipif(
-    find_spec("backtesting") is None, reason="the package `backtesting`, which has GOOG, is not installed"
-)
 def test_the_split_disagreement_about_goog_is_found() -> None:
     # Raw closes of `backtesting` and adjusted ones of `bokeh_sampledata`; Google split 2:1 in 2014, as a class
     # distribution, after both end on 2013-03-01: 404.343169 / 806.19 = 0.50155.

@@ -164,33 +164,32 @@ def packaged(package: str, path: str) -> bytes:
     return (Path(spec.origin).parent / path).read_bytes()
 
 
-def real_series() -> Mapping[str, Sequence[Row]]:
-    """S&P 500 1999-2018 of `arch`; AAPL, FB, GOOG, IBM and MSFT 2000-2013 of `bokeh_sampledata`, unadjusted."""
+def real_series(*, shares_of_skfolio: int) -> Mapping[str, Sequence[Row]]:
+    """Daily bars as four packages have them.
+
+    S&P 500 1999-2018 of `arch`; AAPL, FB, GOOG, IBM and MSFT 2000-2013 of `bokeh_sampledata`, unadjusted; Google
+    2004-2013 of `backtesting`, under another name here; adjusted closes of some of 20 shares 1990-2022 of `skfolio`.
+    """
     index = pl.read_csv(packaged("arch", "data/sp500/sp500.csv.gz")).select(
         pl.lit("SPX").alias("Ticker"), pl.col("Date").str.to_date("%m/%d/%Y"), "Open", "High", "Low", "Close", "Volume"
     )
     stocks = pl.read_csv(packaged("bokeh_sampledata", "_data/stocks.csv.gz")).select(
         "Ticker", pl.col("Date").str.to_date("%Y-%m-%d"), "Open", "High", "Low", "Close", "Volume"
     )
-    frames = [index, stocks]
-    if find_spec("backtesting") is not None:
-        # Also Google, from another source, so under another name here.
-        columns = (pl.col("").str.to_date("%Y-%m-%d").alias("Date"), "Open", "High", "Low", "Close", "Volume")
-        frames.append(
-            pl.read_csv(packaged("backtesting", "test/GOOG.csv")).select(pl.lit("GOOGL").alias("Ticker"), *columns)
-        )
-    if find_spec("skfolio") is not None:
-        frames.append(closes_of_skfolio())
+    columns = (pl.col("").str.to_date("%Y-%m-%d").alias("Date"), "Open", "High", "Low", "Close", "Volume")
+    google = pl.read_csv(packaged("backtesting", "test/GOOG.csv")).select(pl.lit("GOOGL").alias("Ticker"), *columns)
+    frames = pl.concat([index, stocks, google, closes_of_skfolio(shares_of_skfolio)], how="vertical_relaxed")
     series: dict[str, list[Row]] = {}
-    for symbol, session, *prices, volume in pl.concat(frames, how="vertical_relaxed").iter_rows():
+    for symbol, session, *prices, volume in frames.iter_rows():
         opened, high, low, close = prices
         series.setdefault(symbol, []).append((session, opened, high, low, close, float(volume), 0.0))
     return series
 
 
-def closes_of_skfolio() -> pl.DataFrame:
-    """Adjusted closes of 20 shares 1990 to 2022, which stand for all four prices."""
+def closes_of_skfolio(shares: int) -> pl.DataFrame:
+    """Adjusted closes of the first so many shares, 1990 to 2022, which stand for all four prices."""
     wide = pl.read_csv(gzip.decompress(packaged("skfolio", "datasets/data/sp500_dataset.csv.gz")))
+    wide = wide.select(wide.columns[: 1 + shares])
     long = wide.unpivot(index="Date", variable_name="Ticker", value_name="Close").drop_nulls()
     prices = [pl.col("Close").cast(pl.Float64).alias(name) for name in ("Open", "High", "Low", "Close")]
     # Beside the raw ones of the same companies.
@@ -200,7 +199,7 @@ def closes_of_skfolio() -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def real() -> Mapping[str, Sequence[Row]]:
-    return real_series()
+    return real_series(shares_of_skfolio=2)
 
 
 def test_real_prices_come_back_identical(
@@ -215,6 +214,16 @@ def test_real_prices_come_back_identical(
     # Apple's profit warning: 53.50 to 25.75 over night, no split.
     crash = bars.filter(pl.col("symbol") == "AAPL", pl.col("session").is_between(date(2000, 9, 28), date(2000, 9, 29)))
     assert crash["close"].to_list() == [53.5, 25.75]
+
+
+@pytest.mark.soak
+def test_the_whole_of_every_package_comes_back_identical(tmp_path: Path, write_dialect: Writer, dialect: str) -> None:
+    series = real_series(shares_of_skfolio=20)
+    write_dialect(tmp_path, dialect, series)
+    bars = check_account(import_folder(tmp_path))
+    assert_frame_equal(bars, frame_of(series, has_open_interest=dialect in HAVE_OPEN_INTEREST), check_exact=True)
+    # 8,313 sessions of 20 shares, 2,148 of Google, beside the others.
+    assert bars.height == 5_031 + 12_154 + 2_148 + 20 * 8_313
 
 
 def test_the_last_row_by_file_name_and_line_wins() -> None:
