@@ -432,11 +432,16 @@ def _count(bars: pl.DataFrame, days: pl.DataFrame, counts: _Counts) -> None:
     counts.missing_sessions += int(spans.select((expected - pl.col("bars")).sum()).item() or 0)
 
 
-def account_problems(provenance: Provenance) -> Sequence[str]:
+def account_problems(provenance: Provenance, *, bars: int, rejects: int) -> Sequence[str]:
     """What does not add up in the import that a snapshot was made from; nothing when every row is accounted for.
 
-    Rows read must be rows kept, duplicates and rejected ones; the rows kept must be those that are in the snapshot,
-    which were counted there; and each file must have as many rejects as its account says.
+    Rows read must be rows kept, duplicates and rejected ones; what was kept and what was rejected must be what is
+    stored; and each file must have as many rows and rejects as its own account says, which the import has compared.
+
+    Args:
+        provenance: Of the stored snapshot.
+        bars: Rows from MetaStock files that it holds.
+        rejects: Rows that are stored as rejected.
     """
     statistics = provenance.statistics
     read, kept, duplicates, rejected = (
@@ -445,8 +450,10 @@ def account_problems(provenance: Provenance) -> Sequence[str]:
     problems = []
     if read != kept + duplicates + rejected:
         problems.append(f"of {read} rows, {kept} were kept, {duplicates} are duplicates and {rejected} were rejected")
-    if kept != provenance.sources.get("metastock", 0):
-        problems.append(f"{kept} rows were kept, and the snapshot has {provenance.sources.get('metastock', 0)}")
+    if kept != bars:
+        problems.append(f"{kept} rows were kept, and the snapshot has {bars}")
+    if rejected != rejects:
+        problems.append(f"{rejected} rows were rejected, and {rejects} are stored as such")
     if "metastock_unaccounted" in statistics:
         problems.append(str(statistics["metastock_unaccounted"]))
     return problems

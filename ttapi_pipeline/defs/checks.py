@@ -2,8 +2,9 @@
 """Asset checks: schema, keys, coverage, plausible values, and the CSV beside the Parquet file.
 
 Five of each dataset do not block: `publish` has refused repeated keys, nulls and foreign types before anything was
-replaced. They look at what is stored, so they say the same of data that was reused. One blocks what is below it: a
-calendar that does not reach the present, on which every session count would be wrong without anything failing.
+replaced. They look at what is stored, so they say the same of data that was reused. Two block what is below them,
+because everything computed from there would be wrong without anything failing: a calendar that does not reach the
+present, and a snapshot whose import has lost or invented a row.
 """
 
 from collections.abc import Iterator
@@ -17,9 +18,10 @@ from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.store import read_stored
 from ttapi_pipeline.datasets.declarations import DATASETS
+from ttapi_pipeline.datasets.eod_snapshot import account_problems
 from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager
 from ttapi_pipeline.frames.plausibility import repeated_keys, violations
-from ttapi_pipeline.frames.schemas import SCHEMAS, TRADING_CALENDAR, VOLATILITY
+from ttapi_pipeline.frames.schemas import EOD_REJECTS, EOD_SNAPSHOT, SCHEMAS, TRADING_CALENDAR, VOLATILITY
 from ttapi_pipeline.frames.store import scan
 
 _DESCRIPTIONS = {
@@ -32,8 +34,9 @@ _DESCRIPTIONS = {
 
 
 def build_checks(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> list[dg.AssetChecksDefinition]:
-    """One set of checks per dataset, the one that blocks, and the one that asks the broker."""
-    return [*(_checks_of(name, settings) for name in DATASETS), _calendar_reach(clock), _broker_agreement()]
+    """One set of checks per dataset, the two that block, and the one that asks the broker."""
+    shared = [_checks_of(name, settings) for name in DATASETS]
+    return [*shared, _calendar_reach(clock), _import_account(), _broker_agreement()]
 
 
 def _broker_agreement() -> dg.AssetChecksDefinition:
@@ -84,6 +87,32 @@ def _calendar_reach(clock: Clock) -> dg.AssetChecksDefinition:
         )
 
     return reaches_the_present
+
+
+def _import_account() -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=EOD_SNAPSHOT.name,
+        name="accounts_for_every_row",
+        blocking=True,
+        description="Rows read from MetaStock files = rows kept + duplicates + rejected, per file and in total.",
+    )
+    def accounts_for_every_row(io_manager: dg.ResourceParam[ParquetCsvIOManager]) -> dg.AssetCheckResult:
+        key, check = dg.AssetKey(EOD_SNAPSHOT.name), "accounts_for_every_row"
+        try:
+            manifest = read_stored(io_manager.folder, EOD_SNAPSHOT.name).manifest
+            if manifest is None:
+                return _result(key, check, passed=False, seen="nothing is stored")
+            if "metastock_rows_read" not in manifest.provenance.statistics:
+                return _result(key, check, passed=True, seen="there was no MetaStock folder to import")
+            rows = scan(io_manager.folder, EOD_SNAPSHOT).filter(source="metastock").select(pl.len())
+            bars = int(rows.collect(engine="streaming").item())
+            rejects = int(scan(io_manager.folder, EOD_REJECTS).select(pl.len()).collect().item())
+        except TTError as error:
+            return _result(key, check, passed=False, seen=str(error))
+        problems = account_problems(manifest.provenance, bars=bars, rejects=rejects)
+        return _result(key, check, passed=not problems, seen="; ".join(problems) or f"{bars} bars, {rejects} rejects")
+
+    return accounts_for_every_row
 
 
 def _checks_of(name: str, settings: Settings) -> dg.AssetChecksDefinition:

@@ -152,12 +152,12 @@ def test_every_row_is_accounted_for_and_a_lost_one_is_told(build: Callable[..., 
         code_version="1",
         fetched_at=IMPORTED_AT,
         statistics=built.statistics,
-        sources=built.sources,
     )
-    assert account_problems(stored) == []
+    bars = built.sources["metastock"]
+    assert account_problems(stored, bars=bars, rejects=1) == []
     lost = replace(stored, statistics={**built.statistics, "metastock_duplicates": 0, "metastock_unaccounted": "AAA"})
-    assert len(account_problems(lost)) == 2
-    assert len(account_problems(replace(stored, sources={"dxlink": 1}))) == 1
+    assert len(account_problems(lost, bars=bars, rejects=1)) == 2
+    assert len(account_problems(stored, bars=bars - 1, rejects=2)) == 2
 
 
 def test_without_a_folder_there_are_candles_alone(build: Callable[..., Build]) -> None:

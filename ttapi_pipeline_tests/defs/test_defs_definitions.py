@@ -20,7 +20,11 @@ from ttapi_pipeline.defs.metadata import preview
 from ttapi_pipeline.frames.schemas import SCHEMAS
 
 CHECKS = {"schema", "unique_keys", "coverage", "plausible_values", "csv"}
-MORE_CHECKS = {("trading_calendar", "reaches_the_present"), ("volatility", "agrees_with_broker")}
+MORE_CHECKS = {
+    ("trading_calendar", "reaches_the_present"),
+    ("eod_snapshot", "accounts_for_every_row"),
+    ("volatility", "agrees_with_broker"),
+}
 
 
 @pytest.fixture(scope="module")
