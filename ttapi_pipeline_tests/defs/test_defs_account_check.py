@@ -11,7 +11,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from ttapi_pipeline.core.manifest import Provenance
+from ttapi_pipeline.core.manifest import Fact, Provenance
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.defs.checks import build_checks
 from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager
@@ -37,8 +37,8 @@ def checked(folder: Path) -> dg.AssetCheckResult:
 def store(folder: Path, account: Mapping[str, int], **more: str) -> None:
     bar = {"session": date(2026, 11, 20), "close": 10.0, "adjustment": "raw", "is_final": True, "fetched_at": NOW}
     bars = [{"symbol": "A", "source": "metastock", **bar}, {"symbol": "B", "source": "dxlink", **bar}]
-    statistics = {**{f"metastock_{name}": count for name, count in account.items()}, **more}
-    provenance = Provenance(dataset="eod_snapshot", code_version="1", fetched_at=NOW, statistics=statistics)
+    statistics: dict[str, Fact] = {f"metastock_{name}": count for name, count in account.items()}
+    provenance = Provenance(dataset="eod_snapshot", code_version="1", fetched_at=NOW, statistics=statistics | more)
     publish(pl.DataFrame(bars, schema=EOD_SNAPSHOT.polars), EOD_SNAPSHOT, folder, provenance)
     reject = {"file": "A.txt", "line": 2, "reason": "close is not a number"}
     rejects = Provenance(dataset="eod_rejects", code_version="1", fetched_at=NOW)
