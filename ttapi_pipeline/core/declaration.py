@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal
 
 SettingName = Literal[
@@ -21,6 +22,16 @@ SettingName = Literal[
 """Settings that can shape a dataset's content."""
 
 
+class Changes(StrEnum):
+    """When a dataset's source can have something new; outside of that, a TTL that is over expires nothing."""
+
+    ANY_TIME = "at any time"
+    WHILE_OPEN = "while the exchange is open"
+    """From a session's regular open to its close: quotes."""
+    ONCE_SETTLED = "once a session has settled"
+    """When another session's extended hours are over: bars, and what is computed from them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
     """One dataset, said once: the Dagster asset, the verdict and the grid all come from it. Its TTL is a setting.
@@ -34,7 +45,7 @@ class Declaration:
         group: Dagster group.
         source: Where its rows come from, in words.
         shaped_by: Settings whose change makes the stored rows wrong.
-        follows_sessions: True for end-of-day data, which cannot change before another session has closed.
+        changes: When its source can have something new.
     """
 
     name: str
@@ -45,4 +56,4 @@ class Declaration:
     upstream: Sequence[str] = ()
     consults: Sequence[str] = ()
     shaped_by: Sequence[SettingName] = ("origin",)
-    follows_sessions: bool = False
+    changes: Changes = Changes.ANY_TIME

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from ttapi_pipeline.core.declaration import Declaration
+from ttapi_pipeline.core.declaration import Changes, Declaration
 from ttapi_pipeline.core.manifest import Manifest
-from ttapi_pipeline.core.sessions import last_settled_session
+from ttapi_pipeline.core.sessions import last_closed_session, last_settled_session, next_session, session_hours
 from ttapi_pipeline.core.ttl import format_duration
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
@@ -79,7 +79,7 @@ def decide(
         upstream: Current data version per upstream; None for one that is not stored.
         settings: Current settings that shape it, as the manifest names them.
         lost_files: Names of files that the manifest describes and that are gone.
-        is_calendar_aware: Whether end-of-day data stays fresh until another session has ended.
+        is_calendar_aware: Whether what changes with sessions alone stays fresh until a session can have changed it.
         is_forced: Whether to refresh in any case.
     """
 
@@ -110,15 +110,27 @@ def decide(
         return verdict(
             Rule.FRESH, f"{format_duration(max(age, timedelta(0)))} old, TTL {format_duration(ttl)}", is_hit=True
         )
-    if is_calendar_aware and declaration.follows_sessions:
-        settled = last_settled_session(now)
-        if stored.fetched_at >= settled.settles_at:
-            return verdict(
-                Rule.MARKET_CLOSED,
-                f"{format_duration(age)} old, and no session has ended since {settled.session}",
-                is_hit=True,
-            )
+    unchanged = _why_unchanged(declaration.changes, stored.fetched_at, now) if is_calendar_aware else None
+    if unchanged is not None:
+        return verdict(Rule.MARKET_CLOSED, f"{format_duration(age)} old, and {unchanged}", is_hit=True)
     return verdict(Rule.EXPIRED, f"{format_duration(age)} old, TTL {format_duration(ttl)} is over")
+
+
+def _why_unchanged(changes: Changes, fetched_at: datetime, now: datetime) -> str | None:
+    """Why the source has nothing new since `fetched_at`; None when it may have."""
+    match changes:
+        case Changes.ANY_TIME:
+            return None
+        case Changes.WHILE_OPEN:
+            closed = last_closed_session(now)
+            opens_at = session_hours(next_session(closed.session)).opens_at
+            if closed.closes_at <= fetched_at and now < opens_at:
+                return f"the exchange has not opened since {closed.session}"
+        case Changes.ONCE_SETTLED:
+            settled = last_settled_session(now)
+            if settled.settles_at <= fetched_at:
+                return f"no session has ended since {settled.session}"
+    return None
 
 
 def _short(version: str | None) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from ttapi_pipeline.core.declaration import Declaration
+from ttapi_pipeline.core.declaration import Changes, Declaration
 
 METASTOCK_FILES: Final = "metastock_files"
 """The observable source: its data version is the fingerprint of the MetaStock folder."""
@@ -74,7 +74,7 @@ _DECLARATIONS: Final = (
         upstream=("trading_calendar", "universe"),
         consults=("trading_calendar",),
         shaped_by=("origin", "history_start"),
-        follows_sessions=True,
+        changes=Changes.ONCE_SETTLED,
     ),
     Declaration(
         name="eod_snapshot",
@@ -85,7 +85,7 @@ _DECLARATIONS: Final = (
         upstream=(METASTOCK_FILES, "daily_candles", "trading_calendar"),
         consults=("trading_calendar",),
         shaped_by=("origin", "metastock_symbol_map", "metastock_adjustment", "rescale_candles"),
-        follows_sessions=True,
+        changes=Changes.ONCE_SETTLED,
     ),
     Declaration(
         name="returns_stddev",
@@ -96,7 +96,7 @@ _DECLARATIONS: Final = (
         upstream=("expiration_series", "eod_snapshot", "implied_volatility", "trading_calendar"),
         consults=("trading_calendar",),
         shaped_by=("origin", "lookback_sessions", "annualization_sessions"),
-        follows_sessions=True,
+        changes=Changes.ONCE_SETTLED,
     ),
     Declaration(
         name="volatility",
@@ -107,7 +107,7 @@ _DECLARATIONS: Final = (
         upstream=("eod_snapshot", "symbols", "trading_calendar"),
         consults=("trading_calendar",),
         shaped_by=("origin", "annualization_sessions"),
-        follows_sessions=True,
+        changes=Changes.ONCE_SETTLED,
     ),
     Declaration(
         name="volatility_cone",
@@ -118,7 +118,7 @@ _DECLARATIONS: Final = (
         upstream=("eod_snapshot", "trading_calendar"),
         consults=("trading_calendar",),
         shaped_by=("origin", "annualization_sessions"),
-        follows_sessions=True,
+        changes=Changes.ONCE_SETTLED,
     ),
 )
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import dagster as dg
 
-from ttapi_pipeline.core.declaration import Declaration
+from ttapi_pipeline.core.declaration import Changes, Declaration
 from ttapi_pipeline.core.settings import Settings
 
 SHORTEST_WINDOW = timedelta(seconds=60)
@@ -18,16 +18,34 @@ EARLIEST = timedelta(hours=4)
 """Before the deadline: 17:00, when the bars of a half day are final."""
 
 
+OPEN_HOURS = "10-15"
+"""Hours in New York whose deadlines fall into a regular session."""
+
+DEADLINE_MINUTES = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60)
+"""Divisors of an hour: what a cron expression can repeat evenly."""
+
+
 def freshness_policy(declaration: Declaration, settings: Settings) -> dg.FreshnessPolicy:
     """The policy of a dataset.
 
-    A window of its TTL; for end-of-day data a deadline on weekdays, so that the badge stays green over the weekend as
-    the verdict does. Dagster knows no exchange holidays: there, the badge of end-of-day data turns red in the evening
-    and the verdict stays a hit.
+    A window of its TTL. For what changes with sessions alone deadlines on weekdays, so that the badge stays green over
+    nights and weekends as the verdict does: one in the evening for end-of-day data, one per TTL between 10:00 and 16:00
+    for quotes. Dagster knows neither holidays nor half days, and quotes have no deadline in the first half hour, since
+    cron would put one at 9:00 as well, before the open: there, badge and verdict differ.
     """
     ttl = settings.ttls[declaration.name]
-    if declaration.follows_sessions and settings.calendar_aware_ttl and ttl <= timedelta(days=1):
-        return dg.FreshnessPolicy.cron(
-            deadline_cron=DEADLINE_CRON, lower_bound_delta=EARLIEST, timezone="America/New_York"
-        )
+    if settings.calendar_aware_ttl:
+        match declaration.changes:
+            case Changes.ONCE_SETTLED if ttl <= timedelta(days=1):
+                return _deadlines(DEADLINE_CRON, EARLIEST)
+            case Changes.WHILE_OPEN if ttl <= timedelta(hours=1):
+                every = next(minutes for minutes in DEADLINE_MINUTES if ttl <= timedelta(minutes=minutes))
+                minute = "0" if every == 60 else f"*/{every}"
+                return _deadlines(f"{minute} {OPEN_HOURS} * * 1-5", timedelta(minutes=every))
+            case _:
+                pass
     return dg.FreshnessPolicy.time_window(fail_window=max(ttl, SHORTEST_WINDOW))
+
+
+def _deadlines(cron: str, earliest: timedelta) -> dg.FreshnessPolicy:
+    return dg.FreshnessPolicy.cron(deadline_cron=cron, lower_bound_delta=earliest, timezone="America/New_York")

@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from ttapi_pipeline.core.declaration import Changes
 from ttapi_pipeline.datasets.declarations import DATASETS
 
 REFRESH_JOB = "refresh_all"
@@ -20,7 +21,7 @@ RUN_TAGS = {"dagster/max_runtime": "3600"}
 FETCH_RETRY = dg.RetryPolicy(max_retries=1, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 """A second attempt within the run, for errors that may pass; the client has repeated single requests by then."""
 
-END_OF_DAY = tuple(name for name, declaration in DATASETS.items() if declaration.follows_sessions)
+END_OF_DAY = tuple(name for name, declaration in DATASETS.items() if declaration.changes is Changes.ONCE_SETTLED)
 """What a session's close changes, upstream first."""
 
 

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ttapi_pipeline.core.declaration import Declaration
+from ttapi_pipeline.core.declaration import Changes, Declaration
 from ttapi_pipeline.core.manifest import FileFacts, Manifest, Provenance
 from ttapi_pipeline.core.verdict import CLOCK_TOLERANCE, Rule, Verdict, decide
 
@@ -24,8 +26,13 @@ EOD = Declaration(
     source="files",
     upstream=("daily_candles", "metastock_files"),
     shaped_by=("origin",),
-    follows_sessions=True,
+    changes=Changes.ONCE_SETTLED,
 )
+
+
+QUOTES = replace(EOD, name="quotes", changes=Changes.WHILE_OPEN)
+FIVE_MINUTES = timedelta(minutes=5)
+NEW_YORK = ZoneInfo("America/New_York")
 
 
 def manifest(**changes: Any) -> Manifest:
@@ -47,7 +54,7 @@ def manifest(**changes: Any) -> Manifest:
     )
 
 
-def verdict(stored: Manifest | None, **changes: Any) -> Verdict:
+def verdict(stored: Manifest | None, *, declaration: Declaration = EOD, **changes: Any) -> Verdict:
     arguments: dict[str, Any] = {
         "ttl": DAY,
         "now": NOW,
@@ -55,7 +62,7 @@ def verdict(stored: Manifest | None, **changes: Any) -> Verdict:
         "settings": {"origin": "simulator seed 7"},
         **changes,
     }
-    return decide(EOD, stored, **arguments)
+    return decide(declaration, stored, **arguments)
 
 
 def test_what_is_young_and_in_step_is_a_hit_with_its_age_and_ttl() -> None:
@@ -147,6 +154,81 @@ class TestMarketClosed:
     def test_the_rule_can_be_switched_off(self) -> None:
         stored = manifest(fetched_at=self.AFTER_FRIDAY)
         assert verdict(stored, now=self.MONDAY, is_calendar_aware=False).rule is Rule.EXPIRED
+
+
+def at(text: str) -> datetime:
+    """An instant written as the wall clock in New York shows it."""
+    return datetime.fromisoformat(text).replace(tzinfo=NEW_YORK).astimezone(UTC)
+
+
+class TestExchangeClosed:
+    """Quotes change from a session's open to its close; 2026-11-26 is Thanksgiving, 2026-11-27 closes at 13:00."""
+
+    @pytest.mark.parametrize(
+        ("fetched", "asked", "rule"),
+        [
+            # During a session the TTL alone counts.
+            ("2026-11-18 12:00:00", "2026-11-18 12:04:59", Rule.FRESH),
+            ("2026-11-18 12:00:00", "2026-11-18 12:05:00", Rule.EXPIRED),
+            # Begun a minute before the close, they are not the closing ones.
+            ("2026-11-18 15:59:00", "2026-11-18 16:03:59", Rule.FRESH),
+            ("2026-11-18 15:59:00", "2026-11-18 16:04:00", Rule.EXPIRED),
+            ("2026-11-18 15:59:59", "2026-11-18 20:00:00", Rule.EXPIRED),
+            # From the close on, up to the next open.
+            ("2026-11-18 16:00:00", "2026-11-18 16:04:00", Rule.FRESH),
+            ("2026-11-18 16:00:00", "2026-11-18 16:05:00", Rule.MARKET_CLOSED),
+            ("2026-11-18 16:00:00", "2026-11-19 00:00:00", Rule.MARKET_CLOSED),
+            ("2026-11-18 16:00:00", "2026-11-19 09:29:59", Rule.MARKET_CLOSED),
+            ("2026-11-18 16:00:00", "2026-11-19 09:30:00", Rule.EXPIRED),
+            ("2026-11-18 16:00:00", "2026-11-19 12:00:00", Rule.EXPIRED),
+            # Collected before the open: a day later they are the quotes of another session.
+            ("2026-11-19 09:26:00", "2026-11-19 09:29:00", Rule.FRESH),
+            ("2026-11-19 09:26:00", "2026-11-19 09:30:30", Rule.FRESH),
+            ("2026-11-19 09:26:00", "2026-11-19 09:31:00", Rule.EXPIRED),
+            ("2026-11-19 08:00:00", "2026-11-19 17:00:00", Rule.EXPIRED),
+            ("2026-11-18 17:00:00", "2026-11-19 17:00:00", Rule.EXPIRED),
+            # Friday evening to Monday's open.
+            ("2026-11-20 16:00:00", "2026-11-23 09:29:59", Rule.MARKET_CLOSED),
+            ("2026-11-21 11:00:00", "2026-11-22 18:00:00", Rule.MARKET_CLOSED),
+            ("2026-11-20 16:00:00", "2026-11-23 09:30:00", Rule.EXPIRED),
+            ("2026-11-20 15:59:00", "2026-11-22 12:00:00", Rule.EXPIRED),
+            # A holiday, and the half day after it.
+            ("2026-11-25 16:01:00", "2026-11-26 12:00:00", Rule.MARKET_CLOSED),
+            ("2026-11-25 16:01:00", "2026-11-27 09:29:59", Rule.MARKET_CLOSED),
+            ("2026-11-25 16:01:00", "2026-11-27 09:30:00", Rule.EXPIRED),
+            ("2026-11-26 12:00:00", "2026-11-26 23:00:00", Rule.MARKET_CLOSED),
+            ("2026-11-27 12:59:00", "2026-11-27 13:05:00", Rule.EXPIRED),
+            ("2026-11-27 13:00:00", "2026-11-27 13:05:00", Rule.MARKET_CLOSED),
+            ("2026-11-27 13:00:00", "2026-11-27 16:00:00", Rule.MARKET_CLOSED),
+            ("2026-11-27 13:00:00", "2026-11-30 09:29:59", Rule.MARKET_CLOSED),
+            # Weekends on which the clocks change: the open stays at 9:30 in New York.
+            ("2026-10-30 16:00:00", "2026-11-02 09:29:59", Rule.MARKET_CLOSED),
+            ("2026-10-30 16:00:00", "2026-11-02 09:30:00", Rule.EXPIRED),
+            ("2026-03-06 16:00:00", "2026-03-09 09:29:59", Rule.MARKET_CLOSED),
+            ("2026-03-06 16:00:00", "2026-03-09 09:30:00", Rule.EXPIRED),
+        ],
+    )
+    def test_quotes_expire_only_when_a_session_can_have_changed_them(
+        self, fetched: str, asked: str, rule: Rule
+    ) -> None:
+        stored = manifest(fetched_at=at(fetched))
+        result = verdict(stored, declaration=QUOTES, ttl=FIVE_MINUTES, now=at(asked))
+        assert (result.rule, result.is_hit) == (rule, rule is not Rule.EXPIRED)
+
+    def test_the_reason_names_the_session_that_was_the_last(self) -> None:
+        stored = manifest(fetched_at=at("2026-11-20 16:00"))
+        result = verdict(stored, declaration=QUOTES, ttl=FIVE_MINUTES, now=at("2026-11-22 18:30"))
+        assert str(result) == "hit: 2d 2h old, and the exchange has not opened since 2026-11-20"
+
+    def test_the_rule_can_be_switched_off(self) -> None:
+        stored = manifest(fetched_at=at("2026-11-20 16:00"))
+        off = verdict(stored, declaration=QUOTES, ttl=FIVE_MINUTES, now=at("2026-11-22 18:30"), is_calendar_aware=False)
+        assert off.rule is Rule.EXPIRED
+
+    def test_what_changes_at_any_time_knows_no_weekend(self) -> None:
+        always = replace(QUOTES, changes=Changes.ANY_TIME)
+        stored = manifest(fetched_at=at("2026-11-20 16:00"))
+        assert verdict(stored, declaration=always, ttl=DAY, now=at("2026-11-22 18:30")).rule is Rule.EXPIRED
 
 
 @given(st.timedeltas(timedelta(0), timedelta(days=30)), st.timedeltas(timedelta(seconds=1), timedelta(days=30)))

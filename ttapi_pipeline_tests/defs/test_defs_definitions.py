@@ -13,9 +13,11 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from ttapi_pipeline.core.declaration import Changes
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.declarations import DATASETS
 from ttapi_pipeline.defs.build import build_definitions
+from ttapi_pipeline.defs.freshness import freshness_policy
 from ttapi_pipeline.defs.metadata import preview
 from ttapi_pipeline.frames.schemas import SCHEMAS
 
@@ -124,7 +126,30 @@ class TestDefinitions:
         )
         for name, declaration in DATASETS.items():
             policy = graph.get(dg.AssetKey(name)).freshness_policy
-            assert (policy == deadline) is declaration.follows_sessions
+            assert (policy == deadline) is (declaration.changes is Changes.ONCE_SETTLED)
+
+    @pytest.mark.parametrize(
+        ("ttl", "cron", "minutes"),
+        [
+            (timedelta(minutes=5), "*/5 10-15 * * 1-5", 5),
+            (timedelta(seconds=90), "*/2 10-15 * * 1-5", 2),
+            (timedelta(minutes=7), "*/10 10-15 * * 1-5", 10),
+            (timedelta(hours=1), "0 10-15 * * 1-5", 60),
+        ],
+    )
+    def test_what_changes_while_the_exchange_is_open_has_deadlines_within_a_session(
+        self, ttl: timedelta, cron: str, minutes: int
+    ) -> None:
+        declaration = replace(DATASETS["universe"], changes=Changes.WHILE_OPEN)
+        settings = replace(Settings(), ttls={"universe": ttl})
+        assert freshness_policy(declaration, settings) == dg.FreshnessPolicy.cron(
+            deadline_cron=cron, lower_bound_delta=timedelta(minutes=minutes), timezone="America/New_York"
+        )
+
+    def test_a_longer_ttl_than_the_deadlines_of_a_session_is_a_window(self) -> None:
+        declaration = replace(DATASETS["universe"], changes=Changes.WHILE_OPEN)
+        settings = replace(Settings(), ttls={"universe": timedelta(hours=2)})
+        assert freshness_policy(declaration, settings) == dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=2))
 
     def test_the_column_schema_is_the_dataset_s(self, definitions: dg.Definitions) -> None:
         graph = definitions.resolve_asset_graph()
