@@ -36,6 +36,8 @@ BROKER_RATES: Final[Mapping[Family, Rate]] = MappingProxyType(
         Family.INSTRUMENTS: Rate(per_second=10.0, burst=20),
         Family.OPTION_CHAINS: Rate(per_second=25.0, burst=50),
         Family.MARKET_METRICS: Rate(per_second=5.0, burst=10),
+        # Snapshots are made about once a minute, so there is nothing to gain by asking faster.
+        Family.MARKET_DATA: Rate(per_second=1.0, burst=6),
         Family.MARKET_TIME: Rate(per_second=5.0, burst=10),
         Family.WATCHLISTS: Rate(per_second=5.0, burst=5),
         Family.QUOTE_TOKENS: Rate(per_second=1.0, burst=2),

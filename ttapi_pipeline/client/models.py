@@ -185,6 +185,30 @@ class MarketMetrics(Row, frozen=True):
     updated_at: Instant | None = None
 
 
+class MarketData(Row, frozen=True):
+    """The snapshot of an equity or index from `/market-data/by-type`, made about once a minute in regular hours.
+
+    `close` is that of the day and absent while it lasts; `mid` and `mark` are left to whoever needs them.
+    """
+
+    symbol: Text
+    instrument_type: str | None = None
+    updated_at: Instant | None = None
+    bid: Number | None = None
+    bid_size: Number | None = None
+    ask: Number | None = None
+    ask_size: Number | None = None
+    last: Number | None = None
+    open: Number | None = None
+    day_high_price: Number | None = None
+    day_low_price: Number | None = None
+    close: Number | None = None
+    prev_close: Number | None = None
+    volume: Number | None = None
+    summary_date: date | None = None
+    is_trading_halted: bool | None = None
+
+
 class TickSize(Row, frozen=True):
     """The price step below `threshold`; None for the last step, which has no upper end."""
 

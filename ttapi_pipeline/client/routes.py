@@ -28,6 +28,7 @@ class Family(StrEnum):
     INSTRUMENTS = "instruments"
     OPTION_CHAINS = "option-chains"
     MARKET_METRICS = "market-metrics"
+    MARKET_DATA = "market-data"
     MARKET_TIME = "market-time"
     WATCHLISTS = "public-watchlists"
     QUOTE_TOKENS = "api-quote-tokens"
@@ -68,6 +69,7 @@ EQUITIES: Final = Route(Family.INSTRUMENTS, "/instruments/equities")
 ACTIVE_EQUITIES: Final = Route(Family.INSTRUMENTS, "/instruments/equities/active")
 NESTED_OPTION_CHAIN: Final = Route(Family.OPTION_CHAINS, "/option-chains/{symbol}/nested")
 MARKET_METRICS: Final = Route(Family.MARKET_METRICS, "/market-metrics")
+MARKET_DATA_BY_TYPE: Final = Route(Family.MARKET_DATA, "/market-data/by-type")
 MARKET_SESSIONS: Final = Route(Family.MARKET_TIME, "/market-time/sessions")
 MARKET_HOLIDAYS: Final = Route(Family.MARKET_TIME, "/market-time/equities/holidays")
 PUBLIC_WATCHLIST: Final = Route(Family.WATCHLISTS, "/public-watchlists/{name}")

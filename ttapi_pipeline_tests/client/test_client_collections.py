@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 METRICS = "/market-metrics"
 EQUITIES = "/instruments/equities"
 ACTIVE = "/instruments/equities/active"
+SNAPSHOTS = "/market-data/by-type"
 SESSIONS = "/market-time/sessions"
 SYMBOLS = [f"S{number}" for number in range(120)]
 
@@ -52,6 +53,7 @@ def markets(server: Server) -> None:
 
     server.answer(METRICS, by_symbol)
     server.answer(EQUITIES, by_symbol)
+    server.answer(SNAPSHOTS, by_symbol)
     server.answer(SESSIONS, sessions)
 
 
@@ -76,6 +78,26 @@ async def test_equities_come_in_batches_of_repeated_parameters(server: Server, c
     assert sorted(row.symbol for row in collected.rows) == ["AAPL", "BRK/B"]
     assert list(collected.missing) == ["NOPE"]
     assert "does not know it" in collected.missing["NOPE"]
+
+
+async def test_snapshots_come_in_batches_of_a_hundred_with_indices_under_their_own_key(
+    server: Server, connect: Connect
+) -> None:
+    async with connect() as client:
+        collected = await client.market_data(["SPX", *SYMBOLS, "BRK/B"], indices=frozenset({"SPX"}))
+    assert sorted(row.symbol for row in collected.rows) == sorted(["SPX", *SYMBOLS, "BRK/B"])
+    asked = [parse_qsl(query) for query in server.queries]
+    assert sorted(map(len, asked)) == [22, 100]
+    assert {key for pairs in asked for key, symbol in pairs if symbol == "SPX"} == {"index"}
+    assert {key for pairs in asked for key, symbol in pairs if symbol != "SPX"} == {"equity"}
+
+
+async def test_a_symbol_without_a_snapshot_is_missing_by_name(server: Server, connect: Connect) -> None:
+    async with connect() as client:
+        collected = await client.market_data(["AAPL", "NOPE"])
+    assert server.queries == ["equity=AAPL&equity=NOPE"]
+    assert [row.symbol for row in collected.rows] == ["AAPL"]
+    assert "tastytrade does not know it" in collected.missing["NOPE"]
 
 
 async def test_no_symbols_are_no_requests(server: Server, connect: Connect) -> None:

@@ -11,12 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttapi_pipeline.client.models import Equity, MarketHolidays, MarketMetrics, OptionRoot, QuoteToken, Watchlist
+from ttapi_pipeline.client.models import (
+    Equity,
+    MarketData,
+    MarketHolidays,
+    MarketMetrics,
+    OptionRoot,
+    QuoteToken,
+    Watchlist,
+)
 from ttapi_pipeline.client.payloads import MAX_MESSAGE_CHARS, error_message, list_decoder, single_decoder
 from ttapi_pipeline.core.errors import PayloadError
 
 METRICS = list_decoder(MarketMetrics)
 EQUITIES = list_decoder(Equity)
+SNAPSHOTS = list_decoder(MarketData)
 ROOTS = list_decoder(OptionRoot)
 
 # A row as tastytrade writes one: decimals are strings, counts are numbers, fields without a value are left out.
@@ -43,6 +52,20 @@ AAPL: dict[str, Any] = {
 
 def body(*rows: object, **beside: object) -> bytes:
     return json.dumps({"data": {"items": list(rows)}, **beside}).encode()
+
+
+def test_a_snapshot_is_read_as_the_reference_writes_one() -> None:
+    text = """{"symbol": "AAPL", "instrument-type": "Equity", "updated-at": "2026-11-20T20:59:58.535Z",
+        "bid": "251.55", "bid-size": "2.0", "ask": "251.6", "ask-size": "1.0", "mid": "251.575", "mark": "251.575",
+        "last": "251.57", "open": "249.1", "day-high-price": "252.24", "day-low-price": "248.37",
+        "close-price-type": "Regular", "prev-close": "248.9", "summary-date": "2026-11-20",
+        "is-trading-halted": false, "halt-start-time": -1, "volume": "35350000.0"}"""
+    (row,) = SNAPSHOTS(body(json.loads(text), pagination=None, context="/market-data/by-type"), "GET /x").rows
+    assert (row.bid, row.bid_size, row.ask, row.ask_size, row.last) == (251.55, 2.0, 251.6, 1.0, 251.57)
+    assert (row.open, row.day_high_price, row.day_low_price, row.close) == (249.1, 252.24, 248.37, None)
+    assert (row.prev_close, row.volume, row.summary_date) == (248.9, 35_350_000.0, date(2026, 11, 20))
+    assert row.updated_at == datetime(2026, 11, 20, 20, 59, 58, 535_000, tzinfo=UTC)
+    assert row.is_trading_halted is False
 
 
 def test_metrics_are_read_in_the_units_of_the_wire() -> None:

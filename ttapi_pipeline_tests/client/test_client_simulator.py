@@ -20,6 +20,7 @@ async def test_every_method_reads_what_the_simulator_serves() -> None:
         balance = await client.balance(accounts[0].account_number)
         metrics = await client.market_metrics([*SYMBOLS, "NOPE"])
         equities = await client.equities([*SYMBOLS, "NOPE"])
+        snapshots = await client.market_data([*SYMBOLS, "SPX", "NOPE"], indices=frozenset({"SPX"}))
         chains = await client.nested_option_chains([*SYMBOLS, "NOPE"])
         active = await client.active_equities()
         watchlist = await client.public_watchlist("S&P 500")
@@ -34,6 +35,9 @@ async def test_every_method_reads_what_the_simulator_serves() -> None:
         assert sorted(row.symbol for row in collected.rows) == sorted(SYMBOLS)
         assert list(collected.missing) == ["NOPE"]
         assert collected.rejected == []
+    assert sorted(row.symbol for row in snapshots.rows) == sorted([*SYMBOLS, "SPX"])
+    assert list(snapshots.missing) == ["NOPE"]
+    assert all((row.symbol == "SPX") == (row.bid is None) for row in snapshots.rows)
     assert chains.empty == {"NOPE"}
     assert all(expiration.strikes for chain in chains.rows for root in chain.roots for expiration in root.expirations)
     assert set(SYMBOLS) <= {row.symbol for row in active}
