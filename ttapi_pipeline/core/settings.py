@@ -67,7 +67,8 @@ class Settings:
         max_concurrency: TT_MAX_CONCURRENCY, REST requests in flight.
         min_coverage: TT_MIN_COVERAGE, share of the universe below which a dataset is not published.
         ttls: TTL per dataset, TT_TTL_<DATASET> over the default.
-        calendar_aware_ttl: TT_CALENDAR_AWARE_TTL: end-of-day data does not expire before another session has closed.
+        calendar_aware_ttl: TT_CALENDAR_AWARE_TTL: end-of-day data does not expire before another session has closed,
+            quotes not while the exchange is closed.
         annualization_sessions: TT_ANNUALIZATION_SESSIONS, sessions per year in annualised figures.
         lookback_sessions: TT_LOOKBACK_SESSIONS, daily returns in the lookback columns of returns_stddev.
         simulator_seed: TT_SIMULATOR_SEED.

@@ -57,6 +57,16 @@ _DECLARATIONS: Final = (
         source="/market-metrics",
         upstream=("universe",),
     ),
+    # A universe that changed is a reason: collecting them takes seconds, and a new symbol has its row at a weekend too.
+    Declaration(
+        name="quotes",
+        description="Bid, ask, last trade and the day's prices of the universe; one row per symbol.",
+        code_version="1",
+        group="market_data",
+        source="DXLink, else /market-data/by-type",
+        upstream=("universe",),
+        changes=Changes.WHILE_OPEN,
+    ),
     Declaration(
         name="expiration_series",
         description="Every listed expiration, its session and its strikes; one row per root, date and settlement.",

@@ -16,6 +16,7 @@ from ttapi_pipeline.datasets.declarations import METASTOCK_FILES
 from ttapi_pipeline.datasets.eod_snapshot import build_eod_snapshot, snapshot_options
 from ttapi_pipeline.datasets.expiration_series import build_expiration_series
 from ttapi_pipeline.datasets.market_metrics import build_implied_volatility, build_symbols
+from ttapi_pipeline.datasets.quotes import build_quotes
 from ttapi_pipeline.datasets.returns_stddev import build_returns_stddev
 from ttapi_pipeline.datasets.survey import metastock_folder, metastock_version
 from ttapi_pipeline.datasets.trading_calendar import build_trading_calendar
@@ -82,6 +83,18 @@ def build_assets(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> Sequence
                 min_coverage=refresh.settings.min_coverage,
                 progress=refresh.progress("metrics"),
             )
+
+    @dataset_asset("quotes", settings=settings, automation_condition=condition)
+    async def quotes(refresh: Refresh, universe: pl.LazyFrame) -> Build:
+        return await build_quotes(
+            refresh.connect,
+            universe.collect(),
+            previous=refresh.previous(),
+            now=refresh.now,
+            clock=refresh.clock,
+            min_coverage=refresh.settings.min_coverage,
+            progress=refresh.progress("quotes"),
+        )
 
     @dataset_asset("expiration_series", settings=settings, automation_condition=condition)
     async def expiration_series(refresh: Refresh, trading_calendar: pl.LazyFrame, universe: pl.LazyFrame) -> Build:
@@ -169,6 +182,7 @@ def build_assets(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> Sequence
         universe,
         symbols,
         implied_volatility,
+        quotes,
         expiration_series,
         daily_candles,
         _metastock_source(settings),

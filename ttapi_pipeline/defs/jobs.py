@@ -31,7 +31,7 @@ def build_jobs() -> Mapping[str, Any]:
     selections = {
         REFRESH_JOB: (dg.AssetSelection.all(), "Every dataset."),
         "reference": (groups("reference", "accounts"), "What there is to trade, when, and in which accounts."),
-        "market_data": (groups("market_data"), "Metrics, implied volatility and daily bars."),
+        "market_data": (groups("market_data"), "Metrics, implied volatility, quotes and daily bars."),
         "analytics": (groups("analytics"), "What is computed from the stored data, without a request."),
         END_OF_DAY_JOB: (
             dg.AssetSelection.assets(*END_OF_DAY),

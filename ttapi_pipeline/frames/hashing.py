@@ -15,7 +15,7 @@ import polars as pl
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.core.store import storage_error
 
-NOT_CONTENT: Final = ("fetched_at",)
+NOT_CONTENT: Final = ("fetched_at", "received_at")
 """Columns that say when and not what."""
 
 HASHED_BY: Final = f"polars {pl.__version__}"

@@ -57,6 +57,22 @@ RULES: Final[Mapping[str, Mapping[str, pl.Expr]]] = MappingProxyType(
             "implied volatility is between 0 and 10": _fraction("implied_volatility", 10.0),
             "settlement is AM or PM": _col("settlement_type").is_in(["AM", "PM"]),
         },
+        "quotes": {
+            # A bid of nothing is a quote, and so is one above the ask; a trade at nothing is none.
+            "prices are positive, bids at least zero": pl.all_horizontal(
+                _col("bid_price").fill_null(0.0) >= 0,
+                *(_col(name).fill_null(1.0) > 0 for name in ("last_price", "day_low", "previous_close")),
+            ),
+            "sizes and volume are not negative": pl.all_horizontal(
+                *(_col(name).fill_null(0.0) >= 0 for name in ("bid_size", "ask_size", "last_size", "day_volume"))
+            ),
+            "day's low <= day's high": _col("day_low") <= _col("day_high"),
+            "mid and spread are there with both sides": pl.all_horizontal(
+                _col(name).is_not_null() == (_col("bid_price").is_not_null() & _col("ask_price").is_not_null())
+                for name in ("mid_price", "spread")
+            ),
+            "source is dxlink or rest": _col("source").is_in(["dxlink", "rest"]),
+        },
         "expiration_series": {
             "the session is on or before the expiration": _col("expiration_session") <= _col("expiration_date"),
             "the session is within 5 days of the expiration": _col("expiration_date") - _col("expiration_session")

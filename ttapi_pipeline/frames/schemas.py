@@ -205,6 +205,32 @@ IMPLIED_VOLATILITY: Final = DatasetSchema(
     key=("symbol", "expiration_date", "settlement_type", "option_chain_type"),
 )
 
+QUOTES: Final = DatasetSchema(
+    "quotes",
+    (
+        _SYMBOL,
+        Column("bid_price", _FLOAT, "Best bid; null without one. It may be above the ask, as the feed has it"),
+        Column("ask_price", _FLOAT, "Best ask; null without one"),
+        Column("bid_size", _FLOAT, "Shares bid; null where there are none to bid for, as for an index"),
+        Column("ask_size", _FLOAT, "Shares asked; null likewise"),
+        Column("mid_price", _FLOAT, "Mean of bid and ask; null unless both are there"),
+        Column("spread", _FLOAT, "Ask less bid, negative when crossed; null unless both are there"),
+        Column("last_price", _FLOAT, "Price of the last trade"),
+        Column("last_size", _FLOAT, "Its shares; null where the source does not say"),
+        Column("last_trade_at", UTC_DATETIME, "When it was; null where the source does not say"),
+        Column("day_open", _FLOAT, "First price of the day; null before it"),
+        Column("day_high", _FLOAT, "Highest price of the day"),
+        Column("day_low", _FLOAT, "Lowest price of the day"),
+        Column("day_close", _FLOAT, "Closing price of the day; null until it closes"),
+        Column("previous_close", _FLOAT, "Closing price of the session before"),
+        Column("day_volume", _FLOAT, "Shares traded in the day; null where the source does not say"),
+        _required("received_at", UTC_DATETIME, "When the newest of these values arrived"),
+        _required("source", _STRING, "dxlink, or rest for a snapshot up to a minute old"),
+        _FETCHED_AT,
+    ),
+    key=("symbol",),
+)
+
 EXPIRATION_SERIES: Final = DatasetSchema(
     "expiration_series",
     (
@@ -417,6 +443,7 @@ SCHEMAS: Final[Mapping[str, DatasetSchema]] = MappingProxyType(
             UNIVERSE,
             SYMBOLS,
             IMPLIED_VOLATILITY,
+            QUOTES,
             EXPIRATION_SERIES,
             DAILY_CANDLES,
             EOD_SNAPSHOT,

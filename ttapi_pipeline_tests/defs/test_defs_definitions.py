@@ -52,6 +52,7 @@ class TestDefinitions:
             "universe": set(),
             "symbols": {"universe"},
             "implied_volatility": {"universe"},
+            "quotes": {"universe"},
             "expiration_series": {"trading_calendar", "universe"},
             "daily_candles": {"trading_calendar", "universe"},
             "eod_snapshot": {"metastock_files", "daily_candles", "trading_calendar"},
@@ -73,7 +74,7 @@ class TestDefinitions:
             for job in repository.get_all_jobs()
             if not job.name.startswith("__")
         }
-        market_data = {"symbols", "implied_volatility", "daily_candles", "eod_snapshot"}
+        market_data = {"symbols", "implied_volatility", "quotes", "daily_candles", "eod_snapshot"}
         analytics = {"returns_stddev", "volatility", "volatility_cone"}
         assert steps == {
             "refresh_all": set(DATASETS),

@@ -166,6 +166,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, outside: Outside) -> None:
         "build_universe": fetched("universe"),
         "build_symbols": fetched("symbols"),
         "build_implied_volatility": fetched("implied_volatility"),
+        "build_quotes": fetched("quotes"),
         # It reads the universe and the calendar, and both leave this row as it is.
         "build_expiration_series": fetched("expiration_series"),
         "build_daily_candles": fetched("daily_candles"),
@@ -285,6 +286,8 @@ def open_daemon(outside: Outside, tmp_path: Path) -> Iterator[Callable[..., Daem
         api_url="http://127.0.0.1:9",
         data_dir=str(tmp_path / "data"),
         metastock_dir=tmp_path / "metastock",
+        # Their five minutes are a scenario of their own.
+        ttls=MappingProxyType({**Settings().ttls, "quotes": 30 * DAYS}),
     )
 
     def start(at: datetime = MONDAY, instance: dg.DagsterInstance | None = None, **changed: Any) -> Daemon:
@@ -547,12 +550,72 @@ class TestSessions:
         assert closed.skip_message == "2026-11-18 is not a session"
 
 
+class TestQuotes:
+    """Every five minutes while the exchange is open, once after the close, and then not before the next open."""
+
+    @pytest.fixture
+    def quoting(self, open_daemon: Callable[..., Daemon]) -> Daemon:
+        """Filled on the Wednesday before Thanksgiving at 15:50 in New York; nothing else expires."""
+        ttls = MappingProxyType({**dict.fromkeys(DATASETS, 30 * DAYS), "quotes": 5 * MINUTES})
+        daemon = open_daemon(datetime(2026, 11, 25, 20, 50, tzinfo=UTC), ttls=ttls)
+        assert daemon.settle() == ALL
+        return daemon
+
+    def test_thanksgiving_week_by_the_sensor(self, quoting: Daemon) -> None:
+        built, badge = {"quotes"}, {("quotes", "badge")}
+        nothing: set[Any] = set()
+        # UTC, what is built, and where Dagster disagrees: its deadlines know neither Thanksgiving nor the half day.
+        table: list[tuple[datetime, set[str], set[tuple[str, str]]]] = [
+            (datetime(2026, 11, 25, 20, 54, 59, tzinfo=UTC), nothing, nothing),
+            (datetime(2026, 11, 25, 20, 55, tzinfo=UTC), built, nothing),
+            # 16:00 in New York: the first quotes from after the close.
+            (datetime(2026, 11, 25, 21, 0, tzinfo=UTC), built, nothing),
+            (datetime(2026, 11, 26, 1, 0, tzinfo=UTC), nothing, nothing),
+            # Thanksgiving at noon.
+            (datetime(2026, 11, 26, 17, 0, tzinfo=UTC), nothing, badge),
+            (datetime(2026, 11, 27, 14, 29, 30, tzinfo=UTC), nothing, badge),
+            # Friday opens at 9:30 and closes at 13:00.
+            (datetime(2026, 11, 27, 14, 30, tzinfo=UTC), built, nothing),
+            (datetime(2026, 11, 27, 14, 35, tzinfo=UTC), built, nothing),
+            (datetime(2026, 11, 27, 17, 58, tzinfo=UTC), built, nothing),
+            (datetime(2026, 11, 27, 18, 3, tzinfo=UTC), built, nothing),
+            (datetime(2026, 11, 27, 20, 0, tzinfo=UTC), nothing, badge),
+            (datetime(2026, 11, 28, 17, 0, tzinfo=UTC), nothing, badge),
+            (datetime(2026, 11, 30, 14, 29, tzinfo=UTC), nothing, badge),
+            (datetime(2026, 11, 30, 14, 30, tzinfo=UTC), built, nothing),
+            # A plain session, and the night after it.
+            (datetime(2026, 11, 30, 20, 58, tzinfo=UTC), built, nothing),
+            (datetime(2026, 11, 30, 21, 3, tzinfo=UTC), built, nothing),
+            (datetime(2026, 12, 1, 4, 0, tzinfo=UTC), nothing, nothing),
+            (datetime(2026, 12, 1, 14, 29, tzinfo=UTC), nothing, nothing),
+        ]
+        for at, expected, different in table:
+            assert quoting.settle(at - quoting.clock.at) == expected, at
+            assert quoting.disagreements() == different, at
+        # Before the first deadline of the day, at 10:00, the badge cannot turn red.
+        quoting.clock.at = datetime(2026, 12, 1, 14, 45, tzinfo=UTC)
+        assert quoting.rules()["quotes"] is Rule.EXPIRED
+        assert quoting.disagreements() == badge
+
+    def test_quotes_that_moved_rebuild_nothing_else(self, quoting: Daemon) -> None:
+        quoting.outside.content["quotes"] += 1
+        assert quoting.settle(5 * MINUTES) == {"quotes"}
+        assert quoting.disagreements() == set()
+
+    def test_quotes_that_fail_hold_nothing_else_back(self, quoting: Daemon) -> None:
+        quoting.outside.down = {"quotes"}
+        asked, built = quoting.tick(5 * MINUTES)
+        assert (asked, built) == ({"quotes"}, set())
+        assert quoting.run("universe", "symbols", force=True)
+        assert set(quoting.rules().items()) >= {("quotes", Rule.EXPIRED), ("symbols", Rule.FRESH)}
+
+
 def test_the_hit_rate_of_a_trading_week_is_what_the_ttls_imply(
     open_daemon: Callable[..., Daemon], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A refresh every five minutes from Monday 10:00 to Saturday 10:00, as `tt refresh` from a crontab would."""
-    # The accounts' hour would be 120 runs, and 20 show the same.
-    daemon = open_daemon(ttls=MappingProxyType({**Settings().ttls, "accounts": 6 * HOURS}))
+    # The accounts' hour would be 120 runs, and 20 show the same; five minutes of quotes would be 400.
+    daemon = open_daemon(ttls=MappingProxyType({**Settings().ttls, "accounts": 6 * HOURS, "quotes": 1 * HOURS}))
     daemon.run(*DATASETS)
     refreshes = 5 * 24 * 12
     misses: Counter[str] = Counter()
@@ -567,6 +630,9 @@ def test_the_hit_rate_of_a_trading_week_is_what_the_ttls_imply(
         "expiration_series": 0,
         # Every 6 of 120 hours; the others every 24 hours, at 10:00 in New York.
         "accounts": 20,
+        # Monday from 11:00 to 16:00, at whose close they become the closing ones; on the other four days from 9:30 to
+        # 16:30, an hour after the last that were from before the close. Nothing at night and on Saturday.
+        "quotes": 6 + 4 * 8,
         "universe": 5,
         "symbols": 5,
         "implied_volatility": 5,

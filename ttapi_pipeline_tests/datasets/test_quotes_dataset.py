@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""`quotes` by value: what each source has, what is null, what is carried over."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from math import isnan
+from types import SimpleNamespace
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ttapi_pipeline.client import MarketData
+from ttapi_pipeline.core.clock import SYSTEM_CLOCK
+from ttapi_pipeline.core.collection import Collection, no_progress
+from ttapi_pipeline.core.errors import AuthError, CoverageError
+from ttapi_pipeline.datasets.build import Build
+from ttapi_pipeline.datasets.quotes import build_quotes, quotes_frame, snapshot_quotes
+from ttapi_pipeline.frames.hashing import data_version
+from ttapi_pipeline.frames.plausibility import violations
+from ttapi_pipeline.frames.schemas import QUOTES, UTC_DATETIME
+
+FakeClient = Callable[..., SimpleNamespace]
+CLOSE = datetime(2026, 11, 20, 21, 0, tzinfo=UTC)
+INF, NAN = float("inf"), float("nan")
+
+# The row of the reference, and what the columns should say: 251.575 is (251.55 + 251.6) / 2, 0.05 is 251.6 - 251.55.
+AAPL = MarketData(
+    symbol="AAPL",
+    bid=251.55,
+    bid_size=2.0,
+    ask=251.6,
+    ask_size=1.0,
+    last=251.57,
+    open=249.1,
+    day_high_price=252.24,
+    day_low_price=248.37,
+    prev_close=248.9,
+    volume=35_350_000.0,
+)
+
+
+def values(**columns: Any) -> pl.DataFrame:
+    """One symbol's columns from a feed; what is not given is NaN."""
+    floats = {
+        column.name: NAN
+        for column in QUOTES.columns
+        if column.dtype == pl.Float64() and column.name not in {"mid_price", "spread"}
+    }
+    row = {"symbol": "A", **floats, "last_trade_at": None, "received_at": CLOSE, **columns}
+    return pl.DataFrame([row], schema_overrides={"last_trade_at": UTC_DATETIME, "received_at": UTC_DATETIME})
+
+
+def frame_of(**columns: Any) -> dict[str, Any]:
+    (row,) = quotes_frame(values(**columns), source="dxlink", fetched_at=CLOSE).rows(named=True)
+    return row
+
+
+class TestFrame:
+    def test_a_snapshot_gives_what_the_reference_s_example_says(self) -> None:
+        later = CLOSE + timedelta(seconds=2)
+        (row,) = snapshot_quotes([AAPL], received_at=later, fetched_at=CLOSE).rows(named=True)
+        assert row == {
+            "symbol": "AAPL",
+            "bid_price": 251.55,
+            "ask_price": 251.6,
+            "bid_size": 2.0,
+            "ask_size": 1.0,
+            "mid_price": 251.575,
+            "spread": 0.05,
+            "last_price": 251.57,
+            "last_size": None,
+            "last_trade_at": None,
+            "day_open": 249.1,
+            "day_high": 252.24,
+            "day_low": 248.37,
+            "day_close": None,
+            "previous_close": 248.9,
+            "day_volume": 35_350_000.0,
+            "received_at": later,
+            "source": "rest",
+            "fetched_at": CLOSE,
+        }
+
+    def test_no_snapshots_are_a_table_without_rows(self) -> None:
+        frame = snapshot_quotes([], received_at=CLOSE, fetched_at=CLOSE)
+        assert (frame.height, frame.schema) == (0, QUOTES.polars)
+
+    def test_what_the_feed_writes_as_nan_or_infinite_is_null(self) -> None:
+        row = frame_of(bid_price=10.0, ask_price=10.5, last_price=INF, day_volume=-INF)
+        assert (row["bid_size"], row["ask_size"], row["last_price"], row["day_volume"]) == (None, None, None, None)
+        assert (row["mid_price"], row["spread"]) == (10.25, 0.5)
+        assert not any(isinstance(value, float) and isnan(value) for value in row.values())
+
+    @pytest.mark.parametrize("side", ["bid", "ask"])
+    def test_without_one_side_there_is_neither_mid_nor_spread_nor_that_side_s_size(self, side: str) -> None:
+        prices = {"bid_price": 10.0, "ask_price": 10.5, "bid_size": 1.0, "ask_size": 2.0, f"{side}_price": NAN}
+        row = frame_of(**prices)
+        assert (row["mid_price"], row["spread"], row[f"{side}_size"]) == (None, None, None)
+
+    @pytest.mark.parametrize(("bid", "ask", "spread"), [(10.5, 10.25, -0.25), (10.5, 10.5, 0.0)])
+    def test_crossed_and_locked_quotes_stay_as_they_are(self, bid: float, ask: float, spread: float) -> None:
+        row = frame_of(bid_price=bid, ask_price=ask)
+        assert (row["bid_price"], row["ask_price"], row["spread"]) == (bid, ask, spread)
+
+    def test_binary_fractions_leave_no_dust_in_mid_and_spread(self) -> None:
+        # In binary, 0.3 - 0.1 is 0.19999999999999998 and (0.1 + 0.2) / 2 is 0.15000000000000002.
+        assert frame_of(bid_price=0.1, ask_price=0.3)["spread"] == 0.2
+        assert frame_of(bid_price=0.1, ask_price=0.2)["mid_price"] == 0.15
+
+    def test_a_crossed_quote_and_an_index_break_no_rule_and_a_negative_size_does(self) -> None:
+        good = pl.concat(
+            [
+                quotes_frame(values(symbol="X", bid_price=2.0, ask_price=1.0), source="dxlink", fetched_at=CLOSE),
+                quotes_frame(values(symbol="SPX", last_price=6500.0), source="rest", fetched_at=CLOSE),
+            ]
+        )
+        assert violations(good.lazy(), "quotes") == {}
+        bad = good.with_columns(bid_size=-1.0, source=pl.lit("x"), day_low=2.0, day_high=1.0, mid_price=None)
+        assert violations(bad.lazy(), "quotes") == {
+            "sizes and volume are not negative": 2,
+            "source is dxlink or rest": 2,
+            "day's low <= day's high": 2,
+            "mid and spread are there with both sides": 1,
+        }
+
+    def test_when_it_was_received_is_no_content(self) -> None:
+        versions = {
+            data_version(snapshot_quotes([AAPL], received_at=CLOSE + wait, fetched_at=CLOSE + wait))
+            for wait in (timedelta(0), timedelta(hours=1))
+        }
+        assert len(versions) == 1
+        moved = snapshot_quotes([AAPL, MarketData(symbol="B", bid=1.0)], received_at=CLOSE, fetched_at=CLOSE)
+        assert data_version(moved) not in versions
+
+
+class TestBuild:
+    async def build(self, client: Any, universe: pl.DataFrame, **options: Any) -> Build:
+        @asynccontextmanager
+        async def open_client() -> AsyncIterator[Any]:
+            yield client
+
+        return await build_quotes(
+            open_client,
+            universe,
+            **{
+                "previous": None,
+                "now": CLOSE,
+                "clock": SYSTEM_CLOCK,
+                "min_coverage": 0.5,
+                "progress": no_progress,
+                **options,
+            },
+        )
+
+    async def test_what_does_not_come_keeps_its_last_known_row_with_its_times(
+        self, fake_client: FakeClient, universe_rows: Callable[..., pl.DataFrame]
+    ) -> None:
+        before = CLOSE - timedelta(hours=1)
+        known = snapshot_quotes([AAPL, MarketData(symbol="GONE")], received_at=before, fetched_at=before)
+        client = fake_client(
+            market_data=Collection([MarketData(symbol="IBM", bid=1.0, ask=2.0)], {"AAPL": "HTTP 502"}, requested=2)
+        )
+        built = await self.build(client, universe_rows("AAPL", "IBM"), previous=known.lazy())
+        frame = built.frame.lazy().collect().sort("symbol")
+        assert frame.select("symbol", "bid_price", "fetched_at").rows() == [
+            ("AAPL", 251.55, before),
+            ("IBM", 1.0, CLOSE),
+        ]
+        assert frame["received_at"][0] == before
+        assert built.missing == {"AAPL": "HTTP 502"}
+        assert built.sources == {"rest": 2}
+        assert built.statistics["rows_carried_over"] == 1
+
+    async def test_too_little_replaces_nothing(
+        self, fake_client: FakeClient, universe_rows: Callable[..., pl.DataFrame]
+    ) -> None:
+        client = fake_client(market_data=Collection([], {"AAPL": "HTTP 502", "IBM": "HTTP 502"}, requested=2))
+        with pytest.raises(CoverageError, match="quotes: 2 of 2 are missing: AAPL, IBM: HTTP 502"):
+            await self.build(client, universe_rows("AAPL", "IBM"))
+
+    async def test_refused_credentials_leave_as_they_are(
+        self, fake_client: FakeClient, universe_rows: Callable[..., pl.DataFrame]
+    ) -> None:
+        with pytest.raises(AuthError):
+            await self.build(fake_client(market_data=AuthError("refused")), universe_rows("AAPL"))
