@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: MIT
+"""A feed against every fault that the simulator offers, over real sockets, on a clock twenty times as fast as ours."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ttapi_pipeline.simulator.dxlink_events import EventSource
+from ttapi_pipeline.simulator.faults import DXLINK_KINDS
+from ttapi_pipeline.simulator.server import Simulator, build_simulator, serving
+from ttapi_pipeline.streaming.backoff import Backoff
+from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
+from ttapi_pipeline.streaming.feed import FeedOptions, Gap, QuoteFeed, quote_feed, recovery_seconds
+from ttapi_pipeline_tests.streaming.conftest import ScaledClock, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from ttapi_pipeline.simulator.instruments import Instrument
+
+FRIDAY_MORNING = datetime(2026, 11, 20, 15, 30, 20, tzinfo=UTC)
+SYMBOLS = ("AAPL", "MSFT", "SPY", "KO", "XOM")
+SPEED = 20.0
+SILENCE_SECONDS = 8.0
+OPTIONS = FeedOptions(
+    symbols_per_connection=3,
+    has_sales=True,
+    pace_seconds=0.2,
+    open_seconds=20.0,
+    probe_seconds=10.0,
+    healthy_seconds=20.0,
+    backoff=Backoff(first_seconds=0.5, most_seconds=4.0),
+)
+BOUND_SECONDS = recovery_seconds(OPTIONS, silence_seconds=SILENCE_SECONDS, symbols=3)
+
+# A sale's time is the second that it was in, and it is under way for a moment that is twenty times as long here.
+MARGIN = timedelta(seconds=4)
+
+VALUES = {
+    "Quote": {"bid_price": "bidPrice", "ask_price": "askPrice", "bid_size": "bidSize", "ask_size": "askSize"},
+    "Trade": {"last_price": "price", "day_volume": "dayVolume", "last_size": "size"},
+    "Summary": {
+        "previous_close": "prevDayClosePrice",
+        "day_open": "dayOpenPrice",
+        "day_high": "dayHighPrice",
+        "day_low": "dayLowPrice",
+        "day_close": "dayClosePrice",
+    },
+}
+LAST_WISHES = {"ask_size", "last_size", "day_close"}
+
+# What strikes quotes, with parameters that make it strike early; all others concern candles.
+FAULTS = [
+    "dx-freeze:after=3",
+    "dx-close:after=2",
+    "dx-close:after=9,code=1006",
+    "dx-close:after=5,code=1001",
+    "dx-upgrade",
+    "dx-full:after=4",
+    "dx-error:after=3",
+    "dx-error:after=2,error=TIMEOUT",
+    "dx-error:after=6,error=UNAUTHORIZED,message=AuthException",
+    "dx-error:after=4,error=BAD_ACTION",
+    "dx-token",
+    "dx-strict-auth",
+    "dx-fewer-fields",
+    "dx-rate",
+    "dx-mute:after=7",
+    "dx-layout:after=4",
+    "dx-channel:after=5",
+    "dx-repeat:messages=20",
+    "dx-lifetime:seconds=6",
+]
+
+
+@dataclass
+class Run:
+    """One feed on one simulator.
+
+    Attributes:
+        created: Every sale that the simulator made to send it, with the time of that.
+        received: Every sale that a consumer got, in order.
+        gaps: Those that have ended, as the feed told them.
+    """
+
+    simulator: Simulator
+    clock: ScaledClock
+    feed: QuoteFeed
+    created: dict[tuple[str, int], datetime]
+    gaps: list[Gap]
+    received: list[tuple[str, int]] = field(default_factory=list)
+
+    def differences(self, *, at: datetime, exempt: set[str]) -> list[str]:
+        """Values of the board that are not what the market has at the time."""
+        source = EventSource(self.simulator.market)
+        found = []
+        for position, symbol in enumerate(self.feed.board.symbols):
+            for event_type, columns in VALUES.items():
+                event = source.event(event_type, symbol, at)
+                assert event is not None
+                for column, name in columns.items():
+                    expected, value = float(str(event[name])), float(getattr(self.feed.board, column)[position])
+                    is_same = value == expected or (math.isnan(value) and math.isnan(expected))
+                    if not is_same and not (column in exempt and math.isnan(value)):
+                        found.append(f"{symbol} {column} {value} {expected}")
+        return found
+
+    def lost_sales(self) -> list[tuple[str, int]]:
+        """Sales that did not come although no gap says so."""
+        gaps = self.feed.gaps
+        lost = []
+        for (symbol, time_ms), at in self.created.items():
+            is_excused = any(
+                symbol in gap.symbols and gap.since - MARGIN <= at <= (gap.until or at) + MARGIN for gap in gaps
+            )
+            if (symbol, time_ms) not in self.received and not is_excused:
+                lost.append((symbol, time_ms))
+        return lost
+
+    async def collect(self) -> None:
+        """Take sales for ever."""
+        async with self.feed.sales() as sales:
+            while True:
+                await sales.wait()
+                rows = sales.take()
+                symbols = self.feed.board.symbols
+                for position, time_ms in zip(rows.position.tolist(), rows.time_ms.tolist(), strict=True):
+                    self.received.append((symbols[position], time_ms))
+
+
+@asynccontextmanager
+async def running(*faults: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Run]:
+    clock = ScaledClock(FRIDAY_MORNING, SPEED)
+    created: dict[tuple[str, int], datetime] = {}
+    make_sale = EventSource._time_and_sale
+
+    def record(source: EventSource, instrument: Instrument, at: datetime) -> Any:
+        event = make_sale(source, instrument, at)
+        if event is not None:
+            created.setdefault((instrument.streamer_symbol, int(str(event["time"]))), at)
+        return event
+
+    monkeypatch.setattr(EventSource, "_time_and_sale", record)
+    simulator = build_simulator(seed=7, clock=clock)
+    for fault in faults:
+        simulator.faults.add_option(fault)
+    async with serving(simulator) as url:
+
+        @asynccontextmanager
+        async def open_connection() -> AsyncIterator[DxLinkConnection]:
+            async with connect(
+                f"ws{url.removeprefix('http')}/realtime",
+                simulator.tokens.issue().token,
+                clock=clock,
+                keepalive_seconds=6.0,
+                silence_seconds=SILENCE_SECONDS,
+                open_seconds=20.0,
+            ) as link:
+                yield link
+
+        gaps: list[Gap] = []
+        async with quote_feed(open_connection, SYMBOLS, options=OPTIONS, clock=clock, on_gap=gaps.append) as feed:
+            run = Run(simulator, clock, feed, created, gaps)
+            collecting = asyncio.create_task(run.collect())
+            try:
+                yield run
+            finally:
+                collecting.cancel()
+
+
+async def recovers(run: Run, *, exempt: set[str]) -> None:
+    """The faults have struck, the feed lives on, and nothing is wrong with what it has."""
+    faults = run.simulator.faults.listing()
+    await until(lambda: all(fault.remaining == 0 for fault in faults if fault.kind in STRIKING))
+    await until(lambda: run.feed.health().is_live and run.feed.health().answered == len(SYMBOLS))
+    # Some of them wait for data, and some for silence; each of them twice, one after the other.
+    await run.clock.sleep(3 * OPTIONS.probe_seconds)
+    run.simulator.faults.clear()
+    await until(lambda: run.feed.health().is_live)
+    stopped_at = run.clock.stop()
+    await until(lambda: not run.differences(at=stopped_at, exempt=exempt))
+    # The collecting task may have some to take yet.
+    await until(lambda: len(run.received) == run.feed.health().sales > 0)
+    assert len(run.received) == len(set(run.received))
+    assert set(run.received) <= set(run.created)
+    assert not run.lost_sales()
+    health = run.feed.health()
+    assert health.open_gaps == 0
+    assert health.gaps == len(run.gaps)
+    assert health.drops == 0
+
+
+STRIKING = {option.partition(":")[0] for option in FAULTS}
+CANDLE_KINDS = ("dx-auto-empty", "dx-snip", "dx-pending", "dx-duplicate", "dx-reorder")
+
+
+def test_every_fault_of_the_simulator_is_tried() -> None:
+    assert STRIKING | set(CANDLE_KINDS) == set(DXLINK_KINDS)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_it_recovers_from_a_fault_by_itself(
+    fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    option = fault + ("," if ":" in fault else ":") + "count=1"
+    with caplog.at_level(logging.INFO, logger="ttapi_pipeline.streaming"):
+        async with running(option, monkeypatch=monkeypatch) as run:
+            await recovers(run, exempt=LAST_WISHES if "fewer" in fault else set())
+            health = run.feed.health()
+    for gap in run.gaps:
+        assert gap.until is not None
+        assert (gap.until - gap.since).total_seconds() <= BOUND_SECONDS
+        assert set(gap.symbols) < set(SYMBOLS)
+    # One line says why, one that it is over.
+    lines = [record.getMessage() for record in caplog.records]
+    assert sum("a new link in" in line for line in lines) == health.reconnects
+    assert sum("live again" in line for line in lines) == health.gaps
+    assert health.gaps <= health.reconnects + 1
+    assert sum(line.endswith(("live, 2 symbols", "live, 3 symbols")) for line in lines) <= 2
+
+
+async def test_faults_of_candles_leave_quotes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(*CANDLE_KINDS, monkeypatch=monkeypatch) as run:
+        await recovers(run, exempt=set())
+        assert run.feed.health().gaps == 0
+
+
+def mixture(seed: int) -> Sequence[str]:
+    """Two to five faults at random places; each strikes once or twice."""
+    chance = random.Random(seed)
+    options = []
+    for fault in chance.sample(FAULTS, chance.randint(2, 5)):
+        kind, _, parameters = fault.partition(":")
+        names = dict(pair.split("=") for pair in parameters.split(",") if pair)
+        if "after" in names:
+            names["after"] = str(chance.randint(0, 40))
+        names["count"] = str(chance.randint(1, 2))
+        options.append(f"{kind}:" + ",".join(f"{name}={value}" for name, value in names.items()))
+    return options
+
+
+async def recovers_from_a_mixture(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = mixture(seed)
+    async with running(*options, monkeypatch=monkeypatch) as run:
+        await recovers(run, exempt=LAST_WISHES if any("fewer" in option for option in options) else set())
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_it_recovers_from_mixtures_of_faults(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    await recovers_from_a_mixture(seed, monkeypatch)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(100, 300))
+async def test_it_recovers_from_many_mixtures_of_faults(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    await recovers_from_a_mixture(seed, monkeypatch)
