@@ -1,22 +1,32 @@
 # SPDX-License-Identifier: MIT
-"""`quotes`: bid, ask, last trade and the day's prices of the universe, as they are now."""
+"""`quotes`: bid, ask, last trade and the day's prices of the universe, as they are now.
+
+They come from the streaming feed, which says what is true at this moment. What it does not bring, be it one symbol or
+everything, is asked of the REST API, whose snapshots are up to a minute old; each row says where it is from.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Final
 
+import numpy as np
 import polars as pl
 from polars import selectors as cs
 
 from ttapi_pipeline.client import MarketData, TastytradeClient
 from ttapi_pipeline.core.clock import Clock
-from ttapi_pipeline.core.collection import Collection, ProgressCallback
+from ttapi_pipeline.core.collection import Collection, ProgressCallback, summarize
+from ttapi_pipeline.core.manifest import Fact
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
 from ttapi_pipeline.frames.conform import conform
 from ttapi_pipeline.frames.schemas import QUOTES, UTC_DATETIME
+from ttapi_pipeline.streaming.history import OpenConnection
+from ttapi_pipeline.streaming.quote_board import NUMBER_COLUMNS, QuoteBoard
+from ttapi_pipeline.streaming.quote_collection import collect_quotes
 
 OpenClient = Callable[[], AbstractAsyncContextManager[TastytradeClient]]
 
@@ -38,6 +48,36 @@ _SNAPSHOT_FIELDS: Final[Mapping[str, str]] = {
     "previous_close": "prev_close",
     "day_volume": "volume",
 }
+
+
+_LOG: Final = logging.getLogger("ttapi_pipeline.datasets.quotes")
+
+
+def streamed_quotes(board: QuoteBoard, names: Mapping[str, str], *, fetched_at: datetime) -> pl.DataFrame:
+    """One row per symbol of the board.
+
+    Args:
+        board: Holds the values.
+        names: The board's name, a streamer symbol, of each symbol that is to have a row.
+        fetched_at: When the collection began.
+    """
+    places = np.array([board.positions[streamer] for streamer in names.values()], dtype=np.intp)
+    times = {"last_trade_at": board.last_trade_at, "received_at": board.received_at}
+    return quotes_frame(
+        pl.DataFrame(
+            {
+                "symbol": pl.Series(list(names), dtype=pl.String),
+                **{name: getattr(board, name)[places] for name in NUMBER_COLUMNS},
+                # The feed writes 0 for a time that it does not know.
+                **{
+                    name: pl.Series(column[places]).replace(0, None).cast(UTC_DATETIME)
+                    for name, column in times.items()
+                },
+            }
+        ),
+        source="dxlink",
+        fetched_at=fetched_at,
+    )
 
 
 def snapshot_quotes(rows: Sequence[MarketData], *, received_at: datetime, fetched_at: datetime) -> pl.DataFrame:
@@ -81,6 +121,7 @@ def quotes_frame(values: pl.DataFrame, *, source: str, fetched_at: datetime) -> 
 
 
 async def build_quotes(
+    open_connection: OpenConnection,
     open_client: OpenClient,
     universe: pl.DataFrame,
     *,
@@ -90,33 +131,56 @@ async def build_quotes(
     min_coverage: float,
     progress: ProgressCallback,
 ) -> Build:
-    """Fetch a snapshot of every symbol; one that does not come keeps its last known row.
+    """Collect the quotes of every symbol; one that does not come from either source keeps its last known row.
 
     Args:
-        open_client: Opens a REST client.
+        open_connection: Opens a link to the feed.
+        open_client: Opens a REST client, should the feed leave anything out.
         universe: Schema UNIVERSE.
         previous: The stored quotes; None for none.
         now: When the collection began.
-        clock: Says when an answer came.
+        clock: For deadlines, and the times at which values come.
         min_coverage: Share of the universe that has to come.
-        progress: Told how many symbols are settled.
+        progress: Told how many symbols have come.
 
     Raises:
         CoverageError: Too little came.
         AuthError: The credentials were refused.
     """
-    symbols = universe["symbol"].to_list()
-    indices = frozenset(universe.filter("is_index")["symbol"].to_list())
-    async with open_client() as client:
-        snapshots: Collection[MarketData] = await client.market_data(symbols, indices=indices, progress=progress)
-        is_simulated = client.is_simulated
-    snapshots.require(min_coverage, subject="quotes")
-    fresh = snapshot_quotes(snapshots.rows, received_at=clock.now(), fetched_at=now)
-    frame = carry_over(fresh, previous, snapshots.missing)
+    streamers: dict[str, str] = dict(universe.select("symbol", "streamer_symbol").iter_rows())
+    board = QuoteBoard(streamers.values())
+    streamed = await collect_quotes(open_connection, board, clock=clock, progress=progress)
+    unstreamed = {
+        symbol: streamed.missing[streamer] for symbol, streamer in streamers.items() if streamer in streamed.missing
+    }
+    came = {symbol: streamer for symbol, streamer in streamers.items() if symbol not in unstreamed}
+    fresh = [streamed_quotes(board, came, fetched_at=now)]
+    missing: dict[str, str] = {}
+    statistics: dict[str, Fact] = {"symbols_asked_by_rest": len(unstreamed)}
+    is_simulated = False
+    if unstreamed:
+        why = summarize(unstreamed)
+        _LOG.warning("quotes: %d of %d symbols not from DXLink but by REST: %s", len(unstreamed), len(streamers), why)
+        statistics["asked_by_rest_because"] = why
+        indices = frozenset(universe.filter("is_index")["symbol"])
+        async with open_client() as client:
+            snapshots = await client.market_data(
+                list(unstreamed),
+                indices=indices,
+                progress=lambda done, _: progress(len(came) + done, len(streamers)),
+            )
+            is_simulated = client.is_simulated
+        fresh.append(snapshot_quotes(snapshots.rows, received_at=clock.now(), fetched_at=now))
+        missing = {
+            symbol: f"DXLink: {unstreamed[symbol]}; REST: {reason}" for symbol, reason in snapshots.missing.items()
+        }
+    rows = pl.concat(fresh)
+    Collection(rows["symbol"].to_list(), missing, requested=len(streamers)).require(min_coverage, subject="quotes")
+    frame = carry_over(rows, previous, missing)
     return Build(
         frame=frame,
-        missing=snapshots.missing,
+        missing=missing,
         sources=rows_per_source(frame),
-        statistics={"rows_carried_over": frame.height - fresh.height, "rows_rejected": len(snapshots.rejected)},
+        statistics={**statistics, "rows_carried_over": frame.height - rows.height},
         is_simulated=is_simulated,
     )

@@ -87,6 +87,7 @@ def build_assets(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> Sequence
     @dataset_asset("quotes", settings=settings, automation_condition=condition)
     async def quotes(refresh: Refresh, universe: pl.LazyFrame) -> Build:
         return await build_quotes(
+            refresh.api.open_link,
             refresh.connect,
             universe.collect(),
             previous=refresh.previous(),

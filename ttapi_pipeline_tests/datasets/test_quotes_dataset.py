@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from math import isnan
 from types import SimpleNamespace
@@ -17,14 +17,18 @@ from ttapi_pipeline.client import MarketData
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.collection import Collection, no_progress
 from ttapi_pipeline.core.errors import AuthError, CoverageError
+from ttapi_pipeline.datasets import quotes
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.quotes import build_quotes, quotes_frame, snapshot_quotes
 from ttapi_pipeline.frames.hashing import data_version
 from ttapi_pipeline.frames.plausibility import violations
 from ttapi_pipeline.frames.schemas import QUOTES, UTC_DATETIME
+from ttapi_pipeline.streaming.protocol import FeedData
+from ttapi_pipeline.streaming.quote_board import QuoteBoard
 
 FakeClient = Callable[..., SimpleNamespace]
 CLOSE = datetime(2026, 11, 20, 21, 0, tzinfo=UTC)
+RECEIVED = CLOSE + timedelta(seconds=2)
 INF, NAN = float("inf"), float("nan")
 
 # The row of the reference, and what the columns should say: 251.575 is (251.55 + 251.6) / 2, 0.05 is 251.6 - 251.55.
@@ -137,14 +141,43 @@ class TestFrame:
         assert data_version(moved) not in versions
 
 
+class FakeFeed:
+    """Stands in for the collection: the symbols given answer with a bid of 10 and an ask of 11, the others do not."""
+
+    def __init__(self, *answering: str) -> None:
+        self.answering = answering
+
+    async def __call__(self, _link: object, board: QuoteBoard, *, progress: Any, **_: object) -> Collection[str]:
+        count = len(self.answering)
+        columns = {"eventSymbol": self.answering, "bidPrice": [10.0] * count, "askPrice": [11.0] * count}
+        board.receive(FeedData(1, "Quote", count, columns), int(RECEIVED.timestamp()) * 10**6)
+        missing = {symbol: "no Quote, Summary within 15 s" for symbol in board.symbols if symbol not in self.answering}
+        progress(count, len(board))
+        return Collection(list(self.answering), missing, requested=len(board))
+
+
+def refused() -> AbstractAsyncContextManager[Any]:
+    raise AssertionError("the fake feed opens no link, and REST is not needed")
+
+
 class TestBuild:
-    async def build(self, client: Any, universe: pl.DataFrame, **options: Any) -> Build:
+    async def build(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        feed: FakeFeed,
+        universe: pl.DataFrame,
+        client: Any = None,
+        **options: Any,
+    ) -> Build:
+        monkeypatch.setattr(quotes, "collect_quotes", feed)
+
         @asynccontextmanager
         async def open_client() -> AsyncIterator[Any]:
             yield client
 
         return await build_quotes(
-            open_client,
+            refused,
+            refused if client is None else open_client,
             universe,
             **{
                 "previous": None,
@@ -156,34 +189,119 @@ class TestBuild:
             },
         )
 
-    async def test_what_does_not_come_keeps_its_last_known_row_with_its_times(
-        self, fake_client: FakeClient, universe_rows: Callable[..., pl.DataFrame]
+    async def test_what_the_feed_brings_is_asked_of_nobody_else(
+        self, monkeypatch: pytest.MonkeyPatch, universe_rows: Callable[..., pl.DataFrame]
+    ) -> None:
+        universe = universe_rows("AAPL", "BRK/B").with_columns(streamer_symbol="S." + pl.col("symbol"))
+        built = await self.build(monkeypatch, FakeFeed("S.BRK/B", "S.AAPL"), universe)
+        frame = built.frame.lazy().collect().sort("symbol")
+        assert frame["symbol"].to_list() == ["AAPL", "BRK/B"]
+        row = frame.row(0, named=True)
+        assert (row["bid_price"], row["mid_price"], row["spread"], row["day_volume"]) == (10.0, 10.5, 1.0, None)
+        assert (row["last_trade_at"], row["received_at"], row["fetched_at"]) == (None, RECEIVED, CLOSE)
+        assert built.sources == {"dxlink": 2}
+        assert built.missing == {}
+        assert built.statistics == {"symbols_asked_by_rest": 0, "rows_carried_over": 0}
+
+    async def test_what_the_feed_does_not_bring_comes_by_rest_and_says_so(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        fake_client: FakeClient,
+        universe_rows: Callable[..., pl.DataFrame],
+    ) -> None:
+        asked: list[Sequence[str]] = []
+
+        def market_data(symbols: Sequence[str]) -> Collection[MarketData]:
+            asked.append(symbols)
+            return Collection([MarketData(symbol="IBM", bid=1.0, ask=2.0)], {"NOPE": "unknown"}, requested=2)
+
+        universe = universe_rows("AAPL", "IBM", "NOPE")
+        client = fake_client(market_data=market_data)
+        built = await self.build(monkeypatch, FakeFeed("AAPL"), universe, client)
+        frame = built.frame.lazy().collect().sort("symbol")
+        assert asked == [["IBM", "NOPE"]]
+        assert frame.select("symbol", "mid_price", "source").rows() == [("AAPL", 10.5, "dxlink"), ("IBM", 1.5, "rest")]
+        assert built.sources == {"dxlink": 1, "rest": 1}
+        assert built.missing == {"NOPE": "DXLink: no Quote, Summary within 15 s; REST: unknown"}
+        assert built.statistics["symbols_asked_by_rest"] == 2
+        assert built.statistics["asked_by_rest_because"] == "IBM, NOPE: no Quote, Summary within 15 s"
+        assert "2 of 3 symbols not from DXLink but by REST: IBM, NOPE" in caplog.text
+
+    async def test_what_comes_from_neither_keeps_its_last_known_row_with_its_times(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        fake_client: FakeClient,
+        universe_rows: Callable[..., pl.DataFrame],
     ) -> None:
         before = CLOSE - timedelta(hours=1)
         known = snapshot_quotes([AAPL, MarketData(symbol="GONE")], received_at=before, fetched_at=before)
-        client = fake_client(
-            market_data=Collection([MarketData(symbol="IBM", bid=1.0, ask=2.0)], {"AAPL": "HTTP 502"}, requested=2)
+        client = fake_client(market_data=Collection([], {"AAPL": "HTTP 502"}, requested=1))
+        built = await self.build(
+            monkeypatch, FakeFeed("IBM"), universe_rows("AAPL", "IBM"), client, previous=known.lazy()
         )
-        built = await self.build(client, universe_rows("AAPL", "IBM"), previous=known.lazy())
         frame = built.frame.lazy().collect().sort("symbol")
-        assert frame.select("symbol", "bid_price", "fetched_at").rows() == [
-            ("AAPL", 251.55, before),
-            ("IBM", 1.0, CLOSE),
+        assert frame.select("symbol", "bid_price", "received_at", "fetched_at").rows() == [
+            ("AAPL", 251.55, before, before),
+            ("IBM", 10.0, RECEIVED, CLOSE),
         ]
-        assert frame["received_at"][0] == before
-        assert built.missing == {"AAPL": "HTTP 502"}
-        assert built.sources == {"rest": 2}
+        assert list(built.missing) == ["AAPL"]
         assert built.statistics["rows_carried_over"] == 1
 
     async def test_too_little_replaces_nothing(
-        self, fake_client: FakeClient, universe_rows: Callable[..., pl.DataFrame]
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        fake_client: FakeClient,
+        universe_rows: Callable[..., pl.DataFrame],
     ) -> None:
-        client = fake_client(market_data=Collection([], {"AAPL": "HTTP 502", "IBM": "HTTP 502"}, requested=2))
-        with pytest.raises(CoverageError, match="quotes: 2 of 2 are missing: AAPL, IBM: HTTP 502"):
-            await self.build(client, universe_rows("AAPL", "IBM"))
+        client = fake_client(market_data=Collection([], {"B": "HTTP 502", "C": "HTTP 502"}, requested=2))
+        with pytest.raises(CoverageError, match="quotes: 2 of 3 are missing: B, C: DXLink: no Quote") as raised:
+            await self.build(monkeypatch, FakeFeed("A"), universe_rows("A", "B", "C"), client)
+        assert raised.value.coverage == pytest.approx(1 / 3)
+
+    async def test_two_symbols_of_one_streamer_symbol_both_have_its_values(
+        self, monkeypatch: pytest.MonkeyPatch, universe_rows: Callable[..., pl.DataFrame]
+    ) -> None:
+        universe = universe_rows("A", "B").with_columns(streamer_symbol=pl.lit("X"))
+        built = await self.build(monkeypatch, FakeFeed("X"), universe)
+        assert built.frame.lazy().collect()["bid_price"].to_list() == [10.0, 10.0]
+
+    async def test_progress_goes_on_from_the_feed_to_rest(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        fake_client: FakeClient,
+        universe_rows: Callable[..., pl.DataFrame],
+    ) -> None:
+        steps: list[tuple[int, int]] = []
+        client = SimpleNamespace(is_simulated=True)
+
+        async def market_data(symbols: Sequence[str], *, progress: Any, **_: object) -> Collection[MarketData]:
+            progress(len(symbols), len(symbols))
+            return Collection([MarketData(symbol=symbol) for symbol in symbols], requested=len(symbols))
+
+        client.market_data = market_data
+        built = await self.build(
+            monkeypatch,
+            FakeFeed("A"),
+            universe_rows("A", "B", "C"),
+            client,
+            progress=lambda done, total: steps.append((done, total)),
+        )
+        assert steps == [(1, 3), (3, 3)]
+        assert built.is_simulated
 
     async def test_refused_credentials_leave_as_they_are(
-        self, fake_client: FakeClient, universe_rows: Callable[..., pl.DataFrame]
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        fake_client: FakeClient,
+        universe_rows: Callable[..., pl.DataFrame],
     ) -> None:
+        client = fake_client(market_data=AuthError("refused"))
         with pytest.raises(AuthError):
-            await self.build(fake_client(market_data=AuthError("refused")), universe_rows("AAPL"))
+            await self.build(monkeypatch, FakeFeed(), universe_rows("AAPL"), client)
+
+    async def test_an_empty_universe_is_an_empty_table(
+        self, monkeypatch: pytest.MonkeyPatch, universe_rows: Callable[..., pl.DataFrame]
+    ) -> None:
+        built = await self.build(monkeypatch, FakeFeed(), universe_rows())
+        assert (built.frame.lazy().collect().height, built.missing) == (0, {})
