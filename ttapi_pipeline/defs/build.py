@@ -29,7 +29,7 @@ def build_definitions(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.
 
 def _definitions(settings: Settings, clock: Clock) -> dg.Definitions:
     jobs = build_jobs()
-    prune_job, prune_schedule = build_retention(clock=clock)
+    prune_job, prune_schedule = build_retention(settings, clock=clock)
     return dg.Definitions(
         assets=build_assets(settings, clock=clock),
         asset_checks=build_checks(settings, clock=clock),

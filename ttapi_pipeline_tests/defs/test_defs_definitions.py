@@ -94,7 +94,7 @@ class TestDefinitions:
             ("refresh_when_due", "metastock_folder", "record_failures"), dg.DefaultSensorStatus.RUNNING
         )
         assert {schedule.name: schedule.default_status for schedule in repository.schedule_defs} == dict.fromkeys(
-            ("after_the_close", "prune_weekly"), dg.DefaultScheduleStatus.RUNNING
+            ("after_the_close", "prune_daily"), dg.DefaultScheduleStatus.RUNNING
         )
 
     def test_what_fetches_shares_the_broker_s_pool_and_is_tried_twice(self, definitions: dg.Definitions) -> None:

@@ -146,7 +146,7 @@ def test_old_runs_go_and_those_behind_the_current_data_stay() -> None:
         only = run(weekly, 60)
         old = [run(daily, days_ago) for days_ago in (50, 45, 40)]
         recent = run(daily, 5)
-        job, schedule = build_retention(clock=Clock())
+        job, schedule = build_retention(Settings(), clock=Clock())
         assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
         result = job.execute_in_process(instance=instance)
         assert result.success
@@ -157,6 +157,55 @@ def test_old_runs_go_and_those_behind_the_current_data_stay() -> None:
         assert event is not None
         assert event.run_id == only
         assert prune(instance, before=NOW - timedelta(days=30)) == 0
+
+
+def test_runs_of_nothing_but_quotes_go_after_two_days() -> None:
+    @dg.asset
+    def quotes() -> None: ...
+
+    @dg.asset
+    def accounts() -> None: ...
+
+    job = dg.Definitions(assets=[quotes, accounts]).resolve_implicit_global_asset_job_def()
+
+    def run(days_ago: int, *names: str) -> str:
+        with freeze_time(NOW - timedelta(days=days_ago)):
+            selection = [dg.AssetKey(name) for name in names]
+            return job.execute_in_process(instance=instance, asset_selection=selection).run_id
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        both = run(20, "quotes", "accounts")
+        hourly = run(20, "accounts")
+        for days_ago in (20, 10, 3):
+            run(days_ago, "quotes")
+        recent = [run(1, "quotes"), run(1, "quotes")]
+        latest = run(5, "accounts")
+        prune_job, _ = build_retention(Settings(), clock=Clock())
+        result = prune_job.execute_in_process(instance=instance)
+        assert set(instance.get_run_ids()) == {both, hourly, latest, *recent, result.run_id}
+        # Without any since, the last one stays however old it is.
+        for run_id in recent:
+            instance.delete_run(run_id)
+        last = run(9, "quotes")
+        assert prune_job.execute_in_process(instance=instance).success
+        assert last in instance.get_run_ids()
+
+
+def test_a_deleted_run_leaves_no_file(tmp_path: Path) -> None:
+    @dg.asset
+    def quotes() -> None: ...
+
+    def files() -> set[str]:
+        return {path.name for path in tmp_path.rglob("*") if path.is_file()}
+
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides={"telemetry": {"enabled": False}}) as instance:
+        old, new = (dg.materialize([quotes], instance=instance).run_id for _ in range(2))
+        assert f"{old}.db" in files()
+        later = datetime.now(UTC) + timedelta(days=1)
+        assert prune(instance, before=later) == 1
+        assert not any(old in name for name in files())
+        assert instance.get_latest_materialization_event(dg.AssetKey("quotes")) is not None
+        assert instance.get_run_by_id(new) is not None
 
 
 class TestPool:
