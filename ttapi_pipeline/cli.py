@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from ttapi_pipeline.core.logs import configure_logging
 from ttapi_pipeline.core.progress import Phase, ProgressBoard, Work, watched
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.store import check_writable, open_folder, state_folder
+from ttapi_pipeline.core.ttl import ACCEPTED_DURATION, parse_duration
 from ttapi_pipeline.datasets.declarations import DATASETS
 from ttapi_pipeline.datasets.survey import DatasetStatus, refuse_to_overwrite, survey
 from ttapi_pipeline.terminal.grid import status_document, status_table
@@ -54,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return _import(settings, options.folder, is_json=options.json)
             case "show":
                 return _show_symbol(settings, options.symbol)
+            case "stream":
+                return _stream(settings, options)
             case _:
                 return _doctor(settings, is_repairing=options.repair)
     except ConfigError as error:
@@ -106,8 +109,52 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_argument("folder", type=Path, metavar="DIR", help="read recursively")
     doctor = commands.add_parser("doctor", help="examine settings, storage, connection and clock; say what to do")
     doctor.add_argument("--repair", action="store_true", help="mend what the stored Parquet files allow to mend")
+    _add_stream_options(commands.add_parser("stream", help="live quotes in a grid, accumulated to disk"))
     commands.add_parser("simulator", help="run the local exchange, or write its MetaStock files (see its --help)")
     return parser
+
+
+def _add_stream_options(stream: argparse.ArgumentParser) -> None:
+    stream.formatter_class = argparse.RawDescriptionHelpFormatter
+    stream.description = (
+        "Live quotes of some symbols, or of the universe: in a grid on a terminal, a line per report elsewhere.\n"
+        "What comes is kept in the quote log of TT_DATA_DIR; each session that has ended becomes a part of\n"
+        "quote_history there. It runs until Ctrl-C (twice: without waiting), SIGTERM or SIGHUP."
+    )
+    stream.epilog = (
+        "keys: n and p turn the page, s sorts by something else, q ends\n\n"
+        "exit codes:\n"
+        "  0    stopped as asked, and nothing is missing\n"
+        "  2    wrong usage or settings, an unknown symbol\n"
+        "  3    stopped as asked; gaps, sales that were lost, or symbols that never answered\n"
+        "  4    failed: credentials refused, another tt stream at work, rows that could not be saved\n"
+        "  130  a second Ctrl-C: what was not flushed is lost"
+    )
+    stream.add_argument(
+        "symbol", nargs="*", metavar="SYMBOL", help="such as AAPL, BRK/B or .AAPL261218C150; by default the universe"
+    )
+    stream.add_argument("--json", action="store_true", help="report health as a line of JSON, instead of a grid")
+    stream.add_argument("--no-log", action="store_true", help="show only, keep nothing")
+    stream.add_argument("--duration", type=_duration, metavar="TIME", help="stop by itself: seconds, or 5m, 6h, 2d")
+    stream.add_argument(
+        "--flush-seconds", type=_seconds, default=2.0, metavar="N", help="how much a crash may cost (default 2)"
+    )
+    stream.add_argument(
+        "--report-seconds", type=_seconds, default=5.0, metavar="N", help="from one report to the next (default 5)"
+    )
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}; it accepts {ACCEPTED_DURATION}") from None
+
+
+def _seconds(text: str) -> float:
+    if not 0.1 <= float(text) <= 3600:
+        raise ValueError(text)
+    return float(text)
 
 
 def _status(settings: Settings, *, is_json: bool) -> int:
@@ -238,6 +285,26 @@ def _show_symbol(settings: Settings, symbol: str) -> int:
 
     Console(highlight=False).print(SymbolView(read_symbol(open_folder(settings.data_dir), symbol)))
     return OK
+
+
+def _stream(settings: Settings, options: argparse.Namespace) -> int:
+    from ttapi_pipeline.stream import StreamRequest, run_stream  # noqa: PLC0415 - needs Polars
+
+    end = run_stream(
+        settings,
+        StreamRequest(
+            symbols=options.symbol,
+            is_json=options.json,
+            has_log=not options.no_log,
+            duration=options.duration,
+            flush_seconds=options.flush_seconds,
+            report_seconds=options.report_seconds,
+        ),
+    )
+    Console(stderr=True, highlight=False).print(end.sentence(), markup=False, soft_wrap=True)
+    if not end.is_saved:
+        return FAILED
+    return OK if end.health.is_complete else INCOMPLETE
 
 
 def _import(settings: Settings, folder: Path, *, is_json: bool) -> int:

@@ -71,7 +71,8 @@ class Screen:
             self._lines, self._size = [], size
         before = self._lines
         changed = [
-            f"\x1b[{number};1H{line}\x1b[0m\x1b[K"
+            # Erased first: behind a line of full width, the cursor still stands on its last cell.
+            f"\x1b[{number};1H\x1b[K{line}\x1b[0m"
             for number, line in enumerate(lines, start=1)
             if number > len(before) or before[number - 1] != line
         ]

@@ -14,6 +14,8 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ttapi_pipeline.datasets.quote_stream import StreamHealth
+
 Floats = NDArray[np.float64]
 
 _FADES: Final = ((0.4, "1;"), (1.2, ""), (2.5, "2;"))
@@ -257,6 +259,36 @@ class QuoteGrid:
 
     def _styled(self, text: str, style: str) -> str:
         return f"\x1b[{style}m{text}\x1b[0m" if style and self._is_coloured else text
+
+
+def status_words(health: StreamHealth) -> Sequence[str]:
+    """How the stream is, the most important first: for the last line of the grid, and for plain lines."""
+    feed, log = health.feed, health.log
+    oldest = feed.oldest_quote_seconds
+    words = [
+        _state(health),
+        f"{feed.events_per_second:,.0f} ev/s",
+        f"lag {feed.lag_seconds * 1e3:,.0f} ms",
+        f"reconnects {feed.reconnects}",
+        f"drops {feed.drops}",
+        f"oldest {seconds(float('nan') if oldest is None else oldest)}",
+        f"{feed.answered:,}/{feed.symbols:,}",
+        f"gaps {feed.gaps}",
+    ]
+    if log is not None:
+        words.append(f"log {log.session} {log.quotes:,} quotes, {log.trades:,} trades")
+    return words
+
+
+def _state(health: StreamHealth) -> str:
+    if health.log is not None and health.log.error is not None:
+        return "DISK REFUSES"
+    links = health.feed.connections
+    if health.feed.is_live:
+        return "live"
+    if len(links) == 1:
+        return str(links[0].state)
+    return f"{sum(link.state == 'live' for link in links)} of {len(links)} links live"
 
 
 def price(value: float) -> str:

@@ -59,14 +59,17 @@ class Emulator:
 
     width: int
     height: int
-    rows: list[str] = field(default_factory=list)
+    cells: list[list[str]] = field(default_factory=list)
     written: int = 0
-    is_alternate: bool = False
-    is_cursor_shown: bool = True
     _row: int = 0
+    _column: int = 0
 
     def __post_init__(self) -> None:
-        self.rows = [""] * self.height
+        self.cells = [[" "] * self.width for _ in range(self.height)]
+
+    @property
+    def rows(self) -> list[str]:
+        return ["".join(cells).rstrip() for cells in self.cells]
 
     def flush(self) -> None:
         pass
@@ -74,25 +77,24 @@ class Emulator:
     def write(self, text: str) -> None:
         self.written += len(text)
         for sequence, plain in re.findall(r"(\x1b\[\??[0-9;]*[A-Za-z])|([^\x1b]+)", text):
-            if plain:
-                self.rows[self._row] += plain
-                assert len(self.rows[self._row]) <= self.width
-                continue
-            match sequence[-1], sequence[2:-1]:
+            for letter in plain:
+                # Without line breaks of its own, the cursor stays on the last cell.
+                self.cells[self._row][self._column] = letter
+                self._column = min(self._column + 1, self.width - 1)
+            match sequence[-1:], sequence[2:-1]:
                 case "H", place:
-                    self._row = int(place.split(";")[0]) - 1
-                    # What stands there is overwritten, and the rest of the line erased behind it.
-                    self.rows[self._row] = ""
-                case "J", "2":
-                    self.rows = [""] * self.height
-                case "J", _:
-                    self.rows[self._row :] = [""] * (self.height - self._row)
-                case ("h" | "l") as how, "?1049":
-                    self.is_alternate = how == "h"
-                case ("h" | "l") as how, "?25":
-                    self.is_cursor_shown = how == "h"
+                    self._row, self._column = int(place.split(";")[0]) - 1, 0
+                case "K", "":
+                    self._erase(self._row, self._column)
+                case "J", how:
+                    first = 0 if how == "2" else self._row
+                    for row in range(first, self.height):
+                        self._erase(row, 0)
                 case _:
                     pass
+
+    def _erase(self, row: int, column: int) -> None:
+        self.cells[row][column:] = [" "] * (self.width - column)
 
 
 class TestGrid:
@@ -238,7 +240,7 @@ class TestFigures:
 FRAMES = st.lists(
     st.tuples(
         st.sampled_from([(30, 5), (30, 7), (24, 6)]),
-        st.lists(st.text("ab1 ", max_size=24), min_size=1, max_size=5),
+        st.lists(st.text("ab1 ", max_size=24) | st.just("x" * 30), min_size=1, max_size=5),
     ),
     min_size=1,
     max_size=12,
@@ -256,7 +258,7 @@ class TestScreen:
         screen.enter()
         for size, frame in frames:
             screen.draw(frame, size)
-            assert terminal.rows == frame + [""] * (7 - len(frame))
+            assert terminal.rows == [line.rstrip() for line in frame] + [""] * (7 - len(frame))
 
     def test_only_lines_that_have_changed_are_written(self) -> None:
         terminal = Emulator(20, 4)
