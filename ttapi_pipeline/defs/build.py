@@ -13,6 +13,7 @@ from ttapi_pipeline.defs.automation import refresh_sensor
 from ttapi_pipeline.defs.checks import build_checks
 from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager
 from ttapi_pipeline.defs.jobs import END_OF_DAY_JOB, build_jobs
+from ttapi_pipeline.defs.quote_history import quote_history_asset, quote_history_job, quote_history_sensor
 from ttapi_pipeline.defs.resources import CacheResource, api_resource
 from ttapi_pipeline.defs.retention import build_retention
 from ttapi_pipeline.defs.schedules import end_of_day_schedule
@@ -31,16 +32,21 @@ def _definitions(settings: Settings, clock: Clock) -> dg.Definitions:
     jobs = build_jobs()
     prune_job, prune_schedule = build_retention(settings, clock=clock)
     return dg.Definitions(
-        assets=build_assets(settings, clock=clock),
+        assets=[*build_assets(settings, clock=clock), quote_history_asset(settings)],
         asset_checks=build_checks(settings, clock=clock),
         resources={
             "io_manager": ParquetCsvIOManager(base_dir=str(open_folder(settings.data_dir))),
             "cache": CacheResource(),
             "api": api_resource(settings, clock=clock),
         },
-        jobs=[*jobs.values(), prune_job],
+        jobs=[*jobs.values(), quote_history_job(settings), prune_job],
         schedules=[end_of_day_schedule(settings, jobs[END_OF_DAY_JOB]), prune_schedule],
-        sensors=[refresh_sensor(), metastock_sensor(settings), failure_sensor(settings, clock=clock)],
+        sensors=[
+            refresh_sensor(),
+            metastock_sensor(settings),
+            quote_history_sensor(settings, clock=clock),
+            failure_sensor(settings, clock=clock),
+        ],
         # A process per step costs seconds of imports each; the long work waits for the network or runs in Polars.
         executor=dg.in_process_executor,
     )
