@@ -53,6 +53,7 @@ class TestDefinitions:
             "symbols": {"universe"},
             "implied_volatility": {"universe"},
             "quotes": {"universe"},
+            "quote_history": set(),
             "expiration_series": {"trading_calendar", "universe"},
             "daily_candles": {"trading_calendar", "universe"},
             "eod_snapshot": {"metastock_files", "daily_candles", "trading_calendar"},
@@ -82,6 +83,7 @@ class TestDefinitions:
             "market_data": market_data,
             "analytics": analytics,
             "end_of_day": {"daily_candles", "eod_snapshot"} | analytics,
+            "compact_quotes": set(),
             "prune_history": set(),
         }
         job = definitions.resolve_job_def("refresh_all")
@@ -91,7 +93,8 @@ class TestDefinitions:
     def test_sensors_and_schedules_are_on(self, definitions: dg.Definitions) -> None:
         repository = definitions.get_repository_def()
         assert {sensor.name: sensor.default_status for sensor in repository.sensor_defs} == dict.fromkeys(
-            ("refresh_when_due", "metastock_folder", "record_failures"), dg.DefaultSensorStatus.RUNNING
+            ("refresh_when_due", "metastock_folder", "finished_quote_sessions", "record_failures"),
+            dg.DefaultSensorStatus.RUNNING,
         )
         assert {schedule.name: schedule.default_status for schedule in repository.schedule_defs} == dict.fromkeys(
             ("after_the_close", "prune_daily"), dg.DefaultScheduleStatus.RUNNING
