@@ -40,6 +40,13 @@ class Collection(Generic[T]):
     requested: int = 0
     rejected: Sequence[tuple[str, str]] = ()
 
+    def __repr__(self) -> str:
+        # How many, not which: asyncio writes the result of a finished task into texts that nobody may ever read.
+        return (
+            f"Collection({len(self.rows)} rows for {self.requested} subjects, {len(self.missing)} missing, "
+            f"{len(self.empty)} empty, {len(self.rejected)} rejected)"
+        )
+
     @property
     def coverage(self) -> float:
         """Share of the subjects that the source answered for, 0 to 1; 1 when none was asked for."""

@@ -38,5 +38,11 @@ def test_a_summary_groups_subjects_by_reason_the_commonest_first() -> None:
     assert summarize(missing) == "B, C: HTTP 502; A: timed out; D: no row; and 1 other reasons"
 
 
+def test_a_collection_shows_how_much_came_and_not_what() -> None:
+    rows = [{"canary": number} for number in range(500)]
+    collection = Collection(rows, {"A": "canary"}, frozenset({"B"}), requested=502, rejected=[("A", "canary")])
+    assert repr(collection) == "Collection(500 rows for 502 subjects, 1 missing, 1 empty, 1 rejected)"
+
+
 def test_a_caller_that_does_not_watch_hears_nothing() -> None:
     no_progress(1, 2)
