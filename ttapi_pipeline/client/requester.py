@@ -292,11 +292,13 @@ class Requester:
             self._limiters[family].pause(seconds)
 
     def _log(self, attempt: Attempt, answer: Answer | None, failure: ApiError | None, *, elapsed: float) -> None:
-        is_good = answer is not None and answer.status < 400
+        level = logging.DEBUG if answer is not None and answer.status < 400 else logging.INFO
+        if not _LOG.isEnabledFor(level):
+            return
         outcome = str(answer.status) if answer is not None else type(failure).__name__ if failure else "cancelled"
         size = len(answer.body) if answer is not None else 0
         _LOG.log(
-            logging.DEBUG if is_good else logging.INFO,
+            level,
             "%s %s: %s, attempt %d, %.0f ms, %d bytes",
             attempt.request_id,
             attempt.route.subject,

@@ -75,6 +75,20 @@ class Retrier:
             TTError: The error of the last attempt.
         """
         deadline = self.clock.monotonic() + self.policy.deadline_seconds
+        try:
+            return await call(1, deadline)
+        except TTError as error:
+            first_failure = error
+        # Nearly every call succeeds at once, and tenacity takes as long as the rest of our work on a request, so it
+        # comes in when something has failed.
+        attempt = 0
+
+        async def once() -> T:
+            nonlocal attempt
+            attempt += 1
+            if attempt == 1:
+                raise first_failure
+            return await call(attempt, deadline)
 
         def stop(state: RetryCallState) -> bool:
             return (
@@ -82,13 +96,6 @@ class Retrier:
                 or self.clock.monotonic() + state.upcoming_sleep >= deadline
                 or (budget is not None and not budget.take())
             )
-
-        attempt = 0
-
-        async def once() -> T:
-            nonlocal attempt
-            attempt += 1
-            return await call(attempt, deadline)
 
         retrying = AsyncRetrying(sleep=self.clock.sleep, stop=stop, wait=self._wait, retry=_is_worth_it, reraise=True)
         return await retrying(once)
