@@ -52,6 +52,8 @@ class MetricsRoutes:
     def __init__(self, market: Market, derived: DerivedMarket) -> None:
         self._market = market
         self._derived = derived
+        self._metrics_at: datetime | None = None
+        self._metrics_rows: dict[str, orjson.Fragment] = {}
 
     def routes(self) -> Sequence[Route]:
         """All routes of this module."""
@@ -68,13 +70,19 @@ class MetricsRoutes:
         symbols = call.query.strings("symbols")
         if not symbols:
             raise invalid("symbols", "is missing")
-        found = [find_listed(self._market, symbol, call.now) for symbol in dict.fromkeys(symbols)]
-        rows = [
-            metrics_row(instrument, self._market.metrics(instrument.symbol, call.now))
-            for instrument in found
-            if instrument is not None
-        ]
+        at = snapshot_instant(call.now)
+        found = [find_listed(self._market, symbol, at) for symbol in dict.fromkeys(symbols)]
+        rows = [self._metrics_row(instrument, at) for instrument in found if instrument is not None]
         return listing(call, rows, has_context=False)
+
+    def _metrics_row(self, instrument: Instrument, at: datetime) -> orjson.Fragment:
+        if at != self._metrics_at:
+            self._metrics_at, self._metrics_rows = at, {}
+        row = self._metrics_rows.get(instrument.symbol)
+        if row is None:
+            row = orjson.Fragment(orjson.dumps(metrics_row(instrument, self._market.metrics(instrument.symbol, at))))
+            self._metrics_rows[instrument.symbol] = row
+        return row
 
     def _instrument(self, call: Call) -> Instrument:
         instrument = find_listed(self._market, call.params["symbol"], call.now)
@@ -178,7 +186,7 @@ class MetricsRoutes:
 
 
 def snapshot_instant(now: datetime) -> datetime:
-    """Snapshots are made once a minute."""
+    """Snapshots and metrics are made once a minute."""
     return now - (now - datetime.min.replace(tzinfo=now.tzinfo)) % _ROW_AGE
 
 

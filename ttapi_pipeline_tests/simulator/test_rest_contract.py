@@ -170,6 +170,18 @@ async def test_volatilities_come_as_fractions_and_as_points(simulator: Any) -> N
     assert float(row["iv-hv-30-day-difference"]) == pytest.approx(difference, abs=1e-9)
 
 
+async def test_metrics_are_made_once_a_minute(simulator: Any, clock: Any) -> None:
+    async def made_at() -> str:
+        return str((await simulator.get("/market-metrics?symbols=MSFT")).items[0]["updated-at"])
+
+    # The tests' clock starts at 15:30:20.
+    assert await made_at() == "2026-11-20T15:30:00.000Z"
+    clock.advance(seconds=39)
+    assert await made_at() == "2026-11-20T15:30:00.000Z"
+    clock.advance(seconds=1)
+    assert await made_at() == "2026-11-20T15:31:00.000Z"
+
+
 async def test_symbols_without_options_have_metrics_without_volatility_index(simulator: Any) -> None:
     market = simulator.simulator.market
     symbol = next(symbol for symbol, row in market.instruments.items() if not row.has_options)
