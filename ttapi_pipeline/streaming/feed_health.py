@@ -28,7 +28,7 @@ class Gap:
 
     Attributes:
         connection: Number of the connection, from 1.
-        since: When it was last heard, or was told that something is not delivered.
+        since: When its last event came, or when we were told that something is not delivered.
         until: When every subscription had been sent again and data came; None while that has not happened.
         reason: Why, in words.
         symbols: Whose events.

@@ -80,6 +80,8 @@ class FeedLink:
 
     Attributes:
         errors: ERROR messages so far.
+        data_at: When the last event came, on the clock's monotonic scale. A keepalive after it proves nothing: a link
+            may be mute.
         witness: A symbol known to have quotes, for the probe; it outlives the link.
     """
 
@@ -110,6 +112,7 @@ class FeedLink:
             on_doubt: Told that some of them may not hold: the reason, and since when.
         """
         self.errors = 0
+        self.data_at = clock.monotonic()
         self.witness = witness
         self._connection = connection
         self._wanted = wanted
@@ -129,7 +132,6 @@ class FeedLink:
         self._began_at = clock.now()
         self._refusals = 0
         self._refused_at = 0.0
-        self._data_at = clock.monotonic()
         self._probed_at: float | None = None
         self._complaints: set[tuple[int, str]] = set()
         self._has_work = asyncio.Event()
@@ -197,7 +199,7 @@ class FeedLink:
                             pass
 
     def _heard(self, data: FeedData, monotonic: float) -> None:
-        self._data_at = monotonic
+        self.data_at = monotonic
         if data.channel != self._ticker.number:
             return
         self._probed_at = None
@@ -316,7 +318,7 @@ class FeedLink:
                     raise StreamClosedError(
                         f"{self._connection!r}: no {channel.contract} channel within {self._options.open_seconds:g} s"
                     )
-            quiet = now - max(self._data_at, self._probed_at or 0.0)
+            quiet = now - max(self.data_at, self._probed_at or 0.0)
             if quiet >= self._options.probe_seconds:
                 await self._probe()
                 quiet = 0.0
@@ -326,7 +328,7 @@ class FeedLink:
         """A link without events may be that of a quiet market, or dead with its keepalives alive."""
         if self._probed_at is not None:
             raise StreamClosedError(
-                f"{self._connection!r}: no event for {self._clock.monotonic() - self._data_at:.0f} s, "
+                f"{self._connection!r}: no event for {self._clock.monotonic() - self.data_at:.0f} s, "
                 "and none after a new subscription"
             )
         if self.witness not in self._ticker.subscribed:

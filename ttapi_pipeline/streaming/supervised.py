@@ -161,8 +161,8 @@ class SupervisedConnection:
                 await link.run()
             finally:
                 if link.is_live:
-                    silent = self._clock.monotonic() - connection.heard_at
-                    self._complete_until = self._clock.now() - timedelta(seconds=silent)
+                    quiet = self._clock.monotonic() - link.data_at
+                    self._complete_until = self._clock.now() - timedelta(seconds=quiet)
                 self._past_frames += connection.frames
                 self._past_bytes += connection.bytes
                 self._past_errors += link.errors

@@ -7,8 +7,9 @@ import asyncio
 import logging
 import math
 import random
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections import defaultdict
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from ttapi_pipeline.simulator.instruments import Instrument
+    from ttapi_pipeline.streaming.history import OpenConnection
 
 FRIDAY_MORNING = datetime(2026, 11, 20, 15, 30, 20, tzinfo=UTC)
 SYMBOLS = ("AAPL", "MSFT", "SPY", "KO", "XOM")
 SPEED = 20.0
-SILENCE_SECONDS = 8.0
+SILENCE_SECONDS = 16.0
 OPTIONS = FeedOptions(
     symbols_per_connection=3,
     has_sales=True,
@@ -40,10 +42,12 @@ OPTIONS = FeedOptions(
     healthy_seconds=20.0,
     backoff=Backoff(first_seconds=0.5, most_seconds=4.0),
 )
+CALM = FeedOptions(has_sales=True, pace_seconds=0.2)
 BOUND_SECONDS = recovery_seconds(OPTIONS, silence_seconds=SILENCE_SECONDS, symbols=3)
 
 # A sale's time is the second that it was in, and it is under way for a moment that is twenty times as long here.
-MARGIN = timedelta(seconds=4)
+MARGIN_MS = 4_000
+MARGIN = timedelta(milliseconds=MARGIN_MS)
 
 VALUES = {
     "Quote": {"bid_price": "bidPrice", "ask_price": "askPrice", "bid_size": "bidSize", "ask_size": "askSize"},
@@ -88,6 +92,7 @@ class Run:
 
     Attributes:
         created: Every sale that the simulator made to send it, with the time of that.
+        witnessed: What an undisturbed feed beside it received; sales are made once a second, for each link anew.
         received: Every sale that a consumer got, in order.
         gaps: Those that have ended, as the feed told them.
     """
@@ -96,8 +101,9 @@ class Run:
     clock: ScaledClock
     feed: QuoteFeed
     created: dict[tuple[str, int], datetime]
+    witnessed: list[tuple[str, int]]
+    received: list[tuple[str, int]]
     gaps: list[Gap]
-    received: list[tuple[str, int]] = field(default_factory=list)
 
     def differences(self, *, at: datetime, exempt: set[str]) -> list[str]:
         """Values of the board that are not what the market has at the time."""
@@ -114,45 +120,47 @@ class Run:
                         found.append(f"{symbol} {column} {value} {expected}")
         return found
 
+    def is_excused(self, symbol: str, at: datetime) -> bool:
+        """Whether a gap says that a sale of the time may be missing."""
+        gaps = (gap for gap in self.feed.gaps if symbol in gap.symbols)
+        return any(gap.since - MARGIN <= at <= (gap.until or at) + MARGIN for gap in gaps)
+
     def lost_sales(self) -> list[tuple[str, int]]:
         """Sales that did not come although no gap says so."""
-        gaps = self.feed.gaps
-        lost = []
-        for (symbol, time_ms), at in self.created.items():
-            is_excused = any(
-                symbol in gap.symbols and gap.since - MARGIN <= at <= (gap.until or at) + MARGIN for gap in gaps
-            )
-            if (symbol, time_ms) not in self.received and not is_excused:
-                lost.append((symbol, time_ms))
-        return lost
+        received = set(self.received)
+        return [sale for sale, at in self.created.items() if sale not in received and not self.is_excused(sale[0], at)]
 
-    async def collect(self) -> None:
-        """Take sales for ever."""
-        async with self.feed.sales() as sales:
-            while True:
-                await sales.wait()
-                rows = sales.take()
-                symbols = self.feed.board.symbols
-                for position, time_ms in zip(rows.position.tolist(), rows.time_ms.tolist(), strict=True):
-                    self.received.append((symbols[position], time_ms))
+    def unexplained_silence(self) -> list[tuple[str, int]]:
+        """Sales of the witness without one of ours at about that time, although no gap says so."""
+        found = []
+        for symbol in self.feed.board.symbols:
+            ours = [time_ms for name, time_ms in self.received if name == symbol]
+            for time_ms in (time_ms for name, time_ms in self.witnessed if name == symbol):
+                is_within = min(ours) <= time_ms <= self.clock.now().timestamp() * 1000 - MARGIN_MS
+                is_here = any(abs(time_ms - other) <= MARGIN_MS for other in ours)
+                if (
+                    is_within
+                    and not is_here
+                    and not self.is_excused(symbol, datetime.fromtimestamp(time_ms / 1000, UTC))
+                ):
+                    found.append((symbol, time_ms))
+        return found
+
+
+async def collect(feed: QuoteFeed, into: list[tuple[str, int]]) -> None:
+    """Take sales for ever."""
+    async with feed.sales() as sales:
+        while True:
+            await sales.wait()
+            rows = sales.take()
+            symbols = feed.board.symbols
+            for position, time_ms in zip(rows.position.tolist(), rows.time_ms.tolist(), strict=True):
+                into.append((symbols[position], time_ms))
 
 
 @asynccontextmanager
-async def running(*faults: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Run]:
-    clock = ScaledClock(FRIDAY_MORNING, SPEED)
-    created: dict[tuple[str, int], datetime] = {}
-    make_sale = EventSource._time_and_sale
-
-    def record(source: EventSource, instrument: Instrument, at: datetime) -> Any:
-        event = make_sale(source, instrument, at)
-        if event is not None:
-            created.setdefault((instrument.streamer_symbol, int(str(event["time"]))), at)
-        return event
-
-    monkeypatch.setattr(EventSource, "_time_and_sale", record)
-    simulator = build_simulator(seed=7, clock=clock)
-    for fault in faults:
-        simulator.faults.add_option(fault)
+async def linked(simulator: Simulator) -> AsyncIterator[OpenConnection]:
+    """The simulator listens, and links to it can be opened."""
     async with serving(simulator) as url:
 
         @asynccontextmanager
@@ -160,21 +168,55 @@ async def running(*faults: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             async with connect(
                 f"ws{url.removeprefix('http')}/realtime",
                 simulator.tokens.issue().token,
-                clock=clock,
-                keepalive_seconds=6.0,
+                clock=simulator.clock,
+                keepalive_seconds=20.0,
                 silence_seconds=SILENCE_SECONDS,
                 open_seconds=20.0,
             ) as link:
                 yield link
 
-        gaps: list[Gap] = []
-        async with quote_feed(open_connection, SYMBOLS, options=OPTIONS, clock=clock, on_gap=gaps.append) as feed:
-            run = Run(simulator, clock, feed, created, gaps)
-            collecting = asyncio.create_task(run.collect())
-            try:
-                yield run
-            finally:
-                collecting.cancel()
+        yield open_connection
+
+
+@asynccontextmanager
+async def running(*faults: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Run]:
+    clock = ScaledClock(FRIDAY_MORNING, SPEED)
+    made: dict[EventSource, dict[tuple[str, int], datetime]] = defaultdict(dict)
+    make_sale = EventSource._time_and_sale
+
+    def record(source: EventSource, instrument: Instrument, at: datetime) -> Any:
+        event = make_sale(source, instrument, at)
+        if event is not None:
+            made[source].setdefault((instrument.streamer_symbol, int(str(event["time"]))), at)
+        return event
+
+    monkeypatch.setattr(EventSource, "_time_and_sale", record)
+    simulator = build_simulator(seed=7, clock=clock)
+    # The same market, without faults.
+    undisturbed = build_simulator(seed=7, clock=clock, market=simulator.market)
+    for fault in faults:
+        simulator.faults.add_option(fault)
+    gaps: list[Gap] = []
+    async with AsyncExitStack() as stack:
+        open_link = await stack.enter_async_context(linked(simulator))
+        open_witness = await stack.enter_async_context(linked(undisturbed))
+        witness = await stack.enter_async_context(quote_feed(open_witness, SYMBOLS, options=CALM, clock=clock))
+        await until(lambda: witness.health().sales)
+        (source_of_witness,) = made
+        feed = await stack.enter_async_context(
+            quote_feed(open_link, SYMBOLS, options=OPTIONS, clock=clock, on_gap=gaps.append)
+        )
+        received: list[tuple[str, int]] = []
+        witnessed: list[tuple[str, int]] = []
+        tasks = [asyncio.create_task(collect(feed, received)), asyncio.create_task(collect(witness, witnessed))]
+        await until(lambda: len(made) == 2)
+        (created,) = (sales for source, sales in made.items() if source is not source_of_witness)
+        try:
+            yield Run(simulator, clock, feed, created, witnessed, received, gaps)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def recovers(run: Run, *, exempt: set[str]) -> None:
@@ -193,6 +235,7 @@ async def recovers(run: Run, *, exempt: set[str]) -> None:
     assert len(run.received) == len(set(run.received))
     assert set(run.received) <= set(run.created)
     assert not run.lost_sales()
+    assert not run.unexplained_silence()
     health = run.feed.health()
     assert health.open_gaps == 0
     assert health.gaps == len(run.gaps)
