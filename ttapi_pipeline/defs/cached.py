@@ -16,7 +16,7 @@ import polars as pl
 from ttapi_pipeline.client import TastytradeClient
 from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.collection import ProgressCallback
-from ttapi_pipeline.core.declaration import Declaration
+from ttapi_pipeline.core.declaration import Changes, Declaration
 from ttapi_pipeline.core.errors import CorruptFileError, StorageError, TTError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.core.progress import Phase, current_board
@@ -157,6 +157,8 @@ def dataset_asset(
             freshness_policy=freshness_policy(declaration, settings),
             automation_condition=automation_condition,
             output_required=False,
+            # What is old again within minutes goes last, so that it is fresh when the run ends.
+            op_tags={"dagster/priority": "-5"} if declaration.changes is Changes.WHILE_OPEN else None,
             pool=BROKER_POOL if is_fetched else None,
             retry_policy=FETCH_RETRY if is_fetched else None,
             io_manager_key="io_manager",

@@ -13,6 +13,7 @@ import pytest
 
 from ttapi_pipeline.core.verdict import Rule
 from ttapi_pipeline.datasets import quotes as quotes_module
+from ttapi_pipeline.datasets.declarations import DATASETS
 from ttapi_pipeline.datasets.survey import survey
 from ttapi_pipeline.frames.publish import publish
 from ttapi_pipeline.frames.schemas import SCHEMAS
@@ -49,6 +50,15 @@ def test_the_first_run_takes_every_symbol_from_the_feed(world: Any, symbols: Any
     joined = frame.join(candles, on="symbol")
     assert joined.filter((pl.col("last_price") - pl.col("close")).abs() > 0.005).is_empty()
     assert (joined["day_close"] == joined["last_price"]).all()
+
+
+def test_they_are_the_last_of_a_run_since_they_are_the_first_to_be_old(first_run: Any) -> None:
+    started = [
+        event.dagster_event.step_key
+        for event in first_run.events
+        if event.dagster_event and event.dagster_event.event_type is dg.DagsterEventType.STEP_START
+    ]
+    assert [step for step in started if step in DATASETS][-1] == "quotes"
 
 
 def test_they_stay_over_the_weekend_and_expire_when_monday_opens(world: Any) -> None:
