@@ -191,7 +191,7 @@ class LogWriter:
         self._symbols = pl.Series(symbols, dtype=pl.String)
         self._clock = clock
         self._started_at = clock.now()
-        self._was_live = False
+        self._connecting_since: datetime | None = self._started_at
         self._gaps: list[Gap] = []
         self._written: dict[TableName, int] = {"quotes": 0, "trades": 0}
         self._waiting: dict[TableName, int] = {"quotes": 0, "trades": 0}
@@ -234,15 +234,18 @@ class LogWriter:
             ConfigError: The log of the session that has begun comes from somewhere else.
         """
         now = self._clock.now()
-        if not self._was_live and (is_last or feed.health().is_live):
-            self._was_live = True
-            self._gaps.append(Gap(self._started_at, now, "connecting"))
+        if feed.health().is_live:
+            self._note_connecting(now)
+            self._connecting_since = None
         if is_last or session_at(now) > self._log.session:
             # Nobody will come back to this session when these have ended; they go before the next one's first rows.
             ended_at = now if is_last else session_hours(self._log.session).settles_at
+            self._note_connecting(ended_at)
             for gap in feed.gaps:
                 if gap.until is None and gap.since < ended_at:
                     self.note_gap(replace(gap, until=ended_at))
+            await self._write(now)
+        if self._refused_since is not None:
             await self._write(now)
         if self._refused_since is None:
             await self._write(now, feed)
@@ -274,6 +277,12 @@ class LogWriter:
                 else:
                     rows = {name: facts.rows for name, facts in history.tables.items()}
                     _LOGGER.info("session %s is compacted: %s", session, rows)
+
+    def _note_connecting(self, until: datetime) -> None:
+        """Before every connection is live for the first time, something is missing that is no gap to the feed."""
+        if self._connecting_since is not None:
+            self._gaps.append(Gap(self._connecting_since, until, "connecting"))
+            self._connecting_since = until
 
     async def _write(self, now: datetime, feed: QuoteFeed | None = None) -> None:
         """Hand over what the feed has, if it is given, and write what is pending."""
