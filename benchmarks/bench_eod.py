@@ -92,12 +92,11 @@ def our_import(files: Path, data: Path) -> Result:
         DAILY_CANDLES.polars.to_frame().lazy(),
         TRADING_CALENDAR.polars.to_frame().lazy(),
         metastock_version="",
-        now=NOW,
         options=SnapshotOptions(cache=data / ".state" / "metastock"),
     )
     imported = time.perf_counter()
     provenance = Provenance(dataset="eod_snapshot", code_version="1", fetched_at=NOW)
-    published = publish(build.frame, EOD_SNAPSHOT, data, provenance, is_sorted=build.is_sorted)
+    published = publish(build.frame, EOD_SNAPSHOT, data, provenance)
     rows = published.wait().rows
     ended = time.perf_counter()
     files_read = float(build.statistics["metastock_files_read"])
@@ -191,7 +190,8 @@ def show(what: str, result: Result, *, bare: float | None = None, full: float | 
     ratio = f"  {result['seconds'] / bare:6.2f} x bare" if bare else ""
     ratio += f"  {result['seconds'] / full:6.3f} x full import" if full else ""
     parts = f"  (reading {result['read']:.2f}, publishing {result['publish']:.2f})" if "read" in result else ""
-    print(f"{what:34} {result['seconds']:9.3f} s  peak {result['peak_mb']:7,.0f} MB{ratio}{parts}", flush=True)
+    used = f"{result['seconds']:9.3f} s, CPU {result['cpu']:9.3f} s  peak {result['peak_mb']:7,.0f} MB"
+    print(f"{what:34}{used}{ratio}{parts}", flush=True)
 
 
 def compare(files: Path, data: Path) -> None:
@@ -233,9 +233,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.contender:
+        before = time.process_time()
         result = CONTENDERS[options.contender](options.folder, options.data)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({**result, "peak_mb": peak}))
+        print(json.dumps({**result, "cpu": time.process_time() - before, "peak_mb": peak}))
         return
     with tempfile.TemporaryDirectory(dir=options.folder and options.folder.parent) as temporary:
         files = options.folder or Path(temporary) / "files"

@@ -10,6 +10,7 @@ from typing import Protocol
 import polars as pl
 
 from ttapi_pipeline.core.manifest import Fact
+from ttapi_pipeline.frames.pieces import Pieces
 
 
 class Chart(Protocol):
@@ -25,7 +26,7 @@ class Build:
     """A dataset's new content, not yet stored.
 
     Attributes:
-        frame: Rows in the dataset's schema, in any order.
+        frame: Rows in the dataset's schema, in any order, or in sorted pieces.
         is_sorted: The rows come in the order of the dataset's key, which spares sorting millions of them in memory.
         missing: Reason for each subject that should be in it and is not, or is there with its last known row.
         statistics: Figures for the manifest.
@@ -37,7 +38,7 @@ class Build:
         is_simulated: Whether a source turned out to be a simulator, whatever the settings say.
     """
 
-    frame: pl.DataFrame | pl.LazyFrame
+    frame: pl.DataFrame | pl.LazyFrame | Pieces
     is_sorted: bool = False
     missing: Mapping[str, str] = field(default_factory=dict)
     statistics: Mapping[str, Fact] = field(default_factory=dict)

@@ -89,7 +89,7 @@ _DECLARATIONS: Final = (
     Declaration(
         name="eod_snapshot",
         description="Daily bars, MetaStock first and candles where that ends; one row per symbol and session.",
-        code_version="1",
+        code_version="2",
         group="market_data",
         source="MetaStock files, DXLink",
         upstream=(METASTOCK_FILES, "daily_candles", "trading_calendar"),

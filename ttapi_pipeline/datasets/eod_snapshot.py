@@ -7,15 +7,16 @@ ratio away from 1 means that they disagree about a split, a drifting one about d
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 import polars as pl
-from polars.io.plugins import register_io_source
 
 from ttapi_pipeline.core.collection import ProgressCallback, no_progress
 from ttapi_pipeline.core.manifest import Provenance
@@ -24,7 +25,9 @@ from ttapi_pipeline.core.store import state_folder
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.declarations import METASTOCK_FILES
 from ttapi_pipeline.frames.conform import conform
-from ttapi_pipeline.frames.schemas import EOD_REJECTS, EOD_SNAPSHOT, UTC_DATETIME
+from ttapi_pipeline.frames.hashing import data_version
+from ttapi_pipeline.frames.pieces import Piece, Pieces
+from ttapi_pipeline.frames.schemas import EOD_REJECTS, EOD_SNAPSHOT
 from ttapi_pipeline.metastock.importer import FolderImport, SymbolRange, import_folder, sort_keys
 from ttapi_pipeline.metastock.symbol_map import read_symbol_map
 from ttapi_pipeline.plots.charts import coverage_chart
@@ -102,17 +105,15 @@ def merge_sources(
     candles: pl.LazyFrame,
     comparison: pl.DataFrame,
     *,
-    imported_at: datetime,
     adjustment: str = "unknown",
     is_rescaling: bool = False,
 ) -> pl.LazyFrame:
     """One row per symbol and session: MetaStock's where it has one, else the candle of a symbol whose sources agree.
 
     Args:
-        metastock: Schema BARS.
+        metastock: Schema BARS and `fetched_at`.
         candles: Schema DAILY_CANDLES.
         comparison: What `compare_sources` says of the two.
-        imported_at: Becomes `fetched_at` of the MetaStock rows.
         adjustment: What the MetaStock prices are adjusted for.
         is_rescaling: Candles of symbols with the verdict ``split`` are divided by the ratio, their volume multiplied by
             it, and marked as ``rescaled``, instead of being left out.
@@ -124,7 +125,7 @@ def merge_sources(
         adjustment=pl.lit(adjustment),
         is_final=pl.lit(True),  # noqa: FBT003
         source=pl.lit("metastock"),
-        fetched_at=pl.lit(imported_at, UTC_DATETIME),
+        fetched_at="fetched_at",
     )
     is_rescaled = pl.col("verdict").eq_missing("split")
     ratio = pl.when(is_rescaled).then(pl.col("median_ratio")).otherwise(1.0)
@@ -229,7 +230,6 @@ def build_eod_snapshot(
     calendar: pl.LazyFrame,
     *,
     metastock_version: str,
-    now: datetime,
     options: SnapshotOptions | None = None,
     progress: ProgressCallback = no_progress,
 ) -> Build:
@@ -241,7 +241,6 @@ def build_eod_snapshot(
         calendar: `trading_calendar`.
         metastock_version: The folder's fingerprint before it is read: a file that changes meanwhile costs another
             import instead of being missed.
-        now: When the import began.
         options: How.
         progress: Told how many files are read, of those that have to be.
 
@@ -254,12 +253,11 @@ def build_eod_snapshot(
         if folder is None
         else import_folder(folder, cache=chosen.cache, symbol_map=chosen.symbol_map, progress=progress)
     )
-    merge = _Merge(imported, candles, imported_at=now, options=chosen)
+    merge = _Merge(imported, candles, options=chosen)
     counts = merge.survey(calendar)
     conflicts = explain_conflicts(merge.comparison, is_rescaling=chosen.is_rescaling)
     return Build(
-        frame=merge.scan(),
-        is_sorted=True,
+        frame=merge.pieces(),
         missing=conflicts,
         statistics={
             **_accounting(imported),
@@ -308,12 +306,10 @@ class _Merge:
         imported: FolderImport | None,
         candles: pl.LazyFrame,
         *,
-        imported_at: datetime,
         options: SnapshotOptions,
     ) -> None:
         self._imported = imported
         self._candles = candles
-        self._imported_at = imported_at
         self._options = options
         others = candles.group_by("symbol").agg(rows=pl.len().cast(pl.Int64)).collect(engine="streaming")
         self._ranges: Sequence[SymbolRange] = [("", None)] if imported is None else imported.ranges(others=others)
@@ -336,26 +332,20 @@ class _Merge:
         self.comparison, self.splits = pl.concat(comparisons), pl.concat(splits)
         return counts
 
-    def scan(self) -> pl.LazyFrame:
-        """The snapshot, sorted, as a stream."""
-
-        def batches(
-            with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _batch_size: int | None
-        ) -> Iterator[pl.DataFrame]:
-            left = n_rows
-            for symbols in self._ranges:
-                frame = self._merged(symbols)
-                frame = frame if with_columns is None else frame.select(with_columns)
-                frame = frame if left is None else frame.head(left)
-                left = None if left is None else left - frame.height
-                yield frame if predicate is None else frame.filter(predicate)
-                if left == 0:
-                    return
-
-        return register_io_source(batches, schema=EOD_SNAPSHOT.polars, is_pure=True)
+    def pieces(self) -> Pieces:
+        """The snapshot; a piece per range of symbols, known by the files and the candles that it is made from."""
+        options = self._options
+        files = ["" for _ in self._ranges] if self._imported is None else self._imported.versions(self._ranges)
+        pieces = []
+        for symbols, version in zip(self._ranges, files, strict=True):
+            candles = data_version(self._feed(symbols), exclude=())
+            facts = [options.adjustment, options.is_rescaling, version, candles]
+            key = sha256(json.dumps(facts).encode()).hexdigest()
+            pieces.append(Piece(key, partial(self._merged, symbols)))
+        return Pieces(EOD_SNAPSHOT.polars, pieces)
 
     def _merged(self, symbols: SymbolRange) -> pl.DataFrame:
-        metastock, candles = self._bars(symbols, _BAR), self._feed(symbols)
+        metastock, candles = self._bars(symbols, (*_BAR, "fetched_at")), self._feed(symbols)
         is_shared = _has_symbol_of(candles)
         nothing = candles.clear()
         alone = self._glued(metastock.filter(~is_shared), nothing)
@@ -368,7 +358,6 @@ class _Merge:
             metastock.lazy(),
             candles.lazy(),
             self.comparison,
-            imported_at=self._imported_at,
             adjustment=self._options.adjustment,
             is_rescaling=self._options.is_rescaling,
         ).collect()
@@ -376,7 +365,11 @@ class _Merge:
     def _bars(self, symbols: SymbolRange, columns: Sequence[str]) -> pl.DataFrame:
         if self._imported is None:
             return pl.DataFrame(schema={name: EOD_SNAPSHOT.polars[name] for name in columns})
-        return self._imported.read(symbols, columns=columns)
+        if "fetched_at" not in columns:
+            return self._imported.read(symbols, columns=columns)
+        bars = self._imported.read(symbols, columns=["file" if name == "fetched_at" else name for name in columns])
+        written_at = self._imported.written_at.gather(bars["file"])
+        return bars.with_columns(fetched_at=written_at).select(columns)
 
     def _feed(self, symbols: SymbolRange) -> pl.DataFrame:
         start, stop = symbols
@@ -398,9 +391,10 @@ def _list_splits(splits: pl.DataFrame) -> str:
 
 
 def _widened(metastock: pl.DataFrame) -> pl.DataFrame:
-    """Some columns of bars as all of them; what was not read is null."""
+    """Some columns of bars as all that a merge takes; what was not read is null."""
     return metastock.select(
-        pl.col(name) if name in metastock.columns else pl.lit(None, pl.Float64).alias(name) for name in _BAR
+        pl.col(name) if name in metastock.columns else pl.lit(None, EOD_SNAPSHOT.polars[name]).alias(name)
+        for name in (*_BAR, "fetched_at")
     )
 
 

@@ -41,7 +41,8 @@ from ttapi_pipeline.datasets.quote_log import (
 from ttapi_pipeline.frames.files import make_folder, staged
 from ttapi_pipeline.frames.hashing import HASHED_BY, ContentHash
 from ttapi_pipeline.frames.parts import PartTable, storage_errors
-from ttapi_pipeline.frames.publish import ROW_GROUP_ROWS, scan_file
+from ttapi_pipeline.frames.pieces import ROW_GROUP_ROWS
+from ttapi_pipeline.frames.publish import scan_file
 
 SORTED_BY: Final[Mapping[TableName, Sequence[str]]] = MappingProxyType(
     {"quotes": ("symbol", "received_at"), "trades": ("symbol", "traded_at", "sequence")}

@@ -133,7 +133,6 @@ def build_assets(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> Sequence
             daily_candles,
             trading_calendar,
             metastock_version=metastock_version(refresh.settings),
-            now=refresh.now,
             options=snapshot_options(refresh.settings),
             progress=refresh.progress("files"),
         )

@@ -26,6 +26,7 @@ from ttapi_pipeline.defs.charts import draw_charts
 from ttapi_pipeline.defs.failures import failure
 from ttapi_pipeline.defs.light import PolarsParquetIOManager
 from ttapi_pipeline.defs.metadata import manifest_metadata, preview, table_schema
+from ttapi_pipeline.frames.pieces import Pieces
 from ttapi_pipeline.frames.publish import Published, publish
 from ttapi_pipeline.frames.schemas import EOD_REJECTS, SCHEMAS, DatasetSchema
 from ttapi_pipeline.frames.store import scan
@@ -37,7 +38,7 @@ _CSV_DEADLINE_SECONDS = 900.0
 class Publication:
     """What a dataset's step hands to the IO manager."""
 
-    frame: pl.DataFrame | pl.LazyFrame
+    frame: pl.DataFrame | pl.LazyFrame | Pieces
     provenance: Provenance
     rejects: pl.DataFrame | None = None
     charts: Mapping[str, Chart] = field(default_factory=dict)
@@ -152,7 +153,7 @@ class ParquetCsvIOManager(PolarsParquetIOManager):
 
     def _publish(
         self,
-        frame: pl.DataFrame | pl.LazyFrame,
+        frame: pl.DataFrame | pl.LazyFrame | Pieces,
         schema: DatasetSchema,
         provenance: Provenance,
         *,

@@ -34,8 +34,11 @@ class StagedFile:
     path: Path
     target: Folder
 
-    def commit(self) -> FileFacts:
+    def commit(self, facts: FileFacts | None = None) -> FileFacts:
         """Make the file durable and let it take the target's place; readers see the old one or the new one.
+
+        Args:
+            facts: Of the file, where whoever wrote it knows them; otherwise it is read for them.
 
         Returns:
             Size and hash of the file.
@@ -44,7 +47,7 @@ class StagedFile:
             StorageError: The disk is full, the folder cannot be written; the target is as it was.
         """
         try:
-            facts = file_facts(self.path)
+            facts = file_facts(self.path) if facts is None else facts
             if isinstance(self.target, Path):
                 _sync(self.path)
                 self.path.replace(self.target)

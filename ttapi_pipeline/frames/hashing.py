@@ -36,7 +36,7 @@ class ContentHash:
 
     def __init__(self, schema: pl.Schema, *, exclude: Sequence[str] = NOT_CONTENT) -> None:
         self._columns: Final = {name: dtype for name, dtype in schema.items() if name not in exclude}
-        self._sums = [0] * len(_SEEDS)
+        self._sums = (0,) * len(_SEEDS)
         self._rows = 0
         self._lock = Lock()
 
@@ -45,18 +45,26 @@ class ContentHash:
         """How many rows came so far."""
         return self._rows
 
+    @property
+    def sums(self) -> tuple[int, ...]:
+        """What `add` needs, beside the number of rows, to put these rows into another hash."""
+        return self._sums
+
     def update(self, frame: pl.DataFrame) -> None:
         """Add rows."""
         content = frame.select(*self._columns)
         # The sum wraps at 64 bits.
-        sums = [int(content.hash_rows(seed).sum()) for seed in _SEEDS]
+        self.add(content.height, tuple(int(content.hash_rows(seed).sum()) for seed in _SEEDS))
+
+    def add(self, rows: int, sums: Sequence[int]) -> None:
+        """Add rows that another hash of the same columns has taken: their number and its `sums`."""
         with self._lock:
-            self._rows += content.height
-            self._sums = [(old + new) % _MODULUS for old, new in zip(self._sums, sums, strict=True)]
+            self._rows += rows
+            self._sums = tuple((old + new) % _MODULUS for old, new in zip(self._sums, sums, strict=True))
 
     def hexdigest(self) -> str:
         """32 hex digits for all rows so far."""
-        facts = [[name, str(dtype)] for name, dtype in self._columns.items()], self._rows, self._sums
+        facts = [[name, str(dtype)] for name, dtype in self._columns.items()], self._rows, list(self._sums)
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 

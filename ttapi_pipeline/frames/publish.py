@@ -6,19 +6,20 @@ facts; (2) the manifest, without a CSV; (3) the CSV, made from that Parquet file
 given; (4) the manifest again, with the CSV's size and hash. Each is staged, synced and renamed. A crash after (1)
 leaves a manifest whose write id is not in the footer, after (2) or (3) one that knows no CSV: `core.store.read_stored`
 sees both, and `frames.repair` rebuilds from the Parquet file what lags. The lock is held until (4), so that a CSV
-never comes from another publication than its Parquet file.
+never comes from another publication than its Parquet file. A table in pieces goes the same way; `frames.pieces` copies
+those of its bytes that stay the same.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from uuid import uuid4
 
 import polars as pl
@@ -26,15 +27,23 @@ import polars as pl
 from ttapi_pipeline.core.errors import CorruptFileError, DataError, StorageError
 from ttapi_pipeline.core.manifest import FileFacts, Manifest, Provenance
 from ttapi_pipeline.core.store import FOOTER_KEY, DatasetFiles, Folder, os_error_in, storage_error
-from ttapi_pipeline.frames.conform import conform, describe_row
+from ttapi_pipeline.frames.conform import conform
 from ttapi_pipeline.frames.files import StagedFile, make_folder, remove_stale_files, staged
 from ttapi_pipeline.frames.hashing import HASHED_BY, ContentHash
+from ttapi_pipeline.frames.integrity import check_keys, check_nulls
 from ttapi_pipeline.frames.lock import DEFAULT_LOCK_TIMEOUT_SECONDS, DatasetLock
+from ttapi_pipeline.frames.pieces import (
+    COMPRESSION_LEVEL,
+    ROW_GROUP_ROWS,
+    Pieces,
+    StoredPiece,
+    StoredPieces,
+    remember,
+    write_csv,
+    write_parquet,
+)
 from ttapi_pipeline.frames.schemas import DatasetSchema
 from ttapi_pipeline.frames.spreadsheet import sink_csv
-
-ROW_GROUP_ROWS: Final = 65_536
-"""Of 29 million rows these are 440 groups: one symbol is in one or two, and the statistics say in which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,7 @@ class Published:
 
 
 def publish(
-    frame: pl.DataFrame | pl.LazyFrame,
+    frame: pl.DataFrame | pl.LazyFrame | Pieces,
     schema: DatasetSchema,
     folder: Folder,
     provenance: Provenance,
@@ -95,7 +104,8 @@ def publish(
     """Conform, check and store a dataset in place of what was stored of it.
 
     Args:
-        frame: Its rows in any order; `conform` says what they may look like. A lazy frame is streamed.
+        frame: Its rows in any order; `conform` says what they may look like. A lazy frame is streamed. Pieces come
+            sorted, and those that are stored already are copied; see `frames.pieces`.
         schema: Of the dataset.
         folder: The data folder; it is created when it is not there.
         provenance: What the rows were made from.
@@ -116,18 +126,67 @@ def publish(
     make_folder(folder)
     lock = DatasetLock(folder, schema.name)
     lock.acquire(timeout_seconds=lock_timeout_seconds)
-    try:
+    with ExitStack() as held:
+        held.callback(lock.release)
         remove_stale_files(files)
-        manifest = _publish_parquet(frame, schema, files, provenance, is_sorted=is_sorted)
+        if isinstance(frame, Pieces):
+            known = held.enter_context(closing(StoredPieces(files, schema, code_version=provenance.code_version)))
+            manifest, pieces = _publish_pieces(frame, schema, files, provenance, known)
+            write_rest = partial(_publish_csv_of_pieces, files, schema, manifest, known, pieces)
+        else:
+            manifest = _publish_parquet(frame, schema, files, provenance, is_sorted=is_sorted)
+            write_rest = partial(publish_csv, files, manifest)
         write_manifest(files, manifest)
-        write_rest = partial(publish_csv, files, manifest)
         csv = executor.submit(write_rest) if executor else _done(write_rest)
-    except BaseException:
-        lock.release()
-        raise
+        until_written = held.pop_all()
     # Also when the executor drops its work; at once when it is done already.
-    csv.add_done_callback(lambda _: lock.release())
+    csv.add_done_callback(lambda _: until_written.close())
     return Published(files, manifest, csv)
+
+
+def _publish_pieces(
+    table: Pieces, schema: DatasetSchema, files: DatasetFiles, provenance: Provenance, known: StoredPieces
+) -> tuple[Manifest, Sequence[StoredPiece]]:
+    write_id = uuid4().hex
+    footer: dict[str, Any] = {}
+
+    def facts(content: ContentHash) -> dict[str, str]:
+        footer.update(_footer(provenance, schema, content, write_id))
+        return {FOOTER_KEY: json.dumps(footer, ensure_ascii=False)}
+
+    with staged(files.parquet) as staging, _reading_and_writing(files.parquet, schema):
+        pieces, written = write_parquet(staging.path, table, schema, known, key_values=facts)
+        return manifest_from_footer(footer, staging.commit(written)), pieces
+
+
+def _publish_csv_of_pieces(
+    files: DatasetFiles,
+    schema: DatasetSchema,
+    manifest: Manifest,
+    known: StoredPieces,
+    pieces: Sequence[StoredPiece],
+) -> Manifest:
+    """What `publish_csv` does, with the lines of pieces that did not change copied."""
+    if not isinstance(files.parquet, Path):
+        return publish_csv(files, manifest)
+    with _placing_csv(files) as staging:
+        noted, written = write_csv(staging.path, files.parquet, schema, known, pieces)
+        complete = replace(manifest, csv=staging.commit(written))
+    write_manifest(files, complete)
+    with suppress(OSError):  # costs the next publication its time, and nothing else
+        remember(files, manifest, noted)
+    return complete
+
+
+def _footer(provenance: Provenance, schema: DatasetSchema, content: ContentHash, write_id: str) -> Mapping[str, Any]:
+    """What a Parquet footer says of the rows above it."""
+    return provenance.to_document() | {
+        "data_version": content.hexdigest(),
+        "write_id": write_id,
+        "rows": content.rows,
+        "schema": {name: str(dtype) for name, dtype in schema.polars.items()},
+        "hashed_by": HASHED_BY,
+    }
 
 
 def _publish_parquet(
@@ -146,7 +205,7 @@ def _publish_parquet(
     footer: dict[str, Any] = {}
 
     def inspect(batch: pl.DataFrame) -> pl.DataFrame:
-        _check_nulls(batch, schema)
+        check_nulls(batch, schema)
         content.update(batch)
         return batch
 
@@ -154,28 +213,20 @@ def _publish_parquet(
         # Polars asks for the metadata when it writes the footer, and every row has been through `inspect` by then: one
         # pass, and the footer holds the hash of the rows above it. On 4 million rows x 12 columns, the detour over
         # `collect_batches` and pyarrow's writer takes 1.5 times as long for a file 14% larger, in the same memory.
-        footer.update(
-            provenance.to_document()
-            | {
-                "data_version": content.hexdigest(),
-                "write_id": write_id,
-                "rows": content.rows,
-                "schema": {name: str(dtype) for name, dtype in schema.polars.items()},
-                "hashed_by": HASHED_BY,
-            }
-        )
+        footer.update(_footer(provenance, schema, content, write_id))
         return {FOOTER_KEY: json.dumps(footer, ensure_ascii=False)}
 
     with staged(files.parquet) as staging, _reading_and_writing(files.parquet, schema):
         ordered.map_batches(inspect, streamable=True, schema=schema.polars).sink_parquet(
             staging.path,
             compression="zstd",
+            compression_level=COMPRESSION_LEVEL,
             statistics=True,
             row_group_size=ROW_GROUP_ROWS,
             maintain_order=True,
             metadata=facts,
         )
-        _check_keys(staging, schema)
+        check_keys(pl.scan_parquet(staging.path, glob=False), schema)
         return manifest_from_footer(footer, staging.commit())
 
 
@@ -208,16 +259,23 @@ def publish_csv(files: DatasetFiles, manifest: Manifest) -> Manifest:
         CorruptFileError: The Parquet file cannot be read.
         StorageError: The CSV or the manifest cannot be written.
     """
+    with _placing_csv(files) as staging:
+        sink_csv(scan_file(files.parquet), staging.path)
+        complete = replace(manifest, csv=staging.commit())
+    write_manifest(files, complete)
+    return complete
+
+
+@contextmanager
+def _placing_csv(files: DatasetFiles) -> Iterator[StagedFile]:
+    """A place to write the CSV, with Polars' errors and the system's as ours."""
     with staged(files.csv) as staging:
         try:
-            sink_csv(scan_file(files.parquet), staging.path)
+            yield staging
         except pl.exceptions.PolarsError as error:
             raise CorruptFileError(f"{files.csv} cannot be made: {error}") from error
         except OSError as error:
             raise storage_error(files.csv, error) from error
-        complete = replace(manifest, csv=staging.commit())
-    write_manifest(files, complete)
-    return complete
 
 
 def scan_file(path: Folder) -> pl.LazyFrame:
@@ -228,34 +286,6 @@ def scan_file(path: Folder) -> pl.LazyFrame:
     """
     with path.open("rb") as file:
         return pl.scan_parquet(file if isinstance(path, Path) else file.read())
-
-
-def _check_nulls(batch: pl.DataFrame, schema: DatasetSchema) -> None:
-    for column in schema.columns:
-        if not column.is_nullable and batch[column.name].null_count():
-            row = int(batch[column.name].is_null().arg_max() or 0)
-            raise DataError(f"{describe_row(batch, schema, row)}: {column.name} is null, and every row must have one")
-
-
-def _check_keys(staging: StagedFile, schema: DatasetSchema) -> None:
-    """Rows are sorted by their key, so each must be after the one above; reads the key columns only."""
-    key = list(schema.key)
-    is_equal = pl.lit(value=True)
-    is_before = pl.lit(value=False)
-    for name in reversed(key):
-        here, above = pl.col(name), pl.col(name).shift(1)
-        # Nulls sort first.
-        is_less = pl.when(here.is_null()).then(above.is_not_null()).otherwise(above.is_not_null() & (here < above))
-        is_before = is_less | (here.eq_missing(above) & is_before)
-        is_equal = here.eq_missing(above) & is_equal
-    is_wrong = (is_before | is_equal) & (pl.int_range(pl.len()) > 0)
-    wrong = pl.scan_parquet(staging.path, glob=False).select(key).select(*key, is_before=is_before, is_wrong=is_wrong)
-    found = wrong.filter("is_wrong").head(1).collect(engine="streaming")
-    if found.is_empty():
-        return
-    if found["is_before"][0]:
-        raise DataError(f"{describe_row(found, schema, 0)} is not in the order of {', '.join(key)}, as was promised")
-    raise DataError(f"{describe_row(found, schema, 0)} is there more than once; {', '.join(key)} must be unique")
 
 
 @contextmanager

@@ -278,7 +278,7 @@ EOD_SNAPSHOT: Final = DatasetSchema(
         ),
         _required("is_final", _FLAG, "False while the session can still change it"),
         _required("source", _STRING, "metastock or dxlink"),
-        _FETCHED_AT,
+        _required("fetched_at", UTC_DATETIME, "When the candle was fetched, or the file with the row was last changed"),
     ),
     key=("symbol", "session"),
 )

@@ -11,11 +11,11 @@ Source of the rule: OWASP, CSV injection.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Final
 
 import polars as pl
-from polars import selectors as cs
 
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.core.store import Folder, storage_error
@@ -24,15 +24,52 @@ from ttapi_pipeline.frames.schemas import DatasetSchema
 _RISKY: Final = r"^('*[=+\-@\t\r])"
 _NEUTRALISED: Final = r"^'('*[=+\-@\t\r])"
 _WAY_OUT: Final = "`tt doctor --repair` rebuilds it"
+_LINE_END: Final = "\r\n"
 _TIMESTAMP: Final = "%Y-%m-%dT%H:%M:%S%.6fZ"
 
 
 def sink_csv(frame: pl.LazyFrame, path: Path) -> None:
     """Write a frame as described above; PolarsError or OSError when that fails."""
-    text = cs.string()
-    frame.with_columns(text.str.replace(_RISKY, "'$1")).sink_csv(
-        path, line_terminator="\r\n", datetime_format=_TIMESTAMP, date_format="%Y-%m-%d", check_extension=False
-    )
+    schema = frame.collect_schema()
+    spelled = pl.Schema({name: pl.String() if _is_spelled(dtype) else dtype for name, dtype in schema.items()})
+    lines = frame.map_batches(_spelled, streamable=True, schema=spelled)
+    lines.sink_csv(path, line_terminator=_LINE_END, check_extension=False)
+
+
+def csv_header(schema: DatasetSchema) -> bytes:
+    """The first line of such a file."""
+    return schema.polars.to_frame().write_csv(line_terminator=_LINE_END).encode()
+
+
+def csv_rows(frame: pl.DataFrame) -> bytes:
+    """The lines of some rows of such a file."""
+    lines = io.BytesIO()
+    _spelled(frame).write_csv(lines, include_header=False, line_terminator=_LINE_END)
+    return lines.getvalue()
+
+
+def _is_spelled(dtype: pl.DataType) -> bool:
+    return isinstance(dtype, pl.String | pl.Date | pl.Datetime)
+
+
+def _spelled(frame: pl.DataFrame) -> pl.DataFrame:
+    """Texts made harmless, dates and timestamps as text.
+
+    Bars repeat all of these, and to spell a value once and look it up takes a fifth of the time.
+    """
+    return frame.with_columns(_spell(column) for column in frame if _is_spelled(column.dtype))
+
+
+def _spell(column: pl.Series) -> pl.Series:
+    values = column.unique()
+    if isinstance(column.dtype, pl.Datetime):
+        spelled = values.dt.to_string(_TIMESTAMP)
+    elif isinstance(column.dtype, pl.Date):
+        spelled = values.dt.to_string("%Y-%m-%d")
+    else:
+        values = values.filter(values.str.contains(_RISKY))
+        return column.replace(values, values.str.replace(_RISKY, "'$1")) if len(values) else column
+    return column.replace_strict(values, spelled, return_dtype=pl.String)
 
 
 def read_csv_back(folder: Folder, schema: DatasetSchema) -> pl.DataFrame:

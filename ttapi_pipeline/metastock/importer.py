@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Final
+from zlib import crc32
 
 import numpy as np
 import polars as pl
@@ -27,7 +29,7 @@ from ttapi_pipeline.core.store import storage_error
 from ttapi_pipeline.frames.lock import locked
 from ttapi_pipeline.metastock.binary import INDEX_NAMES, Security, data_file_number, is_index, read_index
 from ttapi_pipeline.metastock.fingerprint import FileFact, list_files
-from ttapi_pipeline.metastock.parts import KNOWN, Parts, PartsInFolder, PartsInMemory
+from ttapi_pipeline.metastock.parts import KNOWN, Parts, PartsInFolder, PartsInMemory, reading_key
 from ttapi_pipeline.metastock.reader import (
     BARS,
     CONTENTS,
@@ -77,6 +79,9 @@ _CAREFUL_CHUNK_BYTES: Final = 16 << 20
 """The same for files that are read line by line, which takes more memory."""
 
 _RANGE_ROWS: Final = 1 << 20
+_RANGE_SYMBOLS: Final = 128
+"""Of a range on average; most ranges hold a few hundred thousand rows, and one changed file costs that many."""
+
 _MOST_SMALL_PARTS: Final = 16
 
 
@@ -95,6 +100,7 @@ class FolderImport:
         warnings: Other oddities in words: a file name that disagrees with its ticker, two spellings of one symbol,
             unknown fields.
         files_read: How many files were read; the others were known.
+        written_at: When each file was last changed, UTC, by its position in `files`.
     """
 
     rejects: pl.DataFrame
@@ -104,6 +110,7 @@ class FolderImport:
     extra_values: Mapping[str, int]
     warnings: Sequence[str]
     files_read: int
+    written_at: pl.Series
     _merge: _Merge
 
     @property
@@ -111,7 +118,10 @@ class FolderImport:
         return self._merge.scan(self.ranges())
 
     def ranges(self, *, others: pl.DataFrame | None = None, most_rows: int | None = None) -> Sequence[SymbolRange]:
-        """Cut all symbols into ranges of so many rows, or of one symbol that has more.
+        """Cut all symbols into ranges of so many rows at most, or of one symbol that has more.
+
+        Where a range begins depends on the name of its first symbol, unless it would grow too long, so that what
+        changes about one symbol moves no other range.
 
         Args:
             others: Another source's symbol and rows, to be counted in.
@@ -122,14 +132,23 @@ class FolderImport:
         rows = rows.group_by("symbol").agg(pl.col("rows").sum()).sort("symbol")
         cuts, total = [""], 0
         for symbol, count in rows.iter_rows():
-            if total and total + count > most:
+            if total and (total + count > most or crc32(symbol.encode()) % _RANGE_SYMBOLS == 0):
                 cuts.append(symbol)
                 total = 0
             total += count
         return list(zip(cuts, [*cuts[1:], None], strict=True))
 
+    def versions(self, ranges: Sequence[SymbolRange]) -> Sequence[str]:
+        """What stands for the bars of each range: it changes when one of the files that they are from does."""
+        return self._merge.versions([start for start, _ in ranges])
+
     def read(self, symbols: SymbolRange, *, columns: Sequence[str] | None = None) -> pl.DataFrame:
-        """The bars of a range of symbols, or some columns of them, sorted by symbol and session."""
+        """The bars of a range of symbols, sorted by symbol and session.
+
+        Args:
+            symbols: The range.
+            columns: Some columns of BARS, or `file`, which is the position in `files` of the file that a bar is from.
+        """
         return self._merge.read(symbols, BARS.names() if columns is None else columns)
 
 
@@ -242,6 +261,7 @@ class _Import:
         self._parts = parts
         self._options = options
         self._symbols = Symbols(symbol_map, options.exchange_suffixes)
+        self._reading_key = reading_key(symbol_map, options)
         self._by_content = by_content
         self._facts = list_files(folder)
         self._hashes = {fact.name: self._sha256(fact) if by_content else None for fact in self._facts}
@@ -450,7 +470,7 @@ class _Import:
         self._parts.remove(parts)
 
     def _result(self, known: pl.DataFrame, *, files_read: int) -> FolderImport:
-        merge = _Merge(self._parts, known)
+        merge = _Merge(self._parts, known, self._reading_key)
         contents = merge.contents
         names = pl.Series([printable(fact.name) for fact in self._facts], dtype=pl.String)
         files = known.join(merge.duplicates, on="rank", how="left", maintain_order="left").select(
@@ -483,6 +503,9 @@ class _Import:
             extra_values=dict(zip(names.gather(extra["rank"]), extra["extra_values"], strict=True)),
             warnings=(*_several_spellings(spellings), *known["warnings"].explode(empty_as_null=False)),
             files_read=files_read,
+            written_at=pl.Series([fact.mtime_ns // 1_000 for fact in self._facts], dtype=pl.Int64).cast(
+                pl.Datetime("us", "UTC")
+            ),
             _merge=merge,
         )
 
@@ -490,8 +513,10 @@ class _Import:
 class _Merge:
     """The rows of the files that are there now, out of the parts."""
 
-    def __init__(self, parts: Parts, known: pl.DataFrame) -> None:
+    def __init__(self, parts: Parts, known: pl.DataFrame, reading_key: str) -> None:
         self._parts = parts
+        self._known = known
+        self._reading_key = reading_key
         self._files: dict[str, pl.DataFrame] = {
             part: files.select("file", "rank")
             for (part,), files in known.group_by("part", maintain_order=True)
@@ -525,6 +550,15 @@ class _Merge:
             is_last = pl.struct("symbol", "session").ne_missing(pl.struct("symbol", "session").shift(-1))
             lost.append(rows.filter(~is_last).group_by(rank="file").agg(lost=pl.len()))
         return pl.concat(lost).group_by("rank").agg(pl.col("lost").sum())
+
+    def versions(self, starts: Sequence[str]) -> Sequence[str]:
+        """What stands for the rows from each of these symbols up to the next."""
+        digests = [hashlib.sha256(self._reading_key.encode()) for _ in starts]
+        facts = dict(zip(self._known["rank"], self._known.select(_IDENTITY).iter_rows(), strict=True))
+        used = self.contents.filter(pl.col("rows") > 0).select("symbol", "rank").unique().sort("rank", "symbol")
+        for symbol, rank in used.iter_rows():
+            digests[bisect_right(starts, symbol) - 1].update(repr(facts[rank]).encode())
+        return [digest.hexdigest() for digest in digests]
 
     def scan(self, ranges: Sequence[SymbolRange]) -> pl.LazyFrame:
         """All bars, a range at a time."""

@@ -110,7 +110,7 @@ class PartsInFolder:
     """
 
     def __init__(self, folder: Path, symbol_map: Mapping[str, str], options: ImportOptions) -> None:
-        self._folder = folder / _key(symbol_map, options)
+        self._folder = folder / reading_key(symbol_map, options)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             for other in folder.iterdir():
@@ -184,7 +184,7 @@ class PartsInFolder:
             return False
 
 
-def _key(symbol_map: Mapping[str, str], options: ImportOptions) -> str:
+def reading_key(symbol_map: Mapping[str, str], options: ImportOptions) -> str:
     """Stands for everything besides the files that what is read depends on."""
     facts = {name: sorted(value) if isinstance(value, frozenset) else value for name, value in asdict(options).items()}
     text = json.dumps([FORMAT, sorted(symbol_map.items()), facts], default=str, sort_keys=True)

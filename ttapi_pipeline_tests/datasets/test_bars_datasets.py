@@ -211,7 +211,7 @@ class TestSources:
         ours = make({"AAA": metastock}).with_columns(open_interest=pl.lit(None, pl.Float64)).lazy()
         theirs = make({"AAA": candles}).lazy()
         comparison = compare_sources(ours, theirs)
-        merged = merge_sources(ours, theirs, comparison, imported_at=datetime(2026, 11, 21, tzinfo=UTC)).collect()
+        merged = merge_sources(ours, theirs, comparison).collect()
         return SimpleNamespace(verdict=comparison["verdict"][0], why=explain_conflicts(comparison), merged=merged)
 
     def test_sources_that_agree_are_glued_with_metastock_first(self, candles_frame: CandlesFrame) -> None:

@@ -39,11 +39,10 @@ built = build_eod_snapshot(
     DAILY_CANDLES.polars.to_frame().lazy(),
     TRADING_CALENDAR.polars.to_frame().lazy(),
     metastock_version="",
-    now=now,
     options=SnapshotOptions(cache=data / ".state" / "metastock"),
 )
 provenance = Provenance(dataset="eod_snapshot", code_version="1", fetched_at=now)
-publish(built.frame, EOD_SNAPSHOT, data, provenance, is_sorted=built.is_sorted).wait()
+publish(built.frame, EOD_SNAPSHOT, data, provenance).wait()
 """
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ttapi_pipeline.core.errors import InvalidFormatError, StorageError
@@ -26,7 +30,9 @@ from ttapi_pipeline.datasets.eod_snapshot import (
     find_splits,
     snapshot_options,
 )
+from ttapi_pipeline.frames.pieces import Pieces
 from ttapi_pipeline.frames.publish import publish
+from ttapi_pipeline.frames.row_groups import read_footer
 from ttapi_pipeline.frames.schemas import EOD_SNAPSHOT
 from ttapi_pipeline.metastock import importer
 from ttapi_pipeline.metastock.symbol_map import read_symbol_map
@@ -67,7 +73,6 @@ def build(folder: Path, candles_frame: CandlesFrame, calendar_frame: CalendarFra
             candles_frame(closes).lazy(),
             calendar_frame(SESSIONS[0], date(2026, 12, 31)).lazy(),
             metastock_version="v1",
-            now=IMPORTED_AT,
             options=SnapshotOptions(**options),  # type: ignore[arg-type]
         )
 
@@ -96,7 +101,7 @@ def test_metastock_comes_first_and_candles_where_it_ends(build: Callable[..., Bu
     assert built.statistics["metastock_rows_read"] == built.statistics["metastock_rows_kept"] == 3 * len(FILES)
     provenance = Provenance(dataset="eod_snapshot", code_version="1", fetched_at=IMPORTED_AT)
     # Publishing checks the promised order.
-    assert publish(built.frame, EOD_SNAPSHOT, tmp_path / "data", provenance, is_sorted=True).wait().rows == frame.height
+    assert publish(built.frame, EOD_SNAPSHOT, tmp_path / "data", provenance).wait().rows == frame.height
 
 
 def test_the_size_of_the_ranges_changes_nothing(build: Callable[..., Build], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,6 +113,84 @@ def test_the_size_of_the_ranges_changes_nothing(build: Callable[..., Build], mon
     some = pieces.frame.lazy().filter(pl.col("symbol") == "FEED").select("close").collect()
     assert some["close"].to_list() == [7.0]
     assert pieces.frame.lazy().head(2).collect().height == 2
+
+
+def test_a_row_says_when_its_file_was_changed_or_its_candle_fetched(
+    build: Callable[..., Build], folder: Path, candles_frame: CandlesFrame
+) -> None:
+    for at, name in enumerate(("AAA", "HALF", "FILE"), start=1):
+        os.utime(folder / f"{name}.mst", ns=(at * 10**9, at * 10**9))
+    fetched = build().frame.lazy().group_by("symbol", "source").agg(pl.col("fetched_at").unique()).collect()
+    candle = candles_frame({"X": {SESSIONS[0]: 1.0}})["fetched_at"][0]
+    assert {(symbol, source): list(values) for symbol, source, values in fetched.iter_rows()} == {
+        ("AAA", "metastock"): [datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)],
+        ("AAA", "dxlink"): [candle],
+        ("HALF", "metastock"): [datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC)],
+        ("FILE", "metastock"): [datetime(1970, 1, 1, 0, 0, 3, tzinfo=UTC)],
+        ("FEED", "dxlink"): [candle],
+    }
+
+
+def test_only_symbols_whose_sources_changed_are_merged_again(
+    build: Callable[..., Build], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importer, "_RANGE_SYMBOLS", 1)  # a range per symbol
+
+    def keys() -> list[str]:
+        frame = build().frame
+        assert isinstance(frame, Pieces)
+        return [piece.key for piece in frame.pieces]
+
+    before = keys()
+    assert len(set(before)) == 4  # AAA, FEED, FILE, HALF
+    (folder / "FILE.mst").write_text(rows("FILE", dict.fromkeys(FILES, 10.01)))
+    assert [one == other for one, other in zip(before, keys(), strict=True)] == [True, True, False, True]
+    (folder / "B.mst").write_text(rows("B", {SESSIONS[0]: 1.0}))
+    assert [key in before for key in keys()] == [True, False, True, False, True]
+
+
+STATES = st.lists(
+    st.dictionaries(
+        st.sampled_from(["A.txt", "B.N.txt", "HALF.mst", "Z.csv"]),
+        st.tuples(st.integers(1, 30), st.sampled_from([10.0, 10.5])),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@hypothesis_settings(max_examples=15, deadline=None)
+@given(states=STATES)
+def test_any_sequence_of_increments_stores_the_bytes_of_a_full_rebuild(
+    states: list[Mapping[str, tuple[int, float]]], candles_frame: CandlesFrame, calendar_frame: CalendarFrame
+) -> None:
+    candles = candles_frame({"A": dict.fromkeys(SESSIONS[:40], 10.0), "HALF": dict.fromkeys(SESSIONS[:40], 20.0)})
+    calendar = calendar_frame(SESSIONS[0], date(2026, 12, 31)).lazy()
+    provenance = Provenance(dataset="eod_snapshot", code_version="1", fetched_at=IMPORTED_AT)
+
+    def store(data: Path) -> tuple[bytes, str]:
+        options = SnapshotOptions(cache=data / ".state" / "metastock")
+        built = build_eod_snapshot(files, candles.lazy(), calendar, metastock_version="v", options=options)
+        manifest = publish(built.frame, EOD_SNAPSHOT, data, provenance).wait()
+        with (data / "eod_snapshot.parquet").open("rb") as file:
+            _, end = read_footer(file)
+            file.seek(0)
+            return file.read(end) + (data / "eod_snapshot.csv").read_bytes(), manifest.data_version
+
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importer, "_RANGE_SYMBOLS", 1)
+        files, grown = Path(name, "files"), Path(name, "grown")
+        files.mkdir()
+        stored = []
+        for at, state in enumerate(states):
+            for path in files.iterdir():
+                path.unlink()
+            for file, (count, close) in state.items():
+                # The same content has the same time of change, as it has for files that nobody touched.
+                (files / file).write_text(rows(file.partition(".")[0], dict.fromkeys(SESSIONS[:count], close)))
+                os.utime(files / file, ns=(at, count * 10**9 + int(close * 2) * 10**6))
+            stored.append(store(grown))
+        assert stored[-1] == store(Path(name, "rebuilt"))
 
 
 def test_candles_can_be_rescaled_by_the_confirmed_ratio(build: Callable[..., Build]) -> None:
@@ -136,7 +219,6 @@ def test_bars_on_other_days_and_missing_sessions_are_counted(
         candles_frame({}).lazy(),
         calendar_frame(SESSIONS[0], date(2026, 12, 31)).lazy(),
         metastock_version="v1",
-        now=IMPORTED_AT,
     )
     assert built.statistics["bars_on_other_days"] == 1
     assert built.statistics["missing_sessions"] == 2

@@ -57,7 +57,7 @@ def test_real_prices_from_metastock_files_give_the_golden_values(
 ) -> None:
     calendar = calendar_frame(date(1998, 1, 2), date(2020, 12, 31)).lazy()
     snapshot = build_eod_snapshot(
-        real_metastock_folder(symbol), NO_CANDLES, calendar, metastock_version="v", now=now
+        real_metastock_folder(symbol), NO_CANDLES, calendar, metastock_version="v"
     ).frame.lazy()
     ahead = sessions_between(LAST[symbol], date(2020, 12, 31))
     expirations = {horizon: ahead[horizon] for horizon in (1, 5, 10, 21, 42, 63)}

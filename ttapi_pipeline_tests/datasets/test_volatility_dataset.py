@@ -95,7 +95,7 @@ def test_real_prices_from_metastock_files_give_the_golden_values_of_every_estima
     calendar = calendar_frame(date(1998, 1, 2), date(2020, 12, 31)).lazy()
     candles = pl.LazyFrame(schema=DAILY_CANDLES.polars)
     folder = real_metastock_folder(symbol)
-    snapshot = build_eod_snapshot(folder, candles, calendar, metastock_version="v", now=now).frame.lazy()
+    snapshot = build_eod_snapshot(folder, candles, calendar, metastock_version="v").frame.lazy()
     row = volatility(snapshot, NO_SYMBOLS, calendar, now).row(0, named=True)
     for window, expected in GOLDEN[symbol].items():
         assert " ".join(f"{row[f'{name}_{window}']:.6f}" for name in NAMES) == expected
@@ -116,7 +116,7 @@ def test_the_cone_of_real_prices_from_metastock_files_is_that_of_numpy(
     calendar = calendar_frame(date(1998, 1, 2), date(2020, 12, 31)).lazy()
     candles = pl.LazyFrame(schema=DAILY_CANDLES.polars)
     folder = real_metastock_folder("AAPL")
-    snapshot = build_eod_snapshot(folder, candles, calendar, metastock_version="v", now=now).frame.lazy()
+    snapshot = build_eod_snapshot(folder, candles, calendar, metastock_version="v").frame.lazy()
     built = build_volatility_cone(snapshot, calendar, annualization=252, now=now).frame.lazy().collect()
     assert violations(built.lazy(), "volatility_cone") == {}
     close = snapshot.sort("session").collect()["close"].to_numpy()

@@ -29,7 +29,8 @@ from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.core.store import FOOTER_KEY, Folder, read_manifest, read_stored
 from ttapi_pipeline.frames.files import file_facts
 from ttapi_pipeline.frames.hashing import data_version
-from ttapi_pipeline.frames.publish import ROW_GROUP_ROWS, publish
+from ttapi_pipeline.frames.pieces import ROW_GROUP_ROWS
+from ttapi_pipeline.frames.publish import publish
 from ttapi_pipeline.frames.schemas import SCHEMAS, DatasetSchema
 from ttapi_pipeline.frames.store import read_csv_back, scan
 
