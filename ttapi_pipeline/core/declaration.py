@@ -46,6 +46,7 @@ class Declaration:
         source: Where its rows come from, in words.
         shaped_by: Settings whose change makes the stored rows wrong.
         changes: When its source can have something new.
+        is_fetched: Whether its rows come from the broker, whose API one step at a time may use.
     """
 
     name: str
@@ -57,3 +58,4 @@ class Declaration:
     consults: Sequence[str] = ()
     shaped_by: Sequence[SettingName] = ("origin",)
     changes: Changes = Changes.ANY_TIME
+    is_fetched: bool = True

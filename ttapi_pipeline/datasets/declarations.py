@@ -96,6 +96,7 @@ _DECLARATIONS: Final = (
         consults=("trading_calendar",),
         shaped_by=("origin", "metastock_symbol_map", "metastock_adjustment", "rescale_candles"),
         changes=Changes.ONCE_SETTLED,
+        is_fetched=False,
     ),
     Declaration(
         name="returns_stddev",
@@ -107,6 +108,7 @@ _DECLARATIONS: Final = (
         consults=("trading_calendar",),
         shaped_by=("origin", "lookback_sessions", "annualization_sessions"),
         changes=Changes.ONCE_SETTLED,
+        is_fetched=False,
     ),
     Declaration(
         name="volatility",
@@ -118,6 +120,7 @@ _DECLARATIONS: Final = (
         consults=("trading_calendar",),
         shaped_by=("origin", "annualization_sessions"),
         changes=Changes.ONCE_SETTLED,
+        is_fetched=False,
     ),
     Declaration(
         name="volatility_cone",
@@ -129,6 +132,7 @@ _DECLARATIONS: Final = (
         consults=("trading_calendar",),
         shaped_by=("origin", "annualization_sessions"),
         changes=Changes.ONCE_SETTLED,
+        is_fetched=False,
     ),
 )
 

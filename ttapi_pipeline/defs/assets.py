@@ -1,196 +1,94 @@
 # SPDX-License-Identifier: MIT
-"""The assets: what each dataset is built from. How it is built is its module in `datasets`."""
+"""The assets, each made from its declaration; what one does when it is executed is `cached`'s and `steps`'."""
 
+import inspect
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
+from ttapi_pipeline.core.declaration import Changes, Declaration
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.accounts import build_accounts
-from ttapi_pipeline.datasets.build import Build
-from ttapi_pipeline.datasets.daily_candles import build_daily_candles, candle_spool
-from ttapi_pipeline.datasets.declarations import METASTOCK_FILES
-from ttapi_pipeline.datasets.eod_snapshot import build_eod_snapshot, snapshot_options
-from ttapi_pipeline.datasets.expiration_series import build_expiration_series
-from ttapi_pipeline.datasets.market_metrics import build_implied_volatility, build_symbols
-from ttapi_pipeline.datasets.quotes import build_quotes
-from ttapi_pipeline.datasets.returns_stddev import build_returns_stddev
-from ttapi_pipeline.datasets.survey import metastock_folder, metastock_version
-from ttapi_pipeline.datasets.trading_calendar import build_trading_calendar
-from ttapi_pipeline.datasets.universe import build_universe
-from ttapi_pipeline.datasets.volatility import build_volatility
-from ttapi_pipeline.datasets.volatility_cone import build_volatility_cone
+from ttapi_pipeline.datasets.declarations import DATASETS, METASTOCK_FILES
+from ttapi_pipeline.datasets.survey import metastock_version
 from ttapi_pipeline.defs.automation import when_due
-from ttapi_pipeline.defs.cached import Refresh, dataset_asset
-from ttapi_pipeline.simulator.market import Market
-from ttapi_pipeline.simulator.metastock_files import DEFAULT_FIRST, default_last, write_metastock_files
+from ttapi_pipeline.defs.freshness import freshness_policy
+from ttapi_pipeline.defs.jobs import BROKER_POOL, FETCH_RETRY
+from ttapi_pipeline.defs.metadata import table_schema
+from ttapi_pipeline.defs.resources import CacheResource
+from ttapi_pipeline.frames.schemas import SCHEMAS
 
 
 def build_assets(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> Sequence[dg.AssetsDefinition | dg.SourceAsset]:
-    """Every asset, with TTLs and automation by these settings."""
+    """Every asset, upstream first, with TTLs and automation by these settings."""
     condition = when_due(settings, clock=clock)
+    datasets = [_dataset_asset(declaration, settings, condition) for declaration in DATASETS.values()]
+    return [_metastock_source(settings), *datasets]
 
-    @dataset_asset("trading_calendar", settings=settings, automation_condition=condition)
-    async def trading_calendar(refresh: Refresh) -> Build:
-        async with refresh.connect() as client:
-            return await build_trading_calendar(client, now=refresh.now)
 
-    @dataset_asset("accounts", settings=settings, automation_condition=condition)
-    async def accounts(refresh: Refresh) -> Build:
-        async with refresh.connect() as client:
-            return await build_accounts(
-                client,
-                previous=refresh.previous(),
-                now=refresh.now,
-                min_coverage=refresh.settings.min_coverage,
-                progress=refresh.progress("balances"),
-            )
+def _dataset_asset(
+    declaration: Declaration, settings: Settings, condition: dg.AutomationCondition[Any]
+) -> dg.AssetsDefinition:
+    """The asset of a declared dataset; the upstream datasets are its inputs, which it reads lazily."""
+    name = declaration.name
+    return dg.asset(
+        name=name,
+        deps=[upstream for upstream in declaration.upstream if upstream not in DATASETS],
+        code_version=declaration.code_version,
+        group_name=declaration.group,
+        description=_description(declaration, settings),
+        kinds={"python", "polars", "parquet"},
+        owners=["team:data"],
+        metadata={
+            "dagster/column_schema": table_schema(SCHEMAS[name]),
+            "ttl_seconds": settings.ttls[name].total_seconds(),
+            "source": declaration.source,
+        },
+        freshness_policy=freshness_policy(declaration, settings),
+        automation_condition=condition,
+        output_required=False,
+        # What is old again within minutes goes last, so that it is fresh when the run ends.
+        op_tags={"dagster/priority": "-5"} if declaration.changes is Changes.WHILE_OPEN else None,
+        pool=BROKER_POOL if declaration.is_fetched else None,
+        retry_policy=FETCH_RETRY if declaration.is_fetched else None,
+        io_manager_key="io_manager",
+    )(_body(declaration))
 
-    @dataset_asset("universe", settings=settings, automation_condition=condition)
-    async def universe(refresh: Refresh) -> Build:
-        async with refresh.connect() as client:
-            return await build_universe(
-                client,
-                refresh.settings,
-                previous=refresh.previous(),
-                now=refresh.now,
-                progress=refresh.progress("instruments"),
-            )
 
-    @dataset_asset("symbols", settings=settings, automation_condition=condition)
-    async def symbols(refresh: Refresh, universe: pl.LazyFrame) -> Build:
-        async with refresh.connect() as client:
-            return await build_symbols(
-                client,
-                universe.collect(),
-                previous=refresh.previous(),
-                now=refresh.now,
-                min_coverage=refresh.settings.min_coverage,
-                progress=refresh.progress("metrics"),
-            )
+def _body(declaration: Declaration) -> Any:
+    """The function that Dagster calls, with the signature that it reads resources and inputs from."""
 
-    @dataset_asset("implied_volatility", settings=settings, automation_condition=condition)
-    async def implied_volatility(refresh: Refresh, universe: pl.LazyFrame) -> Build:
-        async with refresh.connect() as client:
-            return await build_implied_volatility(
-                client,
-                universe.collect(),
-                previous=refresh.previous(),
-                now=refresh.now,
-                min_coverage=refresh.settings.min_coverage,
-                progress=refresh.progress("metrics"),
-            )
+    def body(
+        context: dg.AssetExecutionContext, cache: CacheResource, api: Any, io_manager: Any, **frames: pl.LazyFrame
+    ) -> Any:
+        from ttapi_pipeline.defs.cached import execute  # noqa: PLC0415 - a run's, see `defs`
 
-    @dataset_asset("quotes", settings=settings, automation_condition=condition)
-    async def quotes(refresh: Refresh, universe: pl.LazyFrame) -> Build:
-        return await build_quotes(
-            refresh.api.open_link,
-            refresh.connect,
-            universe.collect(),
-            previous=refresh.previous(),
-            now=refresh.now,
-            clock=refresh.clock,
-            min_coverage=refresh.settings.min_coverage,
-            progress=refresh.progress("quotes"),
-        )
+        return execute(context, declaration, api=api, io_manager=io_manager, frames=frames, is_forced=cache.force)
 
-    @dataset_asset("expiration_series", settings=settings, automation_condition=condition)
-    async def expiration_series(refresh: Refresh, trading_calendar: pl.LazyFrame, universe: pl.LazyFrame) -> Build:
-        async with refresh.connect() as client:
-            return await build_expiration_series(
-                client,
-                universe.collect(),
-                trading_calendar.collect(),
-                previous=refresh.previous(),
-                now=refresh.now,
-                min_coverage=refresh.settings.min_coverage,
-                progress=refresh.progress("chains"),
-            )
+    parameters = {
+        "context": dg.AssetExecutionContext,
+        "cache": CacheResource,
+        "api": dg.ResourceParam[object],
+        "io_manager": dg.ResourceParam[object],
+        **{upstream: pl.LazyFrame for upstream in declaration.upstream if upstream in DATASETS},
+    }
+    body.__name__ = declaration.name
+    body.__annotations__ = {**parameters, "return": Any}
+    body.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=annotation)
+            for name, annotation in parameters.items()
+        ],
+        return_annotation=Any,
+    )
+    return body
 
-    @dataset_asset("daily_candles", settings=settings, automation_condition=condition)
-    async def daily_candles(refresh: Refresh, trading_calendar: pl.LazyFrame, universe: pl.LazyFrame) -> Build:
-        return await build_daily_candles(
-            refresh.api.open_link,
-            universe.collect(),
-            trading_calendar.collect(),
-            previous=refresh.previous(),
-            history_start=refresh.settings.history_start,
-            now=refresh.now,
-            clock=refresh.clock,
-            min_coverage=refresh.settings.min_coverage,
-            progress=refresh.progress("histories"),
-            spool=candle_spool(refresh.settings, now=refresh.now),
-        )
 
-    @dataset_asset("eod_snapshot", settings=settings, automation_condition=condition, is_fetched=False)
-    def eod_snapshot(refresh: Refresh, daily_candles: pl.LazyFrame, trading_calendar: pl.LazyFrame) -> Build:
-        folder = _metastock_files(refresh)
-        return build_eod_snapshot(
-            folder,
-            daily_candles,
-            trading_calendar,
-            metastock_version=metastock_version(refresh.settings),
-            options=snapshot_options(refresh.settings),
-            progress=refresh.progress("files"),
-        )
-
-    @dataset_asset("returns_stddev", settings=settings, automation_condition=condition, is_fetched=False)
-    def returns_stddev(
-        refresh: Refresh,
-        expiration_series: pl.LazyFrame,
-        eod_snapshot: pl.LazyFrame,
-        implied_volatility: pl.LazyFrame,
-        trading_calendar: pl.LazyFrame,
-    ) -> Build:
-        return build_returns_stddev(
-            expiration_series,
-            eod_snapshot,
-            implied_volatility,
-            trading_calendar,
-            now=refresh.now,
-            lookback=refresh.settings.lookback_sessions,
-            annualization=refresh.settings.annualization_sessions,
-        )
-
-    @dataset_asset("volatility", settings=settings, automation_condition=condition, is_fetched=False)
-    def volatility(
-        refresh: Refresh, eod_snapshot: pl.LazyFrame, symbols: pl.LazyFrame, trading_calendar: pl.LazyFrame
-    ) -> Build:
-        return build_volatility(
-            eod_snapshot,
-            symbols,
-            trading_calendar,
-            annualization=refresh.settings.annualization_sessions,
-            now=refresh.now,
-        )
-
-    @dataset_asset("volatility_cone", settings=settings, automation_condition=condition, is_fetched=False)
-    def volatility_cone(refresh: Refresh, eod_snapshot: pl.LazyFrame, trading_calendar: pl.LazyFrame) -> Build:
-        return build_volatility_cone(
-            eod_snapshot,
-            trading_calendar,
-            annualization=refresh.settings.annualization_sessions,
-            now=refresh.now,
-        )
-
-    return [
-        trading_calendar,
-        accounts,
-        universe,
-        symbols,
-        implied_volatility,
-        quotes,
-        expiration_series,
-        daily_candles,
-        _metastock_source(settings),
-        eod_snapshot,
-        returns_stddev,
-        volatility,
-        volatility_cone,
-    ]
+def _description(declaration: Declaration, settings: Settings) -> str:
+    simulated = "\n\n**Simulated data**: no credentials are set." if settings.is_simulated else ""
+    return f"{declaration.description}\n\nSource: {declaration.source}.{simulated}"
 
 
 def _metastock_source(settings: Settings) -> dg.SourceAsset:
@@ -205,17 +103,3 @@ def _metastock_source(settings: Settings) -> dg.SourceAsset:
         return dg.DataVersion(metastock_version(settings))
 
     return metastock_files
-
-
-def _metastock_files(refresh: Refresh) -> Path | None:
-    """The MetaStock folder; without one, the simulator's files, generated on first use."""
-    settings, folder = refresh.settings, metastock_folder(refresh.settings)
-    if folder is not None and settings.metastock_dir is None and not folder.is_dir():
-        write_metastock_files(
-            Market(settings.simulator_seed, clock=refresh.clock),
-            folder,
-            first=DEFAULT_FIRST,
-            last=default_last(refresh.now),
-            progress=refresh.progress("generating MetaStock files"),
-        )
-    return folder

@@ -99,7 +99,7 @@ def refresh_sensor() -> dg.AutomationConditionSensorDefinition:
     """The sensor that asks the conditions; on by default."""
     return dg.AutomationConditionSensorDefinition(
         "refresh_when_due",
-        target="*",
+        target=dg.AssetSelection.all(),
         description="Refreshes what is missing, expired or out of step with its inputs.",
         # A condition of our own is evaluated in the code location alone, and is ignored without this.
         use_user_code_server=True,

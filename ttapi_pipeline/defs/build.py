@@ -11,10 +11,9 @@ from ttapi_pipeline.core.store import open_folder
 from ttapi_pipeline.defs.assets import build_assets
 from ttapi_pipeline.defs.automation import refresh_sensor
 from ttapi_pipeline.defs.checks import build_checks
-from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager
 from ttapi_pipeline.defs.jobs import END_OF_DAY_JOB, build_jobs
 from ttapi_pipeline.defs.quote_history import quote_history_asset, quote_history_job, quote_history_sensor
-from ttapi_pipeline.defs.resources import CacheResource, api_resource
+from ttapi_pipeline.defs.resources import CacheResource, StorageResource, api_resource
 from ttapi_pipeline.defs.retention import build_retention
 from ttapi_pipeline.defs.schedules import end_of_day_schedule
 from ttapi_pipeline.defs.sensors import failure_sensor, metastock_sensor
@@ -35,7 +34,7 @@ def _definitions(settings: Settings, clock: Clock) -> dg.Definitions:
         assets=[*build_assets(settings, clock=clock), quote_history_asset(settings)],
         asset_checks=build_checks(settings, clock=clock),
         resources={
-            "io_manager": ParquetCsvIOManager(base_dir=str(open_folder(settings.data_dir))),
+            "io_manager": StorageResource(base_dir=str(open_folder(settings.data_dir))),
             "cache": CacheResource(),
             "api": api_resource(settings, clock=clock),
         },

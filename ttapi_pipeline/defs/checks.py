@@ -18,8 +18,7 @@ from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.store import read_stored
 from ttapi_pipeline.datasets.declarations import DATASETS
-from ttapi_pipeline.datasets.eod_snapshot import account_problems
-from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager
+from ttapi_pipeline.defs.storage import Storage
 from ttapi_pipeline.frames.plausibility import repeated_keys, violations
 from ttapi_pipeline.frames.schemas import EOD_REJECTS, EOD_SNAPSHOT, SCHEMAS, TRADING_CALENDAR, VOLATILITY
 from ttapi_pipeline.frames.store import scan
@@ -45,7 +44,7 @@ def _broker_agreement() -> dg.AssetChecksDefinition:
         name="agrees_with_broker",
         description="Our volatilities over 30, 60 and 90 days are within three points of the broker's.",
     )
-    def agrees_with_broker(io_manager: dg.ResourceParam[ParquetCsvIOManager]) -> dg.AssetCheckResult:
+    def agrees_with_broker(io_manager: dg.ResourceParam[Storage]) -> dg.AssetCheckResult:
         compared = pl.col("is_far_from_broker")
         try:
             frame = scan(io_manager.folder, VOLATILITY).filter(compared.is_not_null()).select("symbol", compared)
@@ -70,7 +69,7 @@ def _calendar_reach(clock: Clock) -> dg.AssetChecksDefinition:
         blocking=True,
         description="The calendar has a session before today and one after it.",
     )
-    def reaches_the_present(io_manager: dg.ResourceParam[ParquetCsvIOManager]) -> dg.AssetCheckResult:
+    def reaches_the_present(io_manager: dg.ResourceParam[Storage]) -> dg.AssetCheckResult:
         today = clock.now().astimezone(NEW_YORK).date()
         try:
             sessions = scan(io_manager.folder, TRADING_CALENDAR).select(
@@ -96,7 +95,9 @@ def _import_account() -> dg.AssetChecksDefinition:
         blocking=True,
         description="Rows read from MetaStock files = rows kept + duplicates + rejected, per file and in total.",
     )
-    def accounts_for_every_row(io_manager: dg.ResourceParam[ParquetCsvIOManager]) -> dg.AssetCheckResult:
+    def accounts_for_every_row(io_manager: dg.ResourceParam[Storage]) -> dg.AssetCheckResult:
+        from ttapi_pipeline.datasets.eod_snapshot import account_problems  # noqa: PLC0415 - a run's, see `defs`
+
         key, check = dg.AssetKey(EOD_SNAPSHOT.name), "accounts_for_every_row"
         try:
             manifest = read_stored(io_manager.folder, EOD_SNAPSHOT.name).manifest
@@ -126,7 +127,7 @@ def _checks_of(name: str, settings: Settings) -> dg.AssetChecksDefinition:
         # Whatever else can run goes first: the last check waits for the CSV.
         op_tags={"dagster/priority": "-10"},
     )
-    def check(io_manager: dg.ResourceParam[ParquetCsvIOManager]) -> Iterator[dg.AssetCheckResult]:
+    def check(io_manager: dg.ResourceParam[Storage]) -> Iterator[dg.AssetCheckResult]:
         folder = io_manager.folder
         try:
             frame = scan(folder, schema)
@@ -145,7 +146,7 @@ def _checks_of(name: str, settings: Settings) -> dg.AssetChecksDefinition:
     return check
 
 
-def _coverage(key: dg.AssetKey, name: str, io_manager: ParquetCsvIOManager, settings: Settings) -> dg.AssetCheckResult:
+def _coverage(key: dg.AssetKey, name: str, io_manager: Storage, settings: Settings) -> dg.AssetCheckResult:
     manifest = read_stored(io_manager.folder, name).manifest
     missing = {} if manifest is None else manifest.provenance.missing
     seen = {"missing": dict(sorted(missing.items())[:20]), "count": len(missing), "required": settings.min_coverage}
@@ -159,7 +160,7 @@ def _coverage(key: dg.AssetKey, name: str, io_manager: ParquetCsvIOManager, sett
     )
 
 
-def _csv(key: dg.AssetKey, name: str, io_manager: ParquetCsvIOManager) -> dg.AssetCheckResult:
+def _csv(key: dg.AssetKey, name: str, io_manager: Storage) -> dg.AssetCheckResult:
     try:
         io_manager.wait_for_csv(name)
         stored = read_stored(io_manager.folder, name)

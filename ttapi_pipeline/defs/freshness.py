@@ -2,6 +2,7 @@
 """Dagster's freshness badge, as near to the verdict as its policies can say."""
 
 from datetime import timedelta
+from functools import cache
 
 import dagster as dg
 
@@ -47,5 +48,7 @@ def freshness_policy(declaration: Declaration, settings: Settings) -> dg.Freshne
     return dg.FreshnessPolicy.time_window(fail_window=max(ttl, SHORTEST_WINDOW))
 
 
+@cache
 def _deadlines(cron: str, earliest: timedelta) -> dg.FreshnessPolicy:
+    """Made once: to check the bound, Dagster walks through a thousand ticks of the cron."""
     return dg.FreshnessPolicy.cron(deadline_cron=cron, lower_bound_delta=earliest, timezone="America/New_York")

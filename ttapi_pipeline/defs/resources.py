@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""Resources: the API of the settings' environment, and the cache's switch."""
+"""Resources: the API of the settings' environment, the storage, and the cache's switch."""
 
 import threading
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
-from ttapi_pipeline.client import Breakers, ClientStats, TastytradeClient, TokenStore
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.store import state_folder
 from ttapi_pipeline.defs.pools import free_orphaned_slots
-from ttapi_pipeline.simulator.process import SimulatorProcess
-from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
+
+if TYPE_CHECKING:
+    from ttapi_pipeline.defs.api import Api
+    from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager
 
 
 class CacheResource(dg.ConfigurableResource["CacheResource"]):
@@ -24,97 +23,61 @@ class CacheResource(dg.ConfigurableResource["CacheResource"]):
     force: bool = Field(default=False, description="Refresh every selected dataset, whatever its age and inputs.")
 
 
-class Api:
-    """Opens REST clients and DXLink links for the length of a run; it shows no secret.
+class StorageResource(dg.ConfigurableIOManagerFactory["ParquetCsvIOManager"]):
+    """Parquet and CSV files in the data folder: one IO manager per run, whose end waits for the CSV files."""
 
-    All clients share tokens and circuit breakers. In the simulator's environment without TT_API_URL, the first client
-    starts a simulator, which `close` ends.
-    """
+    base_dir: str = Field(description="The data folder, a path or an fsspec URL.")
+    _manager: "ParquetCsvIOManager | None" = PrivateAttr(default=None)
+
+    def create_io_manager(self, context: dg.InitResourceContext) -> "ParquetCsvIOManager":
+        from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager  # noqa: PLC0415 - a run's, see `defs`
+
+        self._manager = ParquetCsvIOManager(base_dir=self.base_dir)
+        self._manager.setup_for_execution(context)
+        return self._manager
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        if self._manager is not None:
+            self._manager.teardown_after_execution(context)
+
+
+class ApiResource:
+    """The API for the length of a run, made when a step first asks for it: a run of hits needs none."""
 
     def __init__(self, settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._tokens = TokenStore()
-        self._breakers = Breakers(clock=clock, state_dir=state_folder(settings.data_dir))
-        self._simulator: SimulatorProcess | None = None
+        self.settings = settings
+        self.clock = clock
         self._guard = threading.Lock()
-        self._counts: Counter[str] = Counter()
+        self._opened: Api | None = None
 
-    @property
-    def settings(self) -> Settings:
-        """The checked settings."""
-        return self._settings
+    def get(self) -> "Api":
+        """The run's API, shared by its steps."""
+        from ttapi_pipeline.defs.api import Api  # noqa: PLC0415 - a run's, see `defs`
 
-    @property
-    def clock(self) -> Clock:
-        """The clock of verdicts and timestamps."""
-        return self._clock
+        with self._guard:
+            if self._opened is None:
+                self._opened = Api(self.settings, clock=self.clock)
+            return self._opened
 
     def close(self) -> None:
-        """End the simulator, if one was started."""
+        """End what was opened."""
         with self._guard:
-            simulator, self._simulator = self._simulator, None
-        if simulator is not None:
-            simulator.stop()
-
-    @asynccontextmanager
-    async def connect(self) -> AsyncIterator[TastytradeClient]:
-        """A REST client, open for the length of the block."""
-        client = TastytradeClient(
-            self._settings,
-            base_url=self._url(),
-            clock=self._clock,
-            tokens=self._tokens,
-            breakers=self._breakers,
-            state_dir=state_folder(self._settings.data_dir),
-        )
-        async with client:
-            try:
-                yield client
-            finally:
-                self._count(client.stats)
-
-    @asynccontextmanager
-    async def open_link(self) -> AsyncIterator[DxLinkConnection]:
-        """A DXLink link with a fresh quote token."""
-        async with self.connect() as client:
-            token = await client.quote_token()
-        async with connect(token.url, token.token, clock=self._clock) as link:
-            yield link
-
-    def request_counts(self) -> Mapping[str, int]:
-        """What the clients that were closed have done: `attempts`, `retries`, `throttled`."""
-        with self._guard:
-            return dict(self._counts)
-
-    def breaker_states(self) -> Mapping[str, str]:
-        """State of each endpoint family's circuit breaker that this run has used or found open."""
-        return {family: state.state for family, state in self._breakers.states().items()}
-
-    def _count(self, stats: ClientStats) -> None:
-        with self._guard:
-            self._counts.update(attempts=stats.attempts, retries=stats.retries, throttled=stats.throttled)
-
-    def _url(self) -> str | None:
-        if self._settings.api_url is not None or not self._settings.is_simulated:
-            return self._settings.api_url
-        with self._guard:
-            if self._simulator is None:
-                self._simulator = SimulatorProcess(seed=self._settings.simulator_seed)
-            return self._simulator.url
+            opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
 
 
 def api_resource(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.ResourceDefinition:
-    """The `api` resource: one `Api` per run, closed with it. Its config is empty: secrets stay in the settings."""
+    """The `api` resource: one per run, closed with it. Its config is empty: secrets stay in the settings."""
 
     @dg.resource(description=f"The API client, {settings.origin}")
-    def api(context: dg.InitResourceContext) -> Iterator[Api]:
+    def api(context: dg.InitResourceContext) -> Iterator[ApiResource]:
         if context.instance is not None:
             free_orphaned_slots(context.instance)
-        opened = Api(settings, clock=clock)
+        resource = ApiResource(settings, clock=clock)
         try:
-            yield opened
+            yield resource
         finally:
-            opened.close()
+            resource.close()
 
     return api

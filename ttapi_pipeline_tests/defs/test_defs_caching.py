@@ -20,7 +20,7 @@ from dagster._core.loader import LoadingContextForTest
 from ttapi_pipeline.core.store import read_manifest
 from ttapi_pipeline.datasets import declarations, survey
 from ttapi_pipeline.datasets.declarations import DATASETS
-from ttapi_pipeline.defs import cached
+from ttapi_pipeline.defs import assets
 from ttapi_pipeline.frames.publish import publish
 from ttapi_pipeline.frames.schemas import SCHEMAS
 
@@ -158,7 +158,7 @@ class TestInvalidation:
 
     def test_a_code_version_rebuilds_its_dataset(self, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         changed = {**DATASETS, "symbols": replace(DATASETS["symbols"], code_version="2")}
-        for module in (declarations, cached, survey):
+        for module in (declarations, assets, survey):
             monkeypatch.setattr(module, "DATASETS", MappingProxyType(changed))
         assert rebuilt(world, lambda: world.run("universe", "symbols")) == {"symbols"}
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
@@ -27,6 +28,7 @@ from ttapi_pipeline.defs.lineage import column_lineage
 from ttapi_pipeline.defs.pools import free_orphaned_slots
 from ttapi_pipeline.defs.retention import build_retention, prune
 from ttapi_pipeline.defs.sensors import KEPT_FAILURES, append_failures, failure_sensor, metastock_sensor
+from ttapi_pipeline.defs.steps import STEPS
 from ttapi_pipeline.frames.schemas import SCHEMAS
 
 NOW = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
@@ -285,11 +287,11 @@ class TestLineage:
         assert column_lineage("accounts") is None
 
 
-def test_the_code_location_loads_without_what_it_does_not_need(tmp_path: Path) -> None:
+def test_the_code_location_loads_without_what_only_a_run_needs(tmp_path: Path) -> None:
     """And pandas can be imported afterwards, as exchange_calendars does in the refresh of the calendar."""
     code = (
-        "import sys, ttapi_pipeline.definitions as d; d.defs.get_repository_def(); "
-        "print([name for name in ('pandas', 'exchange_calendars', 'matplotlib', 'scipy') if name in sys.modules]); "
+        "import sys, ttapi_pipeline.definitions as d; d.defs.get_repository_def(); print(*sorted(sys.modules)); "
+        "import ttapi_pipeline.defs.building, ttapi_pipeline.defs.cached; print(*sorted(sys.modules)); "
         "import pandas; print(pandas.Series(['text']).to_list())"
     )
     done = subprocess.run(
@@ -300,4 +302,21 @@ def test_the_code_location_loads_without_what_it_does_not_need(tmp_path: Path) -
         text=True,
         check=True,
     )
-    assert done.stdout.splitlines() == ["[]", "['text']"]
+    loaded, run, last = done.stdout.splitlines()
+    ours = {"api", "building", "cached", "charts", "io_manager", "light", "refresh", "steps"}
+    of_a_run = {
+        *("aiohttp", "antlr4", "dagster_polars", "numpy", "pyarrow", "pybreaker", "tenacity", "websockets"),
+        *("ttapi_pipeline.client", "ttapi_pipeline.simulator", "ttapi_pipeline.streaming"),
+        *(f"ttapi_pipeline.defs.{name}" for name in ours),
+    }
+    nobody_s = {"exchange_calendars", "matplotlib", "pandas", "rich", "scipy"}
+    assert set(loaded.split()) & (of_a_run | nobody_s) == set()
+    assert set(run.split()) & (of_a_run | nobody_s) == of_a_run - {"antlr4"}
+    assert last == "['text']"
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_step_takes_what_its_declaration_is_built_from(name: str) -> None:
+    refresh, *inputs = inspect.signature(STEPS[name]).parameters
+    assert refresh == "refresh"
+    assert inputs == [upstream for upstream in DATASETS[name].upstream if upstream in DATASETS]

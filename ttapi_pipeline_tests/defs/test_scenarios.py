@@ -44,9 +44,8 @@ from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.declarations import DATASETS
 from ttapi_pipeline.datasets.survey import survey
 from ttapi_pipeline.defs import assets as assets_module
-from ttapi_pipeline.defs import cached
-from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager
-from ttapi_pipeline.defs.resources import CacheResource, api_resource
+from ttapi_pipeline.defs import steps
+from ttapi_pipeline.defs.resources import CacheResource, StorageResource, api_resource
 from ttapi_pipeline.defs.schedules import close_request
 from ttapi_pipeline.frames.schemas import SCHEMAS
 
@@ -176,7 +175,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, outside: Outside) -> None:
         "build_volatility_cone": computed("volatility_cone", 0),
     }
     for name, function in stand_ins.items():
-        monkeypatch.setattr(assets_module, name, function)
+        monkeypatch.setattr(steps, name, function)
 
 
 class Daemon:
@@ -192,7 +191,7 @@ class Daemon:
         self.definitions = dg.Definitions(
             assets=assets_module.build_assets(self.settings, clock=self.clock),
             resources={
-                "io_manager": ParquetCsvIOManager(base_dir=self.settings.data_dir),
+                "io_manager": StorageResource(base_dir=self.settings.data_dir),
                 "cache": CacheResource(),
                 "api": api_resource(self.settings, clock=self.clock),
             },
@@ -270,7 +269,7 @@ def outside(monkeypatch: pytest.MonkeyPatch) -> Outside:
     made = Outside()
     stand_in(monkeypatch, made)
     # A second attempt within a run waits for seconds of the machine's clock.
-    monkeypatch.setattr(cached, "FETCH_RETRY", None)
+    monkeypatch.setattr(assets_module, "FETCH_RETRY", None)
     return made
 
 
@@ -411,7 +410,7 @@ class TestChange:
         self, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         changed = MappingProxyType({**DATASETS, "universe": replace(DATASETS["universe"], code_version="next")})
-        for module in (declarations, cached, survey_module):
+        for module in (declarations, assets_module, survey_module):
             monkeypatch.setattr(module, "DATASETS", changed)
         daemon.load()
         assert daemon.rules()["universe"] is Rule.CODE_VERSION
