@@ -29,11 +29,6 @@ NOW = datetime(2026, 11, 21, 15, 0, tzinfo=UTC)
 """A Saturday: the session of 2026-11-20 is settled."""
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """exchange_calendars under pandas 3; not ours to mend."""
-    config.addinivalue_line("filterwarnings", "ignore:Series.values returning:DeprecationWarning")
-
-
 @pytest.fixture(scope="session")
 def now() -> datetime:
     return NOW

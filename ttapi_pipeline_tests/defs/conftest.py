@@ -36,14 +36,6 @@ IN_FILES = SYMBOLS[:5]
 FIRST = date(2025, 1, 2)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Others' deprecations that are not ours to mend."""
-    # exchange_calendars under pandas 3.
-    config.addinivalue_line("filterwarnings", "ignore:Series.values returning:DeprecationWarning")
-    # Dagster reads a property that it has deprecated itself, for every observable source.
-    config.addinivalue_line("filterwarnings", "ignore:Property `OpDefinition.version` is deprecated:DeprecationWarning")
-
-
 class StoppedClock:
     """The time is what the test says; deadlines run on the machine's clock, since the simulator is real."""
 
