@@ -69,6 +69,7 @@ class Collected:
     left_closed: frozenset[str]
     retries: int
     replays: int
+    most_slots: int
     seconds: float
 
     def requests(self, template: str) -> int:
@@ -148,6 +149,7 @@ class Exchange:
             left_closed=frozenset(name for name, state in states.items() if state.changed_at is not None),
             retries=stats.retries,
             replays=stats.replays,
+            most_slots=stats.most_in_flight,
             seconds=seconds,
         )
         for template, part in collected.parts.items():
@@ -344,7 +346,8 @@ async def check_expiry(exchange: Exchange, seed: int) -> None:
     faults = [*waits, fault("expire-token", "option-chains", probability=chance.uniform(0.05, 0.2), count=1)]
     run = await exchange.survive(faults, seed=seed, symbols=chance.sample(SYMBOLS, 300), slots=100)
     assert run.count_struck("expire-token") == 1
-    assert run.most_in_flight == 100
+    # The simulator sees as many only when this machine sends them all within the second that they wait for.
+    assert run.most_slots == 100
     assert set(run.parts[CHAIN].missing) == set()
     # One token to begin with, exactly one renewal, and nobody replays more than once.
     assert run.grants == 2
