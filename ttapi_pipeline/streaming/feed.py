@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
@@ -203,10 +204,10 @@ class QuoteFeed:
         if failure is not None:
             raise failure
 
-    def _receive(self, data: FeedData, at_us: int, seen: SeenSales) -> None:
-        newest_us = 0
+    def _receive(self, data: FeedData, times_us: NDArray[np.int64], seen: SeenSales) -> None:
+        newest_us, at_us = 0, int(times_us[-1])
         if data.event_type == "TimeAndSale":
-            rows = sales(data, self.board.positions, at_us)
+            rows = sales(data, self.board.positions, times_us)
             fresh = seen.fresh(rows)
             self.board.unknown += data.count - len(rows)
             self._duplicates += len(rows) - len(fresh)

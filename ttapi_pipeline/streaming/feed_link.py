@@ -94,7 +94,7 @@ class FeedLink:
         witness: str,
         options: FeedOptions,
         clock: Clock,
-        on_frame: Callable[[Received], None],
+        on_frames: Callable[[Sequence[Received]], None],
         on_live: Callable[[], None],
         on_doubt: Callable[[str, datetime], None],
     ) -> None:
@@ -107,7 +107,7 @@ class FeedLink:
             witness: As it was on the link before; empty when there is none.
             options: Of the feed.
             clock: For paces and deadlines.
-            on_frame: Takes every frame that told something; what it raises ends the link.
+            on_frames: Takes all frames that told something; what it raises ends the link.
             on_live: Told whenever all subscriptions hold, from the beginning or again.
             on_doubt: Told that some of them may not hold: the reason, and since when.
         """
@@ -119,7 +119,7 @@ class FeedLink:
         self._name = name
         self._options = options
         self._clock = clock
-        self._on_frame = on_frame
+        self._on_frames = on_frames
         self._on_live = on_live
         self._on_doubt = on_doubt
         self._channels = [_Channel(Contract.TICKER, TICKER_FIELDS)]
@@ -181,8 +181,9 @@ class FeedLink:
 
     async def _consume(self) -> None:
         while True:
-            for received in await self._connection.next_frames():
-                self._on_frame(received)
+            frames = await self._connection.next_frames()
+            self._on_frames(frames)
+            for received in frames:
                 for event in received.events:
                     match event:
                         case FeedData():

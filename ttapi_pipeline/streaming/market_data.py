@@ -126,7 +126,7 @@ def positions(data: FeedData, known: Mapping[str, int]) -> NDArray[np.intp]:
     if column is None:
         raise ProtocolError(f"{data.event_type} events lack eventSymbol")
     try:
-        found = np.fromiter(map(known.get, column, repeat(-1)), dtype=np.intp, count=data.count)
+        found = np.fromiter(map(known.get, column, repeat(-1)), dtype=np.intp, count=len(column))
     except TypeError as error:
         raise ProtocolError(f"{data.event_type} events have symbols that are no texts") from error
     if (found < 0).any():
@@ -156,10 +156,10 @@ def microseconds(data: FeedData, name: str) -> NDArray[np.int64] | int:
     return _milliseconds(column) * _MICROSECONDS
 
 
-def sales(data: FeedData, known: Mapping[str, int], received_at_us: int) -> Sales:
+def sales(data: FeedData, known: Mapping[str, int], received_at_us: int | NDArray[np.int64]) -> Sales:
     """TimeAndSale events of known symbols; the others are left out.
 
-    An event with the flag REMOVE_EVENT is a cancel, whatever its type.
+    An event with the flag REMOVE_EVENT is a cancel, whatever its type. `received_at_us` is one time, or one per event.
 
     Raises:
         ProtocolError: Nothing tells one sale from another (neither `time` with `sequence` nor `index`), or a value
@@ -178,7 +178,7 @@ def sales(data: FeedData, known: Mapping[str, int], received_at_us: int) -> Sale
         exchange_code=_exchange_codes(data),
         type=_sale_types(data),
         is_extended=np.array([value is True for value in _column(data, "extendedTradingHours")], dtype=np.bool_),
-        received_at=np.full(data.count, received_at_us, dtype=np.int64),
+        received_at=np.full(data.count, received_at_us),
     )
     is_known = found >= 0
     return rows if is_known.all() else rows[is_known]
@@ -225,4 +225,4 @@ def _milliseconds(column: Sequence[Any]) -> NDArray[np.int64]:
 
 
 def _column(data: FeedData, name: str) -> Sequence[Any]:
-    return data.columns.get(name) or (None,) * data.count
+    return data.columns[name] if name in data.columns else (None,) * data.count

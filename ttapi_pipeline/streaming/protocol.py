@@ -6,9 +6,10 @@ The socket, keepalive timing and the watchdog are in `connection`; what the even
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 from typing import Any, Final
 
 from ttapi_pipeline.core.errors import ProtocolError
@@ -79,6 +80,53 @@ class FeedData:
     columns: Mapping[str, Sequence[Any]] = field(repr=False)
 
 
+class CompactColumns(Mapping[str, Sequence[Any]]):
+    """Columns that are cut out of the events laid end to end when somebody asks for them.
+
+    Attributes:
+        layout: The place of each field in an event.
+        flat: The events' values, end to end.
+    """
+
+    __slots__ = ("flat", "layout")
+
+    def __init__(self, layout: Mapping[str, int], flat: Sequence[Any]) -> None:
+        self.layout = layout
+        self.flat = flat
+
+    def __getitem__(self, name: str) -> Sequence[Any]:
+        return self.flat[self.layout[name] :: len(self.layout)]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.layout
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.layout)
+
+    def __len__(self) -> int:
+        return len(self.layout)
+
+
+def joined(parts: Sequence[FeedData]) -> FeedData:
+    """Events of one type as one, in order; all parts but a single one have the same layout."""
+    first = parts[0]
+    if len(parts) == 1 or not isinstance(first.columns, CompactColumns):
+        return first
+    flat = list(chain.from_iterable(part.columns.flat for part in parts if isinstance(part.columns, CompactColumns)))
+    columns = CompactColumns(first.columns.layout, flat)
+    return FeedData(first.channel, first.event_type, len(flat) // len(columns), columns)
+
+
+def may_join(one: FeedData, other: FeedData) -> bool:
+    """Whether both have the same type and layout, so that `joined` takes them."""
+    return (
+        one.event_type == other.event_type
+        and isinstance(one.columns, CompactColumns)
+        and isinstance(other.columns, CompactColumns)
+        and one.columns.layout is other.columns.layout
+    )
+
+
 Event = Authorized | TokenRefused | FeedReady | ChannelClosed | ErrorReceived | FeedData
 
 
@@ -99,7 +147,7 @@ class _Channel:
     fields: Mapping[str, Sequence[str]]
     aggregation_seconds: float | None
     state: _ChannelState = _ChannelState.WANTED
-    layouts: dict[str, Sequence[str]] = field(default_factory=dict)
+    layouts: dict[str, Mapping[str, int]] = field(default_factory=dict)
     waiting: list[str] = field(default_factory=list)
 
 
@@ -332,7 +380,7 @@ class DxLinkProtocol:
         for event_type, names in (message.event_fields or {}).items():
             if not names or len(set(names)) != len(names):
                 raise ProtocolError(f"FEED_CONFIG: the fields of {self._quote(event_type)} are empty or repeated")
-            channel.layouts[event_type] = tuple(names)
+            channel.layouts[event_type] = {name: place for place, name in enumerate(names)}
         if channel.state is not _ChannelState.OPENED:
             return []
         channel.state = _ChannelState.READY
@@ -364,8 +412,7 @@ class DxLinkProtocol:
             width = len(layout)
             if len(values) % width:
                 raise ProtocolError(f"FEED_DATA: {len(values)} values are not events of {width} fields")
-            columns = {name: values[position::width] for position, name in enumerate(layout)}
-            events.append(FeedData(number, event_type, len(values) // width, columns))
+            events.append(FeedData(number, event_type, len(values) // width, CompactColumns(layout, values)))
         return events
 
     def _full(self, number: int, data: Sequence[Any]) -> list[Event]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.errors import ApiError, AuthError, StreamClosedError, StreamError
@@ -17,10 +20,18 @@ from ttapi_pipeline.streaming.connection import DxLinkConnection, Received
 from ttapi_pipeline.streaming.feed_health import ConnectionHealth, Gap, LinkState, Window
 from ttapi_pipeline.streaming.feed_link import FeedLink, FeedOptions
 from ttapi_pipeline.streaming.history import OpenConnection
-from ttapi_pipeline.streaming.protocol import FeedData
+from ttapi_pipeline.streaming.protocol import FeedData, joined, may_join
 from ttapi_pipeline.streaming.seen_sales import SeenSales
 
 _LOGGER: Final = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Neighbouring events of one type and layout, and when each part of them came."""
+
+    parts: list[FeedData] = field(default_factory=list)
+    times_us: list[int] = field(default_factory=list)
 
 
 class SupervisedConnection:
@@ -41,7 +52,7 @@ class SupervisedConnection:
         options: FeedOptions,
         clock: Clock,
         window: Window,
-        on_data: Callable[[FeedData, int, SeenSales], None],
+        on_data: Callable[[FeedData, NDArray[np.int64], SeenSales], None],
         on_gap: Callable[[Gap], None],
     ) -> None:
         """A connection without symbols and link.
@@ -52,7 +63,7 @@ class SupervisedConnection:
             options: Of the feed.
             clock: For delays and the times of gaps.
             window: Counts events and measures lags.
-            on_data: Takes events, the time of their arrival and the sales that came before on this connection.
+            on_data: Takes events, the time of each one's arrival and the sales that came before on this connection.
             on_gap: Told each gap when it has ended.
         """
         self.wanted: dict[str, None] = {}
@@ -151,7 +162,7 @@ class SupervisedConnection:
                 witness=self._witness,
                 options=self._options,
                 clock=self._clock,
-                on_frame=self._take,
+                on_frames=self._take,
                 on_live=self._go_live,
                 on_doubt=self._doubt,
             )
@@ -186,16 +197,28 @@ class SupervisedConnection:
         _LOGGER.warning("%s: %s; a new link in %.1f s", self._name, self._reason, delay)
         return delay
 
-    def _take(self, received: Received) -> None:
+    def _take(self, frames: Sequence[Received]) -> None:
+        # What came together is taken together: a handful of array operations per type, however small the frames are.
+        batches: list[_Batch] = []
+        newest: dict[str, _Batch] = {}
+        for received in frames:
+            for event in received.events:
+                if isinstance(event, FeedData):
+                    batch = newest.get(event.event_type)
+                    if batch is None or not may_join(batch.parts[0], event):
+                        batch = newest[event.event_type] = _Batch()
+                        batches.append(batch)
+                    batch.parts.append(event)
+                    batch.times_us.append(received.at_us)
         count = 0
-        for event in received.events:
-            if isinstance(event, FeedData):
-                self._on_data(event, received.at_us, self._seen)
-                count += event.count
+        for batch in batches:
+            data = joined(batch.parts)
+            self._on_data(data, np.repeat(batch.times_us, [part.count for part in batch.parts]), self._seen)
+            count += data.count
         if count:
             self.events += count
             now = self._clock.monotonic()
-            self._window.add(now, count, now - received.monotonic)
+            self._window.add(now, count, now - frames[0].monotonic)
 
     def _go_live(self) -> None:
         if self._live_at is None:
