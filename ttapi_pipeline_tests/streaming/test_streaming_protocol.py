@@ -22,6 +22,8 @@ from ttapi_pipeline.streaming.protocol import (
     FeedReady,
     Phase,
     TokenRefused,
+    joined,
+    may_join,
 )
 
 CANARY = "canary-quote-token-4711"
@@ -236,6 +238,55 @@ def test_a_channel_can_be_given_up_before_it_is_there() -> None:
 
 def test_a_channel_that_the_server_closes_is_told() -> None:
     assert tell(ready(), type="CHANNEL_CLOSED", channel=1) == [ChannelClosed(1, is_requested=False)]
+
+
+def test_a_channel_that_the_server_closed_can_be_opened_again() -> None:
+    protocol = ready()
+    protocol.reopen_feed(1)
+    assert not protocol.has_outgoing
+    tell(protocol, type="CHANNEL_CLOSED", channel=1)
+    protocol.reopen_feed(1)
+    protocol.subscribe(1, add=[Subscription("Quote", "A")], reset=True)
+    assert [message["type"] for message in sent(protocol)] == ["CHANNEL_REQUEST"]
+    tell(protocol, type="CHANNEL_OPENED", channel=1)
+    assert tell(protocol, type="FEED_CONFIG", channel=1) == [FeedReady(1)]
+    setup, subscription = sent(protocol)
+    assert setup["acceptEventFields"] == {"Quote": list(QUOTE_FIELDS)}
+    assert subscription["reset"] is True
+    # What was announced before does not hold any more.
+    with pytest.raises(ProtocolError, match="before its fields"):
+        tell(protocol, type="FEED_DATA", channel=1, data=["Quote", ["A", 1.0, 2.0]])
+
+
+def test_a_timeout_is_complained_about() -> None:
+    protocol = ready()
+    protocol.complain("TIMEOUT", "Nothing heard for 60 s")
+    assert sent(protocol) == [{"type": "ERROR", "channel": 0, "error": "TIMEOUT", "message": "Nothing heard for 60 s"}]
+
+
+def test_parts_of_one_layout_become_one() -> None:
+    protocol = ready()
+
+    def quotes(*values: Any) -> FeedData:
+        (data,) = tell(protocol, type="FEED_DATA", channel=1, data=["Quote", values])
+        assert isinstance(data, FeedData)
+        return data
+
+    first, second = quotes("A", 1.0, 2.0), quotes("B", 3.0, "NaN", "A", 4.0, 5.0)
+    assert may_join(first, second)
+    whole = joined([first, second])
+    assert (whole.event_type, whole.count) == ("Quote", 3)
+    assert {name: list(column) for name, column in whole.columns.items()} == {
+        "eventSymbol": ["A", "B", "A"],
+        "bidPrice": [1.0, 3.0, 4.0],
+        "askPrice": [2.0, "NaN", 5.0],
+    }
+    assert joined([first]) is first
+    tell(protocol, type="FEED_CONFIG", channel=1, eventFields={"Quote": list(QUOTE_FIELDS[::-1])})
+    assert not may_join(first, quotes(2.0, 1.0, "A"))
+    (full,) = tell(protocol, type="FEED_DATA", channel=1, data=[{"eventType": "Quote", "eventSymbol": "A"}])
+    assert not may_join(first, full)
+    assert not may_join(full, full)
 
 
 def test_errors_are_told_and_close_nothing() -> None:
