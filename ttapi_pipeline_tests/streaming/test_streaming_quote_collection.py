@@ -317,6 +317,10 @@ class TestSimulator:
             "dx-close:count=1",
             "dx-close:code=1001,after=1,count=1",
             "dx-close:code=1006,after=2,count=1",
+            "dx-channel:after=1,count=1",
+            "dx-layout:after=1",
+            "dx-repeat:messages=3",
+            "dx-fewer-fields:fields=1",
             "dx-strict-auth",
         ],
     )
@@ -332,9 +336,10 @@ class TestSimulator:
         assert set(came.missing) == {"AAPL", "IBM"}
         assert all("no WebSocket, HTTP 502" in reason for reason in came.missing.values())
 
-    async def test_a_link_that_freezes_at_once_is_replaced(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("fault", ["dx-freeze", "dx-mute"])
+    async def test_a_link_that_freezes_at_once_is_replaced(self, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
         monkeypatch.setattr(quote_collection, "FIRST_ANSWER_SECONDS", 0.3)
-        _, came, _ = await collect("AAPL IBM", "dx-freeze:count=1")
+        _, came, _ = await collect("AAPL IBM", f"{fault}:count=1")
         assert came.missing == {}
 
     async def test_a_link_that_freezes_half_way_ends_at_the_deadline_with_what_came(self) -> None:
