@@ -315,16 +315,14 @@ def quantity(value: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """An age in at most five cells: 0.4s, 12s, 7m, 3h, 2d."""
+    """An age in at most five cells: 0s, 12s, 7m, 3h, 2d; in whole ones, so that not every frame changes every line."""
     if np.isnan(value):
         return "-"
-    value = max(value, 0.0)
-    if value < 9.95:
-        return f"{value:.1f}s"
+    whole = max(int(value), 0)
     for unit, name, until in ((1, "s", 100), (60, "m", 6_000), (3_600, "h", 360_000)):
-        if value < until:
-            return f"{value / unit:.0f}{name}"
-    return f"{value / 86_400:.0f}d"
+        if whole < until:
+            return f"{whole // unit}{name}"
+    return f"{whole // 86_400}d"
 
 
 def _rows(height: int) -> int:

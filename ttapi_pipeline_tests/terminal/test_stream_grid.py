@@ -105,7 +105,7 @@ class TestGrid:
         head, titles, aapl, brkb, *rest, status = lines(shown, board)
         assert head == "17:00:00 UTC  page 1/1 by symbol  production x"
         assert titles.split() == ["symbol", "last", "chg", "%", "bid", "ask", "volume", "bid", "sz", "ask", "sz", "age"]
-        assert aapl.split() == ["AAPL", "251.57", "+0.63", "251.50", "251.60", "35.3M", "200", "12.3k", "1.5s"]
+        assert aapl.split() == ["AAPL", "251.57", "+0.63", "251.50", "251.60", "35.3M", "200", "12.3k", "1s"]
         assert brkb.split() == ["BRK/B", *"--------"]
         assert set(rest) == {""}
         assert status == "live  12 ev/s  lag 3 ms"
@@ -225,12 +225,12 @@ class TestFigures:
             (quantity(35_348_839), "35.3M"),
             (quantity(1.2e9), "1.20B"),
             (quantity(float("nan")), "-"),
-            (seconds(0.44), "0.4s"),
-            (seconds(-3), "0.0s"),
+            (seconds(0.94), "0s"),
+            (seconds(-3), "0s"),
             (seconds(12.3), "12s"),
             (seconds(420), "7m"),
             (seconds(10_800), "3h"),
-            (seconds(600_000), "7d"),
+            (seconds(600_000), "6d"),
         ],
     )
     def test_figures_are_short(self, text: str, expected: str) -> None:
