@@ -14,22 +14,21 @@ import io
 import json
 import os
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Final, TypeVar
+from typing import BinaryIO, Final
 
 import polars as pl
 from polars.io.plugins import register_io_source
 
 from ttapi_pipeline.core.errors import CorruptFileError, DataError
 from ttapi_pipeline.core.manifest import FileFacts, Manifest
+from ttapi_pipeline.core.ordered import map_in_order
 from ttapi_pipeline.core.store import DatasetFiles
 from ttapi_pipeline.frames.conform import conform
 from ttapi_pipeline.frames.hashing import HASHED_BY, ContentHash
@@ -56,8 +55,6 @@ _FORMAT: Final = 1
 """Of the note and of the bytes: another one is for another way of writing either file."""
 
 _WORKERS: Final = 2
-
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +233,7 @@ def write_parquet(
     with path.open("wb") as file:
         out = _Hashing(file)
         out.write(MAGIC)
-        for encoded in _in_order(partial(_encoded, schema=schema, known=known), table.pieces):
+        for encoded in map_in_order(partial(_encoded, schema=schema, known=known), table.pieces, workers=_WORKERS):
             stored = encoded.stored
             if stored.rows:
                 if pieces and pieces[-1].last >= stored.first:
@@ -266,16 +263,18 @@ def write_csv(
         footer, _ = read_footer(file)
         groups = iter(footer.row_groups)
 
-        def lines(piece: StoredPiece, described: list[Value]) -> bytes:
+        described = [list(islice(groups, piece.groups)) for piece in pieces]
+
+        def lines(position: int) -> bytes:
+            piece = pieces[position]
             copied = known.csv(piece.key)
-            return csv_rows(_rows(file, piece, described, known.template)) if copied is None else copied
+            return csv_rows(_rows(file, piece, described[position], known.template)) if copied is None else copied
 
         noted = []
-        described = [list(islice(groups, piece.groups)) for piece in pieces]
         with path.open("wb") as csv:
             out = _Hashing(csv)
             out.write(csv_header(schema))
-            for piece, text in zip(pieces, _in_order(lines, pieces, described), strict=True):
+            for piece, text in zip(pieces, map_in_order(lines, range(len(pieces)), workers=_WORKERS), strict=True):
                 noted.append(replace(piece, csv=Extent(out.size, len(text), zlib.crc32(text))))
                 out.write(text)
     return noted, out.facts
@@ -402,22 +401,6 @@ def _bytes_at(file: BinaryIO, extent: Extent) -> bytes | None:
     except OSError:
         return None
     return content if len(content) == extent.size and zlib.crc32(content) == extent.crc else None
-
-
-def _in_order(function: Callable[..., R], *arguments: Sequence[object]) -> Iterator[R]:
-    """What `map` gives, from threads; few results are made ahead."""
-    with ThreadPoolExecutor(max_workers=_WORKERS, thread_name_prefix="pieces") as executor:
-        running: deque[Future[R]] = deque()
-        try:
-            for each in zip(*arguments, strict=True):
-                running.append(executor.submit(function, *each))
-                if len(running) > _WORKERS:
-                    yield running.popleft().result()
-            while running:
-                yield running.popleft().result()
-        finally:
-            for future in running:
-                future.cancel()
 
 
 class _Hashing:
