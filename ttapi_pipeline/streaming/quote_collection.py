@@ -23,7 +23,7 @@ from ttapi_pipeline.streaming.history import OpenConnection
 from ttapi_pipeline.streaming.market_data import TICKER_FIELDS
 from ttapi_pipeline.streaming.messages import Contract, Subscription
 from ttapi_pipeline.streaming.protocol import ChannelClosed, ErrorReceived, Event, FeedData, TokenRefused
-from ttapi_pipeline.streaming.quote_board import QuoteBoard
+from ttapi_pipeline.streaming.quote_board import EVENT_TYPES, QuoteBoard
 
 NEEDED: Final = ("Quote", "Summary")
 """What a symbol has to send to have answered. Every listed one has these; one that was never traded has no Trade."""
@@ -31,12 +31,13 @@ NEEDED: Final = ("Quote", "Summary")
 OPTIONAL: Final = "Trade"
 """What is waited for a moment longer and no more, since it need not come."""
 
-DEADLINE_SECONDS: Final = 15.0
+DEADLINE_SECONDS: Final = 60.0
+QUIET_SECONDS: Final = 10.0
+"""How long a link may bring nothing new. The feed sends present values at once: what has not come by then is not
+coming, or, when nothing has come at all, the link is dead."""
+
 GRACE_SECONDS: Final = 1.0
 """For the trades that are still on their way when everything that is needed is there."""
-
-FIRST_ANSWER_SECONDS: Final = 5.0
-"""A link that brings nothing at all for so long is replaced: the feed sends present values at once."""
 
 SYMBOLS_PER_LINK: Final = 2_000
 """Three subscriptions each stay below the 6,700 at which servers have complained of the rate."""
@@ -62,8 +63,9 @@ async def collect_quotes(
 ) -> Collection[str]:
     """Fill a board with the present values of its symbols, on TICKER channels.
 
-    It ends as soon as every symbol has sent what is NEEDED, and at the deadline in any case. A lost link is replaced
-    within the deadline, with a new token, and those that have not answered are asked for again.
+    It ends as soon as every symbol has sent what is NEEDED, when no symbol has sent anything new for QUIET_SECONDS, and
+    at the deadline in any case. A lost link is replaced within the deadline, with a new token, and those that have not
+    answered are asked for again.
 
     Args:
         open_connection: Opens a link; asked for another one whenever a link is lost.
@@ -76,7 +78,7 @@ async def collect_quotes(
 
     Returns:
         The streamer symbols that answered, in the board's order, and for each other one what it did not send. A symbol
-        that the feed does not know sends nothing, so that it takes the whole deadline to miss it.
+        that the feed does not know sends nothing, so that it takes QUIET_SECONDS to miss it.
 
     Raises:
         AuthError: The credentials were refused.
@@ -110,7 +112,7 @@ class _Collector:
         self._progress = progress
         self._backoff = backoff
         self._reported = -1
-        self._failures: dict[int, str] = {}
+        self._reasons: dict[int, str] = {}
         self._refusal: AuthError | None = None
 
     async def collect(self, links: Sequence[slice]) -> None:
@@ -120,13 +122,13 @@ class _Collector:
                 tasks.create_task(self._collect(link))
 
     def result(self, links: Sequence[slice], *, otherwise: str) -> Collection[str]:
-        """What came; `otherwise` is the reason for what did not, where its link was not given up."""
+        """What came; `otherwise` is the reason for what did not, where its link knows no other."""
         if self._refusal is not None:
             raise self._refusal
         has_sent = {event_type: self._board.has_answered(event_type) for event_type in NEEDED}
         missing = {}
         for link in links:
-            reason = self._failures.get(link.start, otherwise)
+            reason = self._reasons.get(link.start, otherwise)
             for position in self._unanswered(link):
                 lacking = ", ".join(event_type for event_type in NEEDED if not has_sent[event_type][position])
                 missing[self._symbols[position]] = f"no {lacking} {reason}"
@@ -139,15 +141,16 @@ class _Collector:
         while waiting := len(self._unanswered(link)):
             try:
                 async with self._open_connection() as connection:
-                    self._failures.pop(link.start, None)
+                    self._reasons.pop(link.start, None)
                     await self._receive(connection, link)
+                return
             except AuthError as refusal:
                 self._refusal = refusal
                 return
             except (ApiError, StreamError) as error:
                 left = len(self._unanswered(link))
                 failures = 1 if left < waiting else failures + 1
-                self._failures[link.start] = f"because the link failed: {error}"
+                self._reasons[link.start] = f"because the link failed: {error}"
                 may_recover = error.retryable or isinstance(error, StreamError)
                 if not left or not may_recover or failures >= MAX_FAILURES:
                     return
@@ -156,18 +159,25 @@ class _Collector:
                 await self._clock.sleep(delay)
 
     async def _receive(self, connection: DxLinkConnection, link: slice) -> None:
-        """Receive until all symbols of the link have answered, or it fails with a StreamError."""
+        """Receive until all symbols of the link have answered or nothing new comes, or it fails with a StreamError."""
         channel = await connection.open_feed(Contract.TICKER, TICKER_FIELDS)
         wanted = [self._symbols[position] for position in self._unanswered(link)]
         # What is not waited for goes first, and has mostly come by the time that the rest has.
         order = (OPTIONAL, *NEEDED)
         await connection.subscribe(channel, add=[Subscription(kind, symbol) for kind in order for symbol in wanted])
-        first_answer_by = self._clock.monotonic() + FIRST_ANSWER_SECONDS
+        answers, quiet_at = 0, self._clock.monotonic() + QUIET_SECONDS
         while self._unanswered(link):
-            within = None if self._has_any(link) else first_answer_by - self._clock.monotonic()
-            if within is not None and within <= 0:
-                raise StreamClosedError(f"{connection!r}: nothing came within {FIRST_ANSWER_SECONDS:g} s")
-            self._take(connection, await connection.next_events(within=within))
+            left = quiet_at - self._clock.monotonic()
+            if left <= 0:
+                if not self._answers(link):
+                    raise StreamClosedError(f"{connection!r}: nothing came within {QUIET_SECONDS:g} s")
+                self._reasons[link.start] = f"after {QUIET_SECONDS:g} s without a new answer"
+                return
+            self._take(connection, await connection.next_events(within=left))
+            before, answers = answers, self._answers(link)
+            if answers > before:
+                # Further values of what has answered already are no sign that the rest is on its way.
+                quiet_at = self._clock.monotonic() + QUIET_SECONDS
         await self._await_trades(connection, link)
 
     async def _await_trades(self, connection: DxLinkConnection, link: slice) -> None:
@@ -203,8 +213,9 @@ class _Collector:
         found: list[int] = (np.flatnonzero(~has_answered) + (link.start or 0)).tolist()
         return found
 
-    def _has_any(self, link: slice) -> bool:
-        return bool((self._board.received_at[link] > 0).any())
+    def _answers(self, link: slice) -> int:
+        """How many first values have come, of all types."""
+        return sum(int(np.count_nonzero(self._board.has_answered(event_type)[link])) for event_type in EVENT_TYPES)
 
     def _report(self) -> None:
         done = len(self._symbols) - len(self._unanswered(slice(None)))

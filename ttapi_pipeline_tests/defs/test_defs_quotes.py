@@ -26,7 +26,7 @@ MONDAY_OPENS = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A deadline and delays that tests can wait for."""
-    quick = partial(collect_quotes, deadline_seconds=2.0, backoff=Backoff(first_seconds=0.001))
+    quick = partial(collect_quotes, deadline_seconds=3.0, backoff=Backoff(first_seconds=0.001))
     monkeypatch.setattr(quotes_module, "collect_quotes", quick)
 
 
@@ -138,7 +138,7 @@ def test_a_universe_that_changed_brings_them_anew_and_what_nobody_knows_is_named
     assert result.success
     missing = world.manifest("quotes").provenance.missing
     assert list(missing) == ["NOSUCH"]
-    assert missing["NOSUCH"].startswith("DXLink: no Quote, Summary within 2 s; REST: GET /market-data/by-type: ")
+    assert missing["NOSUCH"].startswith("DXLink: no Quote, Summary within 3 s; REST: GET /market-data/by-type: ")
     assert stored(world)["source"].unique().to_list() == ["dxlink"]
     (coverage,) = (each for each in result.get_asset_check_evaluations() if each.check_name == "coverage")
     assert (coverage.passed, coverage.severity) == (False, dg.AssetCheckSeverity.WARN)

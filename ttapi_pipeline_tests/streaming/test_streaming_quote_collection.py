@@ -21,7 +21,13 @@ from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
 from ttapi_pipeline.streaming.protocol import ChannelClosed, ErrorReceived, Event, FeedData, TokenRefused
 from ttapi_pipeline.streaming.quote_board import QuoteBoard
-from ttapi_pipeline.streaming.quote_collection import GRACE_SECONDS, MAX_FAILURES, collect_quotes
+from ttapi_pipeline.streaming.quote_collection import (
+    DEADLINE_SECONDS,
+    GRACE_SECONDS,
+    MAX_FAILURES,
+    QUIET_SECONDS,
+    collect_quotes,
+)
 
 if TYPE_CHECKING:
     from ttapi_pipeline.core.collection import Collection
@@ -51,15 +57,16 @@ class Links:
 
     Attributes:
         clock: A link that has nothing more to say lets the time pass that its consumer is ready to wait.
-        scripts: Per link what it says, in order.
+        scripts: Per link what it says, in order. A number is seconds that pass until the next quote of A.
+        hangs: A link that has nothing more to say lets no time pass; `is_hanging` is set then.
         added: What each link was asked for, as (type, symbol).
-        asked: Set whenever a link waits for ever.
     """
 
     clock: FakeClock
-    scripts: list[Sequence[Event | Exception] | Exception]
+    scripts: list[Sequence[Event | Exception | float] | Exception]
     added: list[list[tuple[str, str]]] = field(default_factory=list)
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    hangs: bool = False
+    is_hanging: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __call__(self) -> AbstractAsyncContextManager[DxLinkConnection]:
         return self._open()
@@ -90,19 +97,23 @@ class _Link:
         said = next(self._script, None)
         if isinstance(said, Exception):
             raise said
+        if isinstance(said, float):
+            self._links.clock.seconds += said
+            return [quote("A")]
         if said is not None:
             return [said]
-        if within is None:
-            self._links.asked.set()
+        if self._links.hangs:
+            self._links.is_hanging.set()
             await asyncio.Event().wait()
-        self._links.clock.seconds += within or 0.0
+        assert within is not None
+        self._links.clock.seconds += within
         return []
 
 
 @pytest.fixture
 def links(clock: FakeClock) -> Callable[..., Links]:
-    def make(*scripts: Sequence[Event | Exception] | Exception) -> Links:
-        return Links(clock, list(scripts))
+    def make(*scripts: Sequence[Event | Exception | float] | Exception, hangs: bool = False) -> Links:
+        return Links(clock, list(scripts), hangs=hangs)
 
     return make
 
@@ -145,10 +156,10 @@ class TestScripted:
     async def test_at_the_deadline_what_is_missing_is_named_with_what_it_lacks(
         self, links: Callable[..., Links], clock: FakeClock
     ) -> None:
-        made = links([quote("A", "B"), summary("A", "C"), trade("A", "D")])
+        made = links([quote("A", "B"), summary("A", "C"), trade("A", "D")], hangs=True)
         async with asyncio.TaskGroup() as tasks:
-            collecting = tasks.create_task(gather(made, "A B C D"))
-            await made.asked.wait()
+            collecting = tasks.create_task(gather(made, "A B C D", deadline_seconds=15.0))
+            await made.is_hanging.wait()
             await clock.pass_sleep(15.0)
         _, came = collecting.result()
         assert came.rows == ["A"]
@@ -157,6 +168,32 @@ class TestScripted:
             "C": "no Quote within 15 s",
             "D": "no Quote, Summary within 15 s",
         }
+
+    async def test_what_has_not_come_when_nothing_new_comes_is_missing(
+        self, links: Callable[..., Links], clock: FakeClock
+    ) -> None:
+        before = clock.seconds
+        _, came = await gather(links([trade("A"), quote("A"), summary("A"), quote("B")]), "A B C")
+        assert came.rows == ["A"]
+        assert came.missing == {
+            "B": "no Summary after 10 s without a new answer",
+            "C": "no Quote, Summary after 10 s without a new answer",
+        }
+        assert clock.seconds - before == QUIET_SECONDS
+
+    async def test_further_quotes_of_what_has_answered_are_nothing_new(
+        self, links: Callable[..., Links], clock: FakeClock
+    ) -> None:
+        before = clock.seconds
+        made = links([trade("A"), quote("A"), summary("A"), 6.0, 6.0, AssertionError("asked again")])
+        _, came = await gather(made, "A B")
+        assert list(came.missing) == ["B"]
+        assert clock.seconds - before == 12.0
+
+    async def test_a_slow_feed_has_its_time_as_long_as_it_goes_on(self, links: Callable[..., Links]) -> None:
+        made = links([quote("A"), 9.0, trade("B"), 9.0, quote("B"), 9.0, summary("A", "B"), trade("A")])
+        _, came = await gather(made, "A B")
+        assert came.missing == {}
 
     @pytest.mark.parametrize(
         "end",
@@ -205,7 +242,7 @@ class TestScripted:
 
         class Hurried(type(made.clock)):  # type: ignore[misc]
             async def sleep(self, seconds: float) -> None:
-                if seconds >= 15.0:
+                if seconds == DEADLINE_SECONDS:
                     await asyncio.Event().wait()
 
         made.clock = Hurried()
@@ -239,9 +276,9 @@ class TestScripted:
         assert (came.rows, came.missing, came.requested) == ([], {}, 0)
 
     async def test_a_cancelled_collection_leaves_nothing_running(self, links: Callable[..., Links]) -> None:
-        made = links([quote("A")])
+        made = links([quote("A")], hangs=True)
         collecting = asyncio.create_task(gather(made, "A"))
-        await made.asked.wait()
+        await made.is_hanging.wait()
         collecting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await collecting
@@ -301,10 +338,13 @@ class TestSimulator:
             assert board.previous_close[place] == spot.previous_close
             assert np.isnan(board.day_close[place])
 
-    async def test_a_symbol_that_the_feed_does_not_know_is_missing_by_name(self) -> None:
-        _, came, _ = await collect("AAPL NOSUCH", deadline_seconds=0.5)
+    async def test_a_symbol_that_the_feed_does_not_know_is_missing_by_name(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(quote_collection, "QUIET_SECONDS", 1.5)
+        _, came, _ = await collect("AAPL NOSUCH")
         assert came.rows == ["AAPL"]
-        assert came.missing == {"NOSUCH": "no Quote, Summary within 0.5 s"}
+        assert came.missing == {"NOSUCH": "no Quote, Summary after 1.5 s without a new answer"}
 
     @pytest.mark.parametrize(
         "fault",
@@ -338,7 +378,7 @@ class TestSimulator:
 
     @pytest.mark.parametrize("fault", ["dx-freeze", "dx-mute"])
     async def test_a_link_that_freezes_at_once_is_replaced(self, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
-        monkeypatch.setattr(quote_collection, "FIRST_ANSWER_SECONDS", 0.3)
+        monkeypatch.setattr(quote_collection, "QUIET_SECONDS", 1.5)
         _, came, _ = await collect("AAPL IBM", f"{fault}:count=1")
         assert came.missing == {}
 
