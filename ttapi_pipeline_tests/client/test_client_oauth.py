@@ -70,6 +70,17 @@ async def test_a_token_is_renewed_a_minute_before_it_expires(
     assert server.hits[ACCOUNTS] == 3
 
 
+async def test_a_wall_clock_that_is_put_right_ends_no_token(
+    server: Server, connect: Connect, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connect() as client:
+        for hours in (0, 5, -5):
+            wrong = datetime(2026, 11, 20, 15, tzinfo=UTC) + timedelta(hours=hours)
+            monkeypatch.setattr(clock, "now", lambda wrong=wrong: wrong)
+            await client.accounts()
+    assert len(server.grants) == 1
+
+
 async def test_a_token_that_lives_shortly_is_used_for_half_of_its_life(
     server: Server, connect: Connect, clock: FakeClock
 ) -> None:

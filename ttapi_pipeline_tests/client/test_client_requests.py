@@ -64,6 +64,7 @@ async def test_a_request_says_who_asks_and_with_which_token(server: Server, conn
     assert headers["User-Agent"] == f"ttapi-pipeline/{__version__}"
     assert headers["Authorization"] == "Bearer canary-access-token-1"
     assert headers["Accept"] == "application/json"
+    assert "gzip" in headers["Accept-Encoding"]
     assert "Accept-Version" not in headers
     assert "Cookie" not in headers
 
@@ -188,6 +189,29 @@ async def test_a_connection_that_the_server_closed_while_idle_is_no_failure(serv
         await client.market_holidays()
     assert (client.stats.replays, client.stats.retries) == (1, 0)
     assert client.breakers.states()["market-time"].failures == 0
+
+
+async def test_requests_in_a_row_share_a_connection_and_requests_at_once_have_one_per_slot(
+    server: Server, connect: Connect, settings: Settings
+) -> None:
+    connections: set[object] = set()
+
+    async def note(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        connections.add(request.transport.get_extra_info("peername"))
+        await asyncio.sleep(0.002)
+        return server.payload({})
+
+    server.answer(HOLIDAYS, note)
+    async with connect(settings=replace(settings, max_concurrency=3)) as client:
+        for _ in range(5):
+            await client.market_holidays()
+        assert len(connections) == 1
+        async with asyncio.TaskGroup() as group:
+            for _ in range(30):
+                group.create_task(client.market_holidays())
+    assert server.hits[HOLIDAYS] == 35
+    assert len(connections) == 3
 
 
 async def test_a_server_that_hangs_up_on_a_new_connection_is_not_asked_behind_our_back(
