@@ -1,22 +1,30 @@
 # SPDX-License-Identifier: MIT
-"""Rolling estimators over 29 million rows of Parquet, against a bare scan of the same file and against pandas.
+"""Volatilities of 29 million bars in a Parquet file, against a bare scan of the same file and against pandas.
 
 Run it with ``python -m benchmarks.bench_volatility [ROWS]``. The bars are random walks from a seed, stored as the EOD
-snapshot is: zstd, by symbol and session. The bare scan reads symbol, session and the four prices once and sums them.
-The estimators run over 500 symbols at a time, as the dataset `volatility_cone` does, so that memory does not grow with
-the file. Bare scan and estimators take turns, twice each, and the better of each counts. Pandas gets a tenth of the
-symbols, once, and its time is multiplied by ten: all of them at once would not fit into the memory of many machines.
+snapshot is: zstd, by symbol and session, row groups of 65,000. Each contender runs in a process of its own, twice in
+turns, and the better counts, in seconds and in CPU seconds; peak memory is the process's.
+
+- The bare scan reads symbol, session and the four prices once and sums them.
+- `estimators` and its parts roll over the whole history, every row of it, as the dataset `volatility_cone` does.
+- `cone` and `volatility` are what these two datasets compute, the latter without its neighbours in the table: the
+  figures of the last session, their rank among a year's, and what is odd about the bars. `totals` are the original's
+  aggregates: sessions, mean and standard deviation of close, first and last session.
+- pandas gets a tenth of the symbols, and its time is multiplied by ten: all of them would not fit into the memory of
+  many machines.
 """
 
 from __future__ import annotations
 
 import resource
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,18 +32,24 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from ttapi_pipeline.core.sessions import sessions_between
+from ttapi_pipeline.datasets.volatility_cone import volatility_cone_frame
+from ttapi_pipeline.frames.current import bar_quality, current_volatility, volatility_rank
+from ttapi_pipeline.frames.slices import collect_in_parts
 from ttapi_pipeline.frames.volatility import ESTIMATORS, rolling_volatility
 
-ROWS, SESSIONS, SYMBOLS_AT_A_TIME, WINDOW = 29_000_000, 5_000, 500, 21
+ROWS, SESSIONS, WINDOW = 29_000_000, 5_000, 21
+SESSIONS_LISTED = sessions_between(date(2000, 1, 3), date(2025, 12, 31))
+CALENDAR = pl.LazyFrame({"session": SESSIONS_LISTED})
+AS_OF = SESSIONS_LISTED[-1]
 PRICES = ("open", "high", "low", "close")
 
 
 def write_bars(path: Path, *, symbols: int, days: Sequence[date]) -> None:
-    """Random walks rounded to cents, a row group per 20 symbols."""
+    """Random walks rounded to a hundredth of a cent, a row group per 13 symbols."""
     rng = np.random.default_rng(7)
     writer: pq.ParquetWriter | None = None
-    for start in range(0, symbols, 20):
-        names = [f"S{number:05d}" for number in range(start, min(start + 20, symbols))]
+    for start in range(0, symbols, 13):
+        names = [f"S{number:05d}" for number in range(start, min(start + 13, symbols))]
         size = (len(names), len(days))
         close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.01, size), axis=1)).ravel()
         open_ = close * np.exp(rng.normal(0.0, 0.005, close.size))
@@ -47,6 +61,9 @@ def write_bars(path: Path, *, symbols: int, days: Sequence[date]) -> None:
                 "high": np.maximum(open_, close) * 1.003,
                 "low": np.minimum(open_, close) * 0.997,
                 "close": close,
+                "volume": 1000.0,
+                "adjustment": "split",
+                "is_final": True,
             }
         ).with_columns(pl.col(PRICES).round(4))
         arrow = table.to_arrow()
@@ -56,82 +73,132 @@ def write_bars(path: Path, *, symbols: int, days: Sequence[date]) -> None:
         writer.close()
 
 
-def bare_scan(path: Path) -> pl.DataFrame:
+def bare_scan(path: Path) -> object:
     """One pass over the columns that the estimators need."""
     needed = (pl.col("symbol").n_unique(), pl.col("session").max(), pl.col(PRICES).sum())
     return pl.scan_parquet(path).select(needed).collect(engine="streaming")
 
 
-def ours(path: Path, names: Sequence[str], estimators: Sequence[str], windows: Sequence[int]) -> None:
+def rolling(path: Path, estimators: Sequence[str]) -> object:
     """Every value of every column, reduced to a mean so that memory shows the computation and not its result."""
-    calendar = pl.LazyFrame({"session": sessions_between(date(2000, 1, 3), date(2025, 12, 31))})
-    columns = [f"{name}_{window}" for name in estimators for window in windows]
-    for start in range(0, len(names), SYMBOLS_AT_A_TIME):
-        part = names[start : start + SYMBOLS_AT_A_TIME]
-        bars = pl.scan_parquet(path).filter(pl.col("symbol").is_between(pl.lit(part[0]), pl.lit(part[-1])))
-        rolling = rolling_volatility(bars, calendar, windows=windows, estimators=estimators, is_sorted=True)
-        rolling.select(pl.col(columns).mean()).collect()
+
+    def means(part: pl.LazyFrame) -> pl.LazyFrame:
+        volatilities = rolling_volatility(part, CALENDAR, windows=[WINDOW], estimators=estimators, is_sorted=True)
+        return volatilities.select(pl.col(f"{name}_{WINDOW}").mean() for name in estimators)
+
+    return collect_in_parts(stored(path), means)
 
 
-def in_pandas(path: Path, last: str, estimator: str) -> object:
-    """The same up to a symbol, by groups and rolling windows, as a pandas user writes it."""
-    needed = ["symbol", "close"] if estimator == "close_to_close" else ["symbol", *PRICES]
-    bars = pd.read_parquet(path, columns=needed, filters=[("symbol", "<=", last)])
-    bars = bars.assign(previous=bars.groupby("symbol", observed=True)["close"].shift())
-    if estimator == "close_to_close":
-        bars["r"] = np.log(bars["close"] / bars["previous"])
-        return np.sqrt(252 * bars.groupby("symbol", observed=True)["r"].rolling(WINDOW).var())
-    bars["o"], bars["c"] = np.log(bars["open"] / bars["previous"]), np.log(bars["close"] / bars["open"])
-    up, down = np.log(bars["high"] / bars["open"]), np.log(bars["low"] / bars["open"])
-    bars["rs"] = up * (up - bars["c"]) + down * (down - bars["c"])
-    groups = bars.groupby("symbol", observed=True)
-    overnight, within = groups["o"].rolling(WINDOW).var(), groups["c"].rolling(WINDOW).var()
-    k = 0.34 / (1.34 + (WINDOW + 1) / (WINDOW - 1))
-    return np.sqrt(252 * (overnight + k * within + (1 - k) * groups["rs"].rolling(WINDOW).mean()))
+def stored(path: Path) -> pl.LazyFrame:
+    """As `frames.store.scan` gives it."""
+    return pl.scan_parquet(path).set_sorted("symbol")
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """How long one run takes."""
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
+def cone(path: Path) -> object:
+    return volatility_cone_frame(stored(path), CALENDAR, as_of=AS_OF, annualization=252)
 
 
-def peak() -> str:
-    """Peak memory of the process so far."""
-    return f"peak memory so far {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
+def volatility(path: Path) -> object:
+    bars = stored(path)
+    measures = (
+        current_volatility(bars, CALENDAR, as_of=AS_OF),
+        volatility_rank(bars, CALENDAR, as_of=AS_OF),
+        bar_quality(bars, CALENDAR, as_of=AS_OF),
+    )
+    return [measure.collect() for measure in measures]
+
+
+def totals(path: Path) -> object:
+    close, session = pl.col("close"), pl.col("session")
+    return (
+        stored(path)
+        .group_by("symbol")
+        .agg(sessions=pl.len(), mean=close.mean(), stddev=close.std(), first=session.min(), last=session.max())
+        .collect()
+    )
+
+
+def in_pandas(path: Path, estimators: Sequence[str]) -> object:
+    """The same for a tenth of the symbols, by groups and rolling windows, as a pandas user writes it."""
+    last = f"S{pl.scan_parquet(path).select(pl.col('symbol').n_unique()).collect().item() // 10 - 1:05d}"
+    columns = ["symbol", "close"] if estimators == ["close_to_close"] else ["symbol", *PRICES]
+    bars = pd.read_parquet(path, columns=columns, filters=[("symbol", "<=", last)])
+    symbols = bars["symbol"]
+    previous = bars.groupby(symbols)["close"].shift()
+
+    def rolling(terms: Any) -> Any:
+        return pd.Series(terms).groupby(symbols).rolling(WINDOW)
+
+    variances: dict[str, Callable[[], Any]] = {}
+    r = np.log(bars["close"] / previous)
+    variances["close_to_close"] = lambda: rolling(r).var()
+    if len(columns) > 2:
+        o, c = np.log(bars["open"] / previous), np.log(bars["close"] / bars["open"])
+        u, d = np.log(bars["high"] / bars["open"]), np.log(bars["low"] / bars["open"])
+        rs, hlhl, k = u * (u - c) + d * (d - c), (u - d) ** 2, 0.34 / (1.34 + (WINDOW + 1) / (WINDOW - 1))
+        variances |= {
+            "zero_mean": lambda: rolling(r**2).mean(),
+            "parkinson": lambda: rolling(hlhl).mean() / (4 * np.log(2)),
+            "garman_klass": lambda: rolling(hlhl / 2 - (2 * np.log(2) - 1) * c**2).mean(),
+            "rogers_satchell": lambda: rolling(rs).mean(),
+            "yang_zhang": lambda: rolling(o).var() + k * rolling(c).var() + (1 - k) * rolling(rs).mean(),
+        }
+    return [np.sqrt(252 * variances[name]()).mean() for name in estimators]
+
+
+CONTENDERS: Mapping[str, Callable[[Path], object]] = {
+    "bare_scan": bare_scan,
+    "close_to_close": lambda path: rolling(path, ["close_to_close"]),
+    "yang_zhang": lambda path: rolling(path, ["yang_zhang"]),
+    "estimators": lambda path: rolling(path, list(ESTIMATORS)),
+    "cone": cone,
+    "volatility": volatility,
+    "totals": totals,
+    "pandas_close_to_close": lambda path: in_pandas(path, ["close_to_close"]),
+    "pandas_yang_zhang": lambda path: in_pandas(path, ["yang_zhang"]),
+    "pandas_estimators": lambda path: in_pandas(path, list(ESTIMATORS)),
+}
+
+
+def measure(contender: str, path: Path) -> None:
+    """Run one here, and print its seconds, its CPU seconds and the peak memory in GiB."""
+    begun, begun_cpu = time.perf_counter(), time.process_time()
+    CONTENDERS[contender](path)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(time.perf_counter() - begun, time.process_time() - begun_cpu, peak)
+
+
+def measured(contender: str, path: Path) -> Sequence[float]:
+    """The same in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.bench_volatility", "--contender", contender, str(path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [float(number) for number in ran.stdout.split()]
 
 
 def main() -> None:
-    """Print one line per measurement."""
+    """Print one line per contender."""
+    if sys.argv[1:2] == ["--contender"]:
+        measure(sys.argv[2], Path(sys.argv[3]))
+        return
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
-    days = sessions_between(date(2000, 1, 3), date(2025, 12, 31))[-SESSIONS:]
-    symbols = -(-rows // len(days))
+    days = SESSIONS_LISTED[-SESSIONS:]
+    symbols = max(-(-rows // len(days)) // 10, 1) * 10
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bars.parquet"
         write_bars(path, symbols=symbols, days=days)
-        names = [f"S{number:05d}" for number in range(symbols)]
-        print(f"{symbols * len(days):,} bars of {symbols:,} symbols, {path.stat().st_size / 2**20:,.0f} MiB; {peak()}")
-        jobs = {
-            f"close_to_close_{WINDOW}": (["close_to_close"], [WINDOW]),
-            f"yang_zhang_{WINDOW}": (["yang_zhang"], [WINDOW]),
-            f"all {len(ESTIMATORS)} estimators at {WINDOW}": (list(ESTIMATORS), [WINDOW]),
-        }
-        times: dict[str, list[float]] = {name: [] for name in ("bare scan", *jobs)}
-        for _ in range(2):
-            times["bare scan"].append(seconds(lambda: bare_scan(path)))
-            for name, (estimators, windows) in jobs.items():
-                times[name].append(seconds(lambda e=estimators, w=windows: ours(path, names, e, w)))  # type: ignore[misc]
-        bare = min(times["bare scan"])
-        print(f"bare scan: {bare:.2f} s")
-        for name in jobs:
-            print(f"{name}: {min(times[name]):.2f} s, {min(times[name]) / bare:.1f} bare scans")
-        print(peak())
-        tenth = names[: max(len(names) // 10, 1)]
-        for estimator in ("close_to_close", "yang_zhang"):
-            took = seconds(lambda e=estimator: in_pandas(path, tenth[-1], e)) * symbols / len(tenth)  # type: ignore[misc]
-            ratio = took / min(times[f"{estimator}_{WINDOW}"])
-            print(f"pandas, {estimator}: {took:.0f} s at that rate, {ratio:.1f} times as long")
+        print(f"{symbols * len(days):,} bars of {symbols:,} symbols, {path.stat().st_size / 2**20:,.0f} MiB")
+        runs = [{name: measured(name, path) for name in CONTENDERS} for _ in range(2)]
+    # The best of seconds, of CPU seconds and of peak memory, each by itself.
+    best = {name: [min(numbers) for numbers in zip(*(run[name] for run in runs), strict=True)] for name in CONTENDERS}
+    bare, bare_cpu, _ = best["bare_scan"]
+    for name, (took, cpu, peak) in best.items():
+        if name.startswith("pandas_"):
+            ours, ours_cpu, _ = best[name.removeprefix("pandas_")]
+            ratios = f"{10 * took / ours:6.1f} times as long as ours, CPU {10 * cpu / ours_cpu:6.1f}"
+            print(f"{name:22} {10 * took:8.2f} s by a tenth of the symbols, {ratios}")
+        else:
+            ratios = f"{took / bare:6.2f} bare scans, CPU {cpu / bare_cpu:6.2f}"
+            print(f"{name:22} {took:8.2f} s, {ratios}, peak {peak:5.2f} GiB")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ A table of its own, one row per symbol and horizon: seven horizons of ten figure
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, datetime
 from functools import partial
 from typing import Final
@@ -18,6 +17,7 @@ from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.returns_stddev import last_final_session, most_traded
 from ttapi_pipeline.frames.conform import conform
 from ttapi_pipeline.frames.schemas import VOLATILITY_CONE
+from ttapi_pipeline.frames.slices import ROWS_AT_A_TIME, collect_in_parts
 from ttapi_pipeline.frames.volatility import volatility_cone
 from ttapi_pipeline.plots.charts import cone_chart
 
@@ -27,12 +27,14 @@ REASONS: Final = {
 }
 """What each word of the reason column means."""
 
-_SYMBOLS_AT_A_TIME: Final = 500
-"""Rolling windows over 29 million rows at once would need many gigabytes."""
-
 
 def volatility_cone_frame(
-    snapshot: pl.LazyFrame, calendar: pl.LazyFrame, *, as_of: date, annualization: int
+    snapshot: pl.LazyFrame,
+    calendar: pl.LazyFrame,
+    *,
+    as_of: date,
+    annualization: int,
+    rows_at_a_time: int = ROWS_AT_A_TIME,
 ) -> pl.DataFrame:
     """One row per symbol of the snapshot and horizon.
 
@@ -41,13 +43,15 @@ def volatility_cone_frame(
         calendar: `trading_calendar`.
         as_of: Session that today's volatility ends at.
         annualization: Sessions per year.
+        rows_at_a_time: Changes nothing but the memory that it takes.
     """
-    bars = snapshot.filter(pl.col("is_final") & (pl.col("session") <= as_of)).select("symbol", "session", "close")
-    cones = [
-        volatility_cone(part, calendar, as_of=as_of, annualization=annualization, is_sorted=True).collect()
-        for part in _parts(bars)
-    ]
-    frame = pl.concat(cones) if cones else pl.DataFrame(schema=VOLATILITY_CONE.polars)
+    sessions = calendar.select("session").collect().lazy()
+
+    def cones(part: pl.LazyFrame) -> pl.LazyFrame:
+        bars = part.filter(pl.col("is_final") & (pl.col("session") <= as_of)).select("symbol", "session", "close")
+        return volatility_cone(bars, sessions, as_of=as_of, annualization=annualization, is_sorted=True)
+
+    frame = collect_in_parts(snapshot, cones, rows=rows_at_a_time)
     return conform(
         frame.with_columns(
             as_of_session=pl.lit(as_of),
@@ -59,14 +63,6 @@ def volatility_cone_frame(
         ).select(VOLATILITY_CONE.polars.names()),
         VOLATILITY_CONE,
     )
-
-
-def _parts(bars: pl.LazyFrame) -> Iterator[pl.LazyFrame]:
-    """The bars, some hundred symbols at a time; in a file that is sorted by symbol each part is a few row groups."""
-    symbols = bars.select(pl.col("symbol").unique().sort()).collect()["symbol"]
-    for start in range(0, len(symbols), _SYMBOLS_AT_A_TIME):
-        part = symbols[start : start + _SYMBOLS_AT_A_TIME]
-        yield bars.filter(pl.col("symbol").is_between(pl.lit(part[0]), pl.lit(part[-1])))
 
 
 def build_volatility_cone(

@@ -14,7 +14,7 @@ import polars as pl
 
 from ttapi_pipeline.frames.implied import rank_in_range
 from ttapi_pipeline.frames.returns import log_returns, session_index, usable_price
-from ttapi_pipeline.frames.volatility import ESTIMATORS, FROM_CLOSES, rolling_volatility
+from ttapi_pipeline.frames.volatility import ESTIMATORS, FROM_CLOSES, latest_volatility, rolling_volatility
 
 WINDOWS: Final = (10, 21, 30, 60, 63, 90, 126, 252)
 """Sessions in the windows of the `volatility` dataset; 30, 60 and 90 are the broker's too."""
@@ -71,22 +71,21 @@ def current_volatility(
     """
     past = bars.filter(pl.col("session") <= as_of)
     ages = _ages(calendar, as_of=as_of)
-    recent = _tail(past, ages, sessions=max(windows) + 1)
+    recent = _tail(bars, ages, sessions=max(windows) + 1)
     families = {
         "close_to_close": [name for name in ESTIMATORS if name in FROM_CLOSES],
         "yang_zhang": [name for name in ESTIMATORS if name not in FROM_CLOSES],
     }
-    today = rolling_volatility(
-        recent.select("symbol", "session", "open", "high", "low", "close"),
-        calendar,
-        windows=windows,
-        estimators=list(ESTIMATORS),
-        annualization=annualization,
-    ).join(ages.filter(pl.col("age") == 0), on="session", how="semi")
+    today = latest_volatility(
+        recent, calendar, as_of=as_of, windows=windows, estimators=list(ESTIMATORS), annualization=annualization
+    )
+    # One date per symbol is numbered, not millions of bars.
     history = (
-        past.join(ages, on="session")
-        .group_by("symbol")
-        .agg(history=pl.col("age").filter(usable_price("close").is_not_null()).max())
+        past.group_by("symbol")
+        .agg(session=pl.col("session").filter(usable_price("close").is_not_null()).min())
+        .sort("session")
+        .join_asof(ages.sort("session"), on="session", strategy="forward")
+        .select("symbol", history="age")
     )
     has_moved, has_range = pl.col("log_return") != 0, pl.col("high") != pl.col("low")
     moves = (
@@ -99,11 +98,8 @@ def current_volatility(
         )
     )
     return (
-        past.select("symbol")
-        .unique()
-        .join(history, on="symbol", how="left")
-        .join(moves, on="symbol", how="left")
-        .join(today.drop("session", "open", "high", "low", "close"), on="symbol", how="left")
+        history.join(moves, on="symbol", how="left")
+        .join(today, on="symbol", how="left")
         .with_columns(_reason(family, window) for window in windows for family in families)
         .with_columns(
             pl.when(pl.col(f"{family}_{window}_reason").ne_missing("unchanged_close"))
@@ -254,9 +250,12 @@ def _near(ratio: pl.Expr, step: float) -> pl.Expr:
 def _ages(calendar: pl.LazyFrame, *, as_of: date) -> pl.LazyFrame:
     """`session` and `age`, how many sessions before `as_of` (or the last session before it) each one is."""
     sessions = session_index(calendar).filter(pl.col("session") <= as_of)
-    return sessions.select("session", age=pl.col("session_index").max() - pl.col("session_index"))
+    return sessions.select("session", age=pl.col("session_index").max() - pl.col("session_index")).collect().lazy()
 
 
 def _tail(bars: pl.LazyFrame, ages: pl.LazyFrame, *, sessions: int) -> pl.LazyFrame:
     """The bars of the last so many sessions."""
-    return bars.join(ages.filter(pl.col("age") < sessions).select("session"), on="session", how="semi")
+    tail = ages.filter(pl.col("age") < sessions).select("session")
+    first, last = tail.select(first=pl.col("session").min(), last=pl.col("session").max()).collect().row(0)
+    # The join alone says the same, but a Parquet file is read by the range: years that do not count stay undecoded.
+    return bars.filter(pl.col("session").is_between(first, last)).join(tail, on="session", how="semi")

@@ -7,7 +7,7 @@ Windows as long as an expiration is away are in `horizons`, comparisons with opt
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from typing import Final
 
 import polars as pl
 
-from ttapi_pipeline.frames.returns import session_index, usable_price
+from ttapi_pipeline.frames.returns import usable_price
 
 CONE_HORIZONS: Final = (5, 10, 21, 42, 63, 126, 252)
 CONE_QUANTILES: Final[Mapping[str, float]] = MappingProxyType(
@@ -67,17 +67,59 @@ def rolling_volatility(
     Raises:
         ValueError: An estimator is not known or a window is shorter than 2.
     """
-    unknown = [name for name in estimators if name not in ESTIMATORS]
-    if unknown:
-        raise ValueError(f"{unknown[0]!r} is not an estimator; there are {', '.join(ESTIMATORS)}")
-    if any(window < 2 for window in windows):
-        raise ValueError(f"windows are {list(windows)}; a variance needs 2 sessions or more")
-    variances = {f"{name}_{window}": ESTIMATORS[name](window) for name in estimators for window in windows}
-    needed = {root for variance in variances.values() for root in variance.meta.root_names()}
-    terms = _terms(bars, calendar, needed=needed, is_sorted=is_sorted)
-    return terms.with_columns(
-        _annualized(variance, annualization).alias(name) for name, variance in variances.items()
-    ).drop(needed)
+    variances = _variances(estimators, windows)
+    sums = {name: total for name, total in _rolling_sums(windows).items() if name in _roots(variances.values())}
+    needed = _roots(sums.values())
+    return (
+        _terms(bars, calendar, needed=needed, is_sorted=is_sorted)
+        .with_columns(**sums)
+        .with_columns(_annualized(variance, annualization).alias(name) for name, variance in variances.items())
+        .drop(needed, sums)
+    )
+
+
+def latest_volatility(
+    bars: pl.LazyFrame,
+    calendar: pl.LazyFrame,
+    *,
+    as_of: date,
+    windows: Sequence[int],
+    estimators: Sequence[str] = ("close_to_close", "yang_zhang"),
+    annualization: int = 252,
+) -> pl.LazyFrame:
+    """What `rolling_volatility` has in the row of one session, without the windows that end elsewhere.
+
+    Args:
+        bars: As for `rolling_volatility`; those after `as_of` change nothing, nor those before the longest window.
+        calendar: `session`, covering the bars and `as_of`.
+        as_of: Where the windows end; when it is not a session, the last one before it.
+        windows: Sessions, each 2 or more.
+        estimators: Keys of ESTIMATORS.
+        annualization: Sessions per year.
+
+    Returns:
+        One row per symbol of `bars`, in any order: `symbol` and the volatilities, null where they are null there.
+
+    Raises:
+        ValueError: As by `rolling_volatility`.
+    """
+    variances = _variances(estimators, windows)
+    wanted = _roots(variances.values())
+    summed = {name: term for name, term in _SUMMED.items() if wanted & {f"sum_{name}_{window}" for window in windows}}
+    is_past = pl.col("session") <= as_of
+    count = calendar.select(pl.col("session").filter(is_past).n_unique()).collect().item()
+    age = pl.col("age")
+    return (
+        _terms(bars.filter(is_past), calendar, needed={*_roots(summed.values()), "session_index"}, is_sorted=False)
+        .select("symbol", age=count - 1 - pl.col("session_index"), **summed)
+        .group_by("symbol")
+        .agg(
+            _sum_of_all(pl.col(name).filter(age < window), window).alias(f"sum_{name}_{window}")
+            for name in summed
+            for window in windows
+        )
+        .select("symbol", *(_annualized(variance, annualization).alias(name) for name, variance in variances.items()))
+    )
 
 
 def volatility_cone(
@@ -108,22 +150,22 @@ def volatility_cone(
         `current_percentile` (share of the windows below it, 0 to 1), `windows_used` (UInt32). Windows overlap, so they
         are not that many independent observations. Windows in which no close changed count for nothing.
     """
-    sessions = session_index(calendar).filter(pl.col("session") <= as_of)
+    sessions = calendar.select(pl.col("session").filter(pl.col("session") <= as_of).unique().sort()).collect()[
+        "session"
+    ]
     ends = sessions if history is None else sessions.tail(history)
     columns = {f"close_to_close_{horizon}": horizon for horizon in horizons}
-    past = bars.select("symbol", "session", "close").filter(pl.col("session") <= as_of)
     rolling = rolling_volatility(
-        past,
+        bars.select("symbol", "session", "close").filter(pl.col("session") <= as_of),
         calendar,
         windows=horizons,
         estimators=["close_to_close"],
         annualization=annualization,
         is_sorted=is_sorted,
     )
-    is_last = pl.col("session") == pl.col("last_session")
+    is_last = pl.col("session") == ends.max()
     return (
-        rolling.join(ends.select("session"), on="session", how="semi")
-        .join(sessions.select(last_session=pl.col("session").last()), how="cross")
+        rolling.filter(pl.col("session") >= ends.min())
         .group_by("symbol")
         .agg(_cone(pl.col(name), is_last).alias(name) for name in columns)
         .unpivot(index="symbol", on=list(columns), variable_name="horizon_sessions", value_name="cone")
@@ -148,38 +190,38 @@ def _cone(volatility: pl.Expr, is_last: pl.Expr) -> pl.Expr:
 
 
 def _terms(bars: pl.LazyFrame, calendar: pl.LazyFrame, *, needed: AbstractSet[str], is_sorted: bool) -> pl.LazyFrame:
-    """Add what the estimators roll over: `term_` and a letter of `rolling_volatility`, or `hl` for ``ln(H / L)``.
+    """Add what is summed up: `term_` and a letter of `rolling_volatility`, `term_close` and `term_run`.
 
     The rows are by symbol and session, and windows roll over the whole frame, several times faster than per group.
     No value ever comes from a window across two symbols or across a gap: `term_r` and `term_o` are null on the first
-    bar of every unbroken run of sessions, and `term_run`, its length so far, guards the estimators without them.
+    bar of every unbroken run of sessions, and `term_run`, the number of that run, guards sums without them.
     """
     numbered = _with_session_index(bars, calendar)
     ordered = numbered if is_sorted else numbered.sort("symbol", "session")
     is_next = (pl.col("symbol") == pl.col("symbol").shift()) & (pl.col("session_index").diff() == 1)
-    logs = {"log_close": usable_price("close").log()}
-    if needed - {"term_r"}:
+    logs = {"term_close": usable_price("close").log()}
+    if needed - {"term_r", "term_close"}:
         low, high = pl.col("low"), pl.col("high")
         within = [(low <= pl.col(name)) & (pl.col(name) <= high) for name in ("open", "close")]
-        # Between a positive low and a finite high, every price is a positive number.
+        # Between a positive low and a finite high, every price is a positive number. All terms of a range have the
+        # open in them, so that without it they are null.
         is_plausible = pl.all_horizontal((low > 0) & high.is_finite(), *within)
-        logs |= {f"log_{name}": pl.when(is_plausible).then(pl.col(name).log()) for name in ("open", "high", "low")}
-    open_, high, low, close = (pl.col(f"log_{name}") for name in ("open", "high", "low", "close"))
+        logs["log_open"] = pl.when(is_plausible).then(pl.col("open").log())
+        logs |= {f"log_{name}": pl.col(name).log() for name in ("high", "low")}
+    open_, high, low, close = (pl.col(name) for name in ("log_open", "log_high", "log_low", "term_close"))
     previous_close = pl.when(pl.col("is_next")).then(close.shift())
-    row = pl.int_range(pl.len(), dtype=pl.Int64)
     terms = {
         "term_r": close - previous_close,
         "term_o": open_ - previous_close,
         "term_c": close - open_,
         "term_u": high - open_,
         "term_d": low - open_,
-        "term_hl": high - low,
-        "term_run": row - pl.when(~pl.col("is_next")).then(row).forward_fill() + 1,
+        "term_run": (~pl.col("is_next")).cum_sum(),
     }
     return (
         ordered.with_columns(is_next=is_next.fill_null(value=False), **logs)
         .with_columns(**{name: term for name, term in terms.items() if name in needed})
-        .drop("is_next", "session_index", *logs)
+        .drop({"is_next", "session_index", *logs} - needed)
     )
 
 
@@ -188,44 +230,119 @@ def _with_session_index(bars: pl.LazyFrame, calendar: pl.LazyFrame) -> pl.LazyFr
 
     A table with a place for every day, read once: over millions of bars a join takes as long as all that follows.
     """
-    numbered = session_index(calendar).select(day=pl.col("session").to_physical(), index="session_index").collect()
-    bounds = numbered.select(first=pl.col("day").first(), end=pl.col("day").last() + 1).row(0)
-    first, end = bounds if numbered.height else (0, 0)
-    every_day = pl.DataFrame({"day": pl.int_range(first, end, dtype=pl.Int32, eager=True)})
-    table = every_day.join(numbered, on="day", how="left", maintain_order="left")["index"]
+    days = calendar.select(day=pl.col("session").to_physical().unique().sort()).collect()["day"]
+    first = 0 if days.is_empty() else days[0]
+    every_day = pl.DataFrame({"day": pl.int_range(first, days[-1] + 1 if len(days) else first, eager=True)})
+    is_session = pl.col("day").is_in(days.implode())
+    table = every_day.select(pl.when(is_session).then(is_session.cum_sum().cast(pl.Int32) - 1)).to_series()
     place = pl.col("session").to_physical() - first
     # A negative place would count from the end.
     index = pl.lit(table).gather(pl.when(place >= 0).then(place), null_on_oob=True)
     return bars.with_columns(session_index=index).filter(pl.col("session_index").is_not_null())
 
 
-def _over_unbroken_bars(term: pl.Expr) -> Callable[[int], pl.Expr]:
-    return lambda window: pl.when(pl.col("term_run") >= window).then(term.rolling_mean(window))
+def _variances(estimators: Sequence[str], windows: Sequence[int]) -> Mapping[str, pl.Expr]:
+    """The variance of each column, by its name, from sums over its window."""
+    unknown = [name for name in estimators if name not in ESTIMATORS]
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is not an estimator; there are {', '.join(ESTIMATORS)}")
+    if any(window < 2 for window in windows):
+        raise ValueError(f"windows are {list(windows)}; a variance needs 2 sessions or more")
+    return {f"{name}_{window}": ESTIMATORS[name](window) for name in estimators for window in windows}
+
+
+def _roots(expressions: Iterable[pl.Expr]) -> AbstractSet[str]:
+    return {root for expression in expressions for root in expression.meta.root_names()}
+
+
+def _rolling_sums(windows: Iterable[int]) -> Mapping[str, pl.Expr]:
+    """The sums that the estimators are made from, by names such as `sum_oo_21`; null where a term is missing.
+
+    A rolling sum takes a third of the time of a rolling variance. Polars compensates its rounding errors (Kahan), so
+    that nothing is left of a violent window once it has passed.
+    """
+    sums = {}
+    for window in windows:
+        run = pl.col("term_run")
+        for name, term in _SUMMED.items():
+            total = term.rolling_sum(window)
+            if name in _WITHIN_A_BAR:
+                total = pl.when(run == run.shift(window - 1)).then(total)
+            sums[f"sum_{name}_{window}"] = total
+        # Where a return is missing this says nothing; the sum of their squares, always beside it, is null there.
+        sums[f"sum_r_{window}"] = pl.col("term_close").diff(window)
+    return sums
+
+
+def _sum_of_all(terms: pl.Expr, window: int) -> pl.Expr:
+    return pl.when(terms.count() == window).then(terms.sum())
+
+
+def _sum(name: str, window: int) -> pl.Expr:
+    return pl.col(f"sum_{name}_{window}")
+
+
+def _sample_variance(squares: pl.Expr, total: pl.Expr, window: int) -> pl.Expr:
+    # Daily returns average far less than they deviate, so the difference loses none of the digits that matter.
+    return (squares - total * total / window) / (window - 1)
+
+
+def _close_to_close(window: int) -> pl.Expr:
+    return _sample_variance(_sum("rr", window), _sum("r", window), window)
+
+
+def _zero_mean(window: int) -> pl.Expr:
+    return _sum("rr", window) / window
+
+
+def _parkinson(window: int) -> pl.Expr:
+    return _sum("hlhl", window) / (4 * math.log(2) * window)
+
+
+def _garman_klass(window: int) -> pl.Expr:
+    return (_sum("hlhl", window) / 2 - (2 * math.log(2) - 1) * _sum("cc", window)) / window
+
+
+def _rogers_satchell(window: int) -> pl.Expr:
+    return _sum("rs", window) / window
 
 
 def _yang_zhang(window: int) -> pl.Expr:
     k = 0.34 / (1.34 + (window + 1) / (window - 1))
-    overnight, within = _O.rolling_var(window), _C.rolling_var(window)
-    return overnight + k * within + (1 - k) * _ROGERS_SATCHELL.rolling_mean(window)
+    overnight = _sample_variance(_sum("oo", window), _sum("o", window), window)
+    # From the close before to the open and on to the close: c is what o leaves of r.
+    within = _sample_variance(_sum("cc", window), _sum("r", window) - _sum("o", window), window)
+    return overnight + k * within + (1 - k) * _rogers_satchell(window)
 
 
-_R, _O, _C, _U, _D, _HL = (pl.col(f"term_{name}") for name in ("r", "o", "c", "u", "d", "hl"))
-_ROGERS_SATCHELL: Final = _U * (_U - _C) + _D * (_D - _C)
+_R, _O, _C, _U, _D = (pl.col(f"term_{name}") for name in ("r", "o", "c", "u", "d"))
+_SUMMED: Final[Mapping[str, pl.Expr]] = MappingProxyType(
+    {
+        "r": _R,
+        "rr": _R * _R,
+        "o": _O,
+        "oo": _O * _O,
+        "cc": _C * _C,
+        "hlhl": (_U - _D) * (_U - _D),
+        "rs": _U * (_U - _C) + _D * (_D - _C),
+    }
+)
+_WITHIN_A_BAR: Final = frozenset({"cc", "hlhl", "rs"})
 FROM_CLOSES: Final = frozenset({"close_to_close", "zero_mean"})
 
 ESTIMATORS: Final[Mapping[str, Callable[[int], pl.Expr]]] = MappingProxyType(
     {
-        "close_to_close": _R.rolling_var,
-        "zero_mean": _R.pow(2).rolling_mean,
-        "parkinson": _over_unbroken_bars(_HL.pow(2) / (4 * math.log(2))),
-        "garman_klass": _over_unbroken_bars(_HL.pow(2) / 2 - (2 * math.log(2) - 1) * _C.pow(2)),
-        "rogers_satchell": _over_unbroken_bars(_ROGERS_SATCHELL),
+        "close_to_close": _close_to_close,
+        "zero_mean": _zero_mean,
+        "parkinson": _parkinson,
+        "garman_klass": _garman_klass,
+        "rogers_satchell": _rogers_satchell,
         "yang_zhang": _yang_zhang,
     }
 )
-"""Variance per session of a rolling window, by name; see `rolling_volatility`."""
+"""Variance per session from the sums of a window, by name; see `rolling_volatility`."""
 
 
 def _annualized(variance: pl.Expr, annualization: int) -> pl.Expr:
-    # A rolling sum that should be 0 can end a rounding error below it, and the root of that is NaN.
+    # A difference that should be 0 can end a rounding error below it, and the root of that is NaN.
     return (variance.clip(lower_bound=0.0) * annualization).sqrt()

@@ -18,7 +18,7 @@ from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline.datasets.eod_snapshot import build_eod_snapshot
 from ttapi_pipeline.datasets.returns_stddev import most_traded
 from ttapi_pipeline.datasets.volatility import BROKER_TOLERANCE, build_volatility
-from ttapi_pipeline.datasets.volatility_cone import build_volatility_cone
+from ttapi_pipeline.datasets.volatility_cone import build_volatility_cone, volatility_cone_frame
 from ttapi_pipeline.frames.plausibility import violations
 from ttapi_pipeline.frames.schemas import DAILY_CANDLES, SYMBOLS
 
@@ -223,15 +223,11 @@ def test_without_a_final_bar_there_is_no_session_to_end_at(calendar: pl.LazyFram
 
 
 def test_a_cone_is_the_same_whatever_part_its_symbol_is_computed_in(
-    snapshot_of: Callable[..., pl.LazyFrame],
-    calendar: pl.LazyFrame,
-    now: datetime,
-    monkeypatch: pytest.MonkeyPatch,
+    snapshot_of: Callable[..., pl.LazyFrame], calendar: pl.LazyFrame
 ) -> None:
     snapshot = snapshot_of({name: walk(300, seed=seed) for seed, name in enumerate("ABCDE")})
-    whole = build_volatility_cone(snapshot, calendar, annualization=252, now=now).frame.lazy().collect()
-    monkeypatch.setattr("ttapi_pipeline.datasets.volatility_cone._SYMBOLS_AT_A_TIME", 2)
-    parts = build_volatility_cone(snapshot, calendar, annualization=252, now=now).frame.lazy().collect()
+    whole = volatility_cone_frame(snapshot, calendar, as_of=AS_OF, annualization=252)
+    parts = volatility_cone_frame(snapshot, calendar, as_of=AS_OF, annualization=252, rows_at_a_time=600)
     assert whole.height == 5 * 7
     assert_frame_equal(parts, whole, check_row_order=False, rel_tol=1e-9)
 
