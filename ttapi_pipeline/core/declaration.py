@@ -18,6 +18,7 @@ SettingName = Literal[
     "metastock_symbol_map",
     "metastock_adjustment",
     "rescale_candles",
+    "earnings_file",
 ]
 """Settings that can shape a dataset's content."""
 

@@ -63,6 +63,7 @@ class Settings:
             ``raw`` or ``split``.
         rescale_candles: TT_RESCALE_CANDLES: candles that differ from MetaStock by a constant ratio are appended,
             divided by it, instead of being left out.
+        earnings_file: TT_EARNINGS_FILE, a CSV file of symbol, announced_date and time_of_day; None when not set.
         history_start: TT_HISTORY_START, how far back candles are fetched.
         max_concurrency: TT_MAX_CONCURRENCY, REST requests in flight.
         min_coverage: TT_MIN_COVERAGE, share of the universe below which a dataset is not published.
@@ -87,6 +88,7 @@ class Settings:
     metastock_symbol_map: Path | None = None
     metastock_adjustment: str = "unknown"
     rescale_candles: bool = False
+    earnings_file: Path | None = None
     history_start: date = date(2010, 1, 4)
     max_concurrency: int = 100
     min_coverage: float = 0.8
@@ -160,6 +162,7 @@ class Settings:
                 "unknown",
             ),
             rescale_candles=_read(values, "TT_RESCALE_CANDLES", _boolean, "true or false", False),  # noqa: FBT003
+            earnings_file=_read(values, "TT_EARNINGS_FILE", _file, "the path of a CSV file that exists", None),
             history_start=_read(
                 values,
                 "TT_HISTORY_START",
@@ -207,6 +210,7 @@ KNOWN_VARIABLES: Final = frozenset(
         "TT_METASTOCK_SYMBOL_MAP",
         "TT_METASTOCK_ADJUSTMENT",
         "TT_RESCALE_CANDLES",
+        "TT_EARNINGS_FILE",
         "TT_HISTORY_START",
         "TT_MAX_CONCURRENCY",
         "TT_MIN_COVERAGE",

@@ -16,6 +16,7 @@ DEFAULT_TTLS: Final[Mapping[str, timedelta]] = MappingProxyType(
         "universe": timedelta(hours=24),
         "symbols": timedelta(hours=24),
         "implied_volatility": timedelta(hours=24),
+        "earnings": timedelta(hours=24),
         "quotes": timedelta(minutes=5),
         "expiration_series": timedelta(days=7),
         "daily_candles": timedelta(days=1),

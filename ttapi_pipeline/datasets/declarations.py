@@ -57,6 +57,18 @@ _DECLARATIONS: Final = (
         source="/market-metrics",
         upstream=("universe",),
     ),
+    # A new expectation rebuilds nothing that `symbols`, where it comes from, does not rebuild anyway, and a date that
+    # passes changes nothing here.
+    Declaration(
+        name="earnings",
+        description="When companies reported and will report; one row per symbol and date.",
+        code_version="1",
+        group="market_data",
+        source="/market-metrics, TT_EARNINGS_FILE",
+        upstream=("symbols",),
+        shaped_by=("origin", "earnings_file"),
+        is_fetched=False,
+    ),
     # A universe that changed is a reason: collecting them takes seconds, and a new symbol has its row at a weekend too.
     Declaration(
         name="quotes",
@@ -113,10 +125,10 @@ _DECLARATIONS: Final = (
     Declaration(
         name="volatility",
         description="Realised volatility by every estimator, its rank, the broker's beside it; one row per symbol.",
-        code_version="1",
+        code_version="2",
         group="analytics",
         source="computed",
-        upstream=("eod_snapshot", "symbols", "trading_calendar"),
+        upstream=("eod_snapshot", "symbols", "earnings", "trading_calendar"),
         consults=("trading_calendar",),
         shaped_by=("origin", "annualization_sessions"),
         changes=Changes.ONCE_SETTLED,

@@ -91,6 +91,9 @@ def _setting(settings: Settings, name: SettingName) -> str:
         case "metastock_symbol_map":
             path = settings.metastock_symbol_map
             return "none" if path is None else f"sha256 {_digest(path, 'TT_METASTOCK_SYMBOL_MAP')}"
+        case "earnings_file":
+            path = settings.earnings_file
+            return "none" if path is None else f"sha256 {_digest(path, 'TT_EARNINGS_FILE')}"
         case "metastock_adjustment":
             return settings.metastock_adjustment
         case "rescale_candles":

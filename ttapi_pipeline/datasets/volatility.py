@@ -36,22 +36,26 @@ _FROM_SYMBOLS: Final = (
 
 
 def volatility_frame(
-    snapshot: pl.LazyFrame, symbols: pl.LazyFrame, calendar: pl.LazyFrame, *, as_of: date, annualization: int
+    snapshot: pl.LazyFrame,
+    symbols: pl.LazyFrame,
+    earnings: pl.LazyFrame,
+    calendar: pl.LazyFrame,
+    *,
+    as_of: date,
+    annualization: int,
 ) -> pl.DataFrame:
     """One row per symbol of the snapshot or of `symbols`.
 
     Args:
         snapshot: `eod_snapshot`; closes adjusted for splits. Only final bars count.
         symbols: `symbols`.
+        earnings: `earnings`; dates after `as_of` change nothing.
         calendar: `trading_calendar`.
         as_of: Session that every window ends at.
         annualization: Sessions per year.
     """
     bars = snapshot.filter(pl.col("is_final") & (pl.col("session") <= as_of))
     metrics = symbols.select(_FROM_SYMBOLS)
-    announcements = metrics.select(
-        "symbol", announced_date="earnings_date", time_of_day="earnings_time_of_day"
-    ).drop_nulls("announced_date")
     close, session = pl.col("close"), pl.col("session")
     totals = bars.group_by("symbol").agg(
         first_session=session.min(),
@@ -66,7 +70,7 @@ def volatility_frame(
         current_volatility(bars, calendar, as_of=as_of, annualization=annualization),
         volatility_rank(bars, calendar, as_of=as_of, window=_RANK_WINDOW, annualization=annualization),
         volatility_without_earnings(
-            bars, calendar, announcements, as_of=as_of, windows=EX_EARNINGS_WINDOWS, annualization=annualization
+            bars, calendar, earnings, as_of=as_of, windows=EX_EARNINGS_WINDOWS, annualization=annualization
         ),
         bar_quality(bars, calendar, as_of=as_of),
     )
@@ -101,7 +105,13 @@ def volatility_frame(
 
 
 def build_volatility(
-    snapshot: pl.LazyFrame, symbols: pl.LazyFrame, calendar: pl.LazyFrame, *, annualization: int, now: datetime
+    snapshot: pl.LazyFrame,
+    symbols: pl.LazyFrame,
+    earnings: pl.LazyFrame,
+    calendar: pl.LazyFrame,
+    *,
+    annualization: int,
+    now: datetime,
 ) -> Build:
     """Compute everything as of the snapshot's last final session.
 
@@ -109,7 +119,7 @@ def build_volatility(
         DataError: There is no final bar.
     """
     as_of = last_final_session(snapshot, calendar, now=now)
-    frame = volatility_frame(snapshot, symbols, calendar, as_of=as_of, annualization=annualization)
+    frame = volatility_frame(snapshot, symbols, earnings, calendar, as_of=as_of, annualization=annualization)
     return Build(
         frame=frame,
         sources={"computed": frame.height},

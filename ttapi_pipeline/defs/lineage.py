@@ -58,6 +58,12 @@ _MADE_FROM: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "day_close": ("dxlink/summary.dayClosePrice",),
             "previous_close": ("dxlink/summary.prevDayClosePrice",),
         },
+        "earnings": {
+            "symbol": ("symbols.symbol",),
+            "announced_date": ("symbols.earnings_date",),
+            "time_of_day": ("symbols.earnings_time_of_day",),
+            "is_estimated": ("symbols.is_earnings_date_estimated",),
+        },
         "expiration_series": {
             "symbol": ("universe.symbol",),
             "expiration_date": ("tastytrade/option-chains.expiration-date",),
@@ -123,6 +129,8 @@ _MADE_FROM: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "implied_volatility_30_day": ("symbols.implied_volatility_30_day",),
             "iv_rv_spread_30": ("symbols.implied_volatility_30_day", *_HISTORY),
             "earnings_date": ("symbols.earnings_date",),
+            "*_ex_earnings": (*_HISTORY, "earnings.announced_date", "earnings.time_of_day"),
+            "earnings_sessions_left_out_*": ("earnings.announced_date", "earnings.time_of_day"),
         },
         "volatility_cone": {
             "symbol": ("eod_snapshot.symbol",),

@@ -15,7 +15,7 @@ from ttapi_pipeline.core.errors import CorruptFileError, StorageError
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.progress import current_board
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.store import Folder
+from ttapi_pipeline.core.store import DatasetFiles, Folder
 from ttapi_pipeline.datasets.survey import shaping_settings
 from ttapi_pipeline.defs.api import Api
 from ttapi_pipeline.frames.schemas import SCHEMAS
@@ -59,6 +59,22 @@ class Refresh:
         except (CorruptFileError, StorageError):
             # What cannot be read cannot be carried over; the refresh replaces it.
             return None
+
+    def accumulated(self) -> pl.LazyFrame | None:
+        """The stored rows, whatever code and settings made them; None when there are none of this environment.
+
+        For what nobody could fetch again: it must not be lost to a forced refresh, a new version or another setting.
+
+        Raises:
+            CorruptFileError: They are there and cannot be read; building without them would lose them.
+            StorageError: Likewise.
+        """
+        manifest, name = self._manifest, self._declaration.name
+        if manifest is None and DatasetFiles.of(self._folder, name).parquet.exists():
+            raise CorruptFileError(f"the manifest of {name} cannot be read; `tt doctor --repair` rebuilds it")
+        if manifest is None or manifest.provenance.settings.get("origin") != self.settings.origin:
+            return None
+        return scan(self._folder, SCHEMAS[name])
 
     def progress(self, step: str) -> ProgressCallback:
         """A callback that shows how far a step has come."""

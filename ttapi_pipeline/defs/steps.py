@@ -10,6 +10,7 @@ import polars as pl
 from ttapi_pipeline.datasets.accounts import build_accounts
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.daily_candles import build_daily_candles, candle_spool
+from ttapi_pipeline.datasets.earnings import build_earnings
 from ttapi_pipeline.datasets.eod_snapshot import build_eod_snapshot, snapshot_options
 from ttapi_pipeline.datasets.expiration_series import build_expiration_series
 from ttapi_pipeline.datasets.market_metrics import build_implied_volatility, build_symbols
@@ -76,6 +77,10 @@ async def implied_volatility(refresh: Refresh, universe: pl.LazyFrame) -> Build:
             min_coverage=refresh.settings.min_coverage,
             progress=refresh.progress("metrics"),
         )
+
+
+def earnings(refresh: Refresh, symbols: pl.LazyFrame) -> Build:
+    return build_earnings(symbols, previous=refresh.accumulated(), file=refresh.settings.earnings_file, now=refresh.now)
 
 
 async def quotes(refresh: Refresh, universe: pl.LazyFrame) -> Build:
@@ -150,11 +155,16 @@ def returns_stddev(
 
 
 def volatility(
-    refresh: Refresh, eod_snapshot: pl.LazyFrame, symbols: pl.LazyFrame, trading_calendar: pl.LazyFrame
+    refresh: Refresh,
+    eod_snapshot: pl.LazyFrame,
+    symbols: pl.LazyFrame,
+    earnings: pl.LazyFrame,
+    trading_calendar: pl.LazyFrame,
 ) -> Build:
     return build_volatility(
         eod_snapshot,
         symbols,
+        earnings,
         trading_calendar,
         annualization=refresh.settings.annualization_sessions,
         now=refresh.now,
@@ -193,6 +203,7 @@ STEPS: Mapping[str, Step] = MappingProxyType(
             universe,
             symbols,
             implied_volatility,
+            earnings,
             quotes,
             expiration_series,
             daily_candles,

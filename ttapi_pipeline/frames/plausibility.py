@@ -73,6 +73,10 @@ RULES: Final[Mapping[str, Mapping[str, pl.Expr]]] = MappingProxyType(
             ),
             "source is dxlink or rest": _col("source").is_in(["dxlink", "rest"]),
         },
+        "earnings": {
+            "time of day is BTO or AMC": _col("time_of_day").is_in(["BTO", "AMC"]),
+            "the source is known": _col("source").is_in(["tastytrade", "file"]),
+        },
         "expiration_series": {
             "the session is on or before the expiration": _col("expiration_session") <= _col("expiration_date"),
             "the session is within 5 days of the expiration": _col("expiration_date") - _col("expiration_session")

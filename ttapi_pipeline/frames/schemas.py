@@ -231,6 +231,20 @@ QUOTES: Final = DatasetSchema(
     key=("symbol",),
 )
 
+EARNINGS: Final = DatasetSchema(
+    "earnings",
+    (
+        _SYMBOL,
+        _required("announced_date", _DATE, "Day of the report; expected, while it lies ahead"),
+        Column("time_of_day", _STRING, "BTO before the open, AMC after the close; null when nobody says"),
+        Column("is_estimated", _FLAG, "Whether the broker called the date an estimate when it named it last"),
+        _required("first_seen_at", UTC_DATETIME, "When the date was first named"),
+        _required("source", _STRING, "tastytrade, or file for TT_EARNINGS_FILE"),
+        _FETCHED_AT,
+    ),
+    key=("symbol", "announced_date"),
+)
+
 EXPIRATION_SERIES: Final = DatasetSchema(
     "expiration_series",
     (
@@ -443,6 +457,7 @@ SCHEMAS: Final[Mapping[str, DatasetSchema]] = MappingProxyType(
             UNIVERSE,
             SYMBOLS,
             IMPLIED_VOLATILITY,
+            EARNINGS,
             QUOTES,
             EXPIRATION_SERIES,
             DAILY_CANDLES,

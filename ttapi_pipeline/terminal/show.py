@@ -123,6 +123,10 @@ def _facts(rows: SymbolRows) -> Sequence[Text]:
         f"HV rank {_percent(row['hv_rank'], digits=0)}",
         f"HV percentile {_percent(row['hv_percentile'], digits=0)}",
     ]
+    left_out = row["earnings_sessions_left_out_30"]
+    if left_out:
+        ex_earnings = _percent(row["close_to_close_30_ex_earnings"])
+        facts.append(f"HV 30 ex-earnings {ex_earnings}, {left_out} sessions left out")
     if row["earnings_date"] is not None:
         facts.append(f"earnings {row['earnings_date']} {row['earnings_time_of_day'] or ''}".strip())
     lines = [Text(" · ".join(facts))]

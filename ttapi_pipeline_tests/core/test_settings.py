@@ -59,6 +59,7 @@ BAD = [
     ("TT_LIST", "no-such-file.txt", "1, 2, 3 or the path of a text file that exists"),
     ("TT_METASTOCK_DIR", "no-such-folder", "the path of a folder that exists"),
     ("TT_METASTOCK_SYMBOL_MAP", "no-such-file.csv", "the path of a CSV file that exists"),
+    ("TT_EARNINGS_FILE", "no-such-file.csv", "the path of a CSV file that exists"),
     ("TT_METASTOCK_ADJUSTMENT", "dividends", "unknown, raw or split"),
     ("TT_RESCALE_CANDLES", "perhaps", "true or false"),
     ("TT_HISTORY_START", "2010", "a date as YYYY-MM-DD"),

@@ -86,6 +86,7 @@ def test_the_default_ttls_are_the_documented_ones() -> None:
         "universe": 1,
         "symbols": 1,
         "implied_volatility": 1,
+        "earnings": 1,
         "quotes": 5 / (24 * 60),
         "expiration_series": 7,
         "daily_candles": 1,

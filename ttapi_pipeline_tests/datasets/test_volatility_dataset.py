@@ -20,7 +20,7 @@ from ttapi_pipeline.datasets.returns_stddev import most_traded
 from ttapi_pipeline.datasets.volatility import BROKER_TOLERANCE, build_volatility
 from ttapi_pipeline.datasets.volatility_cone import build_volatility_cone, volatility_cone_frame
 from ttapi_pipeline.frames.plausibility import violations
-from ttapi_pipeline.frames.schemas import DAILY_CANDLES, SYMBOLS
+from ttapi_pipeline.frames.schemas import DAILY_CANDLES, EARNINGS, SYMBOLS
 
 CalendarFrame = Callable[[date, date], pl.DataFrame]
 Table = Callable[[str, Sequence[Mapping[str, object]]], pl.DataFrame]
@@ -28,6 +28,7 @@ Table = Callable[[str, Sequence[Mapping[str, object]]], pl.DataFrame]
 SESSIONS = sessions_between(date(2025, 1, 2), date(2026, 11, 20))
 AS_OF = SESSIONS[-1]
 NO_SYMBOLS = pl.LazyFrame(schema=SYMBOLS.polars)
+NO_EARNINGS = pl.LazyFrame(schema=EARNINGS.polars)
 NAMES = ("close_to_close", "zero_mean", "parkinson", "garman_klass", "rogers_satchell", "yang_zhang")
 
 # Section 6 of the definitions, in the order of NAMES: two independent implementations agreed on these.
@@ -82,8 +83,14 @@ def calendar(calendar_frame: CalendarFrame) -> pl.LazyFrame:
     return calendar_frame(SESSIONS[0], date(2027, 6, 30)).lazy()
 
 
-def volatility(snapshot: pl.LazyFrame, symbols: pl.LazyFrame, calendar: pl.LazyFrame, now: datetime) -> pl.DataFrame:
-    built = build_volatility(snapshot, symbols, calendar, annualization=252, now=now)
+def volatility(
+    snapshot: pl.LazyFrame,
+    symbols: pl.LazyFrame,
+    calendar: pl.LazyFrame,
+    now: datetime,
+    earnings: pl.LazyFrame = NO_EARNINGS,
+) -> pl.DataFrame:
+    built = build_volatility(snapshot, symbols, earnings, calendar, annualization=252, now=now)
     assert violations(built.frame.lazy(), "volatility") == {}
     return built.frame.lazy().collect()
 
@@ -189,10 +196,10 @@ def test_an_announcement_that_has_passed_is_left_out_and_one_to_come_is_not(
 ) -> None:
     closes = {"AHEAD": walk(), "PAST": walk()}
     rows = [
-        {"symbol": "AHEAD", "earnings_date": date(2027, 1, 20), "earnings_time_of_day": "AMC"},
-        {"symbol": "PAST", "earnings_date": SESSIONS[-5], "earnings_time_of_day": "AMC"},
+        {"symbol": "AHEAD", "announced_date": date(2027, 1, 20), "time_of_day": "AMC"},
+        {"symbol": "PAST", "announced_date": SESSIONS[-5], "time_of_day": "AMC"},
     ]
-    frame = volatility(snapshot_of(closes), table("symbols", rows).lazy(), calendar, now)
+    frame = volatility(snapshot_of(closes), NO_SYMBOLS, calendar, now, table("earnings", rows).lazy())
     ahead, past = frame.iter_rows(named=True)
     assert (ahead["close_to_close_30_ex_earnings"], ahead["earnings_sessions_left_out_30"]) == (None, None)
     assert ahead["close_to_close_30_ex_earnings_reason"] == "no_announcement"
@@ -215,7 +222,7 @@ def test_bars_that_are_not_final_and_bars_yet_to_come_count_for_nothing(
 def test_without_a_final_bar_there_is_no_session_to_end_at(calendar: pl.LazyFrame, table: Table, now: datetime) -> None:
     empty = table("eod_snapshot", []).lazy()
     with pytest.raises(DataError, match="no final bar"):
-        build_volatility(empty, NO_SYMBOLS, calendar, annualization=252, now=now)
+        build_volatility(empty, NO_SYMBOLS, NO_EARNINGS, calendar, annualization=252, now=now)
     with pytest.raises(DataError, match="no final bar"):
         build_volatility_cone(empty, calendar, annualization=252, now=now)
     with pytest.raises(DataError, match="no bar in the last three months"):
@@ -257,7 +264,7 @@ def test_each_build_draws_its_chart(
     snapshot = snapshot_of({"A": walk(300), "B": walk(300, seed=2)})
     symbols = table("symbols", [{"symbol": name, "implied_volatility_30_day": 0.3} for name in "AB"]).lazy()
     builds = (
-        build_volatility(snapshot, symbols, calendar, annualization=252, now=now),
+        build_volatility(snapshot, symbols, NO_EARNINGS, calendar, annualization=252, now=now),
         build_volatility_cone(snapshot, calendar, annualization=252, now=now),
     )
     charts = {name: chart for build in builds for name, chart in build.charts.items()}

@@ -58,7 +58,8 @@ class TestDefinitions:
             "daily_candles": {"trading_calendar", "universe"},
             "eod_snapshot": {"metastock_files", "daily_candles", "trading_calendar"},
             "returns_stddev": {"expiration_series", "eod_snapshot", "implied_volatility", "trading_calendar"},
-            "volatility": {"symbols", "eod_snapshot", "trading_calendar"},
+            "earnings": {"symbols"},
+            "volatility": {"symbols", "earnings", "eod_snapshot", "trading_calendar"},
             "volatility_cone": {"eod_snapshot", "trading_calendar"},
         }
 
@@ -75,7 +76,7 @@ class TestDefinitions:
             for job in repository.get_all_jobs()
             if not job.name.startswith("__")
         }
-        market_data = {"symbols", "implied_volatility", "quotes", "daily_candles", "eod_snapshot"}
+        market_data = {"symbols", "implied_volatility", "earnings", "quotes", "daily_candles", "eod_snapshot"}
         analytics = {"returns_stddev", "volatility", "volatility_cone"}
         assert steps == {
             "refresh_all": set(DATASETS),
@@ -109,9 +110,8 @@ class TestDefinitions:
                 assert op.retry_policy.max_retries == 1
                 retried.add(name)
         fetching = {name for name, pool in pools.items() if pool == "broker_api"}
-        assert (
-            fetching == retried == set(DATASETS) - {"eod_snapshot", "returns_stddev", "volatility", "volatility_cone"}
-        )
+        computed = {"earnings", "eod_snapshot", "returns_stddev", "volatility", "volatility_cone"}
+        assert fetching == retried == set(DATASETS) - computed
 
     def test_one_ttl_setting_changes_policy_and_metadata(self) -> None:
         ttls = MappingProxyType({**Settings().ttls, "symbols": timedelta(hours=2), "accounts": timedelta(seconds=5)})

@@ -63,7 +63,7 @@ ALL = set(DATASETS)
 METRICS = {"symbols", "implied_volatility"}
 COMPUTED = {"returns_stddev", "volatility", "volatility_cone"}
 EOD = {"daily_candles", "eod_snapshot", *COMPUTED}
-DAILY = {"accounts", "universe", *METRICS, *EOD}
+DAILY = {"accounts", "universe", *METRICS, "earnings", *EOD}
 MONDAY = datetime(2026, 11, 16, 15, 0, tzinfo=UTC)
 """10:00 in New York."""
 
@@ -172,6 +172,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, outside: Outside) -> None:
         "build_universe": fetched("universe"),
         "build_symbols": fetched("symbols"),
         "build_implied_volatility": fetched("implied_volatility"),
+        "build_earnings": computed("earnings", 0),
         "build_quotes": fetched("quotes"),
         # It reads the universe and the calendar, and both leave this row as it is.
         "build_expiration_series": fetched("expiration_series"),
@@ -333,7 +334,7 @@ class TestADay:
             # not run here; the verdict gives a morning's bars their day.
             (22 * HOURS + 59 * MINUTES, {"accounts"}, {(name, "badge") for name in EOD}),
             # Monday's fill is a day old, and Monday has settled since.
-            (1 * MINUTES, {"universe", *METRICS, *EOD}, set()),
+            (1 * MINUTES, {"universe", *METRICS, "earnings", *EOD}, set()),
             (30 * MINUTES, set(), set()),
             (30 * MINUTES, {"accounts"}, set()),
         ]
@@ -403,7 +404,8 @@ class TestChange:
         for name in METRICS:
             daemon.outside.content[name] += 1
         daemon.run("symbols", "implied_volatility", force=True)
-        assert daemon.settle() == {"returns_stddev", "volatility"}
+        # The dates among them are looked through again; they are the same.
+        assert daemon.settle() == {"earnings", "returns_stddev", "volatility"}
         assert daemon.disagreements() == set()
 
     def test_a_new_metastock_file_rebuilds_the_snapshot_and_what_is_computed_from_it(self, daemon: Daemon) -> None:

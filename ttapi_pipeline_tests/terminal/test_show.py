@@ -28,6 +28,8 @@ VOLATILITY = {
     "has_more_than_30_sessions": True,
     "close": 1234.5,
     "close_to_close_30": 0.308,
+    "close_to_close_30_ex_earnings": 0.214,
+    "earnings_sessions_left_out_30": 2,
     "parkinson_30": 0.225,
     "yang_zhang_30": 0.362,
     "historical_volatility_30_day": 0.301,
@@ -104,7 +106,7 @@ def test_a_wide_terminal_shows_everything(folder: Path) -> None:
     lines = text.splitlines()
     assert lines[0] == "BRK/B  Berkshire Hathaway  1,234.50 on 2026-11-20  SIMULATED DATA"
     assert "IV 30 27.4% · HV 30 30.8% · IV−HV −3.5 · IV rank 31% · IV percentile – · HV rank 76%" in text
-    assert "earnings 2027-01-19 BTO" in text
+    assert "HV 30 ex-earnings 21.4%, 2 sessions left out · earnings 2027-01-19 BTO" in " ".join(text.split())
     month = next(line.split() for line in lines if line.lstrip().startswith("30 "))
     assert month == ["30", "30.8%", "–", "22.5%", "–", "–", "36.2%", "30.1%"]
     assert any(line.split()[:1] == ["252"] and "short history" in line for line in lines)

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""`earnings`: when companies report. The broker names the next date alone, so the ones that pass are kept here.
+
+What a report does to the volatility is `frames.earnings`.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from ttapi_pipeline.core.errors import InvalidFormatError, StorageError
+from ttapi_pipeline.core.sessions import NEW_YORK
+from ttapi_pipeline.datasets.build import Build, rows_per_source
+from ttapi_pipeline.frames.conform import conform
+from ttapi_pipeline.frames.schemas import EARNINGS, UTC_DATETIME
+
+SAME_REPORT: Final = timedelta(days=45)
+"""Two dates of a company that are at most so far apart are one report: they come a quarter apart, moved ones less."""
+
+_KEY: Final = ("symbol", "announced_date")
+_FILE: Final = "file"
+
+
+def build_earnings(symbols: pl.LazyFrame, *, previous: pl.LazyFrame | None, file: Path | None, now: datetime) -> Build:
+    """Take over the dates that `symbols` expects and those of the user's file, beside all that have passed.
+
+    Args:
+        symbols: `symbols`.
+        previous: The stored rows.
+        file: TT_EARNINGS_FILE.
+        now: Aware UTC; a date has passed when it is before today in New York.
+
+    Raises:
+        InvalidFormatError: The file is not what `read_earnings_file` reads.
+        StorageError: It cannot be read at all.
+    """
+    today = now.astimezone(NEW_YORK).date()
+    expected = symbols.select(
+        "symbol",
+        announced_date="earnings_date",
+        time_of_day="earnings_time_of_day",
+        is_estimated="is_earnings_date_estimated",
+        first_seen_at="fetched_at",
+        source=pl.lit("tastytrade"),
+        fetched_at="fetched_at",
+    ).drop_nulls("announced_date")
+    given = None if file is None else read_earnings_file(file, now=now)
+    known = None if previous is None else previous.collect()
+    frame = merge_announcements(known, expected.collect(), given, today=today)
+    return Build(
+        frame=frame,
+        sources=rows_per_source(frame),
+        statistics={
+            "announcements_passed": frame.filter(pl.col("announced_date") < today).height,
+            "announcements_expected": frame.filter(pl.col("announced_date") >= today).height,
+        },
+    )
+
+
+def merge_announcements(
+    known: pl.DataFrame | None, expected: pl.DataFrame, given: pl.DataFrame | None, *, today: date
+) -> pl.DataFrame:
+    """Every date that has passed, and each company's next one.
+
+    The broker's new date replaces the one that it named before if that had not passed, or if both are within
+    SAME_REPORT: then the report was moved. A company for which it names none keeps what is known. A date of the file
+    replaces the broker's within SAME_REPORT; those of a file are what the file says now.
+
+    Args:
+        known: Rows as they are stored; None at first.
+        expected: The broker's, one row per symbol.
+        given: The file's; None without one.
+        today: Dates before it have passed.
+
+    Returns:
+        Rows of the schema EARNINGS, in any order. `first_seen_at` of a date that was known stays as it was.
+    """
+    stored = EARNINGS.polars.to_frame() if known is None else known
+    is_moved = (pl.col("expected_date") - pl.col("announced_date")).abs() <= SAME_REPORT
+    kept = (
+        stored.filter(pl.col("source") != _FILE)
+        .join(expected.select("symbol", expected_date="announced_date"), on="symbol", how="left")
+        .filter(pl.col("expected_date").is_null() | ((pl.col("announced_date") < today) & ~is_moved))
+        .drop("expected_date")
+    )
+    rows = pl.concat([kept, expected.select(kept.columns)])
+    if given is not None:
+        near = (
+            rows.join(given.select("symbol", given_date="announced_date"), on="symbol")
+            .filter((pl.col("given_date") - pl.col("announced_date")).abs() <= SAME_REPORT)
+            .select(_KEY)
+        )
+        rows = pl.concat([rows.join(near, on=_KEY, how="anti"), given.select(rows.columns)])
+    seen = stored.select(*_KEY, seen_before="first_seen_at")
+    first_seen_at = pl.coalesce("seen_before", "first_seen_at")
+    dated = rows.join(seen, on=_KEY, how="left").with_columns(first_seen_at=first_seen_at).drop("seen_before")
+    return conform(dated, EARNINGS)
+
+
+def read_earnings_file(path: Path, *, now: datetime) -> pl.DataFrame:
+    """Read a CSV file with a header and `symbol`, `announced_date` (YYYY-MM-DD), and perhaps `time_of_day`.
+
+    Returns:
+        Rows of the schema EARNINGS, a date once: `time_of_day` is BTO (before the open), AMC (after the close) or null.
+
+    Raises:
+        InvalidFormatError: A column is missing, or a value is not what it should be; names the line.
+        StorageError: The file cannot be read.
+    """
+    try:
+        read = pl.read_csv(path, infer_schema=False).with_row_index("line", offset=2)
+    except pl.exceptions.PolarsError as error:
+        raise InvalidFormatError(f"{path}: not a CSV file with a header: {error}") from error
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error}") from error
+    missing = [name for name in _KEY if name not in read.columns]
+    if missing:
+        raise InvalidFormatError(f"{path}: no column {missing[0]}; it has symbol, announced_date and time_of_day")
+    text = pl.col(pl.String).str.strip_chars()
+    rows = read.with_columns(pl.when(text != "").then(text)).with_columns(
+        date=pl.col("announced_date").str.to_date("%Y-%m-%d", strict=False),
+        time_of_day=pl.col("time_of_day").str.to_uppercase()
+        if "time_of_day" in read.columns
+        else pl.lit(None, pl.String),
+    )
+    is_good = pl.all_horizontal(
+        pl.col("symbol").is_not_null(),
+        pl.col("date").is_not_null(),
+        pl.col("time_of_day").is_in(["BTO", "AMC"]).fill_null(value=True),
+    )
+    bad = rows.filter(~is_good).head(1)
+    if bad.height:
+        row = bad.row(0, named=True)
+        raise InvalidFormatError(
+            f"{path}, line {row['line']}: {row['symbol']!r}, {row['announced_date']!r}, {row['time_of_day']!r}; "
+            "a row has a symbol, a date as YYYY-MM-DD, and BTO, AMC or nothing"
+        )
+    moment = pl.lit(now, UTC_DATETIME)
+    return rows.select(
+        "symbol",
+        announced_date="date",
+        time_of_day="time_of_day",
+        is_estimated=pl.lit(value=False),
+        first_seen_at=moment,
+        source=pl.lit(_FILE),
+        fetched_at=moment,
+    ).unique(_KEY, keep="last", maintain_order=True)
