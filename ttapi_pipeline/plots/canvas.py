@@ -18,7 +18,8 @@ BLUE: Final = "#1f6fb2"
 ORANGE: Final = "#d9691e"
 WARNING: Final = "#b3261e"
 
-_DOTS_PER_INCH: Final = 120
+_DOTS_PER_INCH: Final = 108
+"""972 points wide: the web UI shows a picture in a window of 1,000, and cuts off what is wider."""
 _COLOURS: Final = 128
 """In the PNG's palette: a third of the bytes, which every materialisation event carries, and no visible difference."""
 
