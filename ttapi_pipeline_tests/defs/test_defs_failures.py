@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import logging
-from collections.abc import Mapping
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +22,9 @@ import pytest
 from ttapi_pipeline.core.settings import Environment
 from ttapi_pipeline.frames.publish import publish
 from ttapi_pipeline.frames.schemas import SCHEMAS
+from ttapi_pipeline.simulator.server import OffsetClock, Simulator, build_simulator, serving
 
+SATURDAY = datetime(2026, 11, 21, 15, tzinfo=UTC)
 SECRETS = ("canary-client-secret-4711", "canary-refresh-token-4711")
 
 
@@ -109,6 +116,73 @@ def test_refused_credentials_fail_with_a_sentence_and_appear_nowhere(
     for secret in SECRETS:
         assert not any(secret in text for text in texts)
         assert not any(secret.encode() in content for content in files)
+
+
+@contextmanager
+def simulator_in_a_thread() -> Iterator[tuple[str, Simulator]]:
+    """A simulator within reach, so that its secrets and the tokens that it issues can be chosen."""
+    simulator = build_simulator(clock=OffsetClock(SATURDAY))
+    ready: queue.Queue[tuple[str, Callable[[], object]]] = queue.Queue(maxsize=1)
+
+    async def serve() -> None:
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        async with serving(simulator) as url:
+            ready.put((url, lambda: loop.call_soon_threadsafe(stop.set)))
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    url, stop = ready.get(timeout=30)
+    try:
+        yield url, simulator
+    finally:
+        stop()
+        thread.join()
+
+
+def test_accepted_credentials_appear_nowhere_after_a_full_run_with_failures(
+    world: Any,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    client_secret, refresh_token = SECRETS
+    monkeypatch.setattr("ttapi_pipeline.simulator.oauth.SIMULATOR_CLIENT_SECRET", client_secret)
+    monkeypatch.setattr("ttapi_pipeline.simulator.oauth.SIMULATOR_REFRESH_TOKEN", refresh_token)
+    # Access tokens and DXLink tokens are as secret as what they are issued for.
+    issued = (f"canary-token-{number}" for number in itertools.count(1))
+    monkeypatch.setattr("secrets.token_urlsafe", lambda _: next(issued))
+    with simulator_in_a_thread() as (url, simulator), world.instance() as instance:
+        world.settings = replace(
+            world.settings,
+            environment=Environment.PRODUCTION,
+            api_url=url,
+            client_secret=client_secret,
+            refresh_token=refresh_token,
+        )
+        simulator.faults.add_option("status:status=403,route=option-chains")
+        simulator.faults.add_option("status:status=503,count=2,route=market-metrics")
+        simulator.faults.add_option("reset:count=1,route=instruments")
+        simulator.faults.add_option("expire-token:count=1,route=accounts")
+        result = world.run(force=True, instance=instance)
+        events = [entry.to_json() for entry in instance.all_logs(result.run_id)]
+        granted, struck = simulator.counters.count("oauth.granted"), [f.struck for f in simulator.faults.listing()]
+    assert "expiration_series: 6 of 6 are missing" in sentence(result, "expiration_series")
+    assert {"accounts", "universe", "symbols", "daily_candles"} <= {
+        event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key
+    }
+    assert granted == 2
+    assert struck == [6, 2, 1, 1]
+    # Two access tokens and at least one for DXLink came before this one.
+    assert int(next(issued).removeprefix("canary-token-")) >= 4
+    printed = capfd.readouterr()
+    texts = [*events, caplog.text, *(repr(vars(record)) for record in caplog.records), printed.out, printed.err]
+    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 30
+    assert not [text for text in texts if "canary" in text]
+    assert not any(b"canary" in content for content in files)
 
 
 def test_a_csv_that_cannot_be_written_fails_its_check_and_not_its_data(world: Any) -> None:
