@@ -109,5 +109,9 @@ async def build_accounts(
     known = carry_over(fresh.filter(~failed), previous, accounts.missing, subject="account_number")
     frame = pl.concat([known, fresh.join(known, on="account_number", how="anti")])
     return Build(
-        frame=frame, missing=accounts.missing, sources=rows_per_source(frame), is_simulated=client.is_simulated
+        frame=frame,
+        missing=accounts.missing,
+        sources=rows_per_source(frame),
+        statistics={"coverage": accounts.coverage},
+        is_simulated=client.is_simulated,
     )

@@ -197,6 +197,7 @@ async def build_daily_candles(
         sources=rows_per_source(frame),
         after_publication=None if spool is None else spool.clear,
         statistics={
+            "coverage": histories.coverage,
             "bars_fetched": fresh.height,
             "symbols_without_candles": len(histories.empty),
             "bars_revised": len(revised),

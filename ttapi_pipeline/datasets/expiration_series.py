@@ -140,6 +140,7 @@ async def build_expiration_series(
         missing=chains.missing,
         sources=rows_per_source(frame),
         statistics={
+            "coverage": chains.coverage,
             "symbols_without_options": len(chains.empty),
             "rows_carried_over": frame.height - fresh.height,
             "rows_rejected": len(chains.rejected),

@@ -120,7 +120,11 @@ async def build_symbols(
         frame=frame,
         missing=metrics.missing,
         sources=rows_per_source(frame),
-        statistics={"rows_carried_over": frame.height - fresh.height, "rows_rejected": len(metrics.rejected)},
+        statistics={
+            "coverage": metrics.coverage,
+            "rows_carried_over": frame.height - fresh.height,
+            "rows_rejected": len(metrics.rejected),
+        },
         is_simulated=client.is_simulated,
     )
 
@@ -144,6 +148,7 @@ async def build_implied_volatility(
         missing=metrics.missing,
         sources=rows_per_source(frame),
         statistics={
+            "coverage": metrics.coverage,
             "symbols_without_options": sum(not each.option_expiration_implied_volatilities for each in metrics.rows),
             "rows_carried_over": frame.height - fresh.height,
             "rows_rejected": len(metrics.rejected),

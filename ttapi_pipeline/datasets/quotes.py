@@ -175,12 +175,13 @@ async def build_quotes(
             symbol: f"DXLink: {unstreamed[symbol]}; REST: {reason}" for symbol, reason in snapshots.missing.items()
         }
     rows = pl.concat(fresh)
-    Collection(rows["symbol"].to_list(), missing, requested=len(streamers)).require(min_coverage, subject="quotes")
+    quotes = Collection(rows["symbol"].to_list(), missing, requested=len(streamers))
+    quotes.require(min_coverage, subject="quotes")
     frame = carry_over(rows, previous, missing)
     return Build(
         frame=frame,
         missing=missing,
         sources=rows_per_source(frame),
-        statistics={**statistics, "rows_carried_over": frame.height - rows.height},
+        statistics={"coverage": quotes.coverage, **statistics, "rows_carried_over": frame.height - rows.height},
         is_simulated=is_simulated,
     )

@@ -108,6 +108,10 @@ async def build_universe(
         frame=frame,
         missing=equities.missing,
         sources=rows_per_source(frame),
-        statistics={"membership": name, "rows_carried_over": frame.height - fresh.height},
+        statistics={
+            "coverage": equities.coverage,
+            "membership": name,
+            "rows_carried_over": frame.height - fresh.height,
+        },
         is_simulated=client.is_simulated,
     )

@@ -45,6 +45,8 @@ def manifest_metadata(manifest: Manifest, *, uri: str, now: datetime) -> dict[st
         "age": format_duration(age),
         "age_seconds": round(max(age.total_seconds(), 0.0), 1),
         "fetch_seconds": round(stored.fetch_seconds, 3),
+        # What is computed, or made from a packaged table, is whole or is not there.
+        "coverage": float(stored.statistics.get("coverage", 1.0)),
         "is_simulated": stored.is_simulated,
         "origin": stored.settings.get("origin", "unknown"),
         "missing_count": len(stored.missing),

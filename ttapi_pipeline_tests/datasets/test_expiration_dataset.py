@@ -124,7 +124,12 @@ class TestBuild:
         assert frame["expiration_session"].to_list() == [date(2026, 12, 17)] * 2
         assert frame["is_expiration_on_session"].to_list() == [False, False]
         assert built.missing == {"BBB": "HTTP 500"}
-        assert built.statistics == {"symbols_without_options": 1, "rows_carried_over": 1, "rows_rejected": 0}
+        assert built.statistics == {
+            "coverage": 1 - 1 / 3,
+            "symbols_without_options": 1,
+            "rows_carried_over": 1,
+            "rows_rejected": 0,
+        }
 
     async def test_too_few_chains_are_an_error_with_the_list(
         self,

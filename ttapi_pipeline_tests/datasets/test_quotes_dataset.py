@@ -201,7 +201,7 @@ class TestBuild:
         assert (row["last_trade_at"], row["received_at"], row["fetched_at"]) == (None, RECEIVED, CLOSE)
         assert built.sources == {"dxlink": 2}
         assert built.missing == {}
-        assert built.statistics == {"symbols_asked_by_rest": 0, "rows_carried_over": 0}
+        assert built.statistics == {"coverage": 1.0, "symbols_asked_by_rest": 0, "rows_carried_over": 0}
 
     async def test_what_the_feed_does_not_bring_comes_by_rest_and_says_so(
         self,

@@ -256,7 +256,12 @@ class TestMarketMetrics:
         )
         frame = built.frame.lazy().collect().sort("symbol")
         assert frame.select("symbol", "fetched_at").rows() == [("AAA", now), ("BBB", YESTERDAY)]
-        assert built.statistics == {"symbols_without_options": 1, "rows_carried_over": 1, "rows_rejected": 0}
+        assert built.statistics == {
+            "coverage": 1 - 1 / 3,
+            "symbols_without_options": 1,
+            "rows_carried_over": 1,
+            "rows_rejected": 0,
+        }
 
 
 class TestCarryOver:

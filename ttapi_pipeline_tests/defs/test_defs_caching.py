@@ -91,6 +91,10 @@ class TestFirstRun:
         assert metadata["age_seconds"].value < 60
         assert set(metadata["circuit_breakers"].value.values()) == {"closed"}
         assert metadata["api_attempts"].value >= 1
+        # What the web UI plots over time are plain numbers.
+        for name in ("dagster/row_count", "age_seconds", "coverage", "fetch_seconds"):
+            assert isinstance(metadata[name], dg.IntMetadataValue | dg.FloatMetadataValue)
+        assert metadata["coverage"].value == 1.0
         assert event.materialization.tags["dagster/data_version"] == manifest.data_version
 
 
