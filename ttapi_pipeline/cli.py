@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
@@ -301,7 +302,9 @@ def _stream(settings: Settings, options: argparse.Namespace) -> int:
             report_seconds=options.report_seconds,
         ),
     )
-    Console(stderr=True, highlight=False).print(end.sentence(), markup=False, soft_wrap=True)
+    # After SIGHUP there may be nobody to tell.
+    with suppress(OSError):
+        Console(stderr=True, highlight=False).print(end.sentence(), markup=False, soft_wrap=True)
     if not end.is_saved:
         return FAILED
     return OK if end.health.is_complete else INCOMPLETE

@@ -30,6 +30,7 @@ from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.streaming.background import beside
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
 from ttapi_pipeline.streaming.feed import FeedOptions
+from ttapi_pipeline.terminal.held_logs import HeldLogs, holding_logs
 from ttapi_pipeline.terminal.lines import LineWriter
 from ttapi_pipeline.terminal.screen import showing
 from ttapi_pipeline.terminal.stream_grid import QuoteGrid, status_words
@@ -217,6 +218,7 @@ async def _show_grid(
     clock: Clock,
 ) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
+    held: HeldLogs | None = None
     grid = QuoteGrid(
         symbols, title=source.name, is_simulated=source.is_simulated, is_coloured=not os.environ.get("NO_COLOR")
     )
@@ -225,7 +227,8 @@ async def _show_grid(
     async def follow() -> None:
         nonlocal status
         while True:
-            status = status_words(stream.health())
+            warning = "" if held is None else held.latest()
+            status = [*status_words(stream.health()), *([warning] if warning else [])]
             await clock.sleep(_STATUS_SECONDS)
 
     def frame(width: int, height: int) -> Sequence[str]:
@@ -244,8 +247,11 @@ async def _show_grid(
             loop.call_soon_threadsafe(ask_to_stop, "stopped by q")
 
     output, keyboard = sys.stdout.fileno(), sys.stdin.fileno() if sys.stdin.isatty() else None
-    async with beside(follow()):
-        with showing(frame, on_key, sys.stdout, output=output, keys=keyboard):
+    with ExitStack() as stack:
+        if sys.stderr.isatty():
+            held = stack.enter_context(holding_logs())
+        stack.enter_context(showing(frame, on_key, sys.stdout, output=output, keys=keyboard))
+        async with beside(follow()):
             yield
 
 

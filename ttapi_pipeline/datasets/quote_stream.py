@@ -36,6 +36,8 @@ from ttapi_pipeline.streaming.quote_board import QuoteBoard
 
 FLUSH_SECONDS: Final = 2.0
 RETRY_COMPACTION_SECONDS: Final = 600.0
+HEALTH_SECONDS: Final = 60.0
+"""How often health is logged, at level INFO."""
 
 T = TypeVar("T")
 
@@ -115,10 +117,13 @@ class QuoteStream:
         Raises:
             ConfigError: The log of the session that has begun comes from somewhere else.
         """
-        writer = self._writer
-        if writer is None:
-            await stop.wait()
-            return
+        async with beside(self._log_health()):
+            if self._writer is None:
+                await stop.wait()
+            else:
+                await self._keep_log(self._writer, stop)
+
+    async def _keep_log(self, writer: LogWriter, stop: asyncio.Event) -> None:
         async with beside(writer.compact_for_ever()):
             try:
                 while not stop.is_set():
@@ -127,6 +132,24 @@ class QuoteStream:
             finally:
                 # Also when the feed has failed for good: what came before is kept.
                 await writer.flush(self._feed, is_last=True)
+
+    async def _log_health(self) -> None:
+        while True:
+            await self._clock.sleep(HEALTH_SECONDS)
+            health = self.health()
+            feed, oldest = health.feed, health.feed.oldest_quote_seconds
+            _LOGGER.info(
+                "%d of %d symbols, %.0f events/s, lag %.3f s, %d reconnects, %d gaps, %d drops, oldest quote %s",
+                feed.answered,
+                feed.symbols,
+                feed.events_per_second,
+                feed.lag_seconds,
+                feed.reconnects,
+                feed.gaps,
+                feed.drops,
+                "none" if oldest is None else f"{oldest:.0f} s",
+                extra={"health": health.to_document()},
+            )
 
 
 @asynccontextmanager

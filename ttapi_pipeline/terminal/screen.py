@@ -169,4 +169,6 @@ def _unbuffered(keys: int | None) -> Iterator[None]:
     try:
         yield
     finally:
-        termios.tcsetattr(keys, termios.TCSADRAIN, before)
+        # One that was closed needs nothing.
+        with suppress(termios.error):
+            termios.tcsetattr(keys, termios.TCSADRAIN, before)

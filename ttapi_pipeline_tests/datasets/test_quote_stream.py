@@ -307,6 +307,17 @@ async def test_a_compaction_that_fails_is_tried_again_later(
     assert "session 2026-11-20 is not compacted: no room" in caplog.text
 
 
+async def test_health_is_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "ttapi_pipeline.datasets.quote_stream")
+    monkeypatch.setattr(quote_stream_module, "HEALTH_SECONDS", 0.05)
+    async with desk(tmp_path) as running:
+        await running.until(lambda: "3 of 3 symbols" in caplog.text)
+    record = next(record for record in caplog.records if "3 of 3 symbols" in record.getMessage())
+    assert vars(record)["health"]["answered"] == 3
+
+
 class TestRows:
     def test_what_the_feed_does_not_know_is_null(self) -> None:
         board = QuoteBoard(["A", "B", "C"])
