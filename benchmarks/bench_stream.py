@@ -7,13 +7,14 @@ The server is a process of its own and sends frames that were encoded before, as
 of quotes, then one of trades. So is every contender, so that its CPU seconds and peak memory are its own, from the
 first event to the last, imports and subscriptions not included. Both get the same frames: the peer's layout of 12 and
 14 fields is announced to both, as a DXLink server may. ``own layout`` is ours with the fields that it asks for, which
-is how it would run. Ours ends with the board of latest values and a consumer that takes the changes ten times a
-second; the peer as its documentation shows, with a loop over `listen` per type that keeps each symbol's latest event.
+is how it runs. Ours ends with the board of latest values and a consumer that takes the changes ten times a second, and
+``with log`` is the service behind `tt stream`, quote log on disk and last flush included; the peer does as its
+documentation shows, with a loop over `listen` per type that keeps each symbol's latest event.
 ``decode only`` is `msgspec.json.decode` of the same frames from memory and nothing else: the least that anybody pays.
 The best of some rounds counts.
 
 Then 8,000 symbols on four connections with 20,000 quotes, 4,000 trades and 1,000 sales a second for `--seconds` (30 by
-default, 600 for the full size): memory after a tenth of the time and at the end, CPU share, lag.
+default, 600 for the full size), with the quote log: memory after a tenth of the time and at the end, CPU share, lag.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ import resource
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -37,8 +40,11 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from websockets.sync.server import ServerConnection, serve
 
+from ttapi_pipeline.datasets.quote_log import Origin, QuoteLog
+from ttapi_pipeline.datasets.quote_stream import QuoteStream, quote_stream
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
 from ttapi_pipeline.streaming.feed import FeedOptions, quote_feed
+from ttapi_pipeline.streaming.history import OpenConnection
 
 if TYPE_CHECKING:
     from tastytrade import Session
@@ -260,14 +266,18 @@ def resident_mb() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-async def run_ours(url: str, events: int) -> Measured:
+def links_to(url: str) -> OpenConnection:
     @contextlib.asynccontextmanager
     async def open_connection() -> AsyncIterator[DxLinkConnection]:
         async with connect(url, "token") as link:
             yield link
 
+    return open_connection
+
+
+async def run_ours(url: str, events: int) -> Measured:
     options = FeedOptions(pace_seconds=0.01)
-    async with quote_feed(open_connection, LIST, options=options) as feed, feed.quotes() as quotes:
+    async with quote_feed(links_to(url), LIST, options=options) as feed, feed.quotes() as quotes:
         await quotes.wait()
         first, cpu, started = feed.health().events, cpu_seconds(), time.perf_counter()
         changed = 0
@@ -276,6 +286,41 @@ async def run_ours(url: str, events: int) -> Measured:
             changed += len(quotes.take())
         seconds = time.perf_counter() - started
         assert changed
+        return {"events": received - first, "seconds": seconds, "cpu": cpu_seconds() - cpu}
+
+
+@contextlib.asynccontextmanager
+async def logging_stream(
+    url: str, symbols: Sequence[str], options: FeedOptions
+) -> AsyncIterator[tuple[QuoteStream, Callable[[], Awaitable[None]]]]:
+    """The service behind `tt stream`, and what ends its run with a last flush."""
+    with tempfile.TemporaryDirectory() as name:
+        data = Path(name)
+        with QuoteLog(data, Origin("bench", is_simulated=True), now=datetime.now(UTC)) as log:
+            names = {symbol: symbol for symbol in symbols}
+            async with quote_stream(links_to(url), names, log=log, data=data, options=options) as stream:
+                stop = asyncio.Event()
+                run = asyncio.create_task(stream.run(stop))
+
+                async def finish() -> None:
+                    stop.set()
+                    await run
+
+                yield stream, finish
+
+
+async def run_logged(url: str, events: int) -> Measured:
+    async with logging_stream(url, LIST, FeedOptions(pace_seconds=0.01)) as (stream, finish):
+        while not (first := stream.health().feed.events):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+        cpu, started = cpu_seconds(), time.perf_counter()
+        while (received := stream.health().feed.events) < events:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.1)
+        await finish()
+        seconds = time.perf_counter() - started
+        log = stream.health().log
+        assert log is not None
+        assert log.quotes >= len(LIST)
         return {"events": received - first, "seconds": seconds, "cpu": cpu_seconds() - cpu}
 
 
@@ -323,38 +368,30 @@ async def run_decode(_: str, events: int, frame: int) -> Measured:
 
 
 async def run_long(url: str, seconds: float) -> Measured:
-    @contextlib.asynccontextmanager
-    async def open_connection() -> AsyncIterator[DxLinkConnection]:
-        async with connect(url, "token") as link:
-            yield link
-
     options = FeedOptions(symbols_per_connection=len(SYMBOLS) // CONNECTIONS, has_sales=True, pace_seconds=0.02)
-    async with (
-        quote_feed(open_connection, SYMBOLS, options=options) as feed,
-        feed.quotes() as quotes,
-        feed.sales() as sales,
-    ):
-        while not feed.board.has_answered("Quote").all():
-            await quotes.wait()
-            quotes.take()
-        started, cpu, events = time.perf_counter(), cpu_seconds(), feed.health().events
-        early, most_lag, taken = 0.0, 0.0, 0
-        while (elapsed := time.perf_counter() - started) < seconds:
+    async with logging_stream(url, SYMBOLS, options) as (stream, finish):
+        while stream.health().feed.answered < len(SYMBOLS):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.25)
-            quotes.take()
-            taken += len(sales.take())
+        started, cpu, events = time.perf_counter(), cpu_seconds(), stream.health().feed.events
+        early, most_lag = 0.0, 0.0
+        while (elapsed := time.perf_counter() - started) < seconds:
+            await asyncio.sleep(0.5)
             early = early or (resident_mb() if elapsed >= seconds / 10 else 0.0)
-            most_lag = max(most_lag, feed.health().lag_seconds)
-        health = feed.health()
+            most_lag = max(most_lag, stream.health().feed.lag_seconds)
+        cpu, late, received = cpu_seconds() - cpu, resident_mb(), stream.health().feed.events
+        await finish()
+        health = stream.health()
+        assert health.log is not None
         return {
-            "events": health.events - events,
+            "events": received - events,
             "seconds": elapsed,
-            "cpu": cpu_seconds() - cpu,
+            "cpu": cpu,
             "early_mb": early,
-            "late_mb": resident_mb(),
+            "late_mb": late,
             "lag": most_lag,
-            "sales": taken,
-            "lost": health.drops + health.duplicates + health.gaps,
+            "quotes": health.log.quotes,
+            "trades": health.log.trades,
+            "lost": health.log.lost + health.feed.drops + health.feed.duplicates + health.feed.gaps,
         }
 
 
@@ -364,6 +401,8 @@ def contend(options: argparse.Namespace) -> None:
             work = run_peer(options.url, options.events)
         case "decode":
             work = run_decode(options.url, options.events, options.frame)
+        case "logged":
+            work = run_logged(options.url, options.events)
         case "long":
             work = run_long(options.url, options.seconds)
         case _:
@@ -404,6 +443,7 @@ def compare(events: int, frame: int, rounds: int) -> None:
         ("PyPI tastytrade", "peer", "same", 0.1),
         ("ours, the same frames", "ours", "same", 1.0),
         ("ours, own layout", "ours", "own", 1.0),
+        ("ours, own layout, with log", "logged", "own", 1.0),
         ("decode only", "decode", "same", 1.0),
     ):
         count = max(int(events * share) // block, 1) * block
@@ -419,7 +459,7 @@ def compare(events: int, frame: int, rounds: int) -> None:
             f"{name:<34}{best['events']:>13,.0f}{per_second:>11,.0f}{rates[name]:>14,.0f}"
             f"{1e6 / rates[name]:>11.2f}{best['peak_mb']:>10.0f}"
         )
-    for name in ("ours, the same frames", "ours, own layout"):
+    for name in ("ours, the same frames", "ours, own layout", "ours, own layout, with log"):
         print(f"ratio of events per CPU second, {name} / peer: {rates[name] / rates['PyPI tastytrade']:.1f}")
 
 
@@ -431,7 +471,8 @@ def run_for_long(seconds: float) -> None:
         f"{found['events'] / found['seconds']:,.0f} events/s, {found['cpu'] / found['seconds']:.1%} of one CPU\n"
         f"memory {found['early_mb']:.1f} MB after a tenth of it, {found['late_mb']:.1f} MB at the end "
         f"({found['late_mb'] - found['early_mb']:+.1f}); longest lag {found['lag'] * 1e3:.0f} ms; "
-        f"{found['sales']:,.0f} sales; drops, duplicates and gaps {found['lost']:.0f}"
+        f"logged {found['quotes']:,.0f} quotes and {found['trades']:,.0f} sales; lost, duplicates and gaps "
+        f"{found['lost']:.0f}"
     )
 
 
