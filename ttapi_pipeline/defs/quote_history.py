@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import DATA_VERSION_IS_USER_PROVIDED_TAG, DATA_VERSION_TAG
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
@@ -30,6 +29,7 @@ from ttapi_pipeline.datasets.quote_log import HISTORY_FOLDER, QUOTES, TABLES, is
 from ttapi_pipeline.defs.failures import failure
 from ttapi_pipeline.defs.jobs import RUN_TAGS
 from ttapi_pipeline.defs.retention import KEPT_DAYS
+from ttapi_pipeline.defs.reuse import version_tags
 
 QUOTE_HISTORY = "quote_history"
 QUOTE_HISTORY_JOB = "compact_quotes"
@@ -173,7 +173,7 @@ def _materialization(data: Path, history: SessionHistory) -> dg.AssetMaterializa
         asset_key=QUOTE_HISTORY,
         partition=history.session.isoformat(),
         metadata=metadata,
-        tags={DATA_VERSION_TAG: history.data_version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"},
+        tags=version_tags(history.data_version),
     )
 
 

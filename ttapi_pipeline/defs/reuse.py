@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A hit: tell Dagster that stored data is used as it is. The one place that needs Dagster's private API.
+"""A hit: tell Dagster that stored data is used as it is. Its private API is needed here, and once in `retention`.
 
 An observation records the reuse; a STEP_OUTPUT event lets the steps below start, without a materialisation, which would
 restart the freshness clock of data that was not fetched. A test runs a hit above a miss, so that a Dagster release
@@ -73,12 +73,16 @@ def recorded_version(instance: dg.DagsterInstance, key: dg.AssetKey) -> str | No
     return (materialization.tags or {}).get(DATA_VERSION_TAG) if materialization else None
 
 
+def version_tags(version: str) -> dict[str, str]:
+    """The tags of a materialisation whose data version is ours, and not one that Dagster made up."""
+    return {DATA_VERSION_TAG: version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"}
+
+
 def provenance_tags(manifest: Manifest) -> dict[str, str]:
     """Dagster's own provenance tags, the ones behind its "unsynced" label, from a manifest."""
     inputs = {dg.AssetKey(name): version for name, version in manifest.provenance.inputs.items()}
     return {
-        DATA_VERSION_TAG: manifest.data_version,
-        DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
+        **version_tags(manifest.data_version),
         CODE_VERSION_TAG: manifest.provenance.code_version,
         **{get_input_data_version_tag(key): version for key, version in inputs.items()},
         # Dagster leaves out an input without a pointer; the event that the data was built from is in another instance.
