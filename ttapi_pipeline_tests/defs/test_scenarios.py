@@ -55,6 +55,7 @@ from ttapi_pipeline.defs import steps
 from ttapi_pipeline.defs.resources import CacheResource, StorageResource, api_resource
 from ttapi_pipeline.defs.schedules import close_request
 from ttapi_pipeline.frames.schemas import SCHEMAS
+from ttapi_pipeline.terminal.grid import status_document
 
 # The tester selects with a parameter that is in beta.
 pytestmark = pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.BetaWarning")
@@ -352,6 +353,27 @@ class TestADay:
             other = Daemon(settings, daemon.outside, daemon.instance, daemon.clock)
             assert other.requested() == {name}
 
+    def test_two_hours_for_symbols_are_two_hours_for_verdict_grid_daemon_and_badge(
+        self, open_daemon: Callable[..., Daemon], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("TT_TTL_SYMBOLS", "2h")
+        month = dict.fromkeys(DATASETS, 30 * DAYS)
+        daemon = open_daemon(ttls=MappingProxyType({**month, "symbols": Settings.load().ttls["symbols"]}))
+        assert daemon.tick() == (ALL, ALL)
+        for after, is_over in ((2 * HOURS - 1 * SECONDS, False), (1 * SECONDS, True)):
+            daemon.clock.at += after
+            assert (daemon.rules()["symbols"] is Rule.EXPIRED) is is_over
+            (row,) = (
+                each
+                for each in status_document(survey(daemon.settings, now=daemon.clock.at))
+                if each["dataset"] == "symbols"
+            )
+            assert (row["ttl_seconds"], row["verdict"]) == (7200, "miss" if is_over else "hit")
+            # The badge says what the verdict says.
+            assert daemon.disagreements() == set()
+            assert daemon.requested() == ({"symbols"} if is_over else set())
+
     def test_two_datasets_due_at_once_are_one_run(self, daemon: Daemon) -> None:
         before = daemon.instance.get_runs_count()
         asked, _ = daemon.tick(25 * HOURS)
@@ -511,6 +533,25 @@ class TestSessions:
         for at, expected, different in table:
             assert daemon.settle(at - daemon.clock.at) == expected, at
             assert daemon.disagreements() == different, at
+
+    @pytest.mark.parametrize(
+        ("filled", "settles"),
+        [
+            # Friday 20:15 in New York in summer, and Monday 20:00 in winter.
+            (datetime(2026, 10, 31, 0, 15, tzinfo=UTC), datetime(2026, 11, 3, 1, 0, tzinfo=UTC)),
+            # The same from winter to summer.
+            (datetime(2026, 3, 7, 1, 15, tzinfo=UTC), datetime(2026, 3, 10, 0, 0, tzinfo=UTC)),
+        ],
+    )
+    def test_over_the_weekend_on_which_the_clocks_change(
+        self, open_daemon: Callable[..., Daemon], filled: datetime, settles: datetime
+    ) -> None:
+        month = dict.fromkeys(DATASETS, 30 * DAYS)
+        daemon = open_daemon(filled, ttls=MappingProxyType({**month, **dict.fromkeys(EOD, 1 * DAYS)}))
+        assert daemon.settle() == ALL
+        for at, expected in ((settles - 1 * DAYS, set()), (settles - 1 * MINUTES, set()), (settles, EOD)):
+            assert daemon.settle(at - daemon.clock.at) == expected, at
+            assert daemon.disagreements() == set(), at
 
     @pytest.mark.parametrize(
         ("at", "asked"),
@@ -719,6 +760,7 @@ class TestTheDaemonItself:
             "TT_DATA_DIR": str(tmp_path / "data"),
             "TT_METASTOCK_DIR": str(tmp_path / "metastock"),
             "TT_TTL_ACCOUNTS": "20m",
+            "TT_TTL_QUOTES": "1d",
         }.items():
             monkeypatch.setenv(name, value)
         overrides = {
