@@ -18,7 +18,7 @@ from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.core.verdict import CLOCK_TOLERANCE, Rule
 from ttapi_pipeline.datasets.survey import metastock_folder, metastock_version, survey
 from ttapi_pipeline.frames.repair import check, repair
-from ttapi_pipeline.frames.schemas import EOD_REJECTS, SCHEMAS
+from ttapi_pipeline.frames.schemas import REPORTS, SCHEMAS
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.streaming.connection import connect
 
@@ -54,7 +54,7 @@ def _storage(settings: Settings, *, is_repairing: bool) -> Iterator[Finding]:
     except TTError as error:
         yield Finding("storage", str(error), is_good=False)
         return
-    for schema in (*SCHEMAS.values(), EOD_REJECTS):
+    for schema in (*SCHEMAS.values(), *REPORTS.values()):
         try:
             problems = repair(folder, schema) if is_repairing else check(folder, schema)
             is_stored = read_stored(folder, schema.name).manifest is not None

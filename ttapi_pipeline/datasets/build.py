@@ -31,7 +31,7 @@ class Build:
         missing: Reason for each subject that should be in it and is not, or is there with its last known row.
         statistics: Figures for the manifest.
         sources: Rows per source.
-        rejects: Rows that were set aside, in the schema EOD_REJECTS; None when the dataset keeps none.
+        reports: Tables beside it, such as the rows that were set aside, by the name that REPORTS has of each.
         inputs: Data version of upstream that is no dataset and was read here, as it was before reading.
         charts: Pictures of the content, by file name without its extension.
         after_publication: Called once the rows are durable; tidies up what a killed run would have needed.
@@ -43,7 +43,7 @@ class Build:
     missing: Mapping[str, str] = field(default_factory=dict)
     statistics: Mapping[str, Fact] = field(default_factory=dict)
     sources: Mapping[str, int] = field(default_factory=dict)
-    rejects: pl.DataFrame | None = None
+    reports: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
     charts: Mapping[str, Chart] = field(default_factory=dict)
     after_publication: Callable[[], None] | None = None

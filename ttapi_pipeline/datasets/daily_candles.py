@@ -22,14 +22,14 @@ from ttapi_pipeline.core.store import state_folder
 from ttapi_pipeline.datasets.build import Build, rows_per_source
 from ttapi_pipeline.datasets.candle_spool import CandleSpool
 from ttapi_pipeline.frames.conform import conform
-from ttapi_pipeline.frames.schemas import DAILY_CANDLES, UTC_DATETIME
+from ttapi_pipeline.frames.schemas import CANDLE_REVISIONS, DAILY_CANDLES, UTC_DATETIME
 from ttapi_pipeline.streaming.history import CandleHistory, OpenConnection, collect_daily_candles
 
 OVERLAP_SESSIONS: Final = 10
 """Final sessions that are fetched again: volume is revised for days, and a restated past shows there."""
 
-MOST_REVISIONS_LISTED: Final = 200
-"""How many revisions the manifest names; it counts all."""
+MOST_REVISIONS: Final = 200_000
+"""How many of the newest revisions are kept."""
 
 RESTATEMENT_TOLERANCE: Final = 1e-3
 """Relative difference of a final close above which the past counts as restated; revisions are far smaller."""
@@ -99,23 +99,22 @@ def restated_symbols(fresh: pl.DataFrame, previous: pl.LazyFrame) -> Sequence[st
     )
 
 
-def revisions(fresh: pl.DataFrame, previous: pl.LazyFrame) -> Sequence[str]:
-    """Final bars that came with another close or volume than the stored one, in words, by symbol and session."""
-    stored = previous.filter("is_final").select("symbol", "session", stored_close="close", stored_volume="volume")
-    changed = (
-        fresh.lazy()
-        .join(stored, on=["symbol", "session"])
-        .filter(
-            pl.col("close").ne_missing(pl.col("stored_close")) | pl.col("volume").ne_missing(pl.col("stored_volume"))
-        )
-        .sort("symbol", "session")
-        .select("symbol", "session", "stored_close", "close", "stored_volume", "volume")
-        .collect()
+def revisions(fresh: pl.DataFrame, previous: pl.LazyFrame) -> pl.DataFrame:
+    """Final bars that came with another close or volume than the stored one, in the schema CANDLE_REVISIONS."""
+    stored = previous.filter("is_final").select("symbol", "session", close_before="close", volume_before="volume")
+    is_revised = pl.col("close").ne_missing(pl.col("close_before")) | pl.col("volume").ne_missing(
+        pl.col("volume_before")
     )
-    return [
-        f"{symbol} {session}: close {old_close} to {close}, volume {old_volume} to {volume}"
-        for symbol, session, old_close, close, old_volume, volume in changed.iter_rows()
-    ]
+    revised = fresh.lazy().join(stored, on=["symbol", "session"]).filter(is_revised)
+    return conform(revised.select(CANDLE_REVISIONS.polars.names()).collect(), CANDLE_REVISIONS)
+
+
+def recorded_revisions(revised: pl.DataFrame, recorded: pl.LazyFrame | None) -> pl.DataFrame:
+    """Revisions with those that were recorded before; the newest MOST_REVISIONS."""
+    if recorded is None:
+        return revised
+    both = pl.concat([recorded.collect(), revised]).unique(CANDLE_REVISIONS.key, keep="last")
+    return both.sort("fetched_at", "symbol", "session").tail(MOST_REVISIONS)
 
 
 def merge_candles(fresh: pl.DataFrame, previous: pl.LazyFrame | None, *, replaced: Sequence[str] = ()) -> pl.DataFrame:
@@ -148,6 +147,7 @@ async def build_daily_candles(
     min_coverage: float,
     progress: ProgressCallback,
     spool: CandleSpool | None = None,
+    recorded: pl.LazyFrame | None = None,
 ) -> Build:
     """Fetch every symbol from where its stored bars end; one that fails keeps its bars as they are.
 
@@ -162,6 +162,7 @@ async def build_daily_candles(
         min_coverage: Share of the universe that has to come.
         progress: Told how many symbols are settled.
         spool: Keeps histories as they come, and gives those of a run that did not get as far as publishing.
+        recorded: Revisions of earlier fetches; None for none.
 
     Raises:
         CoverageError: Too little came.
@@ -175,7 +176,7 @@ async def build_daily_candles(
     fresh = daily_candles_frame(_named(histories, names), calendar, now=now)
     members = universe.lazy().select("symbol")
     kept = None if previous is None else previous.join(members, on="symbol", how="semi")
-    revised = [] if kept is None else list(revisions(fresh, kept))
+    revised = CANDLE_REVISIONS.polars.to_frame() if kept is None else revisions(fresh, kept)
     restated = [] if kept is None else list(restated_symbols(fresh, kept))
     missing = {names[streamer]: reason for streamer, reason in histories.missing.items()}
     if restated:
@@ -196,12 +197,12 @@ async def build_daily_candles(
         missing=missing,
         sources=rows_per_source(frame),
         after_publication=None if spool is None else spool.clear,
+        reports={CANDLE_REVISIONS.name: recorded_revisions(revised, recorded)},
         statistics={
             "coverage": histories.coverage,
             "bars_fetched": fresh.height,
             "symbols_without_candles": len(histories.empty),
-            "bars_revised": len(revised),
-            **({"revisions": "; ".join(revised[:MOST_REVISIONS_LISTED])} if revised else {}),
+            "bars_revised": revised.height,
             "symbols_restated": len(restated),
             "symbols_snipped": sum(history.is_snipped for history in histories.rows),
         },

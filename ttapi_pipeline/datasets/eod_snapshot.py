@@ -27,7 +27,7 @@ from ttapi_pipeline.datasets.declarations import METASTOCK_FILES
 from ttapi_pipeline.frames.conform import conform
 from ttapi_pipeline.frames.hashing import data_version
 from ttapi_pipeline.frames.pieces import Piece, Pieces
-from ttapi_pipeline.frames.schemas import EOD_REJECTS, EOD_SNAPSHOT
+from ttapi_pipeline.frames.schemas import EOD_OVERLAPS, EOD_REJECTS, EOD_SNAPSHOT, EOD_SPLITS
 from ttapi_pipeline.metastock.importer import FolderImport, SymbolRange, import_folder, sort_keys
 from ttapi_pipeline.metastock.symbol_map import read_symbol_map
 from ttapi_pipeline.plots.charts import coverage_chart
@@ -47,9 +47,6 @@ SPLIT_FACTORS: Final = (1.25, 4 / 3, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0
 
 SPLIT_TOLERANCE: Final = 0.005
 """Relative; both sources round their prices."""
-
-MOST_SPLITS_LISTED: Final = 200
-"""How many splits the manifest names; it counts all."""
 
 _KEY: Final = ("symbol", "session")
 _BAR: Final = ("symbol", "session", "open", "high", "low", "close", "volume", "open_interest")
@@ -118,7 +115,7 @@ def merge_sources(
         is_rescaling: Candles of symbols with the verdict ``split`` are divided by the ratio, their volume multiplied by
             it, and marked as ``rescaled``, instead of being left out.
     """
-    accepted = ("agreed", "split") if is_rescaling else ("agreed",)
+    accepted = _accepted(is_rescaling=is_rescaling)
     judged = comparison.lazy().select("symbol", "verdict", "median_ratio")
     from_files = metastock.select(
         *_BAR,
@@ -145,6 +142,11 @@ def merge_sources(
         )
     )
     return conform(pl.concat([from_files, from_feed]), EOD_SNAPSHOT)
+
+
+def _accepted(*, is_rescaling: bool) -> Sequence[str]:
+    """The verdicts that let candles be appended."""
+    return ("agreed", "split") if is_rescaling else ("agreed",)
 
 
 def find_splits(metastock: pl.LazyFrame, candles: pl.LazyFrame) -> pl.DataFrame:
@@ -177,7 +179,7 @@ def find_splits(metastock: pl.LazyFrame, candles: pl.LazyFrame) -> pl.DataFrame:
 def explain_conflicts(comparison: pl.DataFrame, *, is_rescaling: bool = False) -> Mapping[str, str]:
     """A sentence, with the numbers, for each symbol whose candles were not appended."""
     reasons = {}
-    accepted = ("agreed", "split") if is_rescaling else ("agreed",)
+    accepted = _accepted(is_rescaling=is_rescaling)
     for row in comparison.filter(~pl.col("verdict").is_in(accepted)).iter_rows(named=True):
         common, ratio = row["common_sessions"], row["median_ratio"]
         match row["verdict"]:
@@ -265,15 +267,24 @@ def build_eod_snapshot(
             "symbols_in_conflict": len(conflicts),
             "symbols_rescaled": merge.comparison.filter(verdict="split").height if chosen.is_rescaling else 0,
             "splits_between_sources": merge.splits.height,
-            **({"splits": _list_splits(merge.splits)} if merge.splits.height else {}),
             "bars_on_other_days": counts.bars_on_other_days,
             "missing_sessions": counts.missing_sessions,
         },
         sources={name: rows for name, rows in sorted(counts.sources.items()) if rows},
-        rejects=None if imported is None else conform(imported.rejects, EOD_REJECTS),
+        reports={} if imported is None else _reports(imported, merge, chosen),
         inputs={METASTOCK_FILES: metastock_version},
         charts={"coverage": partial(coverage_chart, counts.coverage)},
     )
+
+
+def _reports(imported: FolderImport, merge: _Merge, options: SnapshotOptions) -> Mapping[str, pl.DataFrame]:
+    """What became of the files' rows, and how the two sources compare, as tables."""
+    is_appended = pl.col("verdict").is_in(_accepted(is_rescaling=options.is_rescaling))
+    return {
+        EOD_REJECTS.name: conform(imported.rejects, EOD_REJECTS),
+        EOD_OVERLAPS.name: conform(merge.comparison.with_columns(is_appended=is_appended), EOD_OVERLAPS),
+        EOD_SPLITS.name: conform(merge.splits, EOD_SPLITS),
+    }
 
 
 @dataclass(slots=True)
@@ -381,13 +392,6 @@ class _Merge:
 
 def _has_symbol_of(candles: pl.DataFrame) -> pl.Expr:
     return pl.col("symbol").is_in(candles["symbol"].unique().implode())
-
-
-def _list_splits(splits: pl.DataFrame) -> str:
-    listed = (
-        f"{symbol} {session} {factor:.4g}:1" for symbol, session, factor in splits.head(MOST_SPLITS_LISTED).iter_rows()
-    )
-    return "; ".join(listed)
 
 
 def _widened(metastock: pl.DataFrame) -> pl.DataFrame:

@@ -81,7 +81,7 @@ def build_publication(
     return Publication(
         build.frame,
         provenance,
-        build.rejects,
+        build.reports,
         build.charts,
         is_sorted=build.is_sorted,
         after_publication=build.after_publication,

@@ -28,7 +28,7 @@ from ttapi_pipeline.defs.light import PolarsParquetIOManager
 from ttapi_pipeline.defs.metadata import manifest_metadata, preview, table_schema
 from ttapi_pipeline.frames.pieces import Pieces
 from ttapi_pipeline.frames.publish import Published, publish
-from ttapi_pipeline.frames.schemas import EOD_REJECTS, SCHEMAS, DatasetSchema
+from ttapi_pipeline.frames.schemas import REPORTS, SCHEMAS, DatasetSchema
 from ttapi_pipeline.frames.store import scan
 
 _CSV_DEADLINE_SECONDS = 900.0
@@ -40,7 +40,7 @@ class Publication:
 
     frame: pl.DataFrame | pl.LazyFrame | Pieces
     provenance: Provenance
-    rejects: pl.DataFrame | None = None
+    reports: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     charts: Mapping[str, Chart] = field(default_factory=dict)
     is_sorted: bool = False
     after_publication: Callable[[], None] | None = None
@@ -129,15 +129,15 @@ class ParquetCsvIOManager(PolarsParquetIOManager):
         context.add_output_metadata({**described, **charts})
 
     def _publish_all(self, obj: Publication) -> Published:
-        if obj.rejects is not None:
-            rejects = Provenance(
-                dataset=EOD_REJECTS.name,
+        for name, report in obj.reports.items():
+            beside = Provenance(
+                dataset=name,
                 code_version=obj.provenance.code_version,
                 fetched_at=obj.provenance.fetched_at,
                 settings=obj.provenance.settings,
                 is_simulated=obj.provenance.is_simulated,
             )
-            self._publish(obj.rejects, EOD_REJECTS, rejects)
+            self._publish(report, REPORTS[name], beside)
         return self._publish(obj.frame, SCHEMAS[obj.provenance.dataset], obj.provenance, is_sorted=obj.is_sorted)
 
     def describe(self, manifest: Manifest, schema: DatasetSchema, *, now: datetime) -> dict[str, Any]:

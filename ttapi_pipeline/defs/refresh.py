@@ -18,7 +18,7 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.store import DatasetFiles, Folder
 from ttapi_pipeline.datasets.survey import shaping_settings
 from ttapi_pipeline.defs.api import Api
-from ttapi_pipeline.frames.schemas import SCHEMAS
+from ttapi_pipeline.frames.schemas import REPORTS, SCHEMAS, DatasetSchema
 from ttapi_pipeline.frames.store import scan
 
 
@@ -54,11 +54,11 @@ class Refresh:
             or dict(manifest.provenance.settings) != dict(shaping_settings(self.settings, declaration))
         ):
             return None
-        try:
-            return scan(self._folder, SCHEMAS[declaration.name])
-        except (CorruptFileError, StorageError):
-            # What cannot be read cannot be carried over; the refresh replaces it.
-            return None
+        return self._stored(SCHEMAS[declaration.name])
+
+    def recorded(self, report: str) -> pl.LazyFrame | None:
+        """What is stored of a table beside the dataset, when the dataset's own rows may be carried over."""
+        return None if self.previous() is None else self._stored(REPORTS[report])
 
     def accumulated(self) -> pl.LazyFrame | None:
         """The stored rows, whatever code and settings made them; None when there are none of this environment.
@@ -75,6 +75,13 @@ class Refresh:
         if manifest is None or manifest.provenance.settings.get("origin") != self.settings.origin:
             return None
         return scan(self._folder, SCHEMAS[name])
+
+    def _stored(self, schema: DatasetSchema) -> pl.LazyFrame | None:
+        try:
+            return scan(self._folder, schema)
+        except (CorruptFileError, StorageError):
+            # What cannot be read cannot be carried over; the refresh replaces it.
+            return None
 
     def progress(self, step: str) -> ProgressCallback:
         """A callback that shows how far a step has come."""

@@ -22,6 +22,7 @@ from ttapi_pipeline.datasets.universe import build_universe
 from ttapi_pipeline.datasets.volatility import build_volatility
 from ttapi_pipeline.datasets.volatility_cone import build_volatility_cone
 from ttapi_pipeline.defs.refresh import Refresh
+from ttapi_pipeline.frames.schemas import CANDLE_REVISIONS
 from ttapi_pipeline.simulator.market import Market
 from ttapi_pipeline.simulator.metastock_files import DEFAULT_FIRST, default_last, write_metastock_files
 
@@ -121,6 +122,7 @@ async def daily_candles(refresh: Refresh, trading_calendar: pl.LazyFrame, univer
         min_coverage=refresh.settings.min_coverage,
         progress=refresh.progress("histories"),
         spool=candle_spool(refresh.settings, now=refresh.now),
+        recorded=refresh.recorded(CANDLE_REVISIONS.name),
     )
 
 

@@ -309,6 +309,49 @@ EOD_REJECTS: Final = DatasetSchema(
     key=("file", "line", "symbol", "reason"),
 )
 
+EOD_OVERLAPS: Final = DatasetSchema(
+    "eod_overlaps",
+    (
+        _SYMBOL,
+        _required("verdict", _STRING, "agreed, split, dividends, or short_overlap when they share too few sessions"),
+        _required("is_appended", _FLAG, "Whether candles continue the bars of the files"),
+        _required("metastock_sessions", _COUNT, "Bars in the files"),
+        _required("common_sessions", _COUNT, "Sessions that files and candles both have"),
+        Column("median_ratio", _FLOAT, "Of candle to file close over the newest common sessions; null without any"),
+        Column("ratio_spread", _FLOAT, "Largest less smallest ratio; a drift means dividends"),
+    ),
+    key=("symbol",),
+)
+
+EOD_SPLITS: Final = DatasetSchema(
+    "eod_splits",
+    (
+        _SYMBOL,
+        _required("session", _DATE, "First common session at which the ratio of candle to file close is another"),
+        _required("factor", _FLOAT, "New shares per old one"),
+    ),
+    key=("symbol", "session"),
+)
+
+CANDLE_REVISIONS: Final = DatasetSchema(
+    "candle_revisions",
+    (
+        _SYMBOL,
+        _SESSION,
+        _required("fetched_at", UTC_DATETIME, "When the other figures came"),
+        _required("close_before", _FLOAT, "Close that was stored as final"),
+        _required("close", _FLOAT, "Close that came"),
+        Column("volume_before", _FLOAT, "Volume that was stored"),
+        Column("volume", _FLOAT, "Volume that came"),
+    ),
+    key=("symbol", "session", "fetched_at"),
+)
+
+REPORTS: Final[Mapping[str, DatasetSchema]] = MappingProxyType(
+    {schema.name: schema for schema in (EOD_REJECTS, EOD_OVERLAPS, EOD_SPLITS, CANDLE_REVISIONS)}
+)
+"""Tables that come with a dataset and say what became of it, by name."""
+
 RETURNS_STDDEV: Final = DatasetSchema(
     "returns_stddev",
     (

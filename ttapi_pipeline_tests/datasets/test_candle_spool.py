@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets import daily_candles
 from ttapi_pipeline.datasets.candle_spool import CandleSpool
-from ttapi_pipeline.datasets.daily_candles import build_daily_candles, candle_spool, revisions
+from ttapi_pipeline.datasets.daily_candles import build_daily_candles, candle_spool, recorded_revisions, revisions
+from ttapi_pipeline.frames.schemas import UTC_DATETIME
 from ttapi_pipeline.streaming.history import CandleHistory
 
 START = date(2026, 1, 2)
@@ -158,7 +159,7 @@ async def test_a_killed_run_goes_on_with_the_next_symbol(
     assert spool_in(tmp_path).take(dict.fromkeys(["AAA", "BBB", "CCC"], START)) == []
 
 
-def test_revisions_name_the_old_and_the_new_figures() -> None:
+def test_revisions_are_recorded_with_the_old_and_the_new_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     stored = pl.DataFrame(
         {
             "symbol": ["A", "A", "A"],
@@ -168,5 +169,15 @@ def test_revisions_name_the_old_and_the_new_figures() -> None:
             "is_final": [True, True, False],
         }
     )
-    fresh = stored.with_columns(volume=pl.Series([100.0, 250.0, 999.0]))
-    assert revisions(fresh, stored.lazy()) == ["A 2026-01-05: close 11.0 to 11.0, volume 200.0 to 250.0"]
+    came = datetime(2026, 1, 7, tzinfo=UTC)
+    fresh = stored.with_columns(volume=pl.Series([100.0, 250.0, 999.0]), fetched_at=pl.lit(came, UTC_DATETIME))
+    revised = revisions(fresh, stored.lazy())
+    assert revised.rows() == [("A", date(2026, 1, 5), came, 11.0, 11.0, 200.0, 250.0)]
+    assert recorded_revisions(revised, None).equals(revised)
+    # The same fetch is recorded once, another one beside it; the oldest go first when there are too many.
+    later = revised.with_columns(fetched_at=pl.lit(came + timedelta(days=1), UTC_DATETIME), volume=pl.lit(251.0))
+    assert recorded_revisions(revised, revised.lazy()).equals(revised)
+    both = recorded_revisions(later, revised.lazy())
+    assert both["volume"].to_list() == [250.0, 251.0]
+    monkeypatch.setattr(daily_candles, "MOST_REVISIONS", 1)
+    assert recorded_revisions(later, revised.lazy()).equals(later)

@@ -115,6 +115,22 @@ def test_the_size_of_the_ranges_changes_nothing(build: Callable[..., Build], mon
     assert pieces.frame.lazy().head(2).collect().height == 2
 
 
+def test_overlaps_and_splits_are_tables_with_the_numbers(build: Callable[..., Build], folder: Path) -> None:
+    # AAA halves in the files from the eleventh session on, and does not in the feed: a split that they disagree about.
+    halved = {day: 10.0 if at < 10 else 5.0 for at, day in enumerate(FILES)}
+    (folder / "AAA.mst").write_text(rows("AAA", halved))
+    reports = build().reports
+    overlaps = reports["eod_overlaps"].to_dicts()
+    shared = {"metastock_sessions": len(FILES), "common_sessions": len(FILES), "median_ratio": 2.0, "ratio_spread": 0.0}
+    assert overlaps == [
+        {"symbol": symbol, "verdict": "split", "is_appended": False, **shared} for symbol in ("AAA", "HALF")
+    ]
+    assert reports["eod_splits"].rows() == [("AAA", FILES[10], 2.0)]
+    assert reports["eod_rejects"].is_empty()
+    rescaled = build(is_rescaling=True).reports["eod_overlaps"]
+    assert rescaled["is_appended"].to_list() == [True, True]
+
+
 def test_a_row_says_when_its_file_was_changed_or_its_candle_fetched(
     build: Callable[..., Build], folder: Path, candles_frame: CandlesFrame
 ) -> None:
@@ -245,7 +261,7 @@ def test_every_row_is_accounted_for_and_a_lost_one_is_told(build: Callable[..., 
 def test_without_a_folder_there_are_candles_alone(build: Callable[..., Build]) -> None:
     built = build(None)
     assert built.sources == {"dxlink": 2 * len(SESSIONS) + 1}
-    assert built.rejects is None
+    assert built.reports == {}
     assert "metastock_files" not in built.statistics
 
 
