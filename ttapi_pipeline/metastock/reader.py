@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -83,6 +84,8 @@ REJECTED_ROWS: Final = pl.Schema(
 _PRICES: Final[tuple[str, ...]] = ("open", "high", "low", "close")
 _QUANTITIES: Final[tuple[str, ...]] = ("volume", "open_interest")
 _NUMBERS: Final = (*_PRICES, *_QUANTITIES)
+
+_BLOCK_LINES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -425,15 +428,16 @@ class _Reading:
         if layout is None:
             self._accounts[index] = _Account("empty")
             return
-        numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-        numbered = numbered[1 if layout.has_header else 0 :]
+        typed = _typed(layout, lines, stem)
+        # Of a file of millions of lines, these are the larger part of what is held.
+        del text, lines
         account = self._accounts[index] = _Account(
-            layout.dialect, rows_read=len(numbered), unknown_fields=layout.unknown_fields
+            layout.dialect, rows_read=typed.height, unknown_fields=layout.unknown_fields
         )
-        if not numbered:
+        if typed.is_empty():
             self._add_contents(pl.DataFrame({"file": [index], "spelling": [stem], "rows": [0]}))
             return
-        rows = self._judged(layout, _typed(layout, numbered, stem))
+        rows = self._judged(layout, typed)
         if "ticker" in layout.columns and rows["ticker"].n_unique() == 1:
             account.only_ticker = rows["ticker"][0]
         self._take(index, rows, raw=pl.col("raw"))
@@ -647,8 +651,21 @@ def _faults(layout: Layout, options: ImportOptions) -> list[tuple[pl.Expr, str]]
     return faults
 
 
-def _typed(layout: Layout, numbered: Sequence[tuple[int, str]], stem: str) -> pl.DataFrame:
-    """Numbered lines as columns of text, with the numbers among them."""
+def _typed(layout: Layout, lines: Sequence[str], stem: str) -> pl.DataFrame:
+    """The rows among a file's lines as columns of text, with the numbers among them, and each row's line and text.
+
+    Lines are cut block by block, since a row as Python objects takes a kilobyte.
+    """
+    filled = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
+    numbered = islice(filled, 1 if layout.has_header else 0, None)
+    blocks = [_cut_lines(layout, [], stem)]
+    while block := list(islice(numbered, _BLOCK_LINES)):
+        blocks.append(_cut_lines(layout, block, stem))
+    rows = pl.concat(blocks)
+    return rows.with_columns(**_numbers(layout, decimal_comma=_has_decimal_comma(layout, rows)))
+
+
+def _cut_lines(layout: Layout, numbered: Sequence[tuple[int, str]], stem: str) -> pl.DataFrame:
     cells = [split_row(line, layout.delimiter) for _, line in numbered]
     width = len(layout.columns)
     columns = {
@@ -661,7 +678,6 @@ def _typed(layout: Layout, numbered: Sequence[tuple[int, str]], stem: str) -> pl
         line=pl.Series([number for number, _ in numbered], dtype=pl.UInt32),
         raw=pl.Series([line for _, line in numbered], dtype=pl.String),
         has_extra=pl.Series([any(row[width:]) for row in cells], dtype=pl.Boolean),
-        **_numbers(layout, decimal_comma=_has_decimal_comma(layout, columns)),
     )
 
 
@@ -679,11 +695,11 @@ def _binary_layout(security: Security) -> Layout:
     )
 
 
-def _has_decimal_comma(layout: Layout, columns: Mapping[str, pl.Series]) -> bool:
+def _has_decimal_comma(layout: Layout, rows: pl.DataFrame) -> bool:
     """Whether a comma is the decimal point of this file; with both marks in use, none is taken for the other."""
     if layout.delimiter == ",":
         return False
-    numbers = [columns[role] for role in _NUMBERS if role in columns]
+    numbers = [rows[role] for role in _NUMBERS if role in rows.columns]
     has_comma, has_point = (
         any(bool(column.str.contains(mark, literal=True).any()) for column in numbers) for mark in (",", ".")
     )

@@ -252,6 +252,23 @@ def test_a_rejected_row_keeps_its_place_its_ticker_and_its_text() -> None:
     ]
 
 
+def test_a_file_that_is_cut_in_blocks_reads_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The decimal comma, and the order of day and month, show in the last lines alone.
+    row = "X;{}/2/2026;10;11;9;{};100\n"
+    lines = [row.format(day, 10) for day in range(1, 12)] + ["\n", "X;;1;1;1;1;1\n", row.format(25, "10,5")]
+    contents = {"X.txt": "TICKER;DATE;OPEN;HIGH;LOW;CLOSE;VOL\n" + "".join(lines), "Y.txt": "Y,1\n"}
+    with folder_of(contents) as folder:
+        whole = import_folder(folder)
+        monkeypatch.setattr(reader, "_BLOCK_LINES", 3)
+        blocks = import_folder(folder)
+    bars = check_account(blocks)
+    assert bars["session"].to_list()[-2:] == [date(2026, 2, 11), date(2026, 2, 25)]
+    assert bars["close"].to_list()[-1] == 10.5
+    assert blocks.rejects.filter(file="X.txt").select("line", "reason").rows() == [(14, "there is no date")]
+    assert_frame_equal(bars, check_account(whole))
+    assert_frame_equal(blocks.rejects, whole.rejects)
+
+
 def test_a_bad_row_costs_its_neighbours_nothing() -> None:
     good = "X,D,20260102,000000,10,11,9,10.5,100,0\n"
     contents = {f"{n}.txt": f"{HEADER}\n" + good.replace("X", f"X{n}") for n in range(9)}
