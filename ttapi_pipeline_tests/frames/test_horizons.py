@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from arch.unitroot import VarianceRatio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -176,6 +177,24 @@ class TestGoldenValues:
         assert f"{twenty_one['returns_stddev_rel_error']:.0%}" == "16%"
         assert f"{five['returns_stddev_lookback_rel_error']:.1%}" == "4.5%"
         assert f"{five['horizon_returns_stddev_rel_error']:.1%}" == "8.2%"
+
+
+@pytest.mark.parametrize(("lookback", "tolerance"), [(252, 0.025), (2520, 0.005)])
+@pytest.mark.parametrize("horizon", [5, 21, 42, 63])
+def test_the_variance_ratio_of_the_index_is_the_one_of_the_package_arch(
+    real_bars: Callable[[str], pl.LazyFrame], horizon: int, lookback: int, tolerance: float
+) -> None:
+    """`arch.unitroot.VarianceRatio` corrects for the overlap as Lo and MacKinlay did, we as Hodges and Tompkins.
+
+    They centre on different means, too; over ten years nothing is left of that.
+    """
+    series = real_bars("SPX")
+    query = horizon_statistics(
+        series, series, pairs(horizon, symbol="SPX"), as_of=LAST_SESSION["SPX"], lookback=lookback
+    )
+    closes = series.sort("session").select(pl.col("close").log().tail(lookback + 1)).collect()["close"].to_numpy()
+    theirs = VarianceRatio(closes, lags=horizon, trend="c", overlap=True, debiased=True).vr
+    assert query.collect().item(0, "variance_ratio") == pytest.approx(theirs, rel=tolerance)
 
 
 def brute_force(log_closes: np.ndarray[Any, np.dtype[np.float64]], horizon: int, lookback: int) -> dict[str, Any]:
