@@ -26,6 +26,7 @@ from ttapi_pipeline.core.sessions import session_hours
 from ttapi_pipeline.core.store import FOOTER_KEY, storage_error
 from ttapi_pipeline.datasets.quote_log import (
     HISTORY_FOLDER,
+    LOG_FOLDER,
     TABLES,
     Gap,
     Origin,
@@ -261,6 +262,8 @@ def remove_old_logs(data: Path, *, keep: int = KEPT_LOGS) -> Sequence[date]:
     for session in doomed:
         try:
             shutil.rmtree(log_folder(data, session))
+            # Whoever waits for it finds the session compacted, with this lock or another one.
+            (data / LOG_FOLDER / f".{session.isoformat()}.lock").unlink(missing_ok=True)
         except OSError as error:
             raise storage_error(log_folder(data, session), error) from error
     return doomed

@@ -305,6 +305,7 @@ class TestCompaction:
         assert remove_old_logs(data) == []
         compact_session(data, MONDAY, is_recorded_to_the_end=True)
         assert remove_old_logs(data) == [FRIDAY]
+        assert not list((data / "quote_log").glob("*2026-11-20*"))
         assert logged_sessions(data) == [MONDAY, date(2026, 11, 24)]
         assert finished_sessions(data, now=END) == [FRIDAY]
         assert finished_sessions(data, now=END + timedelta(days=3)) == [FRIDAY, MONDAY]
