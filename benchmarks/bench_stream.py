@@ -169,7 +169,8 @@ class BenchServer:
                 at = time.time_ns() // 1_000_000
                 sales: list[Any] = []
                 for row in range(SALES // share):
-                    sale = {**make_event("TimeAndSale", chance.choice(symbols), chance), "time": at, "sequence": row}
+                    sale = make_event("TimeAndSale", chance.choice(symbols), chance)
+                    sale |= {"time": at, "sequence": tick * SALES // share + row}
                     sales.extend(sale[name] for name in fields["TimeAndSale"])
                 sold = encoded("TimeAndSale", channels["TimeAndSale"], sales)
                 payloads = (quotes[tick % len(quotes)], trades[tick % len(trades)], sold)

@@ -9,12 +9,13 @@ import math
 import random
 from collections import defaultdict
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ttapi_pipeline.core.errors import AuthError, HttpError, StreamClosedError
 from ttapi_pipeline.simulator.dxlink_events import EventSource
 from ttapi_pipeline.simulator.faults import DXLINK_KINDS
 from ttapi_pipeline.simulator.server import Simulator, build_simulator, serving
@@ -95,6 +96,7 @@ class Run:
         witnessed: What an undisturbed feed beside it received; sales are made once a second, for each link anew.
         received: Every sale that a consumer got, in order.
         gaps: Those that have ended, as the feed told them.
+        witness: The undisturbed feed; on a busy machine it may lose a link as well.
     """
 
     simulator: Simulator
@@ -104,6 +106,7 @@ class Run:
     witnessed: list[tuple[str, int]]
     received: list[tuple[str, int]]
     gaps: list[Gap]
+    witness: QuoteFeed
 
     def differences(self, *, at: datetime, exempt: set[str]) -> list[str]:
         """Values of the board that are not what the market has at the time."""
@@ -212,7 +215,7 @@ async def running(*faults: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         await until(lambda: len(made) == 2)
         (created,) = (sales for source, sales in made.items() if source is not source_of_witness)
         try:
-            yield Run(simulator, clock, feed, created, witnessed, received, gaps)
+            yield Run(simulator, clock, feed, created, witnessed, received, gaps, witness)
         finally:
             for task in tasks:
                 task.cancel()
@@ -258,15 +261,15 @@ async def test_it_recovers_from_a_fault_by_itself(
     with caplog.at_level(logging.INFO, logger="ttapi_pipeline.streaming"):
         async with running(option, monkeypatch=monkeypatch) as run:
             await recovers(run, exempt=LAST_WISHES if "fewer" in fault else set())
-            health = run.feed.health()
+            health, calm = run.feed.health(), run.witness.health()
+            lines = [record.getMessage() for record in caplog.records]
     for gap in run.gaps:
         assert gap.until is not None
         assert (gap.until - gap.since).total_seconds() <= BOUND_SECONDS
         assert set(gap.symbols) < set(SYMBOLS)
     # One line says why, one that it is over.
-    lines = [record.getMessage() for record in caplog.records]
-    assert sum("a new link in" in line for line in lines) == health.reconnects
-    assert sum("live again" in line for line in lines) == health.gaps
+    assert sum("a new link in" in line for line in lines) == health.reconnects + calm.reconnects
+    assert sum("live again" in line for line in lines) == health.gaps + calm.gaps - calm.open_gaps
     assert health.gaps <= health.reconnects + 1
     assert sum(line.endswith(("live, 2 symbols", "live, 3 symbols")) for line in lines) <= 2
 
@@ -307,3 +310,60 @@ async def test_it_recovers_from_mixtures_of_faults(seed: int, monkeypatch: pytes
 @pytest.mark.parametrize("seed", range(100, 300))
 async def test_it_recovers_from_many_mixtures_of_faults(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     await recovers_from_a_mixture(seed, monkeypatch)
+
+
+# What is before the link: tokens and the opening itself
+
+
+@asynccontextmanager
+async def opening(
+    *failures: Exception | float, open_seconds: float = 20.0
+) -> AsyncIterator[tuple[QuoteFeed, ScaledClock, list[Gap]]]:
+    """A feed whose first links fail to open, each in its own way; a number is an opening that takes so many seconds."""
+    clock = ScaledClock(FRIDAY_MORNING, SPEED)
+    left = list(failures)
+    gaps: list[Gap] = []
+    async with linked(build_simulator(seed=7, clock=clock)) as open_link:
+
+        @asynccontextmanager
+        async def open_connection() -> AsyncIterator[DxLinkConnection]:
+            failure = left.pop(0) if left else 0.0
+            if isinstance(failure, Exception):
+                raise failure
+            await asyncio.sleep(failure)
+            async with open_link() as link:
+                yield link
+
+        options = replace(OPTIONS, open_seconds=open_seconds, symbols_per_connection=10)
+        async with quote_feed(open_connection, SYMBOLS, options=options, clock=clock, on_gap=gaps.append) as feed:
+            yield feed, clock, gaps
+
+
+async def test_a_token_service_that_fails_for_a_while_is_asked_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    errors = [HttpError(502, "Bad Gateway"), HttpError(404, "Not Found"), StreamClosedError("the link was closed")]
+    async with opening(*errors) as (feed, _, gaps):
+        await until(lambda: feed.health().is_live)
+        health = feed.health()
+    assert (health.reconnects, health.connections[0].failures) == (3, 3)
+    assert "the link was closed" in health.connections[0].reason
+    # What was missed before the first link is one gap, from the start.
+    (gap,) = gaps
+    assert "502" in gap.reason
+    assert (gap.since - FRIDAY_MORNING).total_seconds() < 10
+    assert sum("a new link in" in record.getMessage() for record in caplog.records) == 3
+
+
+async def test_credentials_that_may_be_tried_again_later_are() -> None:
+    retry_at = FRIDAY_MORNING + timedelta(seconds=12)
+    async with opening(AuthError("blocked", retry_at=retry_at)) as (feed, clock, _):
+        await until(lambda: feed.health().is_live)
+        assert clock.now() > retry_at
+        assert feed.health().reconnects == 1
+
+
+async def test_an_opening_that_hangs_is_given_up() -> None:
+    async with opening(3600.0, open_seconds=1.0) as (feed, _, _):
+        await until(lambda: feed.health().reconnects == 1)
+        assert feed.health().connections[0].reason == "no link within 1 s"
