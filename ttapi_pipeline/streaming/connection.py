@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A DXLink session over a WebSocket: it carries what `protocol` decides, keeps alive and notices a dead link.
 
-What is subscribed to, and what happens after a link was lost, is the consumer's: see `history`.
+What is subscribed to, and what happens after a link was lost, is the consumer's: see `history` and `feed_link`.
 """
 
 from __future__ import annotations

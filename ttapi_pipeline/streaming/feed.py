@@ -159,7 +159,8 @@ class QuoteFeed:
         at, monotonic = self._clock.now(), self._clock.monotonic()
         quoted = self.board.quote_received_at[self.board.has_answered("Quote")]
         symbols = self.symbols
-        subscribed = [self.board.positions[symbol] for symbol in symbols]
+        position_of = self.board.positions
+        subscribed = [position_of[symbol] for symbol in symbols]
         connections = [connection.health() for connection in self._connections]
         return FeedHealth(
             at=at,

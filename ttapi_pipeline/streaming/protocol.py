@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The DXLink protocol without I/O, clock or task: frames in, events out, and what to send next.
 
-The socket, keepalive timing and the watchdog are in `connection`; what the events' columns mean is in `candles`.
+The socket, keepalive timing and the watchdog are in `connection`; what the events' columns mean is in `candles` and
+`market_data`.
 """
 
 from __future__ import annotations
