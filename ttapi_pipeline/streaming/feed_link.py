@@ -22,6 +22,8 @@ from ttapi_pipeline.streaming.protocol import ChannelClosed, ErrorReceived, Feed
 _FORGET_SECONDS: Final = 600.0
 """After so long without another one, a refusal counts as the first."""
 
+_PROBED_SYMBOLS: Final = 20
+
 _LOGGER: Final = logging.getLogger(__name__)
 
 
@@ -332,14 +334,14 @@ class FeedLink:
                 f"{self._connection!r}: no event for {self._clock.monotonic() - self.data_at:.0f} s, "
                 "and none after a new subscription"
             )
-        if self.witness not in self._ticker.subscribed:
-            # Nothing that was ever asked for has answered; that may be right.
-            if self._is_settled and not self._is_live:
-                self._become_live()
+        subscribed = self._ticker.subscribed
+        # Without one that is known to answer, some that may; a link that never delivered anything is not trusted.
+        symbols = [self.witness] if self.witness in subscribed else list(islice(subscribed, _PROBED_SYMBOLS))
+        if not symbols:
             return
         self._probed_at = self._clock.monotonic()
-        entry = [Subscription("Quote", self.witness)]
-        await self._connection.subscribe(self._ticker.number, remove=entry, add=entry)
+        entries = [Subscription("Quote", symbol) for symbol in symbols]
+        await self._connection.subscribe(self._ticker.number, remove=entries, add=entries)
 
 
 def _entries(channel: _Channel, symbols: Sequence[str]) -> list[Subscription]:
