@@ -561,7 +561,8 @@ class _Merge:
         facts = dict(zip(self._known["rank"], self._known.select(_IDENTITY).iter_rows(), strict=True))
         used = self.contents.filter(pl.col("rows") > 0).select("symbol", "rank").unique().sort("rank", "symbol")
         for symbol, rank in used.iter_rows():
-            digests[bisect_right(starts, symbol) - 1].update(repr(facts[rank]).encode())
+            # A file of many symbols is in several ranges: the facts alone would say that they hold the same rows.
+            digests[bisect_right(starts, symbol) - 1].update(repr((symbol, facts[rank])).encode())
         return [digest.hexdigest() for digest in digests]
 
     def scan(self, ranges: Sequence[SymbolRange]) -> pl.LazyFrame:

@@ -34,6 +34,7 @@ from ttapi_pipeline.frames.pieces import Pieces
 from ttapi_pipeline.frames.publish import publish
 from ttapi_pipeline.frames.row_groups import read_footer
 from ttapi_pipeline.frames.schemas import EOD_SNAPSHOT
+from ttapi_pipeline.frames.store import scan
 from ttapi_pipeline.metastock import importer
 from ttapi_pipeline.metastock.symbol_map import read_symbol_map
 
@@ -165,9 +166,24 @@ def test_only_symbols_whose_sources_changed_are_merged_again(
     assert [key in before for key in keys()] == [True, False, True, False, True]
 
 
+def test_a_file_of_many_symbols_is_stored_again_as_it_was(
+    folder: Path, tmp_path: Path, build: Callable[..., Build], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importer, "_RANGE_SYMBOLS", 1)  # a range per symbol, several of which are from one file
+    closes = {"BOTH": 1.0, "CATS": 2.0, "DOGS": 3.0}
+    (folder / "all.txt").write_text(
+        HEADER + "".join(f"{ticker},20260102,{c},{c},{c},{c},5\n" for ticker, c in closes.items())
+    )
+    provenance = Provenance(dataset="eod_snapshot", code_version="1", fetched_at=IMPORTED_AT)
+    stored = [publish(build().frame, EOD_SNAPSHOT, tmp_path / "data", provenance).wait() for _ in range(2)]
+    assert stored[0].data_version == stored[1].data_version
+    rows_of_file = scan(tmp_path / "data", EOD_SNAPSHOT).filter(pl.col("symbol").is_in(list(closes)))
+    assert dict(rows_of_file.select("symbol", "close").collect().iter_rows()) == closes
+
+
 STATES = st.lists(
     st.dictionaries(
-        st.sampled_from(["A.txt", "B.N.txt", "HALF.mst", "Z.csv"]),
+        st.sampled_from(["A.txt", "B.N.txt", "HALF.mst", "Z.csv", "A+B+Y.txt"]),
         st.tuples(st.integers(1, 30), st.sampled_from([10.0, 10.5])),
     ),
     min_size=1,
@@ -203,7 +219,9 @@ def test_any_sequence_of_increments_stores_the_bytes_of_a_full_rebuild(
                 path.unlink()
             for file, (count, close) in state.items():
                 # The same content has the same time of change, as it has for files that nobody touched.
-                (files / file).write_text(rows(file.partition(".")[0], dict.fromkeys(SESSIONS[:count], close)))
+                series = dict.fromkeys(SESSIONS[:count], close)
+                tickers = file.partition(".")[0].split("+")
+                (files / file).write_text("".join(rows(ticker, series) for ticker in tickers))
                 os.utime(files / file, ns=(at, count * 10**9 + int(close * 2) * 10**6))
             stored.append(store(grown))
         assert stored[-1] == store(Path(name, "rebuilt"))
