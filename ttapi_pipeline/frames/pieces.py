@@ -198,12 +198,13 @@ class StoredPieces:
             return None
         return _Encoded(stored, body, self._groups[key], stored.parquet.start)
 
-    def csv(self, key: str) -> bytes | None:
-        """A piece's lines; None when they are not there, or are not what was written."""
+    def csv(self, key: str) -> tuple[bytes, int] | None:
+        """A piece's lines and their CRC-32; None when they are not there, or are not what was written."""
         stored = self._pieces.get(key)
         if stored is None or stored.csv is None or self._csv is None:
             return None
-        return _bytes_at(self._csv, stored.csv)
+        text = _bytes_at(self._csv, stored.csv)
+        return None if text is None else (text, stored.csv.crc)
 
 
 def write_parquet(
@@ -265,17 +266,21 @@ def write_csv(
 
         described = [list(islice(groups, piece.groups)) for piece in pieces]
 
-        def lines(position: int) -> bytes:
+        def lines(position: int) -> tuple[bytes, int]:
             piece = pieces[position]
             copied = known.csv(piece.key)
-            return csv_rows(_rows(file, piece, described[position], known.template)) if copied is None else copied
+            if copied is not None:
+                return copied
+            text = csv_rows(_rows(file, piece, described[position], known.template))
+            return text, zlib.crc32(text)
 
         noted = []
         with path.open("wb") as csv:
             out = _Hashing(csv)
             out.write(csv_header(schema))
-            for piece, text in zip(pieces, map_in_order(lines, range(len(pieces)), workers=_WORKERS), strict=True):
-                noted.append(replace(piece, csv=Extent(out.size, len(text), zlib.crc32(text))))
+            written = map_in_order(lines, range(len(pieces)), workers=_WORKERS)
+            for piece, (text, crc) in zip(pieces, written, strict=True):
+                noted.append(replace(piece, csv=Extent(out.size, len(text), crc)))
                 out.write(text)
     return noted, out.facts
 
