@@ -20,11 +20,15 @@ import polars as pl
 import pytest
 
 from ttapi_pipeline.core.settings import Environment
+from ttapi_pipeline.core.verdict import Rule
+from ttapi_pipeline.datasets.declarations import DATASETS
+from ttapi_pipeline.datasets.survey import survey
 from ttapi_pipeline.frames.publish import publish
 from ttapi_pipeline.frames.schemas import SCHEMAS
 from ttapi_pipeline.simulator.server import OffsetClock, Simulator, build_simulator, serving
 
 SATURDAY = datetime(2026, 11, 21, 15, tzinfo=UTC)
+COMPUTED = {"returns_stddev", "volatility", "volatility_cone"}
 SECRETS = ("canary-client-secret-4711", "canary-refresh-token-4711")
 
 
@@ -236,3 +240,74 @@ def test_stored_rows_that_break_a_rule_fail_their_check_by_name(world: Any) -> N
     check = check_results(world.run("accounts"), "plausible_values")["accounts"]
     assert not check.passed
     assert "currency is a three-letter code" in str(check.metadata["seen"].value)
+
+
+def started(result: dg.ExecuteInProcessResult) -> set[str]:
+    """The datasets whose steps a run began."""
+    return {event.step_key or "" for event in result.all_events if event.is_step_start} & set(DATASETS)
+
+
+class TestBlockingChecks:
+    """A check that blocks and fails stops what is below it: in the run that has it, and in the daemon's next ticks."""
+
+    def break_calendar(self, world: Any) -> None:
+        """A calendar that ended a year ago, as the broker's answer might be."""
+        calendar = pl.read_parquet(world.data / "trading_calendar.parquet")
+        ended = calendar.filter(pl.col("session") < SATURDAY.date() - timedelta(days=365))
+        publish(ended, SCHEMAS["trading_calendar"], world.data, world.manifest("trading_calendar").provenance)
+
+    def break_snapshot(self, world: Any) -> None:
+        """A snapshot without one of the rows that its import has counted."""
+        snapshot = pl.read_parquet(world.data / "eod_snapshot.parquet")
+        publish(snapshot[1:], SCHEMAS["eod_snapshot"], world.data, world.manifest("eod_snapshot").provenance)
+
+    @pytest.mark.parametrize(
+        ("name", "check", "out_of_step", "below"),
+        [
+            (
+                "trading_calendar",
+                "reaches_the_present",
+                # The others consult the calendar, and its change alone is no reason to rebuild them.
+                {"expiration_series"},
+                {"expiration_series", "daily_candles", "eod_snapshot", *COMPUTED},
+            ),
+            ("eod_snapshot", "accounts_for_every_row", COMPUTED, COMPUTED),
+        ],
+    )
+    # The tester selects with a parameter that is in beta.
+    @pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.BetaWarning")
+    def test_what_is_below_a_failed_one_runs_neither_now_nor_by_itself(
+        self, world: Any, name: str, check: str, out_of_step: set[str], below: set[str]
+    ) -> None:
+        {"trading_calendar": self.break_calendar, "eod_snapshot": self.break_snapshot}[name](world)
+        before, definitions = world.writes(), world.definitions()
+        cursor = None
+        with world.instance() as instance:
+
+            def asked(after: timedelta) -> set[str]:
+                """What the sensor asks for at its next tick."""
+                nonlocal cursor
+                world.advance(after)
+                result = dg.evaluate_automation_conditions(
+                    definitions, instance, evaluation_time=world.clock.now(), cursor=cursor
+                )
+                cursor = result.cursor
+                return {each for each in DATASETS if result.get_num_requested(dg.AssetKey(each))}
+
+            # Nothing speaks against it before its check has run.
+            assert asked(timedelta(minutes=1)) == {name, *out_of_step}
+            result = world.run(name, *below, instance=instance)
+            assert not result.success
+            assert not check_results(result, check)[name].passed
+            assert started(result) == {name}
+            assert world.writes() == before
+            statuses = survey(world.settings, now=world.clock.now())
+            assert {each for each in below if statuses[each].verdict.rule is Rule.UPSTREAM} == out_of_step
+            # At once, and past one of the ticks at which what has failed is tried again.
+            assert [asked(timedelta(minutes=minutes)) for minutes in (1, 10)] == [set(), set()]
+            # Not even when everything has expired; and then, once it is mended.
+            everything = asked(timedelta(days=8))
+            assert name in everything
+            assert everything & {each for each in below if name in DATASETS[each].upstream} == set()
+            assert world.run(name, force=True, instance=instance).success
+            assert asked(timedelta(minutes=11)) >= below
