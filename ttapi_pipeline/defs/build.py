@@ -12,6 +12,7 @@ from ttapi_pipeline.defs.assets import build_assets
 from ttapi_pipeline.defs.automation import refresh_sensor
 from ttapi_pipeline.defs.checks import build_checks
 from ttapi_pipeline.defs.jobs import END_OF_DAY_JOB, build_jobs
+from ttapi_pipeline.defs.lost_runs import lost_runs_sensor
 from ttapi_pipeline.defs.quote_history import quote_history_asset, quote_history_job, quote_history_sensor
 from ttapi_pipeline.defs.resources import CacheResource, StorageResource, api_resource
 from ttapi_pipeline.defs.retention import build_retention
@@ -45,6 +46,7 @@ def _definitions(settings: Settings, clock: Clock) -> dg.Definitions:
             metastock_sensor(settings),
             quote_history_sensor(settings, clock=clock),
             failure_sensor(settings, clock=clock),
+            lost_runs_sensor(),
         ],
         # A process per step costs seconds of imports each; the long work waits for the network or runs in Polars.
         executor=dg.in_process_executor,

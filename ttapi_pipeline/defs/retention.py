@@ -16,6 +16,7 @@ from pydantic import Field
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.defs.jobs import RUN_TAGS
 
 PRUNE_JOB = "prune_history"
 KEPT_DAYS = 30
@@ -119,6 +120,7 @@ def build_retention(
             "alone), sparing those behind the current data."
         ),
         executor_def=dg.in_process_executor,
+        tags=RUN_TAGS,
     )
     def prune_history() -> None:
         prune_runs()

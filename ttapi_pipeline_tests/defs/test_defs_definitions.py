@@ -94,7 +94,7 @@ class TestDefinitions:
     def test_sensors_and_schedules_are_on(self, definitions: dg.Definitions) -> None:
         repository = definitions.get_repository_def()
         assert {sensor.name: sensor.default_status for sensor in repository.sensor_defs} == dict.fromkeys(
-            ("refresh_when_due", "metastock_folder", "finished_quote_sessions", "record_failures"),
+            ("refresh_when_due", "metastock_folder", "finished_quote_sessions", "record_failures", "lost_runs"),
             dg.DefaultSensorStatus.RUNNING,
         )
         assert {schedule.name: schedule.default_status for schedule in repository.schedule_defs} == dict.fromkeys(
