@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs whose process was killed: what still waits for them is told that they failed; their slots are `pools`' matter.
+"""Runs whose process was killed: they are said to have failed, and what they hold is free for the next.
 
 Dagster's launcher on one machine does not look after its processes. A run that died with the machine would count as
 being in progress, and hold back the refreshing of its datasets, until its hour is over.
@@ -21,11 +21,14 @@ def end_lost_runs(instance: dg.DagsterInstance) -> list[str]:
 
 
 def end_if_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Fail a run when its process is dead; whether it was."""
+    """Fail a run and free its slots when its process is dead; whether it was."""
     if not _is_dead(instance, run.run_id):
         return False
     _log.warning("run %s died with its process", run.run_id)
     instance.report_run_failed(run, "its process died")
+    # Dagster would do it with its next look at ended runs, and start no other run that fetches before.
+    if instance.event_log_storage.supports_global_concurrency_limits:
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
     return True
 
 

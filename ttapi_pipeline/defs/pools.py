@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Slots of the broker's pool that a killed run still holds.
 
-Dagster's daemon frees them in time; `tt refresh` and `dagster asset materialize` run without a daemon, and would wait
-for a slot that nobody gives back.
+Dagster's daemon frees them, as `dagster.yaml` says; `tt refresh` and `dagster asset materialize` run without a daemon,
+and would wait for a slot that nobody gives back.
 """
 
 import dagster as dg
@@ -18,5 +18,7 @@ def free_orphaned_slots(instance: dg.DagsterInstance) -> None:
         return
     for run_id in storage.get_concurrency_info(BROKER_POOL).active_run_ids:
         run = instance.get_run_by_id(run_id)
-        if run is None or run.is_finished or end_if_lost(instance, run):
+        if run is None or run.is_finished:
             storage.free_concurrency_slots_for_run(run_id)
+        else:
+            end_if_lost(instance, run)

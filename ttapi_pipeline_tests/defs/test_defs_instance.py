@@ -18,6 +18,7 @@ from dagster._core.events import EngineEventData
 from dagster._core.scheduler.instigation import InstigatorType, TickStatus
 from dagster._core.test_utils import create_test_daemon_workspace_context, freeze_time
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
+from dagster._daemon.monitoring.concurrency import execute_concurrency_slots_iteration
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 
 from ttapi_pipeline.core.settings import Settings
@@ -76,11 +77,16 @@ def test_two_runs_never_fetch_at_the_same_time(instance: dg.DagsterInstance) -> 
     assert storage.claim_concurrency_slot(BROKER_POOL, second, "symbols").is_claimed
 
 
-def test_a_run_that_takes_longer_than_its_tag_says_is_ended(instance: dg.DagsterInstance) -> None:
+def test_a_run_that_takes_longer_than_its_tag_says_is_ended_and_gives_its_slot_back(
+    instance: dg.DagsterInstance,
+) -> None:
     assert instance.run_monitoring_enabled
     assert int(RUN_TAGS["dagster/max_runtime"]) < instance.run_monitoring_max_runtime_seconds
     with freeze_time(NOW):
         run_id = started(instance)
+    storage = instance.event_log_storage
+    assert storage.initialize_concurrency_limit_to_default(BROKER_POOL)
+    assert storage.claim_concurrency_slot(BROKER_POOL, run_id, "accounts").is_claimed
     hour = timedelta(seconds=int(RUN_TAGS["dagster/max_runtime"]))
     with create_test_daemon_workspace_context(EmptyWorkspaceTarget(), instance) as workspace:
         for after, expected in (
@@ -90,6 +96,10 @@ def test_a_run_that_takes_longer_than_its_tag_says_is_ended(instance: dg.Dagster
             with freeze_time(NOW + after):
                 assert not any(execute_run_monitoring_iteration(workspace, logging.getLogger()))
             assert status(instance, run_id) is expected
+            assert storage.get_concurrency_info(BROKER_POOL).active_run_ids == {run_id}
+        with freeze_time(NOW + hour + timedelta(minutes=2)):
+            assert not any(execute_concurrency_slots_iteration(workspace, logging.getLogger()))
+    assert storage.get_concurrency_info(BROKER_POOL).active_run_ids == set()
 
 
 # The sensor has a parameter that is in beta.
@@ -133,7 +143,11 @@ class TestLostRuns:
             started(instance, pid=os.getpid()),
             started(instance),
         )
+        storage = instance.event_log_storage
+        assert storage.initialize_concurrency_limit_to_default(BROKER_POOL)
+        assert storage.claim_concurrency_slot(BROKER_POOL, lost, "accounts").is_claimed
         assert end_lost_runs(instance) == [lost]
+        assert storage.get_concurrency_info(BROKER_POOL).active_run_ids == set()
         assert status(instance, lost) is dg.DagsterRunStatus.FAILURE
         assert {status(instance, each) for each in (living, unknown)} == {dg.DagsterRunStatus.STARTED}
         # Dagster repeats what it did not see fail in a step.
