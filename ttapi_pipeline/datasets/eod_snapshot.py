@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +23,7 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.store import state_folder
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.declarations import METASTOCK_FILES
+from ttapi_pipeline.datasets.eod_survey import RangeSurvey, Survey, survey_ranges
 from ttapi_pipeline.frames.conform import conform
 from ttapi_pipeline.frames.hashing import data_version
 from ttapi_pipeline.frames.pieces import Piece, Pieces
@@ -56,9 +56,10 @@ def compare_sources(metastock: pl.LazyFrame, candles: pl.LazyFrame) -> pl.DataFr
     """Judge, for each symbol that both sources have, whether they may be glued.
 
     Returns:
-        symbol; metastock_sessions; common_sessions; median_ratio and ratio_spread of candle close over MetaStock close
-        over the newest common sessions; verdict: ``agreed``, ``split``, ``dividends`` or ``short_overlap``. An overlap
-        shorter than MIN_OVERLAP_SESSIONS is enough when it is all that MetaStock has of the symbol.
+        Schema COMPARISON, by symbol. metastock_sessions counts the files' bars; median_ratio and ratio_spread are of
+        candle close over MetaStock close over the newest common sessions; verdict is ``agreed``, ``split``,
+        ``dividends`` or ``short_overlap``. An overlap shorter than MIN_OVERLAP_SESSIONS is enough when it is all that
+        MetaStock has of the symbol.
     """
     ratios = (
         metastock.select(*_KEY, metastock_close="close")
@@ -198,7 +199,7 @@ class SnapshotOptions:
     """How the snapshot is made.
 
     Attributes:
-        cache: Where the import keeps what it read; None for nowhere.
+        cache: Where the import keeps what it read, and what the survey found; None for nowhere.
         symbol_map: Canonical symbol per ticker as the files spell it.
         adjustment: What the MetaStock prices are adjusted for.
         is_rescaling: See `merge_sources`.
@@ -256,57 +257,35 @@ def build_eod_snapshot(
         else import_folder(folder, cache=chosen.cache, symbol_map=chosen.symbol_map, progress=progress)
     )
     merge = _Merge(imported, candles, options=chosen)
-    counts = merge.survey(calendar)
-    conflicts = explain_conflicts(merge.comparison, is_rescaling=chosen.is_rescaling)
+    survey = merge.survey(calendar)
+    conflicts = explain_conflicts(survey.comparison, is_rescaling=chosen.is_rescaling)
     return Build(
-        frame=merge.pieces(),
+        frame=merge.pieces(survey.comparison),
         missing=conflicts,
         statistics={
             **_accounting(imported),
-            **_unaccounted(imported, bars=counts.sources.get("metastock", 0)),
+            **_unaccounted(imported, bars=survey.sources.get("metastock", 0)),
             "symbols_in_conflict": len(conflicts),
-            "symbols_rescaled": merge.comparison.filter(verdict="split").height if chosen.is_rescaling else 0,
-            "splits_between_sources": merge.splits.height,
-            "bars_on_other_days": counts.bars_on_other_days,
-            "missing_sessions": counts.missing_sessions,
+            "symbols_rescaled": survey.comparison.filter(verdict="split").height if chosen.is_rescaling else 0,
+            "splits_between_sources": survey.splits.height,
+            "bars_on_other_days": survey.bars_on_other_days,
+            "missing_sessions": survey.missing_sessions,
         },
-        sources={name: rows for name, rows in sorted(counts.sources.items()) if rows},
-        reports={} if imported is None else _reports(imported, merge, chosen),
+        sources=survey.sources,
+        reports={} if imported is None else _reports(imported, survey, chosen),
         inputs={METASTOCK_FILES: metastock_version},
-        charts={"coverage": partial(coverage_chart, counts.coverage)},
+        charts={"coverage": partial(coverage_chart, survey.coverage)},
     )
 
 
-def _reports(imported: FolderImport, merge: _Merge, options: SnapshotOptions) -> Mapping[str, pl.DataFrame]:
+def _reports(imported: FolderImport, survey: Survey, options: SnapshotOptions) -> Mapping[str, pl.DataFrame]:
     """What became of the files' rows, and how the two sources compare, as tables."""
     is_appended = pl.col("verdict").is_in(_accepted(is_rescaling=options.is_rescaling))
     return {
         EOD_REJECTS.name: conform(imported.rejects, EOD_REJECTS),
-        EOD_OVERLAPS.name: conform(merge.comparison.with_columns(is_appended=is_appended), EOD_OVERLAPS),
-        EOD_SPLITS.name: conform(merge.splits, EOD_SPLITS),
+        EOD_OVERLAPS.name: conform(survey.comparison.with_columns(is_appended=is_appended), EOD_OVERLAPS),
+        EOD_SPLITS.name: conform(survey.splits, EOD_SPLITS),
     }
-
-
-@dataclass(slots=True)
-class _Counts:
-    """What a snapshot holds.
-
-    Attributes:
-        sources: Rows per source.
-        bars_on_other_days: Bars on days that are no session, within the calendar's range.
-        missing_sessions: Sessions without a bar between the first and the last bar of their symbol.
-        per_session: `session`, `source`, `symbols`, how many have a bar; a frame per range of symbols.
-    """
-
-    sources: dict[str, int] = field(default_factory=dict)
-    bars_on_other_days: int = 0
-    missing_sessions: int = 0
-    per_session: list[pl.DataFrame] = field(default_factory=list)
-
-    @property
-    def coverage(self) -> pl.DataFrame:
-        """`per_session` of all ranges together."""
-        return pl.concat(self.per_session).group_by("session", "source").agg(pl.col("symbols").sum())
 
 
 class _Merge:
@@ -324,51 +303,53 @@ class _Merge:
         self._options = options
         others = candles.group_by("symbol").agg(rows=pl.len().cast(pl.Int64)).collect(engine="streaming")
         self._ranges: Sequence[SymbolRange] = [("", None)] if imported is None else imported.ranges(others=others)
-        self.comparison = pl.DataFrame()
-        self.splits = pl.DataFrame()
+        files = ["" for _ in self._ranges] if imported is None else imported.versions(self._ranges)
+        self._keys = [self._key(symbols, version) for symbols, version in zip(self._ranges, files, strict=True)]
 
-    def survey(self, calendar: pl.LazyFrame) -> _Counts:
+    def survey(self, calendar: pl.LazyFrame) -> Survey:
         """Compare the sources and count what their merge will hold, from a few columns."""
-        days = _session_numbers(calendar)
-        counts, comparisons, splits = _Counts(), [], []
-        for symbols in self._ranges:
-            metastock, candles = self._bars(symbols, (*_KEY, "close")), self._feed(symbols)
-            shared = metastock.filter(_has_symbol_of(candles))
-            self.comparison = compare_sources(shared.lazy(), candles.lazy())
-            comparisons.append(self.comparison)
-            splits.append(find_splits(shared.lazy(), candles.lazy()))
-            added = self._glued(_widened(shared), candles).filter(source="dxlink")
-            bars = metastock.select(*_KEY, source=pl.lit("metastock"))
-            _count(pl.concat([bars, added.select(*_KEY, "source")]), days, counts)
-        self.comparison, self.splits = pl.concat(comparisons), pl.concat(splits)
-        return counts
+        return survey_ranges(self._keys, self._look, calendar, memory=self._options.cache)
 
-    def pieces(self) -> Pieces:
+    def pieces(self, comparison: pl.DataFrame) -> Pieces:
         """The snapshot; a piece per range of symbols, known by the files and the candles that it is made from."""
-        options = self._options
-        files = ["" for _ in self._ranges] if self._imported is None else self._imported.versions(self._ranges)
-        pieces = []
-        for symbols, version in zip(self._ranges, files, strict=True):
-            candles = data_version(self._feed(symbols), exclude=())
-            facts = [options.adjustment, options.is_rescaling, version, candles]
-            key = sha256(json.dumps(facts).encode()).hexdigest()
-            pieces.append(Piece(key, partial(self._merged, symbols)))
+        pieces = [
+            Piece(key, partial(self._merged, symbols, comparison))
+            for symbols, key in zip(self._ranges, self._keys, strict=True)
+        ]
         return Pieces(EOD_SNAPSHOT.polars, pieces)
 
-    def _merged(self, symbols: SymbolRange) -> pl.DataFrame:
+    def _key(self, symbols: SymbolRange, files: str) -> str:
+        candles = data_version(self._feed(symbols), exclude=())
+        facts = [self._options.adjustment, self._options.is_rescaling, files, candles]
+        return sha256(json.dumps(facts).encode()).hexdigest()
+
+    def _look(self, position: int) -> RangeSurvey:
+        symbols = self._ranges[position]
+        metastock, candles = self._bars(symbols, (*_KEY, "close")), self._feed(symbols)
+        shared = metastock.filter(_has_symbol_of(candles))
+        comparison = compare_sources(shared.lazy(), candles.lazy())
+        added = self._glued(_widened(shared), candles, comparison).filter(source="dxlink")
+        bars = metastock.select(*_KEY, source=pl.lit("metastock"))
+        return RangeSurvey(
+            comparison=comparison,
+            splits=find_splits(shared.lazy(), candles.lazy()),
+            bars=pl.concat([bars, added.select(*_KEY, "source")]),
+        )
+
+    def _merged(self, symbols: SymbolRange, comparison: pl.DataFrame) -> pl.DataFrame:
         metastock, candles = self._bars(symbols, (*_BAR, "fetched_at")), self._feed(symbols)
         is_shared = _has_symbol_of(candles)
         nothing = candles.clear()
-        alone = self._glued(metastock.filter(~is_shared), nothing)
-        merged = pl.concat([alone, self._glued(metastock.filter(is_shared), candles)], rechunk=True)
+        alone = self._glued(metastock.filter(~is_shared), nothing, comparison)
+        merged = pl.concat([alone, self._glued(metastock.filter(is_shared), candles, comparison)], rechunk=True)
         keys = sort_keys(merged)
         return merged if (keys.diff() > 0).all() else merged.select(pl.all().gather(keys.arg_sort()))
 
-    def _glued(self, metastock: pl.DataFrame, candles: pl.DataFrame) -> pl.DataFrame:
+    def _glued(self, metastock: pl.DataFrame, candles: pl.DataFrame, comparison: pl.DataFrame) -> pl.DataFrame:
         return merge_sources(
             metastock.lazy(),
             candles.lazy(),
-            self.comparison,
+            comparison,
             adjustment=self._options.adjustment,
             is_rescaling=self._options.is_rescaling,
         ).collect()
@@ -400,34 +381,6 @@ def _widened(metastock: pl.DataFrame) -> pl.DataFrame:
         pl.col(name) if name in metastock.columns else pl.lit(None, EOD_SNAPSHOT.polars[name]).alias(name)
         for name in (*_BAR, "fetched_at")
     )
-
-
-def _session_numbers(calendar: pl.LazyFrame) -> pl.DataFrame:
-    """Every day from the calendar's first session to its last, with the session's number; null for another day."""
-    sessions = calendar.select("session").sort("session").collect().with_row_index("number")
-    first, last = sessions["session"].min(), sessions["session"].max()
-    if not isinstance(first, date) or not isinstance(last, date):
-        return pl.DataFrame(schema={"session": pl.Date, "number": pl.UInt32})
-    days = pl.DataFrame({"session": pl.date_range(first, last, eager=True)})
-    return days.join(sessions, on="session", how="left", maintain_order="left")
-
-
-def _count(bars: pl.DataFrame, days: pl.DataFrame, counts: _Counts) -> None:
-    for source, rows in bars.group_by("source").len().iter_rows():
-        counts.sources[source] = counts.sources.get(source, 0) + rows
-    counts.per_session.append(bars.group_by("session", "source").agg(symbols=pl.len()))
-    if days.is_empty():
-        return
-    # By position instead of a join: there are millions of rows and a few thousand days.
-    position = bars["session"].to_physical() - days["session"].to_physical()[0]
-    inside = bars.select("symbol", position=position).filter(pl.col("position").is_between(0, days.height - 1))
-    numbered = inside.select("symbol", number=days["number"].gather(inside["position"]))
-    counts.bars_on_other_days += numbered["number"].null_count()
-    spans = numbered.group_by("symbol").agg(
-        bars=pl.col("number").count(), first=pl.col("number").min(), last=pl.col("number").max()
-    )
-    expected = pl.col("last").cast(pl.Int64) - pl.col("first").cast(pl.Int64) + 1
-    counts.missing_sessions += int(spans.select((expected - pl.col("bars")).sum()).item() or 0)
 
 
 def account_problems(provenance: Provenance, *, bars: int, rejects: int) -> Sequence[str]:

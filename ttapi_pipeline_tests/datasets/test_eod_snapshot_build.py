@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ttapi_pipeline.core.errors import InvalidFormatError, StorageError
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets import eod_snapshot
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.eod_snapshot import (
     SnapshotOptions,
@@ -181,6 +183,63 @@ def test_a_file_of_many_symbols_is_stored_again_as_it_was(
     assert dict(rows_of_file.select("symbol", "close").collect().iter_rows()) == closes
 
 
+def test_only_symbols_whose_sources_or_sessions_changed_are_surveyed_again(
+    folder: Path,
+    tmp_path: Path,
+    candles_frame: CandlesFrame,
+    calendar_frame: CalendarFrame,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(importer, "_RANGE_SYMBOLS", 1)  # a range per symbol: AAA, FEED, FILE, HALF
+    cache = tmp_path / "state" / "metastock"
+    surveyed: list[int] = []
+
+    def compare(metastock: pl.LazyFrame, candles: pl.LazyFrame) -> pl.DataFrame:
+        surveyed[-1] += 1
+        return compare_sources(metastock, candles)
+
+    monkeypatch.setattr(eod_snapshot, "compare_sources", compare)
+
+    def run(*, feed: float = 7.0, last: date = date(2026, 12, 31), is_rescaling: bool = False) -> Build:
+        closes = {"HALF": dict.fromkeys(SESSIONS, 20.0), "FEED": {SESSIONS[3]: feed}}
+        surveyed.append(0)
+        return build_eod_snapshot(
+            folder,
+            candles_frame(closes).lazy(),
+            calendar_frame(SESSIONS[0], last).lazy(),
+            metastock_version="v1",
+            options=SnapshotOptions(cache=cache, is_rescaling=is_rescaling),
+        )
+
+    first, second = run(), run()
+    assert what_is_told(first) == what_is_told(second)
+    run(feed=8.0)
+    (folder / "AAA.mst").write_text(rows("AAA", dict.fromkeys(FILES[:-1], 10.0)))
+    changed = run(feed=8.0)
+    assert changed.sources["metastock"] == first.sources["metastock"] - 1
+    assert surveyed == [4, 0, 1, 1]
+    # Another calendar, and other options, are about every symbol; so is a memory that is damaged.
+    assert run(feed=8.0, last=SESSIONS[-2]).statistics["missing_sessions"] == 0
+    assert run(feed=8.0, is_rescaling=True).statistics["symbols_rescaled"] == 1
+    (cache / "survey.parquet").write_bytes(b"PAR1")
+    run(feed=8.0)
+    run(feed=8.0)
+    assert surveyed[4:] == [4, 4, 4, 0]
+
+
+def what_is_told(built: Build) -> list[object]:
+    """What a build says besides its rows, and besides how many files were read for it."""
+    chart = built.charts["coverage"]
+    assert isinstance(chart, partial)
+    return [
+        {name: value for name, value in built.statistics.items() if name != "metastock_files_read"},
+        {name: report.rows() for name, report in built.reports.items()},
+        dict(built.missing),
+        list(built.sources.items()),
+        chart.args[0].sort("session", "source").rows(),
+    ]
+
+
 STATES = st.lists(
     st.dictionaries(
         st.sampled_from(["A.txt", "B.N.txt", "HALF.mst", "Z.csv", "A+B+Y.txt"]),
@@ -193,21 +252,22 @@ STATES = st.lists(
 
 @hypothesis_settings(max_examples=15, deadline=None)
 @given(states=STATES)
-def test_any_sequence_of_increments_stores_the_bytes_of_a_full_rebuild(
+def test_any_sequence_of_increments_stores_and_tells_what_a_full_rebuild_does(
     states: list[Mapping[str, tuple[int, float]]], candles_frame: CandlesFrame, calendar_frame: CalendarFrame
 ) -> None:
     candles = candles_frame({"A": dict.fromkeys(SESSIONS[:40], 10.0), "HALF": dict.fromkeys(SESSIONS[:40], 20.0)})
     calendar = calendar_frame(SESSIONS[0], date(2026, 12, 31)).lazy()
     provenance = Provenance(dataset="eod_snapshot", code_version="1", fetched_at=IMPORTED_AT)
 
-    def store(data: Path) -> tuple[bytes, str]:
+    def store(data: Path) -> tuple[bytes, str, list[object]]:
         options = SnapshotOptions(cache=data / ".state" / "metastock")
         built = build_eod_snapshot(files, candles.lazy(), calendar, metastock_version="v", options=options)
         manifest = publish(built.frame, EOD_SNAPSHOT, data, provenance).wait()
         with (data / "eod_snapshot.parquet").open("rb") as file:
             _, end = read_footer(file)
             file.seek(0)
-            return file.read(end) + (data / "eod_snapshot.csv").read_bytes(), manifest.data_version
+            content = file.read(end) + (data / "eod_snapshot.csv").read_bytes()
+        return content, manifest.data_version, what_is_told(built)
 
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         patch.setattr(importer, "_RANGE_SYMBOLS", 1)
