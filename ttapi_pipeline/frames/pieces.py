@@ -19,7 +19,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import sha256
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -134,6 +134,21 @@ class StoredPiece:
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenParquet:
+    """A Parquet file that was just written.
+
+    Attributes:
+        pieces: Its pieces that have rows.
+        groups: What its footer says of the row groups of each.
+        facts: Its size and hash.
+    """
+
+    pieces: Sequence[StoredPiece]
+    groups: Sequence[list[Value]]
+    facts: FileFacts
+
+
+@dataclass(frozen=True, slots=True)
 class _Encoded:
     """A piece as bytes, with what the footer says of it; `start` is where that says it stands."""
 
@@ -214,8 +229,8 @@ def write_parquet(
     known: StoredPieces,
     *,
     key_values: Callable[[ContentHash], Mapping[str, str]],
-) -> tuple[Sequence[StoredPiece], FileFacts]:
-    """Write a table's Parquet file; returns its pieces, and the file's size and hash.
+) -> WrittenParquet:
+    """Write a table's Parquet file.
 
     Args:
         path: Where to.
@@ -230,7 +245,7 @@ def write_parquet(
     """
     content = ContentHash(schema.polars)
     pieces: list[StoredPiece] = []
-    groups: list[Value] = []
+    groups: list[list[Value]] = []
     with path.open("wb") as file:
         out = _Hashing(file)
         out.write(MAGIC)
@@ -243,43 +258,39 @@ def write_parquet(
                         f"and is not in the order of {', '.join(schema.key)}, as was promised"
                     )
                 move(encoded.groups, by=out.size - encoded.start)
-                groups.extend(encoded.groups)
+                groups.append(encoded.groups)
                 content.add(stored.rows, stored.sums)
                 pieces.append(replace(stored, parquet=replace(stored.parquet, start=out.size), csv=None))
             out.write(encoded.body)
-        out.write(encode_footer(known.template, groups, key_values(content)))
-    return pieces, out.facts
+        out.write(encode_footer(known.template, [*chain.from_iterable(groups)], key_values(content)))
+    return WrittenParquet(pieces, groups, out.facts)
 
 
 def write_csv(
-    path: Path, parquet: Path, schema: DatasetSchema, known: StoredPieces, pieces: Sequence[StoredPiece]
+    path: Path, parquet: Path, schema: DatasetSchema, known: StoredPieces, written: WrittenParquet
 ) -> tuple[Sequence[StoredPiece], FileFacts]:
-    """Write the CSV of a Parquet file whose pieces these are; returns them with what is noted of its lines.
+    """Write the CSV of a Parquet file; returns its pieces with what is noted of their lines, and size and hash.
 
     Raises:
-        CorruptFileError: The Parquet file cannot be read.
+        CorruptFileError: The Parquet file is not what was written.
         OSError: The file cannot be written; PolarsError: the lines cannot be made.
     """
     with parquet.open("rb") as file:
-        footer, _ = read_footer(file)
-        groups = iter(footer.row_groups)
-
-        described = [list(islice(groups, piece.groups)) for piece in pieces]
 
         def lines(position: int) -> tuple[bytes, int]:
-            piece = pieces[position]
+            piece = written.pieces[position]
             copied = known.csv(piece.key)
             if copied is not None:
                 return copied
-            text = csv_rows(_rows(file, piece, described[position], known.template))
+            text = csv_rows(_rows(file, piece, written.groups[position], known.template))
             return text, zlib.crc32(text)
 
         noted = []
         with path.open("wb") as csv:
             out = _Hashing(csv)
             out.write(csv_header(schema))
-            written = map_in_order(lines, range(len(pieces)), workers=_WORKERS)
-            for piece, (text, crc) in zip(pieces, written, strict=True):
+            texts = map_in_order(lines, range(len(written.pieces)), workers=_WORKERS)
+            for piece, (text, crc) in zip(written.pieces, texts, strict=True):
                 noted.append(replace(piece, csv=Extent(out.size, len(text), crc)))
                 out.write(text)
     return noted, out.facts

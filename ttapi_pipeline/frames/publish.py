@@ -13,7 +13,7 @@ those of its bytes that stay the same.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -36,8 +36,8 @@ from ttapi_pipeline.frames.pieces import (
     COMPRESSION_LEVEL,
     ROW_GROUP_ROWS,
     Pieces,
-    StoredPiece,
     StoredPieces,
+    WrittenParquet,
     remember,
     write_csv,
     write_parquet,
@@ -131,8 +131,8 @@ def publish(
         remove_stale_files(files)
         if isinstance(frame, Pieces):
             known = held.enter_context(closing(StoredPieces(files, schema, code_version=provenance.code_version)))
-            manifest, pieces = _publish_pieces(frame, schema, files, provenance, known)
-            write_rest = partial(_publish_csv_of_pieces, files, schema, manifest, known, pieces)
+            manifest, written = _publish_pieces(frame, schema, files, provenance, known)
+            write_rest = partial(_publish_csv_of_pieces, files, schema, manifest, known, written)
         else:
             manifest = _publish_parquet(frame, schema, files, provenance, is_sorted=is_sorted)
             write_rest = partial(publish_csv, files, manifest)
@@ -146,7 +146,7 @@ def publish(
 
 def _publish_pieces(
     table: Pieces, schema: DatasetSchema, files: DatasetFiles, provenance: Provenance, known: StoredPieces
-) -> tuple[Manifest, Sequence[StoredPiece]]:
+) -> tuple[Manifest, WrittenParquet]:
     write_id = uuid4().hex
     footer: dict[str, Any] = {}
 
@@ -155,8 +155,8 @@ def _publish_pieces(
         return {FOOTER_KEY: json.dumps(footer, ensure_ascii=False)}
 
     with staged(files.parquet) as staging, _reading_and_writing(files.parquet, schema):
-        pieces, written = write_parquet(staging.path, table, schema, known, key_values=facts)
-        return manifest_from_footer(footer, staging.commit(written)), pieces
+        written = write_parquet(staging.path, table, schema, known, key_values=facts)
+        return manifest_from_footer(footer, staging.commit(written.facts)), written
 
 
 def _publish_csv_of_pieces(
@@ -164,14 +164,14 @@ def _publish_csv_of_pieces(
     schema: DatasetSchema,
     manifest: Manifest,
     known: StoredPieces,
-    pieces: Sequence[StoredPiece],
+    written: WrittenParquet,
 ) -> Manifest:
     """What `publish_csv` does, with the lines of pieces that did not change copied."""
     if not isinstance(files.parquet, Path):
         return publish_csv(files, manifest)
     with _placing_csv(files) as staging:
-        noted, written = write_csv(staging.path, files.parquet, schema, known, pieces)
-        complete = replace(manifest, csv=staging.commit(written))
+        noted, facts = write_csv(staging.path, files.parquet, schema, known, written)
+        complete = replace(manifest, csv=staging.commit(facts))
     write_manifest(files, complete)
     with suppress(OSError):  # costs the next publication its time, and nothing else
         remember(files, manifest, noted)
