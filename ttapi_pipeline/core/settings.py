@@ -61,6 +61,8 @@ class Settings:
         metastock_symbol_map: TT_METASTOCK_SYMBOL_MAP, a CSV file of source and symbol; None when not set.
         metastock_adjustment: TT_METASTOCK_ADJUSTMENT, what the prices in the files are adjusted for: ``unknown``,
             ``raw`` or ``split``.
+        metastock_by_content: TT_METASTOCK_BY_CONTENT: an import knows a file by its SHA-256 instead of its size and
+            time of change, so that every file is read.
         rescale_candles: TT_RESCALE_CANDLES: candles that differ from MetaStock by a constant ratio are appended,
             divided by it, instead of being left out.
         earnings_file: TT_EARNINGS_FILE, a CSV file of symbol, announced_date and time_of_day; None when not set.
@@ -87,6 +89,7 @@ class Settings:
     metastock_dir: Path | None = None
     metastock_symbol_map: Path | None = None
     metastock_adjustment: str = "unknown"
+    metastock_by_content: bool = False
     rescale_candles: bool = False
     earnings_file: Path | None = None
     history_start: date = date(2010, 1, 4)
@@ -161,6 +164,7 @@ class Settings:
                 "unknown, raw or split",
                 "unknown",
             ),
+            metastock_by_content=_read(values, "TT_METASTOCK_BY_CONTENT", _boolean, "true or false", False),  # noqa: FBT003
             rescale_candles=_read(values, "TT_RESCALE_CANDLES", _boolean, "true or false", False),  # noqa: FBT003
             earnings_file=_read(values, "TT_EARNINGS_FILE", _file, "the path of a CSV file that exists", None),
             history_start=_read(
@@ -206,6 +210,7 @@ KNOWN_VARIABLES: Final = frozenset(
         "TT_LIST",
         "TT_WATCHLIST",
         "TT_DATA_DIR",
+        "TT_METASTOCK_BY_CONTENT",
         "TT_METASTOCK_DIR",
         "TT_METASTOCK_SYMBOL_MAP",
         "TT_METASTOCK_ADJUSTMENT",

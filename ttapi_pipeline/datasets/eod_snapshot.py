@@ -201,12 +201,14 @@ class SnapshotOptions:
     Attributes:
         cache: Where the import keeps what it read, and what the survey found; None for nowhere.
         symbol_map: Canonical symbol per ticker as the files spell it.
+        by_content: See `import_folder`.
         adjustment: What the MetaStock prices are adjusted for.
         is_rescaling: See `merge_sources`.
     """
 
     cache: Path | None = None
     symbol_map: Mapping[str, str] = field(default_factory=dict)
+    by_content: bool = False
     adjustment: str = "unknown"
     is_rescaling: bool = False
 
@@ -222,6 +224,7 @@ def snapshot_options(settings: Settings) -> SnapshotOptions:
     return SnapshotOptions(
         cache=None if state is None else state / "metastock",
         symbol_map={} if path is None else read_symbol_map(path),
+        by_content=settings.metastock_by_content,
         adjustment=settings.metastock_adjustment,
         is_rescaling=settings.rescale_candles,
     )
@@ -254,7 +257,13 @@ def build_eod_snapshot(
     imported = (
         None
         if folder is None
-        else import_folder(folder, cache=chosen.cache, symbol_map=chosen.symbol_map, progress=progress)
+        else import_folder(
+            folder,
+            cache=chosen.cache,
+            symbol_map=chosen.symbol_map,
+            by_content=chosen.by_content,
+            progress=progress,
+        )
     )
     merge = _Merge(imported, candles, options=chosen)
     survey = merge.survey(calendar)

@@ -366,9 +366,12 @@ class _Import:
         parts = [self._parts.piece(part, "known").with_columns(part=pl.lit(part)) for part in self._parts.names()]
         known = pl.concat([pl.DataFrame(schema={**KNOWN, "part": pl.String()}), *parts])
         return (
-            known.join(wanted.select("rank", *identity), on=identity)
+            known.join(wanted.select("rank", *identity, changed="mtime_ns"), on=identity)
             .unique("rank", keep="last", maintain_order=True)
             .sort("rank")
+            # A file that is known by its content may have been touched, which its bars tell in `fetched_at`.
+            .with_columns(mtime_ns="changed")
+            .drop("changed")
         )
 
     def _ranks_without(self, known: pl.DataFrame) -> Sequence[int]:

@@ -357,11 +357,16 @@ def test_the_settings_name_cache_map_and_adjustment(tmp_path: Path) -> None:
     table = tmp_path / "map.csv"
     table.write_text("source,symbol\nFB.O,META\nbrk b,BRK.B\n\n")
     settings = Settings(
-        data_dir=str(tmp_path), metastock_symbol_map=table, metastock_adjustment="raw", rescale_candles=True
+        data_dir=str(tmp_path),
+        metastock_symbol_map=table,
+        metastock_by_content=True,
+        metastock_adjustment="raw",
+        rescale_candles=True,
     )
     assert snapshot_options(settings) == SnapshotOptions(
         cache=tmp_path / ".state" / "metastock",
         symbol_map={"FB.O": "META", "brk b": "BRK/B"},
+        by_content=True,
         adjustment="raw",
         is_rescaling=True,
     )

@@ -119,9 +119,14 @@ def test_by_content_a_touched_file_is_known_and_a_forged_one_is_found(tmp_path: 
     folder, cache = tmp_path / "files", tmp_path / "cache"
     folder.mkdir()
     put(folder / "X.txt", ROW.format("X", "20260102", 10), at=1)
-    assert import_folder(folder, cache=cache, by_content=True).files_read == 1
+    first = import_folder(folder, cache=cache, by_content=True)
+    assert first.files_read == 1
     put(folder / "X.txt", ROW.format("X", "20260102", 10), at=2)
-    assert import_folder(folder, cache=cache, by_content=True).files_read == 0
+    touched = import_folder(folder, cache=cache, by_content=True)
+    assert touched.files_read == 0
+    # Its bars say when it was touched, so they are others.
+    assert touched.written_at[0] > first.written_at[0]
+    assert touched.versions(touched.ranges()) != first.versions(first.ranges())
     # The same size and time, another price.
     put(folder / "X.txt", ROW.format("X", "20260102", 11), at=2)
     assert import_folder(folder, cache=cache, by_content=True).bars.collect()["close"].to_list() == [11.0]
