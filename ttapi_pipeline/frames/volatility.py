@@ -10,9 +10,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date
+from functools import partial
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 import polars as pl
 
 from ttapi_pipeline.frames.returns import usable_price
@@ -163,30 +165,70 @@ def volatility_cone(
         annualization=annualization,
         is_sorted=is_sorted,
     )
-    is_last = pl.col("session") == ends.max()
     return (
         rolling.filter(pl.col("session") >= ends.min())
-        .group_by("symbol")
-        .agg(_cone(pl.col(name), is_last).alias(name) for name in columns)
-        .unpivot(index="symbol", on=list(columns), variable_name="horizon_sessions", value_name="cone")
-        .with_columns(pl.col("horizon_sessions").replace_strict(columns, return_dtype=pl.Int32))
-        .unnest("cone")
+        # A window in which no close changed is a price that nobody updates, not the calmest one ever.
+        .select(
+            "symbol",
+            (pl.col("session") == ends.max()).alias("is_last"),
+            *(pl.when(pl.col(name) > _UNMOVED).then(name).otherwise(math.nan).alias(name) for name in columns),
+        )
+        .map_batches(
+            partial(_cones, horizons=horizons),
+            schema=pl.Schema(_CONE),
+            # Its columns are not those it is made from.
+            predicate_pushdown=False,
+            projection_pushdown=False,
+            slice_pushdown=False,
+        )
         .sort("symbol", "horizon_sessions")
     )
 
 
-def _cone(volatility: pl.Expr, is_last: pl.Expr) -> pl.Expr:
-    # A window in which no close changed is a price that nobody updates, not the calmest one ever.
-    moved = pl.when(volatility > _UNMOVED).then(volatility)
-    current = moved.filter(is_last).first()
-    # One sort for all quantiles; each would sort again.
-    ascending = moved.drop_nulls().sort()
-    return pl.struct(
-        *(ascending.quantile(share, "linear").alias(name) for name, share in CONE_QUANTILES.items()),
-        current.alias("current"),
-        (ascending < current).mean().alias("current_percentile"),
-        ascending.len().alias("windows_used"),
-    )
+def _cones(rolling: pl.DataFrame, *, horizons: Sequence[int]) -> pl.DataFrame:
+    """The cones from `symbol`, `is_last` and a column per horizon, NaN where there is no volatility, by symbol.
+
+    In numpy, because its sort of a slice takes a tenth of the time of Polars' of a group.
+    """
+    runs = rolling["symbol"].rle().struct.unnest()
+    ends = runs["len"].cum_sum()
+    is_last = rolling["is_last"].to_numpy()
+    rows = []
+    for name, horizon in zip(rolling.columns[2:], horizons, strict=True):
+        volatilities = rolling[name].to_numpy()
+        for symbol, length, end in zip(runs["value"], runs["len"], ends, strict=True):
+            current = float(volatilities[end - 1]) if is_last[end - 1] else math.nan
+            placed = _placed(volatilities[end - length : end], current)
+            rows.append({"symbol": symbol, "horizon_sessions": horizon, **placed})
+    return pl.DataFrame(rows, schema=_CONE)
+
+
+def _placed(volatilities: np.ndarray[Any, np.dtype[np.float64]], current: float) -> Mapping[str, float | None]:
+    # One sort serves all quantiles; it puts NaN last.
+    ascending = np.sort(volatilities)
+    used = int(np.searchsorted(ascending, np.nan))
+    quantiles: Sequence[float | None] = [None] * len(CONE_QUANTILES)
+    if used:
+        places = np.array([*CONE_QUANTILES.values()]) * (used - 1)
+        low, high = np.floor(places).astype(np.int64), np.ceil(places).astype(np.int64)
+        quantiles = (ascending[low] + (places - low) * (ascending[high] - ascending[low])).tolist()
+    has_current = not math.isnan(current)
+    return {
+        **dict(zip(CONE_QUANTILES, quantiles, strict=True)),
+        "current": current if has_current else None,
+        "current_percentile": float(np.searchsorted(ascending, current)) / used if has_current else None,
+        "windows_used": used,
+    }
+
+
+_CONE: Final[Mapping[str, type[pl.DataType]]] = MappingProxyType(
+    {
+        "symbol": pl.String,
+        "horizon_sessions": pl.Int32,
+        **dict.fromkeys([*CONE_QUANTILES, "current", "current_percentile"], pl.Float64),
+        "windows_used": pl.UInt32,
+    }
+)
 
 
 def _terms(bars: pl.LazyFrame, calendar: pl.LazyFrame, *, needed: AbstractSet[str], is_sorted: bool) -> pl.LazyFrame:
