@@ -205,6 +205,16 @@ def world(first_run: FirstRun, exchange: Exchange, tmp_path: Path) -> World:
     return World(settings, tmp_path / "home", exchange)
 
 
+@pytest.fixture(scope="session")
+def world_of() -> Callable[..., World]:
+    """A world with nothing stored yet, on the exchange at `url`, with the clock stopped at `at`."""
+
+    def make(settings: Settings, *, home: Path, url: str, at: datetime) -> World:
+        return World(settings, home, Exchange(url), StoppedClock(at))
+
+    return make
+
+
 @pytest.fixture
 def observed() -> Callable[[dg.ExecuteInProcessResult], Sequence[str]]:
     """The datasets that a run observed, which is how it says that it reused them, by name."""
