@@ -155,10 +155,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, outside: Outside) -> None:
 
         return build
 
-    def snapshot(
-        _folder: Any, candles: Any, _calendar: Any, *, metastock_version: str, now: datetime, **_: Any
-    ) -> Build:
-        built = outside.row("eod_snapshot", now, candles)
+    def snapshot(_folder: Any, candles: Any, _calendar: Any, *, metastock_version: str, **_: Any) -> Build:
+        built = outside.row("eod_snapshot", MONDAY, candles)
         volume = float(int(metastock_version.encode().hex()[-6:], 16))
         return replace(
             built, frame=built.frame.lazy().with_columns(volume=volume), inputs={"metastock_files": metastock_version}
@@ -685,6 +683,8 @@ def test_the_hit_rate_of_a_trading_week_is_what_the_ttls_imply(
         "universe": 5,
         "symbols": 5,
         "implied_volatility": 5,
+        # Made of `symbols`, whose content is the same all week.
+        "earnings": 5,
         # The same: Saturday's is Friday's session, settled on Friday at 20:00.
         **dict.fromkeys(EOD, 5),
     }
@@ -794,7 +794,7 @@ class TestTheDaemonItself:
 
     def test_a_failure_is_recorded_and_repeated_at_the_retry_tick(self, sensors: SensorDaemon, tmp_path: Path) -> None:
         with sensors.started():
-            sensors.tick()
+            assert sensors.tick() == ALL
             sensors.outside.down = {"accounts"}
             # 15:00 and 21, 22, 31 minutes.
             sensors.tick(21 * MINUTES)
