@@ -40,10 +40,13 @@ def cone_chart(cone: pl.DataFrame, *, symbol: str, is_simulated: bool) -> bytes:
         note(axes, f"{symbol} has no full window yet.")
         return to_png(figure)
     x = list(range(rows.height))
+    # Side by side and not one over the other, so that each has the shade that the legend shows.
     bands = (
-        ("minimum", "maximum", 0.10, "min – max"),
-        ("p10", "p90", 0.18, "10 – 90%"),
-        ("p25", "p75", 0.30, "25 – 75%"),
+        ("minimum", "p10", 0.10, "min – max"),
+        ("p10", "p25", 0.26, "10 – 90%"),
+        ("p25", "p75", 0.48, "25 – 75%"),
+        ("p75", "p90", 0.26, None),
+        ("p90", "maximum", 0.10, None),
     )
     for low, high, alpha, label in bands:
         axes.fill_between(x, rows[low], rows[high], color=BLUE, alpha=alpha, linewidth=0, label=label)
