@@ -265,9 +265,14 @@ async def _report(
     clock: Clock,
 ) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
-    writer = LineWriter(
-        sys.stdout, lambda: loop.call_soon_threadsafe(ask_to_stop, "stopped, nobody reads the output any more")
-    )
+
+    def stop() -> None:
+        # The interpreter flushes what is left in the buffer when it ends, and fails if nobody takes it.
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        loop.call_soon_threadsafe(ask_to_stop, "stopped, nobody reads the output any more")
+
+    writer = LineWriter(sys.stdout, stop)
 
     def say() -> None:
         health = stream.health()

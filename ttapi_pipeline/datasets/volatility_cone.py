@@ -15,10 +15,10 @@ import polars as pl
 
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.returns_stddev import last_final_session, most_traded
+from ttapi_pipeline.frames.cone import volatility_cone
 from ttapi_pipeline.frames.conform import conform
 from ttapi_pipeline.frames.schemas import VOLATILITY_CONE
 from ttapi_pipeline.frames.slices import ROWS_AT_A_TIME, collect_in_parts
-from ttapi_pipeline.frames.volatility import volatility_cone
 from ttapi_pipeline.plots.charts import cone_chart
 
 REASONS: Final = {

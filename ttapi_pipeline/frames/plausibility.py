@@ -10,8 +10,9 @@ from typing import Final
 
 import polars as pl
 
+from ttapi_pipeline.frames.cone import CONE_QUANTILES
 from ttapi_pipeline.frames.current import WINDOWS
-from ttapi_pipeline.frames.volatility import CONE_QUANTILES, ESTIMATORS
+from ttapi_pipeline.frames.volatility import ESTIMATORS
 
 _PRICES: Final = ("open", "high", "low", "close")
 

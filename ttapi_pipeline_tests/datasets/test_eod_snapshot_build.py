@@ -250,7 +250,7 @@ STATES = st.lists(
 )
 
 
-@hypothesis_settings(max_examples=15, deadline=None)
+@hypothesis_settings(max_examples=6, deadline=None)
 @given(states=STATES)
 def test_any_sequence_of_increments_stores_and_tells_what_a_full_rebuild_does(
     states: list[Mapping[str, tuple[int, float]]], candles_frame: CandlesFrame, calendar_frame: CalendarFrame

@@ -344,7 +344,7 @@ class TestCompaction:
 DIFFERENT_SECONDS = st.lists(st.integers(0, 9 * 3600), max_size=25).map(sorted)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(flushes=DIFFERENT_SECONDS, restarts=st.sets(st.integers(0, 24)), is_compacted=st.booleans())
 def test_any_sequence_of_flushes_and_restarts_is_read_back_once(
     flushes: Sequence[int], restarts: set[int], is_compacted: bool, tmp_path_factory: pytest.TempPathFactory

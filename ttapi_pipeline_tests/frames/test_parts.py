@@ -237,7 +237,7 @@ STEP = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     burst=st.integers(0, 2 * FAN_IN),
     steps=st.lists(st.tuples(STEP, st.none() | st.integers(0, 24)), max_size=30),

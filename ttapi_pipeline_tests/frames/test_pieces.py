@@ -109,7 +109,7 @@ TABLES = st.dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(states=st.lists(TABLES, min_size=1, max_size=5))
 def test_any_sequence_of_increments_gives_the_bytes_of_a_full_rebuild(states: list[Table]) -> None:
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ttapi_pipeline.core.sessions import sessions_between
-from ttapi_pipeline.frames.volatility import ESTIMATORS, rolling_volatility, volatility_cone
+from ttapi_pipeline.frames.cone import volatility_cone
+from ttapi_pipeline.frames.volatility import ESTIMATORS, rolling_volatility
 
 SESSIONS = sessions_between(date(2012, 1, 3), date(2012, 4, 30))
 CALENDAR = pl.LazyFrame({"session": SESSIONS})

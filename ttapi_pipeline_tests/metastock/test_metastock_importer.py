@@ -74,7 +74,7 @@ CONTENTS = st.tuples(st.sampled_from(["", "TICKER,DATE,OPEN,HIGH,LOW,CLOSE,VOL\n
 FOLDERS = st.dictionaries(st.sampled_from(["a.txt", "b.csv", "B.txt", "c.mst", "A.txt"]), CONTENTS, max_size=5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(states=st.lists(FOLDERS, min_size=1, max_size=6))
 def test_any_sequence_of_increments_gives_what_a_full_import_gives(states: list[Mapping[str, str]]) -> None:
     with tempfile.TemporaryDirectory() as name, small_pieces():

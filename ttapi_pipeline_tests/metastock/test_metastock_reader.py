@@ -82,7 +82,7 @@ SERIES = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(series=SERIES, dialect=st.sampled_from(DIALECTS))
 def test_every_dialect_reads_back_what_was_written(
     write_dialect: Writer, series: Mapping[str, Sequence[Row]], dialect: str
@@ -119,7 +119,7 @@ def mutated_files(draw: st.DrawFn) -> bytes:
     return bytes(content)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(contents=st.lists(mutated_files(), min_size=1, max_size=3))
 def test_a_broken_file_breaks_neither_the_import_nor_the_account(contents: list[bytes]) -> None:
     check_broken_files(contents)
@@ -140,7 +140,7 @@ def check_broken_files(contents: Sequence[bytes]) -> None:
     assert result.files.height == len(contents)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(content=mutated_files())
 def test_scanning_together_and_reading_with_care_agree(content: bytes) -> None:
     # A blank first line is the one difference that sends a file to the careful reader and means nothing. In UTF-16,
