@@ -19,7 +19,6 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.store import read_stored
 from ttapi_pipeline.datasets.declarations import DATASETS
 from ttapi_pipeline.defs.storage import Storage
-from ttapi_pipeline.frames.plausibility import repeated_keys, violations
 from ttapi_pipeline.frames.schemas import EOD_REJECTS, EOD_SNAPSHOT, SCHEMAS, TRADING_CALENDAR, VOLATILITY
 from ttapi_pipeline.frames.store import scan
 
@@ -128,6 +127,8 @@ def _checks_of(name: str, settings: Settings) -> dg.AssetChecksDefinition:
         op_tags={"dagster/priority": "-10"},
     )
     def check(io_manager: dg.ResourceParam[Storage]) -> Iterator[dg.AssetCheckResult]:
+        from ttapi_pipeline.frames.plausibility import repeated_keys, violations  # noqa: PLC0415 - a run's, see `defs`
+
         folder = io_manager.folder
         try:
             frame = scan(folder, schema)
