@@ -52,7 +52,13 @@ def build_publication(
     started, now = time.perf_counter(), api.clock.now()
     refresh = Refresh(settings, now, api.clock, api, declaration, io_manager.folder, manifest)
     result = STEPS[declaration.name](refresh, **frames)
-    build = asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
+    try:
+        build = asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
+    except BaseExceptionGroup as group:
+        # Dagster raises Ctrl-C wherever the process is, and a task group wraps it: nothing above would know it.
+        if group.subgroup(dg.DagsterExecutionInterruptedError) is None:
+            raise
+        raise dg.DagsterExecutionInterruptedError from group
     for name, version in build.inputs.items():
         note_input(context, name, version)
     spent = {f"api_{kind}": count - before.get(kind, 0) for kind, count in api.request_counts().items()}
