@@ -195,7 +195,6 @@ def test_a_named_dataset_brings_what_is_due_above_it(monkeypatch: pytest.MonkeyP
     assert cli._selection(statuses, []) == list(DATASETS)
 
 
-@pytest.mark.soak  # Dagster can lose a signal that comes between two steps.
 def test_ctrl_c_ends_a_refresh_and_leaves_no_simulator(project: Path, environment: Mapping[str, str]) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "ttapi_pipeline.cli", "refresh"],

@@ -15,7 +15,7 @@ from ttapi_pipeline.datasets.declarations import DATASETS, METASTOCK_FILES
 from ttapi_pipeline.datasets.survey import metastock_version
 from ttapi_pipeline.defs.automation import when_due
 from ttapi_pipeline.defs.freshness import freshness_policy
-from ttapi_pipeline.defs.jobs import BROKER_POOL, FETCH_RETRY
+from ttapi_pipeline.defs.jobs import BROKER_POOL
 from ttapi_pipeline.defs.metadata import table_schema
 from ttapi_pipeline.defs.resources import CacheResource
 from ttapi_pipeline.frames.schemas import SCHEMAS
@@ -52,7 +52,6 @@ def _dataset_asset(
         # What is old again within minutes goes last, so that it is fresh when the run ends.
         op_tags={"dagster/priority": "-5"} if declaration.changes is Changes.WHILE_OPEN else None,
         pool=BROKER_POOL if declaration.is_fetched else None,
-        retry_policy=FETCH_RETRY if declaration.is_fetched else None,
         io_manager_key="io_manager",
     )(_body(declaration))
 

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
 """A miss: the dataset's step is run, and what it made goes to the IO manager with what it was made from."""
 
-import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import dagster as dg
 import polars as pl
@@ -13,9 +12,9 @@ from ttapi_pipeline.core.declaration import Declaration
 from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.core.store import Folder, read_manifest
 from ttapi_pipeline.core.verdict import Verdict
-from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.survey import shaping_settings
 from ttapi_pipeline.defs.api import Api
+from ttapi_pipeline.defs.interrupts import run_async
 from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager, Publication
 from ttapi_pipeline.defs.lineage import column_lineage
 from ttapi_pipeline.defs.metadata import verdict_metadata
@@ -52,13 +51,7 @@ def build_publication(
     started, now = time.perf_counter(), api.clock.now()
     refresh = Refresh(settings, now, api.clock, api, declaration, io_manager.folder, manifest)
     result = STEPS[declaration.name](refresh, **frames)
-    try:
-        build = asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
-    except BaseExceptionGroup as group:
-        # Dagster raises Ctrl-C wherever the process is, and a task group wraps it: nothing above would know it.
-        if group.subgroup(dg.DagsterExecutionInterruptedError) is None:
-            raise
-        raise dg.DagsterExecutionInterruptedError from group
+    build = run_async(result) if inspect.isawaitable(result) else result
     for name, version in build.inputs.items():
         note_input(context, name, version)
     spent = {f"api_{kind}": count - before.get(kind, 0) for kind, count in api.request_counts().items()}
@@ -97,7 +90,3 @@ def build_publication(
 def _has_simulated_input(folder: Folder, names: Iterable[str]) -> bool:
     manifests = (read_manifest(folder, name) for name in names)
     return any(manifest is not None and manifest.provenance.is_simulated for manifest in manifests)
-
-
-async def _awaited(result: Awaitable[Build]) -> Build:
-    return await result

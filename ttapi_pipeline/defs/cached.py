@@ -14,7 +14,7 @@ from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.progress import Phase, current_board
 from ttapi_pipeline.core.verdict import Rule, Verdict
 from ttapi_pipeline.datasets.survey import DatasetStatus, refuse_to_overwrite, survey
-from ttapi_pipeline.defs.failures import failure
+from ttapi_pipeline.defs.failures import failure, fetch_failure
 from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager, Publication
 from ttapi_pipeline.defs.metadata import verdict_metadata
 from ttapi_pipeline.defs.resources import ApiResource
@@ -65,6 +65,8 @@ class _Execution:
             publication = self._refresh(verdict, manifest, frames)
         except TTError as error:
             board.set_phase(name, Phase.FAILED, str(error))
+            if self.declaration.is_fetched:
+                raise fetch_failure(name, error, retry_number=self.context.retry_number) from error
             raise failure(name, error) from error
         missing = len(publication.provenance.missing)
         board.set_phase(name, Phase.REFRESHED, f"{verdict.reason}; {missing} missing" if missing else verdict.reason)

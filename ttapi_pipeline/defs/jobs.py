@@ -18,9 +18,6 @@ BROKER_POOL = "broker_api"
 RUN_TAGS = {"dagster/max_runtime": "3600"}
 """The daemon ends a run that takes longer, in seconds; a first fill over the whole universe takes minutes."""
 
-FETCH_RETRY = dg.RetryPolicy(max_retries=1, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
-"""A second attempt within the run, for errors that may pass; the client has repeated single requests by then."""
-
 END_OF_DAY = tuple(name for name, declaration in DATASETS.items() if declaration.changes is Changes.ONCE_SETTLED)
 """What a session's close changes, upstream first."""
 

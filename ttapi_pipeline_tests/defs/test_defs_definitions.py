@@ -101,17 +101,11 @@ class TestDefinitions:
             ("after_the_close", "prune_daily"), dg.DefaultScheduleStatus.RUNNING
         )
 
-    def test_what_fetches_shares_the_broker_s_pool_and_is_tried_twice(self, definitions: dg.Definitions) -> None:
-        pools, retried = {}, set()
-        for name in DATASETS:
-            op = definitions.resolve_assets_def(name).op
-            pools[name] = op.pool
-            if op.retry_policy is not None:
-                assert op.retry_policy.max_retries == 1
-                retried.add(name)
+    def test_what_fetches_shares_the_broker_s_pool(self, definitions: dg.Definitions) -> None:
+        pools = {name: definitions.resolve_assets_def(name).op.pool for name in DATASETS}
         fetching = {name for name, pool in pools.items() if pool == "broker_api"}
         computed = {"earnings", "eod_snapshot", "returns_stddev", "volatility", "volatility_cone"}
-        assert fetching == retried == set(DATASETS) - computed
+        assert fetching == set(DATASETS) - computed
 
     def test_one_ttl_setting_changes_policy_and_metadata(self) -> None:
         ttls = MappingProxyType({**Settings().ttls, "symbols": timedelta(hours=2), "accounts": timedelta(seconds=5)})

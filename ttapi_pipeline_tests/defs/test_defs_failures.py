@@ -36,6 +36,11 @@ def failure(result: dg.ExecuteInProcessResult, name: str) -> dg.StepFailureData 
     return result.failure_data_for_node(name)
 
 
+def retried(result: dg.ExecuteInProcessResult) -> list[str | None]:
+    """Steps that were given a second attempt."""
+    return [event.step_key for event in result.all_events if event.is_step_up_for_retry]
+
+
 def sentence(result: dg.ExecuteInProcessResult, name: str) -> str:
     """What the failed step of a dataset says."""
     assert not result.success
@@ -92,6 +97,7 @@ def test_an_api_that_cannot_be_reached_costs_nothing_that_is_stored(world: Any) 
         "accounts: POST /oauth/token: 127.0.0.1:9 cannot be reached: connection refused; "
         "check TT_API_URL and the network"
     )
+    assert retried(result) == ["accounts"]
     assert world.files() == before
 
 
@@ -112,6 +118,7 @@ def test_refused_credentials_fail_with_a_sentence_and_appear_nowhere(
         events = [entry.to_json() for entry in instance.all_logs(result.run_id)]
     assert "refused" in sentence(result, "accounts")
     assert failure(result, "accounts").user_failure_data.metadata["error"].value == "AuthError"
+    assert retried(result) == []
     assert world.files() == before
     printed = capfd.readouterr()
     texts = [*events, caplog.text, printed.out, printed.err, repr(world.settings), repr(world.definitions())]
