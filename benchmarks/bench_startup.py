@@ -67,7 +67,10 @@ for _ in range(20):
 print(sorted(taken)[10])
 """
 
-UNNEEDED = ("aiohttp", "dagster_polars", "exchange_calendars", "matplotlib", "numpy", "pandas", "pyarrow", "scipy")
+UNNEEDED = (
+    *("aiohttp", "alembic", "dagster_polars", "exchange_calendars", "matplotlib", "numpy", "pandas", "pyarrow"),
+    *("scipy", "sqlalchemy"),
+)
 """What loading the code location should not import."""
 
 

@@ -9,7 +9,8 @@ import logging
 import os
 
 import dagster as dg
-from dagster._core.storage.event_log import SqliteEventLogStorage
+
+from ttapi_pipeline.defs.event_log import sqlite_event_log
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def end_if_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
 def _is_dead(instance: dg.DagsterInstance, run_id: str) -> bool:
     """Whether the process that executes a run is gone; False when that cannot be known."""
     # Another storage may be shared with machines whose processes cannot be seen from here.
-    if not isinstance(instance.event_log_storage, SqliteEventLogStorage):
+    if sqlite_event_log(instance) is None:
         return False
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
         pid = entry.get_dagster_event().engine_event_data.metadata.get("pid")

@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.storage.event_log import SqliteEventLogStorage
 from pydantic import Field
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.defs.event_log import sqlite_event_log
 from ttapi_pipeline.defs.jobs import RUN_TAGS
 
 PRUNE_JOB = "prune_history"
@@ -78,8 +78,8 @@ def _delete_shard(instance: dg.DagsterInstance, run_id: str) -> None:
 
     Nothing asks for it any more, since the run is in no list.
     """
-    storage = instance.event_log_storage
-    if isinstance(storage, SqliteEventLogStorage):
+    storage = sqlite_event_log(instance)
+    if storage is not None:
         for suffix in ("", "-wal", "-shm"):
             Path(f"{storage.path_for_shard(run_id)}{suffix}").unlink(missing_ok=True)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A hit: tell Dagster that stored data is used as it is.
 
-Its private API is needed here, and in `retention` and `lost_runs`, which have to know whether the storage is SQLite.
+Its private API is needed here and in `event_log`.
 
 An observation records the reuse; a STEP_OUTPUT event lets the steps below start, without a materialisation, which would
 restart the freshness clock of data that was not fetched. A test runs a hit above a miss, so that a Dagster release
