@@ -27,10 +27,8 @@ from ttapi_pipeline.core.store import FOOTER_KEY, storage_error
 from ttapi_pipeline.datasets.quote_log import (
     HISTORY_FOLDER,
     LOG_FOLDER,
-    TABLES,
     Gap,
     Origin,
-    TableName,
     is_compacted,
     log_folder,
     logged_sessions,
@@ -44,6 +42,7 @@ from ttapi_pipeline.frames.hashing import HASHED_BY, ContentHash
 from ttapi_pipeline.frames.parts import PartTable, storage_errors
 from ttapi_pipeline.frames.pieces import ROW_GROUP_ROWS
 from ttapi_pipeline.frames.publish import scan_file
+from ttapi_pipeline.frames.quote_tables import TABLES, TableName
 
 SORTED_BY: Final[Mapping[TableName, Sequence[str]]] = MappingProxyType(
     {"quotes": ("symbol", "received_at"), "trades": ("symbol", "traded_at", "sequence")}

@@ -24,8 +24,9 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import StorageError, TTError
 from ttapi_pipeline.core.sessions import session_hours
 from ttapi_pipeline.datasets.quote_history import compact_session, remove_old_logs
-from ttapi_pipeline.datasets.quote_log import Gap, QuoteLog, TableName, session_at
+from ttapi_pipeline.datasets.quote_log import Gap, QuoteLog, session_at
 from ttapi_pipeline.datasets.quote_rows import quote_rows, trade_rows
+from ttapi_pipeline.frames.quote_tables import TableName
 from ttapi_pipeline.streaming import feed_health
 from ttapi_pipeline.streaming.background import beside, within
 from ttapi_pipeline.streaming.consumers import QuoteConsumer, SaleConsumer

@@ -3,7 +3,7 @@
 
 Two halves, since every `dagster` command loads the definitions and few of them run anything. What describes the
 pipeline imports Dagster, Polars for the schemas, and what of ours needs no more than the two. What a run does
-(`cached`, `building`, `interrupts`, `steps`, `refresh`, `api`, `io_manager`, `charts`, `light`) imports the client, the
-feed, the files and dagster-polars, and is itself imported inside of functions that a run alone calls; `building`,
-`interrupts` and `api` on a miss alone.
+(`cached`, `building`, `compaction`, `interrupts`, `steps`, `refresh`, `api`, `io_manager`, `charts`, `light`) imports
+the client, the feed, the files and dagster-polars, and is itself imported inside of functions that a run alone calls;
+`building`, `interrupts` and `api` on a miss alone.
 """

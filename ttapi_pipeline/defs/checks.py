@@ -16,11 +16,17 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.store import read_stored
+from ttapi_pipeline.core.store import Folder, read_stored
 from ttapi_pipeline.datasets.declarations import DATASETS
 from ttapi_pipeline.defs.storage import Storage
-from ttapi_pipeline.frames.schemas import EOD_REJECTS, EOD_SNAPSHOT, SCHEMAS, TRADING_CALENDAR, VOLATILITY
-from ttapi_pipeline.frames.store import scan
+from ttapi_pipeline.frames.schemas import (
+    EOD_REJECTS,
+    EOD_SNAPSHOT,
+    SCHEMAS,
+    TRADING_CALENDAR,
+    VOLATILITY,
+    DatasetSchema,
+)
 
 _DESCRIPTIONS = {
     "schema": "The stored columns and types are those of the schema.",
@@ -37,6 +43,13 @@ def build_checks(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> list[dg.
     return [*shared, _calendar_reach(clock), _import_account(), _broker_agreement()]
 
 
+def _stored(folder: Folder, schema: DatasetSchema) -> pl.LazyFrame:
+    """As `frames.store.scan`."""
+    from ttapi_pipeline.frames.store import scan  # noqa: PLC0415 - a run's, see `defs`
+
+    return scan(folder, schema)
+
+
 def _broker_agreement() -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=VOLATILITY.name,
@@ -46,7 +59,7 @@ def _broker_agreement() -> dg.AssetChecksDefinition:
     def agrees_with_broker(io_manager: dg.ResourceParam[Storage]) -> dg.AssetCheckResult:
         compared = pl.col("is_far_from_broker")
         try:
-            frame = scan(io_manager.folder, VOLATILITY).filter(compared.is_not_null()).select("symbol", compared)
+            frame = _stored(io_manager.folder, VOLATILITY).filter(compared.is_not_null()).select("symbol", compared)
             rows = frame.collect()
         except TTError as error:
             return _result(dg.AssetKey(VOLATILITY.name), "agrees_with_broker", passed=False, seen=str(error))
@@ -71,7 +84,7 @@ def _calendar_reach(clock: Clock) -> dg.AssetChecksDefinition:
     def reaches_the_present(io_manager: dg.ResourceParam[Storage]) -> dg.AssetCheckResult:
         today = clock.now().astimezone(NEW_YORK).date()
         try:
-            sessions = scan(io_manager.folder, TRADING_CALENDAR).select(
+            sessions = _stored(io_manager.folder, TRADING_CALENDAR).select(
                 first=pl.col("session").min(), last=pl.col("session").max()
             )
             first, last = sessions.collect().row(0)
@@ -104,9 +117,9 @@ def _import_account() -> dg.AssetChecksDefinition:
                 return _result(key, check, passed=False, seen="nothing is stored")
             if "metastock_rows_read" not in manifest.provenance.statistics:
                 return _result(key, check, passed=True, seen="there was no MetaStock folder to import")
-            rows = scan(io_manager.folder, EOD_SNAPSHOT).filter(source="metastock").select(pl.len())
+            rows = _stored(io_manager.folder, EOD_SNAPSHOT).filter(source="metastock").select(pl.len())
             bars = int(rows.collect(engine="streaming").item())
-            rejects = int(scan(io_manager.folder, EOD_REJECTS).select(pl.len()).collect().item())
+            rejects = int(_stored(io_manager.folder, EOD_REJECTS).select(pl.len()).collect().item())
         except TTError as error:
             return _result(key, check, passed=False, seen=str(error))
         problems = account_problems(manifest.provenance, bars=bars, rejects=rejects)
@@ -131,7 +144,7 @@ def _checks_of(name: str, settings: Settings) -> dg.AssetChecksDefinition:
 
         folder = io_manager.folder
         try:
-            frame = scan(folder, schema)
+            frame = _stored(folder, schema)
         except TTError as error:
             for each in _DESCRIPTIONS:
                 yield _result(key, each, passed=False, seen=str(error))

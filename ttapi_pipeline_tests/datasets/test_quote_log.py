@@ -30,8 +30,6 @@ from ttapi_pipeline.datasets.quote_history import (
     scan_quote_log,
 )
 from ttapi_pipeline.datasets.quote_log import (
-    QUOTES,
-    TRADES,
     Gap,
     Origin,
     QuoteLog,
@@ -40,6 +38,7 @@ from ttapi_pipeline.datasets.quote_log import (
     read_gaps,
     session_at,
 )
+from ttapi_pipeline.frames.quote_tables import QUOTES, TRADES
 
 ROOT = Path(__file__).resolve().parents[2]
 FRIDAY, MONDAY = date(2026, 11, 20), date(2026, 11, 23)
@@ -375,7 +374,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 import polars as pl
-from ttapi_pipeline.datasets.quote_log import QUOTES, Origin, QuoteLog
+from ttapi_pipeline.datasets.quote_log import Origin, QuoteLog
+from ttapi_pipeline.frames.quote_tables import QUOTES
 data, now = Path(sys.argv[1]), datetime(2026, 11, 20, 17, tzinfo=UTC)
 row = pl.DataFrame(schema=QUOTES).clear(1)
 with QuoteLog(data, Origin("test", True), now=now) as log:

@@ -20,9 +20,10 @@ import pytest
 from ttapi_pipeline.core.errors import AuthError, StorageError
 from ttapi_pipeline.datasets import quote_stream as quote_stream_module
 from ttapi_pipeline.datasets.quote_history import compact_session, read_history, scan_quote_log
-from ttapi_pipeline.datasets.quote_log import QUOTES, TRADES, Origin, QuoteLog, read_gaps
+from ttapi_pipeline.datasets.quote_log import Origin, QuoteLog, read_gaps
 from ttapi_pipeline.datasets.quote_rows import quote_rows, trade_rows
 from ttapi_pipeline.datasets.quote_stream import QuoteStream, quote_stream
+from ttapi_pipeline.frames.quote_tables import QUOTES, TRADES
 from ttapi_pipeline.simulator.server import OffsetClock, Simulator, build_simulator, serving
 from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect

@@ -15,8 +15,9 @@ import pytest
 
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.quote_history import compact_session, read_history
-from ttapi_pipeline.datasets.quote_log import QUOTES, Origin, QuoteLog
+from ttapi_pipeline.datasets.quote_log import Origin, QuoteLog
 from ttapi_pipeline.defs.build import build_definitions
+from ttapi_pipeline.frames.quote_tables import QUOTES
 
 FRIDAY = date(2026, 11, 20)
 NOON = datetime(2026, 11, 20, 17, tzinfo=UTC)
@@ -33,10 +34,10 @@ class StillClock:
         return self.at
 
     def monotonic(self) -> float:
-        raise NotImplementedError
+        raise AssertionError("nobody looks at this clock")
 
     async def sleep(self, seconds: float) -> None:
-        raise NotImplementedError
+        raise AssertionError("nobody waits here")
 
 
 class Desk:
