@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-ROWS_AT_A_TIME: Final = 1_000_000
+ROWS_AT_A_TIME: Final = 500_000
 """Rows in a part, about: enough that starting a query costs nothing, few enough for the memory of a small machine."""
 
 

@@ -130,7 +130,7 @@ def _terms(bars: pl.LazyFrame, calendar: pl.LazyFrame, *, needed: AbstractSet[st
         within = [(low <= pl.col(name)) & (pl.col(name) <= high) for name in ("open", "close")]
         # Between a positive low and a finite high, every price is a positive number. All terms of a range have the
         # open in them, so that without it they are null.
-        is_plausible = pl.all_horizontal((low > 0) & high.is_finite(), *within)
+        is_plausible = pl.all_horizontal((low > 0) & (high < math.inf), *within)
         logs["log_open"] = pl.when(is_plausible).then(pl.col("open").log())
         logs |= {f"log_{name}": pl.col(name).log() for name in ("high", "low")}
     open_, high, low, close = (pl.col(name) for name in ("log_open", "log_high", "log_low", "term_close"))
@@ -155,11 +155,11 @@ def _with_session_index(bars: pl.LazyFrame, calendar: pl.LazyFrame) -> pl.LazyFr
 
     A table with a place for every day, read once: over millions of bars a join takes as long as all that follows.
     """
-    days = calendar.select(day=pl.col("session").to_physical().unique().sort()).collect()["day"]
+    # Small enough that the streaming engine would take longer to start than to finish.
+    days = calendar.select(pl.col("session").to_physical().unique().sort()).collect(engine="in-memory").to_series()
     first = 0 if days.is_empty() else days[0]
-    every_day = pl.DataFrame({"day": pl.int_range(first, days[-1] + 1 if len(days) else first, eager=True)})
-    is_session = pl.col("day").is_in(days.implode())
-    table = every_day.select(pl.when(is_session).then(is_session.cum_sum().cast(pl.Int32) - 1)).to_series()
+    is_session = pl.int_range(first, days[-1] + 1 if len(days) else first, eager=True).is_in(days.implode())
+    table = (is_session.cum_sum().cast(pl.Int32) - 1).set(~is_session, None)
     place = pl.col("session").to_physical() - first
     # A negative place would count from the end.
     index = pl.lit(table).gather(pl.when(place >= 0).then(place), null_on_oob=True)
@@ -269,5 +269,6 @@ ESTIMATORS: Final[Mapping[str, Callable[[int], pl.Expr]]] = MappingProxyType(
 
 
 def _annualized(variance: pl.Expr, annualization: int) -> pl.Expr:
-    # A difference that should be 0 can end a rounding error below it, and the root of that is NaN.
-    return (variance.clip(lower_bound=0.0) * annualization).sqrt()
+    # A difference that should be 0 can end a rounding error below it, and the root of that is NaN. (`clip` would take
+    # five times as long.)
+    return (pl.when(variance < 0).then(0.0).otherwise(variance) * annualization).sqrt()
