@@ -15,13 +15,14 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Self
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -55,6 +56,9 @@ _FORMAT: Final = 1
 """Of the note and of the bytes: another one is for another way of writing either file."""
 
 _WORKERS: Final = 2
+
+_SYNCED_BYTES: Final = 256 * 2**20
+"""The disk is sent to work after so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +250,7 @@ def write_parquet(
     content = ContentHash(schema.polars)
     pieces: list[StoredPiece] = []
     groups: list[list[Value]] = []
-    with path.open("wb") as file:
-        out = _Hashing(file)
+    with path.open("wb") as file, _Hashing(file) as out:
         out.write(MAGIC)
         for encoded in map_in_order(partial(_encoded, schema=schema, known=known), table.pieces, workers=_WORKERS):
             stored = encoded.stored
@@ -286,8 +289,7 @@ def write_csv(
             return text, zlib.crc32(text)
 
         noted = []
-        with path.open("wb") as csv:
-            out = _Hashing(csv)
+        with path.open("wb") as csv, _Hashing(csv) as out:
             out.write(csv_header(schema))
             texts = map_in_order(lines, range(len(written.pieces)), workers=_WORKERS)
             for piece, (text, crc) in zip(written.pieces, texts, strict=True):
@@ -420,18 +422,37 @@ def _bytes_at(file: BinaryIO, extent: Extent) -> bytes | None:
 
 
 class _Hashing:
-    """Writes a file and knows its size and hash."""
+    """Writes a file and knows its size and hash; hashing and the disk keep up in threads of their own."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._digest = sha256()
+        self._threads = ThreadPoolExecutor(max_workers=2)
+        self._hashed: Future[None] | None = None
+        self._synced: Future[None] | None = None
+        self._unsynced = 0
         self.size = 0
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown()
+
     def write(self, content: bytes) -> None:
+        if self._hashed is not None:
+            self._hashed.result()
+        self._hashed = self._threads.submit(self._digest.update, content)
         self._file.write(content)
-        self._digest.update(content)
         self.size += len(content)
+        self._unsynced += len(content)
+        if self._unsynced >= _SYNCED_BYTES and (self._synced is None or self._synced.done()):
+            # Only so that less is left for the end, where whoever commits the file syncs it and hears of errors.
+            self._synced = self._threads.submit(os.fdatasync, self._file.fileno())
+            self._unsynced = 0
 
     @property
     def facts(self) -> FileFacts:
+        if self._hashed is not None:
+            self._hashed.result()
         return FileFacts(bytes=self.size, sha256=self._digest.hexdigest())
