@@ -47,11 +47,12 @@ soak: .venv/dev
 UNUSED := bokeh cffi clarabel cloudpickle cvxpy-base joblib plotly pycparser qdldl scikit-learn sparsediffpy \
   threadpoolctl tornado xyzservices
 
+RESOLVE := uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header \
+  --python-version 3.11
+
 lock: ## Resolve the pins again (needs uv)
-	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
-	  pyproject.toml --group pyproject.toml:build --output-file requirements.lock
-	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
-	  pyproject.toml --group pyproject.toml:build --group pyproject.toml:dev --constraint requirements.lock \
+	$(RESOLVE) pyproject.toml --group pyproject.toml:build --output-file requirements.lock
+	$(RESOLVE) pyproject.toml --group pyproject.toml:build --group pyproject.toml:dev --constraint requirements.lock \
 	  $(UNUSED:%=--no-emit-package %) --output-file requirements-dev.lock
 
 clean: ## Remove what was set up; data stays

@@ -49,9 +49,9 @@ class StagedFile:
         try:
             facts = file_facts(self.path) if facts is None else facts
             if isinstance(self.target, Path):
-                _sync(self.path)
+                sync(self.path)
                 self.path.replace(self.target)
-                _sync(self.target.parent)
+                sync(self.target.parent)
             else:
                 # A PUT is whole by itself, and object stores know no rename.
                 self.target.fs.put_file(str(self.path), self.target.path)
@@ -119,7 +119,8 @@ def file_facts(path: Folder) -> FileFacts:
     return FileFacts(bytes=size, sha256=digest.hexdigest())
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file or the names in a folder on the disk; OSError when that fails."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

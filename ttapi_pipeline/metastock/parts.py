@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ from uuid import uuid4
 import polars as pl
 
 from ttapi_pipeline.core.store import storage_error
+from ttapi_pipeline.frames.files import sync
 from ttapi_pipeline.metastock.reader import (
     ACCOUNTS,
     CONTENTS,
@@ -140,9 +140,9 @@ class PartsInFolder:
             for piece, frame in (("known", known), ("contents", read.contents), ("rejects", read.rejects)):
                 frame.write_parquet(staged / f"{piece}.parquet", compression="lz4")
             for path in staged.iterdir():
-                _sync(path)
+                sync(path)
             staged.rename(self._folder / name)
-            _sync(self._folder)
+            sync(self._folder)
         except OSError as error:
             shutil.rmtree(staged, ignore_errors=True)
             raise storage_error(self._folder, error) from error
@@ -189,11 +189,3 @@ def reading_key(symbol_map: Mapping[str, str], options: ImportOptions) -> str:
     facts = {name: sorted(value) if isinstance(value, frozenset) else value for name, value in asdict(options).items()}
     text = json.dumps([FORMAT, sorted(symbol_map.items()), facts], default=str, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -214,7 +214,7 @@ def test_a_full_disk_leaves_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def refuse(path: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(parts, "_sync", refuse)
+    monkeypatch.setattr(parts, "sync", refuse)
     with pytest.raises(StorageError, match="free some space"):
         import_folder(folder, cache=cache)
     monkeypatch.undo()
