@@ -21,11 +21,12 @@ ROOT = Path(__file__).resolve().parents[2]
 # Small chunks and ranges, so that there are many moments in between.
 PROGRAM = """
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 import polars as pl
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.datasets.eod_snapshot import SnapshotOptions, build_eod_snapshot
+from ttapi_pipeline.frames.conform import conform
 from ttapi_pipeline.frames.publish import publish
 from ttapi_pipeline.frames.schemas import DAILY_CANDLES, EOD_SNAPSHOT, TRADING_CALENDAR
 from ttapi_pipeline.metastock import importer
@@ -33,10 +34,21 @@ importer._CHUNK_BYTES = 60_000
 importer._RANGE_ROWS = 4_000
 files, data = Path(sys.argv[1]), Path(sys.argv[2])
 now = datetime(2026, 11, 21, tzinfo=UTC)
+# Of every second symbol, from the last hundred days of its file on, with the file's closes.
+days = pl.DataFrame({"session": pl.date_range(date(2020, 1, 1), date(2022, 3, 31), eager=True)}).with_row_index("at")
+close = 10 + pl.col("at") % 7 / 10
+symbols = pl.DataFrame({"symbol": [f"S{number:02}" for number in range(0, 40, 2)]})
+candles = conform(
+    symbols.join(days.filter(pl.col("session") > date(2021, 9, 23)), how="cross").select(
+        "symbol", "session", open=close, high=close, low=close, close=close, volume=100.0, vwap=None, trade_count=None,
+        implied_volatility=None, is_final=True, source=pl.lit("dxlink"), fetched_at=pl.lit(now),
+    ),
+    DAILY_CANDLES,
+)
 print("ready", flush=True)
 built = build_eod_snapshot(
     files,
-    DAILY_CANDLES.polars.to_frame().lazy(),
+    candles.lazy(),
     TRADING_CALENDAR.polars.to_frame().lazy(),
     metastock_version="",
     options=SnapshotOptions(cache=data / ".state" / "metastock"),
@@ -80,7 +92,10 @@ def undisturbed(files: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     began = time.perf_counter()
     assert finish(process) == 0
     seconds = time.perf_counter() - began
-    return scan(data, EOD_SNAPSHOT).collect(), (data / "eod_snapshot.csv").read_bytes(), seconds
+    rows = scan(data, EOD_SNAPSHOT).collect()
+    # 40 files of 732 days; 20 symbols go on for the 89 days from 2022-01-02 to 2022-03-31.
+    assert rows["source"].value_counts().sort("source").rows() == [("dxlink", 20 * 89), ("metastock", 40 * 732)]
+    return rows, (data / "eod_snapshot.csv").read_bytes(), seconds
 
 
 @pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(4, 200))])
