@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import polars as pl
 
@@ -26,6 +26,11 @@ _NEUTRALISED: Final = r"^'('*[=+\-@\t\r])"
 _WAY_OUT: Final = "`tt doctor --repair` rebuilds it"
 _LINE_END: Final = "\r\n"
 _TIMESTAMP: Final = "%Y-%m-%dT%H:%M:%S%.6fZ"
+_DATE: Final = "%Y-%m-%d"
+_QUOTED: Final = r'^$|[",\r\n]'
+
+_MOST_DAYS: Final = 50_000
+"""Dates further apart than 137 years are few, and spelled one by one."""
 
 
 def sink_csv(frame: pl.LazyFrame, path: Path) -> None:
@@ -44,8 +49,16 @@ def csv_header(schema: DatasetSchema) -> bytes:
 def csv_rows(frame: pl.DataFrame) -> bytes:
     """The lines of some rows of such a file."""
     lines = io.BytesIO()
-    _spelled(frame).write_csv(lines, include_header=False, line_terminator=_LINE_END)
+    # Looking for what needs quotes in every cell takes the writer a third of its time.
+    style: Literal["necessary", "never"] = "necessary" if _needs_quotes(frame) else "never"
+    _spelled(frame).write_csv(lines, include_header=False, line_terminator=_LINE_END, quote_style=style)
     return lines.getvalue()
+
+
+def _needs_quotes(frame: pl.DataFrame) -> bool:
+    """Whether a text has a comma, a quote or a line end in it, or is empty, which only quotes tell from null."""
+    texts = (column.rle().struct.field("value") for column in frame if isinstance(column.dtype, pl.String))
+    return any(bool(values.str.contains(_QUOTED).any()) for values in texts)
 
 
 def _is_spelled(dtype: pl.DataType) -> bool:
@@ -55,21 +68,28 @@ def _is_spelled(dtype: pl.DataType) -> bool:
 def _spelled(frame: pl.DataFrame) -> pl.DataFrame:
     """Texts made harmless, dates and timestamps as text.
 
-    Bars repeat all of these, and to spell a value once and look it up takes a fifth of the time.
+    Bars repeat all of these, and to spell a value once and look it up takes a tenth of the time.
     """
     return frame.with_columns(_spell(column) for column in frame if _is_spelled(column.dtype))
 
 
 def _spell(column: pl.Series) -> pl.Series:
-    values = column.unique()
+    if isinstance(column.dtype, pl.Date):
+        return _spell_dates(column)
+    runs = column.rle().struct.field("value")
     if isinstance(column.dtype, pl.Datetime):
-        spelled = values.dt.to_string(_TIMESTAMP)
-    elif isinstance(column.dtype, pl.Date):
-        spelled = values.dt.to_string("%Y-%m-%d")
-    else:
-        values = values.filter(values.str.contains(_RISKY))
-        return column.replace(values, values.str.replace(_RISKY, "'$1")) if len(values) else column
-    return column.replace_strict(values, spelled, return_dtype=pl.String)
+        return runs.dt.to_string(_TIMESTAMP).gather(column.rle_id()).alias(column.name)
+    values = runs.filter(runs.str.contains(_RISKY)).unique()
+    return column.replace(values, values.str.replace(_RISKY, "'$1")) if len(values) else column
+
+
+def _spell_dates(column: pl.Series) -> pl.Series:
+    days = column.to_physical()
+    first, last = days.min(), days.max()
+    if not isinstance(first, int) or not isinstance(last, int) or last - first > _MOST_DAYS:
+        return column.dt.to_string(_DATE)
+    every_day = pl.int_range(first, last + 1, dtype=pl.Int32, eager=True).cast(pl.Date)
+    return every_day.dt.to_string(_DATE).gather(days - first).alias(column.name)
 
 
 def read_csv_back(folder: Folder, schema: DatasetSchema) -> pl.DataFrame:
@@ -107,5 +127,5 @@ def _parsed(name: str, dtype: pl.DataType) -> pl.Expr:
     if isinstance(dtype, pl.Datetime):
         return cell.str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_unit="us").dt.replace_time_zone("UTC")
     if isinstance(dtype, pl.Date):
-        return cell.str.to_date("%Y-%m-%d")
+        return cell.str.to_date(_DATE)
     return cell.str.replace(_NEUTRALISED, "$1")
