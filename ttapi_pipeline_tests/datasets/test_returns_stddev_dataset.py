@@ -115,7 +115,8 @@ def test_each_series_gets_its_own_volatility_and_the_close_of_the_as_of_session(
     built = build_returns_stddev(
         series.lazy(), snapshot, implied.lazy(), calendar, now=now, lookback=252, annualization=252
     )
-    known, unknown = built.frame.lazy().collect().rows(named=True)
+    # In any order, as every dataset comes before it is published.
+    known, unknown = built.frame.lazy().sort("symbol").collect().rows(named=True)
     assert known["implied_volatility"] == 0.25
     assert known["close"] == closes[date(2026, 11, 20)]
     # 2026-11-20 to 2026-12-18: four weeks of five sessions less Thanksgiving.
@@ -134,7 +135,7 @@ def test_series_that_have_expired_are_left_out(
     series = expirations_frame({"AAA": [date(2026, 11, 19), date(2026, 11, 20), date(2026, 11, 27)]}).lazy()
     snapshot = candles_frame({"AAA": {date(2026, 11, 20): 10.0}}).lazy()
     built = build_returns_stddev(series, snapshot, NO_IMPLIED, calendar, now=now, lookback=252, annualization=252)
-    frame = built.frame.lazy().collect()
+    frame = built.frame.lazy().sort("expiration_date").collect()
     assert frame["expiration_date"].to_list() == [date(2026, 11, 20), date(2026, 11, 27)]
     assert frame["returns_stddev_reason"].to_list()[0] == "zero_horizon"
 
