@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import ast
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.util import resolve_name
@@ -32,12 +31,6 @@ BELOW = {
 """What each part may import besides itself; parts that are not named (defs, definitions, cli) may import all."""
 
 WITH_DAGSTER = {"defs", "definitions"}
-NOT_AT_START = {
-    *("aiohttp", "alembic", "dagster_polars", "exchange_calendars", "matplotlib", "numpy", "pandas", "pyarrow"),
-    *("scipy", "sqlalchemy"),
-}
-"""What loading the definitions leaves alone, since every `dagster` command would wait for it."""
-
 FRAMEWORKS_OF_CORE = {"dotenv", "upath"}
 """What core may import besides the standard library: a file format and, for a URL alone, the file systems."""
 
@@ -95,13 +88,6 @@ def test_only_the_definitions_import_dagster(path: Path) -> None:
 def test_core_imports_no_framework(path: Path) -> None:
     outside = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names)
     assert outside <= FRAMEWORKS_OF_CORE | {"ttapi_pipeline"}
-
-
-def test_loading_the_definitions_imports_nothing_that_only_a_run_needs() -> None:
-    code = "import sys, ttapi_pipeline.definitions; print(*sys.modules)"
-    modules = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
-    assert "dagster" in modules
-    assert NOT_AT_START.isdisjoint(modules)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
