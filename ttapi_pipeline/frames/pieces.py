@@ -447,12 +447,19 @@ class _Hashing:
         self.size += len(content)
         self._unsynced += len(content)
         if self._unsynced >= _SYNCED_BYTES and (self._synced is None or self._synced.done()):
-            # Only so that less is left for the end, where whoever commits the file syncs it and hears of errors.
-            self._synced = self._threads.submit(os.fdatasync, self._file.fileno())
+            # So that less is left for the end, where whoever commits the file syncs it.
+            self._raise_from_disk()
+            self._synced = self._threads.submit(os.fsync, self._file.fileno())
             self._unsynced = 0
 
     @property
     def facts(self) -> FileFacts:
         if self._hashed is not None:
             self._hashed.result()
+        self._raise_from_disk()
         return FileFacts(bytes=self.size, sha256=self._digest.hexdigest())
+
+    def _raise_from_disk(self) -> None:
+        """OSError of the last sync: the system tells an error once, so that a later sync would not hear of it."""
+        if self._synced is not None:
+            self._synced.result()

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttapi_pipeline.core.errors import DataError
+from ttapi_pipeline.core.errors import DataError, StorageError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.frames import pieces as under_test
 from ttapi_pipeline.frames.hashing import data_version
@@ -237,6 +239,23 @@ def test_rows_out_of_order_are_refused_and_the_old_table_stays(
     assert scan(tmp_path, SCHEMA).select("close").collect().item() == 9.0
     assert check(tmp_path, SCHEMA) == []
     assert store(tmp_path, {"A": [9.0]})[0] == []
+
+
+def test_what_the_disk_says_once_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(tmp_path, {"A": [1.0]})
+    before = (tmp_path / "bars.parquet").read_bytes()
+    told: list[int] = []
+
+    def sync(descriptor: int) -> None:
+        told.append(descriptor)
+        if len(told) == 1:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(under_test, "_SYNCED_BYTES", 1)
+    monkeypatch.setattr(os, "fsync", sync)
+    with pytest.raises(StorageError, match="Input/output error"):
+        store(tmp_path, {"A": [2.0], "B": [3.0]})
+    assert (tmp_path / "bars.parquet").read_bytes() == before
 
 
 def test_no_rows_make_an_empty_table(tmp_path: Path) -> None:
