@@ -313,12 +313,42 @@ def test_a_file_that_may_not_be_read_is_one_reject(monkeypatch: pytest.MonkeyPat
     assert result.rejects.rows() == [("SECRET.txt", None, None, "it cannot be read: Permission denied", None)]
 
 
+@st.composite
+def plain_files(draw: st.DrawFn) -> list[bytes]:
+    """Files of one layout with a ticker each, which end, begin and pause as files do."""
+    header = draw(st.sampled_from(["", "<TICKER>,<DTYYYYMMDD>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>"]))
+    row = st.sampled_from(["20260102,10,11,9,10.5,100", "20260105,10,11,9,10,5", "20260106,10,11,9,-1,5", ""])
+    files = []
+    for number in range(draw(st.integers(2, 5))):
+        end = draw(st.sampled_from(["\n", "\r\n"]))
+        rows = draw(st.lists(row, max_size=4))
+        lines = [*([header] if header else []), *(f"T{number},{row}" if row else "" for row in rows)]
+        text = end.join(lines) + draw(st.sampled_from(["", end]))
+        files.append(draw(st.sampled_from([b"", BOM_UTF8])) + text.encode())
+    return files
+
+
+@given(plain_files())
+@settings(max_examples=60)
+def test_files_that_are_scanned_as_one_text_give_what_each_alone_gives(contents: list[bytes]) -> None:
+    names = {f"T{number}.txt": content for number, content in enumerate(contents)}
+    with folder_of(names) as folder:
+        together = import_folder(folder)
+    rows = check_account(together)
+    for name, content in names.items():
+        with folder_of({name: content}) as folder:
+            alone = import_folder(folder)
+        assert_frame_equal(rows.filter(symbol=name.removesuffix(".txt")), check_account(alone))
+        assert_frame_equal(together.files.filter(file=name), alone.files)
+        assert_frame_equal(together.rejects.filter(file=name), alone.rejects)
+
+
 @pytest.mark.parametrize("what", ["grown", "another layout", "binary", "gone", "empty"])
 def test_a_file_that_changes_while_it_is_read_is_read_as_it_is_now(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     query = reader._Reading._query
     good = "20260102,10,11,9,10.5,100\n"
 
-    def change_first(self: reader._Reading, layout: Layout, paths: Sequence[str], *, is_typed: bool) -> pl.LazyFrame:
+    def change_first(self: reader._Reading, layout: Layout, text: bytes | Path, *, is_typed: bool) -> pl.LazyFrame:
         path = folder / "X.txt"
         if path.exists():
             match what:
@@ -332,7 +362,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_as_it_is_now(monkeypatch: 
                     path.unlink()
                 case _:
                     path.write_text("")
-        return query(self, layout, paths, is_typed=is_typed)
+        return query(self, layout, text, is_typed=is_typed)
 
     monkeypatch.setattr(reader._Reading, "_query", change_first)
     with folder_of({"X.txt": f"X,{good}", "Y.txt": f"Y,{good}"}) as folder:
