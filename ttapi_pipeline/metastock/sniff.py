@@ -78,6 +78,7 @@ _HEADERLESS: Final[Mapping[tuple[str, ...], str]] = MappingProxyType(
     }
 )
 
+_SPACE: Final = re.compile(r"\s")
 _COMPACT_DATE: Final = re.compile(r"(?:1[89]|2[0-9])\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])", re.ASCII)
 _ISO_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _CLEAR_DATE: Final = re.compile(f"{_COMPACT_DATE.pattern}|{_ISO_DATE.pattern}", re.ASCII)
@@ -210,7 +211,6 @@ def sniff_lines(lines: Sequence[str], *, is_plain: bool = False) -> Sniffed:
         # Rahavard exports put a price under the name of open interest and go on with fields that have no name.
         dialect = "I"
         columns = tuple(IGNORED if role == "open_interest" else role for role in columns)
-    numbers = "".join(value for row in values for role, value in zip(columns, row, strict=False) if role in _NUMBERS)
     has_bare_values = all(
         '"' not in row and delimiter.join(cells) == row for row, cells in zip(rows, values, strict=True)
     )
@@ -222,7 +222,7 @@ def sniff_lines(lines: Sequence[str], *, is_plain: bool = False) -> Sniffed:
         has_header=header is not None,
         unknown_fields=unknown,
         date_format=_date_format([row[columns.index("date")] for row in values if len(row) > columns.index("date")]),
-        decimal_comma=delimiter != "," and "," in numbers and "." not in numbers,
+        decimal_comma=delimiter != "," and _has_decimal_comma(columns, values),
         is_plain=is_plain and delimiter != " " and has_bare_values and bool(lines[0].strip()),
     )
     return Sniffed(layout, _first_ticker(columns, values), has_rows=bool(rows))
@@ -235,7 +235,16 @@ def split_row(row: str, delimiter: str) -> list[str]:
             return [value.strip() for value in next(csv.reader([row], delimiter=delimiter, skipinitialspace=True), [])]
         except csv.Error:  # an unbalanced quote is a part of the value
             pass
-    return row.split() if delimiter == " " else [value.strip() for value in row.split(delimiter)]
+    if delimiter == " ":
+        return row.split()
+    values = row.split(delimiter)
+    # Most rows have no space, and to ask once is faster than to strip every value.
+    return [value.strip() for value in values] if _SPACE.search(row) else values
+
+
+def _has_decimal_comma(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    numbers = "".join(value for row in rows for role, value in zip(columns, row, strict=False) if role in _NUMBERS)
+    return "," in numbers and "." not in numbers
 
 
 _Columns = tuple[tuple[str, ...], str, str, tuple[str, ...]]  # roles, delimiter, dialect, unknown fields
