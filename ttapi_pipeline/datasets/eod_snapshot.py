@@ -23,12 +23,13 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.store import state_folder
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.declarations import METASTOCK_FILES
-from ttapi_pipeline.datasets.eod_survey import RangeSurvey, Survey, survey_ranges
+from ttapi_pipeline.datasets.eod_survey import COMPARISON, SPLITS, RangeSurvey, Survey, survey_ranges
 from ttapi_pipeline.frames.conform import conform
 from ttapi_pipeline.frames.hashing import data_version
 from ttapi_pipeline.frames.pieces import Piece, Pieces
 from ttapi_pipeline.frames.schemas import EOD_OVERLAPS, EOD_REJECTS, EOD_SNAPSHOT, EOD_SPLITS
-from ttapi_pipeline.metastock.importer import FolderImport, SymbolRange, import_folder, sort_keys
+from ttapi_pipeline.frames.sorting import sort_keys
+from ttapi_pipeline.metastock.importer import FolderImport, SymbolRange, import_folder
 from ttapi_pipeline.metastock.symbol_map import read_symbol_map
 from ttapi_pipeline.plots.charts import coverage_chart
 
@@ -334,19 +335,24 @@ class _Merge:
 
     def _look(self, position: int) -> RangeSurvey:
         symbols = self._ranges[position]
-        metastock, candles = self._bars(symbols, (*_KEY, "close")), self._feed(symbols)
+        candles = self._feed(symbols)
+        if candles.is_empty():
+            bars = {"metastock": self._bars(symbols, _KEY)}
+            return RangeSurvey(comparison=COMPARISON.to_frame(), splits=SPLITS.to_frame(), bars=bars)
+        metastock = self._bars(symbols, (*_KEY, "close"))
         shared = metastock.filter(_has_symbol_of(candles))
         comparison = compare_sources(shared.lazy(), candles.lazy())
         added = self._glued(_widened(shared), candles, comparison).filter(source="dxlink")
-        bars = metastock.select(*_KEY, source=pl.lit("metastock"))
         return RangeSurvey(
             comparison=comparison,
             splits=find_splits(shared.lazy(), candles.lazy()),
-            bars=pl.concat([bars, added.select(*_KEY, "source")]),
+            bars={"metastock": metastock[list(_KEY)], "dxlink": added[list(_KEY)]},
         )
 
     def _merged(self, symbols: SymbolRange, comparison: pl.DataFrame) -> pl.DataFrame:
         metastock, candles = self._bars(symbols, (*_BAR, "fetched_at")), self._feed(symbols)
+        if candles.is_empty():
+            return self._glued(metastock, candles, comparison)
         is_shared = _has_symbol_of(candles)
         nothing = candles.clear()
         alone = self._glued(metastock.filter(~is_shared), nothing, comparison)
@@ -370,7 +376,7 @@ class _Merge:
             return self._imported.read(symbols, columns=columns)
         bars = self._imported.read(symbols, columns=["file" if name == "fetched_at" else name for name in columns])
         written_at = self._imported.written_at.gather(bars["file"])
-        return bars.with_columns(fetched_at=written_at).select(columns)
+        return bars.with_columns(fetched_at=written_at)[list(columns)]
 
     def _feed(self, symbols: SymbolRange) -> pl.DataFrame:
         start, stop = symbols

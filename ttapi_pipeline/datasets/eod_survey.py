@@ -65,12 +65,12 @@ class RangeSurvey:
     Attributes:
         comparison: Schema COMPARISON, by symbol.
         splits: Schema SPLITS, by symbol and session.
-        bars: symbol, session and source of each row that the snapshot will have.
+        bars: symbol and session of each row that the snapshot will have, by its source.
     """
 
     comparison: pl.DataFrame
     splits: pl.DataFrame
-    bars: pl.DataFrame
+    bars: Mapping[str, pl.DataFrame]
 
 
 class Survey:
@@ -135,8 +135,10 @@ def survey_ranges(
 
 def _summary(key: str, found: RangeSurvey, days: pl.DataFrame) -> pl.DataFrame:
     """A row of the schema _RANGES."""
-    per_session = found.bars.group_by("session", "source").agg(symbols=pl.len())
-    bars_on_other_days, missing_sessions = _compared_with_calendar(found.bars, days)
+    per_session = pl.concat(
+        bars.group_by("session").agg(source=pl.lit(source), symbols=pl.len()) for source, bars in found.bars.items()
+    )
+    bars_on_other_days, missing_sessions = _compared_with_calendar(pl.concat(found.bars.values()), days)
     return pl.DataFrame(
         {
             "key": key,

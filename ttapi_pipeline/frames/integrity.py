@@ -8,6 +8,7 @@ import polars as pl
 from ttapi_pipeline.core.errors import DataError
 from ttapi_pipeline.frames.conform import describe_row
 from ttapi_pipeline.frames.schemas import DatasetSchema
+from ttapi_pipeline.frames.sorting import is_strictly_sorted
 
 
 def check_nulls(batch: pl.DataFrame, schema: DatasetSchema) -> None:
@@ -18,9 +19,13 @@ def check_nulls(batch: pl.DataFrame, schema: DatasetSchema) -> None:
             raise DataError(f"{describe_row(batch, schema, row)}: {column.name} is null, and every row must have one")
 
 
-def check_keys(rows: pl.LazyFrame, schema: DatasetSchema) -> None:
+def check_keys(rows: pl.DataFrame | pl.LazyFrame, schema: DatasetSchema) -> None:
     """DataError unless each row's key is after that of the row above it; reads the key columns only."""
     key = list(schema.key)
+    if isinstance(rows, pl.DataFrame):
+        if is_strictly_sorted(rows, key):
+            return
+        rows = rows.lazy()
     is_equal = pl.lit(value=True)
     is_before = pl.lit(value=False)
     for name in reversed(key):

@@ -369,7 +369,7 @@ def _encoded(piece: Piece, *, schema: DatasetSchema, known: StoredPieces) -> _En
         return copied
     rows = conform(piece.read(), schema)
     check_nulls(rows, schema)
-    check_keys(rows.lazy(), schema)
+    check_keys(rows, schema)
     content = ContentHash(schema.polars)
     content.update(rows)
     body, groups = b"", list[Value]()

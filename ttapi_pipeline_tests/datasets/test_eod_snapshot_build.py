@@ -32,6 +32,7 @@ from ttapi_pipeline.datasets.eod_snapshot import (
     find_splits,
     snapshot_options,
 )
+from ttapi_pipeline.datasets.eod_survey import RangeSurvey
 from ttapi_pipeline.frames.pieces import Pieces
 from ttapi_pipeline.frames.publish import publish
 from ttapi_pipeline.frames.row_groups import read_footer
@@ -193,12 +194,13 @@ def test_only_symbols_whose_sources_or_sessions_changed_are_surveyed_again(
     monkeypatch.setattr(importer, "_RANGE_SYMBOLS", 1)  # a range per symbol: AAA, FEED, FILE, HALF
     cache = tmp_path / "state" / "metastock"
     surveyed: list[int] = []
+    look = eod_snapshot._Merge._look
 
-    def compare(metastock: pl.LazyFrame, candles: pl.LazyFrame) -> pl.DataFrame:
+    def counted(self: eod_snapshot._Merge, position: int) -> RangeSurvey:
         surveyed[-1] += 1
-        return compare_sources(metastock, candles)
+        return look(self, position)
 
-    monkeypatch.setattr(eod_snapshot, "compare_sources", compare)
+    monkeypatch.setattr(eod_snapshot._Merge, "_look", counted)
 
     def run(*, feed: float = 7.0, last: date = date(2026, 12, 31), is_rescaling: bool = False) -> Build:
         closes = {"HALF": dict.fromkeys(SESSIONS, 20.0), "FEED": {SESSIONS[3]: feed}}
