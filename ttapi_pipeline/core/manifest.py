@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from ttapi_pipeline.core.errors import CorruptFileError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 Fact = str | int | float | bool
 """A value in a manifest's `statistics`."""
@@ -23,10 +23,14 @@ Fact = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """Size and SHA-256 of a stored file."""
+    """Size and XXH3-128 of a stored file, as `xxhsum -H2` prints it.
+
+    The hash is against damage: whoever could forge a file could write its manifest as well, and to hash gigabytes with
+    SHA-256 takes as long as to write them.
+    """
 
     bytes: int
-    sha256: str
+    xxh3_128: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,8 +157,8 @@ class Manifest:
 
 
 def _facts_document(facts: FileFacts | None) -> dict[str, Any] | None:
-    return None if facts is None else {"bytes": facts.bytes, "sha256": facts.sha256}
+    return None if facts is None else {"bytes": facts.bytes, "xxh3_128": facts.xxh3_128}
 
 
 def _facts(document: Mapping[str, Any] | None) -> FileFacts | None:
-    return None if document is None else FileFacts(bytes=document["bytes"], sha256=document["sha256"])
+    return None if document is None else FileFacts(bytes=document["bytes"], xxh3_128=document["xxh3_128"])

@@ -68,7 +68,7 @@ class TableFacts:
         first_at, last_at: When the first and the last row were received; None without rows.
         data_version: Hash of the content.
         bytes: Size of the file.
-        sha256: Of the file.
+        xxh3_128: Hash of the file.
     """
 
     rows: int
@@ -77,7 +77,7 @@ class TableFacts:
     last_at: datetime | None
     data_version: str
     bytes: int
-    sha256: str
+    xxh3_128: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +331,7 @@ def _write_table(data: Path, session: date, name: TableName) -> TableFacts:
         last_at=_utc(last_at),
         data_version=content.hexdigest(),
         bytes=facts.bytes,
-        sha256=facts.sha256,
+        xxh3_128=facts.xxh3_128,
     )
 
 

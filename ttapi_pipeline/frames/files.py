@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -13,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
+
+from xxhash import xxh3_128
 
 from ttapi_pipeline.core.manifest import FileFacts
 from ttapi_pipeline.core.store import DatasetFiles, Folder, storage_error
@@ -110,13 +111,13 @@ def remove_stale_files(files: DatasetFiles) -> None:
 
 
 def file_facts(path: Folder) -> FileFacts:
-    """Size and SHA-256 of a file; OSError when it cannot be read."""
-    digest, size = hashlib.sha256(), 0
+    """Size and XXH3-128 of a file; OSError when it cannot be read."""
+    digest, size = xxh3_128(), 0
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
             size += len(chunk)
-    return FileFacts(bytes=size, sha256=digest.hexdigest())
+    return FileFacts(bytes=size, xxh3_128=digest.hexdigest())
 
 
 def sync(path: Path) -> None:

@@ -15,7 +15,7 @@ from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.core.manifest import FORMAT, FileFacts, Manifest, Provenance
 
 WORDS = st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3)
-FACTS = st.builds(FileFacts, bytes=st.integers(0), sha256=st.text("0123456789abcdef", min_size=4, max_size=8))
+FACTS = st.builds(FileFacts, bytes=st.integers(0), xxh3_128=st.text("0123456789abcdef", min_size=4, max_size=8))
 PROVENANCES = st.builds(
     Provenance,
     dataset=st.text(max_size=8),
@@ -47,7 +47,7 @@ STORED = Manifest(
     write_id="bb",
     rows=3,
     schema={"symbol": "String"},
-    parquet=FileFacts(bytes=9, sha256="cc"),
+    parquet=FileFacts(bytes=9, xxh3_128="cc"),
 )
 
 

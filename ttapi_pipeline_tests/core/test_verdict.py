@@ -50,7 +50,7 @@ def manifest(**changes: Any) -> Manifest:
         write_id="dddd",
         rows=1,
         schema={"symbol": "String"},
-        parquet=FileFacts(bytes=1, sha256="ee"),
+        parquet=FileFacts(bytes=1, xxh3_128="ee"),
     )
 
 

@@ -166,19 +166,34 @@ def test_three_readers_see_the_same_rows_after_copying(tmp_path: Path) -> None:
     assert (count, total, last) == (4 * 20 + 30, 4 * 23.75 + 217.5, DAY + timedelta(days=29))
 
 
-@pytest.mark.parametrize("name", ["bars.parquet", "bars.csv"])
-def test_bytes_that_somebody_changed_are_not_copied(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "line", "made"), [("bars.parquet", "", ["A"]), ("bars.csv", "A,2026", []), ("bars.csv", "B,2026", [])]
+)
+def test_bytes_that_somebody_changed_are_not_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, line: str, made: list[str]
+) -> None:
+    # Of several blocks some have been copied when the damage is found.
+    monkeypatch.setattr(under_test, "_BLOCK_BYTES", 64)
+    table = {"A": [1.0, 2.0], "B": [3.0] * 7, "C": [4.0]}
+    store(tmp_path, table)
+    whole, groups = (tmp_path / "bars.csv").read_bytes(), row_group_bytes(tmp_path)
+    path = tmp_path / name
+    content = bytearray(path.read_bytes())
+    # In Parquet behind the magic number, where the first piece is.
+    content[content.rindex(line.encode()) if line else 10] ^= 0xFF
+    path.write_bytes(bytes(content))
+    assert store(tmp_path, table)[0] == made
+    assert (tmp_path / "bars.csv").read_bytes() == whole
+    assert row_group_bytes(tmp_path) == groups
+    assert check(tmp_path, SCHEMA) == []
+
+
+def test_lines_that_somebody_cut_off_are_not_copied(tmp_path: Path) -> None:
     table = {"A": [1.0, 2.0], "B": [3.0] * 7}
     store(tmp_path, table)
     whole = (tmp_path / "bars.csv").read_bytes()
-    path = tmp_path / name
-    content = bytearray(path.read_bytes())
-    # In the first piece: behind the magic number, or behind the header.
-    at = 10 if name == "bars.parquet" else content.index(b"A,2026")
-    content[at] ^= 0xFF
-    path.write_bytes(bytes(content))
-    made, _ = store(tmp_path, table)
-    assert made == (["A"] if name == "bars.parquet" else [])
+    (tmp_path / "bars.csv").write_bytes(whole[:-9])
+    assert store(tmp_path, table)[0] == []
     assert (tmp_path / "bars.csv").read_bytes() == whole
     assert check(tmp_path, SCHEMA) == []
 
