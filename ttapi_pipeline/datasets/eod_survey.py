@@ -18,6 +18,7 @@ from typing import Final
 
 import polars as pl
 
+from ttapi_pipeline.core.ordered import map_in_order
 from ttapi_pipeline.core.store import storage_error
 from ttapi_pipeline.datasets.declarations import DATASETS
 from ttapi_pipeline.frames.files import STAGED_SUFFIX, make_folder, staged
@@ -54,6 +55,7 @@ _RANGES: Final = pl.Schema(
 )
 """One row per range."""
 
+_WORKERS: Final = 2
 _FORMAT: Final = 1
 _FILE: Final = "survey.parquet"
 
@@ -125,10 +127,14 @@ def survey_ranges(
     known = pl.DataFrame(schema=_RANGES) if memory is None else _remembered(memory)
     known = known.filter(pl.col("key").is_in(wanted))
     positions = {key: at for at, key in enumerate(known["key"])}
-    ranges = pl.concat(
-        known[positions[key]] if key in positions else _summary(key, look(at), days) for at, key in enumerate(wanted)
-    )
-    if memory is not None and len(positions) < len(wanted):
+    unknown = [at for at, key in enumerate(wanted) if key not in positions]
+
+    def summary(at: int) -> pl.DataFrame:
+        return _summary(wanted[at], look(at), days)
+
+    surveyed = map_in_order(summary, unknown, workers=_WORKERS)
+    ranges = pl.concat(known[positions[key]] if key in positions else next(surveyed) for key in wanted)
+    if memory is not None and unknown:
         _remember(memory, ranges)
     return Survey(ranges)
 
