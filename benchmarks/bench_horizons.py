@@ -79,7 +79,7 @@ def main() -> None:
     """Print one line per measurement."""
     frame = synthetic_bars()
     bars, calendar = frame.lazy(), frame.lazy().select("session").unique()
-    pairs = frame.lazy().select("symbol").unique().join(pl.LazyFrame({"horizon_sessions": HORIZONS}), how="cross")
+    pairs = frame.select("symbol").unique().join(pl.DataFrame({"horizon_sessions": HORIZONS}), how="cross").lazy()
     as_of = frame["session"][-1]
     in_pandas = pd.DataFrame({name: frame[name].to_numpy() for name in ("close",)}).assign(
         symbol=pd.Categorical(frame["symbol"].to_list())

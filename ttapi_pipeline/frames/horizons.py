@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from ttapi_pipeline.frames.returns import session_index, usable_price
+from ttapi_pipeline.frames.returns import on_sessions, session_index, usable_price
 
 MINIMUM_RETURNS: Final = 20
 """Returns below which a lookback or horizon column is null: its error would be as large as what it says."""
@@ -132,9 +132,6 @@ def horizon_statistics(
             pl.when(h == 1).then(pl.lit("one_session")),
             _too_few("returns", needed=h, possible=h, available=history),
         ),
-        "returns_stddev_lookback_reason": _too_few(
-            "returns_lookback", needed=pl.lit(MINIMUM_RETURNS), possible=pl.lit(lookback), available=history
-        ),
         "horizon_returns_stddev_reason": pl.coalesce(
             _no_horizon(h),
             _too_few(
@@ -146,21 +143,15 @@ def horizon_statistics(
         ),
     }
     return (
-        distinct.join(_log_closes(bars, calendar, distinct, as_of=as_of, lookback=lookback), on="symbol", how="left")
+        distinct.join(_lookback(bars, calendar, distinct, as_of=as_of, lookback=lookback), on="symbol", how="left")
         .with_columns(
             returns=pl.col("daily_returns").list.tail(h.clip(lower_bound=0)),
-            returns_lookback=pl.col("daily_returns").list.tail(lookback),
             horizon_returns=_overlapping_returns(h),
         )
-        .with_columns(
-            returns_used=_count("returns"),
-            returns_lookback_used=_count("returns_lookback"),
-            horizon_returns_used=_count("horizon_returns"),
-        )
+        .with_columns(returns_used=_count("returns"), horizon_returns_used=_count("horizon_returns"))
         .with_columns(**reasons)
         .with_columns(
             returns_stddev=_stddev("returns", unless="returns_stddev_reason"),
-            returns_stddev_lookback=_stddev("returns_lookback", unless="returns_stddev_lookback_reason"),
             horizon_returns_stddev=_stddev("horizon_returns", unless="horizon_returns_stddev_reason"),
         )
         .with_columns(horizon_returns_stddev_corrected=_without_overlap_bias(h))
@@ -179,9 +170,38 @@ def horizon_statistics(
             realized_volatility=pl.col("returns_stddev") * annualization**0.5,
             horizon_volatility=pl.col("horizon_returns_stddev_corrected") * (annualization / h).sqrt(),
             **{name: pl.col(name) for name in ("returns_used", "returns_lookback_used", "horizon_returns_used")},
-            **{name: pl.col(name) for name in reasons},
+            **{name: pl.col(name) for name in _REASON_COLUMNS},
         )
         .sort("symbol", "horizon_sessions")
+    )
+
+
+_REASON_COLUMNS: Final = ("returns_stddev_reason", "returns_stddev_lookback_reason", "horizon_returns_stddev_reason")
+
+
+def _lookback(
+    bars: pl.LazyFrame, calendar: pl.LazyFrame, pairs: pl.LazyFrame, *, as_of: date, lookback: int
+) -> pl.LazyFrame:
+    """What the symbols of `pairs` have whatever the horizon: the columns of `_log_closes`, null without a usable close,
+    and `returns_stddev_lookback` with its reason and count."""
+    closes = _log_closes(bars, calendar, pairs, as_of=as_of, lookback=lookback)
+    reason = _too_few(
+        "returns_lookback",
+        needed=pl.lit(MINIMUM_RETURNS),
+        possible=pl.lit(lookback),
+        available=pl.col("history_sessions"),
+    )
+    return (
+        pairs.select("symbol")
+        .unique()
+        .join(closes, on="symbol", how="left")
+        .with_columns(returns_lookback=pl.col("daily_returns").list.tail(lookback))
+        .with_columns(returns_lookback_used=_count("returns_lookback"))
+        .with_columns(returns_stddev_lookback_reason=reason)
+        .with_columns(
+            returns_stddev_lookback=_stddev("returns_lookback", unless="returns_stddev_lookback_reason"),
+        )
+        .drop("returns_lookback")
     )
 
 
@@ -198,24 +218,24 @@ def _log_closes(
         longest horizon; `lookback_closes`, logarithms; both lists with one place per session up to `as_of`, null where
         data is missing; `history_sessions`, how many sessions before `as_of` the first usable close was.
     """
-    sessions = session_index(calendar).filter(pl.col("session") <= as_of)
-    past = sessions.select("session", age=pl.col("session_index").max() - pl.col("session_index"))
-    reach = pairs.select(reach=pl.max_horizontal(pl.col("horizon_sessions").max(), lookback))
-    window = past.join(reach, how="cross").filter(pl.col("age") <= pl.col("reach")).select("age")
-    known = (
-        bars.select("symbol", "session", log_close=usable_price("close").log())
+    is_past = pl.col("session") <= as_of
+    count = calendar.select(pl.col("session").filter(is_past).n_unique()).collect().item()
+    longest = pairs.select(pl.max_horizontal(pl.col("horizon_sessions").max(), lookback)).collect().item()
+    usable = (
+        bars.filter(is_past)
+        .select("symbol", "session", log_close=usable_price("close").log())
         .drop_nulls()
         .join(pairs.select("symbol").unique(), on="symbol", how="semi")
-        .join(past, on="session")
     )
+    known = on_sessions(usable, calendar).select("symbol", "log_close", age=count - 1 - pl.col("session_index"))
+    history = known.group_by("symbol").agg(history_sessions=pl.col("age").max())
+    ages = pl.LazyFrame({"age": pl.int_range(min(longest, count - 1), -1, -1, dtype=pl.Int32, eager=True)})
     closes = pl.col("log_closes")
     return (
-        known.group_by("symbol")
-        .agg(history_sessions=pl.col("age").max())
-        .join(window, how="cross")
-        .join(known.select("symbol", "age", "log_close"), on=["symbol", "age"], how="left")
-        .group_by("symbol")
-        .agg(pl.col("history_sessions").first(), log_closes=pl.col("log_close").sort_by("age", descending=True))
+        history.join(ages, how="cross", maintain_order="left_right")
+        .join(known.filter(pl.col("age") <= longest), on=["symbol", "age"], how="left", maintain_order="left")
+        .group_by("symbol", maintain_order=True)
+        .agg(pl.col("history_sessions").first(), log_closes="log_close")
         .select(
             "symbol",
             "history_sessions",

@@ -15,7 +15,7 @@ from typing import Final
 
 import polars as pl
 
-from ttapi_pipeline.frames.returns import usable_price
+from ttapi_pipeline.frames.returns import on_sessions, usable_price
 
 
 def rolling_volatility(
@@ -121,7 +121,7 @@ def _terms(bars: pl.LazyFrame, calendar: pl.LazyFrame, *, needed: AbstractSet[st
     No value ever comes from a window across two symbols or across a gap: `term_r` and `term_o` are null on the first
     bar of every unbroken run of sessions, and `term_run`, the number of that run, guards sums without them.
     """
-    numbered = _with_session_index(bars, calendar)
+    numbered = on_sessions(bars, calendar)
     ordered = numbered if is_sorted else numbered.sort("symbol", "session")
     is_next = (pl.col("symbol") == pl.col("symbol").shift()) & (pl.col("session_index").diff() == 1)
     logs = {"term_close": usable_price("close").log()}
@@ -148,22 +148,6 @@ def _terms(bars: pl.LazyFrame, calendar: pl.LazyFrame, *, needed: AbstractSet[st
         .with_columns(**{name: term for name, term in terms.items() if name in needed})
         .drop({"is_next", "session_index", *logs} - needed)
     )
-
-
-def _with_session_index(bars: pl.LazyFrame, calendar: pl.LazyFrame) -> pl.LazyFrame:
-    """Number the sessions of the bars and drop those on other days; the order stays.
-
-    A table with a place for every day, read once: over millions of bars a join takes as long as all that follows.
-    """
-    # Small enough that the streaming engine would take longer to start than to finish.
-    days = calendar.select(pl.col("session").to_physical().unique().sort()).collect(engine="in-memory").to_series()
-    first = 0 if days.is_empty() else days[0]
-    is_session = pl.int_range(first, days[-1] + 1 if len(days) else first, eager=True).is_in(days.implode())
-    table = (is_session.cum_sum().cast(pl.Int32) - 1).set(~is_session, None)
-    place = pl.col("session").to_physical() - first
-    # A negative place would count from the end.
-    index = pl.lit(table).gather(pl.when(place >= 0).then(place), null_on_oob=True)
-    return bars.with_columns(session_index=index).filter(pl.col("session_index").is_not_null())
 
 
 def _variances(estimators: Sequence[str], windows: Sequence[int]) -> Mapping[str, pl.Expr]:
