@@ -329,7 +329,7 @@ def plain_files(draw: st.DrawFn) -> list[bytes]:
 
 
 @given(plain_files())
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_files_that_are_scanned_as_one_text_give_what_each_alone_gives(contents: list[bytes]) -> None:
     names = {f"T{number}.txt": content for number, content in enumerate(contents)}
     with folder_of(names) as folder:
