@@ -19,6 +19,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Thread
 from typing import BinaryIO, Final, Self
 
@@ -448,8 +449,9 @@ class _HashedFile:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._digest = xxh3_128()
-        self._block = memoryview(bytearray(_BLOCK_BYTES))
-        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._blocks = [memoryview(bytearray(_BLOCK_BYTES)) for _ in range(3)]
+        self._reader = ThreadPoolExecutor(max_workers=1)
+        self._syncer = ThreadPoolExecutor(max_workers=1)
         self._synced: Future[None] | None = None
         self._unsynced = 0
         self.size = 0
@@ -458,41 +460,71 @@ class _HashedFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._thread.shutdown()
+        self._reader.shutdown()
+        self._syncer.shutdown()
 
     def append(self, content: bytes | _Stretch) -> bool:
         """Write it at the end; False, and nothing is written, when a stretch is not what was noted of it."""
         if isinstance(content, bytes):
+            self._digest.update(content)
             self._write(content)
             return True
-        start, digest, copied = self.size, self._digest.copy(), xxh3_64()
-        for block in self._blocks(content):
-            copied.update(block)
-            self._write(block)
-        if self.size - start == content.extent.size and copied.intdigest() == content.extent.checksum:
+        start, digest = self.size, self._digest.copy()
+        checksum = self._copy(content)
+        if self.size - start == content.extent.size and checksum == content.extent.checksum:
             return True
         self._file.seek(start)
         self._file.truncate()
         self.size, self._digest = start, digest
         return False
 
-    def _blocks(self, stretch: _Stretch) -> Iterator[memoryview]:
-        """The stretch in blocks, as far as it can be read, each in the place of the last: new memory costs more."""
-        descriptor, at, left = stretch.file.fileno(), stretch.extent.start, stretch.extent.size
-        with suppress(OSError):
-            while left and (count := os.preadv(descriptor, [self._block[:left]], at)):
-                yield self._block[:count]
-                at, left = at + count, left - count
+    def _copy(self, stretch: _Stretch) -> int:
+        """Write the stretch, as far as it can be read; returns the checksum of what was.
+
+        Another thread reads and hashes the next blocks while one is written. There are a few, used over and over: to
+        fill new memory costs more than to copy.
+        """
+        free: SimpleQueue[memoryview | None] = SimpleQueue()
+        filled: SimpleQueue[tuple[memoryview, int] | None] = SimpleQueue()
+        for block in self._blocks:
+            free.put(block)
+
+        def read() -> int:
+            descriptor, at, left = stretch.file.fileno(), stretch.extent.start, stretch.extent.size
+            checksum = xxh3_64()
+            try:
+                while left and (block := free.get()) is not None:
+                    count = os.preadv(descriptor, [block[:left]], at)
+                    if not count:
+                        break
+                    checksum.update(block[:count])
+                    self._digest.update(block[:count])
+                    filled.put((block, count))
+                    at, left = at + count, left - count
+            except OSError:
+                pass  # what is missing is made anew
+            finally:
+                filled.put(None)
+            return checksum.intdigest()
+
+        reading = self._reader.submit(read)
+        try:
+            while (part := filled.get()) is not None:
+                block, count = part
+                self._write(block[:count])
+                free.put(block)
+        finally:
+            free.put(None)
+        return reading.result()
 
     def _write(self, content: bytes | memoryview) -> None:
-        self._digest.update(content)
         self._file.write(content)
         self.size += len(content)
         self._unsynced += len(content)
         if self._unsynced >= _SYNCED_BYTES and (self._synced is None or self._synced.done()):
             # So that less is left for the end, where whoever commits the file syncs it.
             self._raise_from_disk()
-            self._synced = self._thread.submit(os.fsync, self._file.fileno())
+            self._synced = self._syncer.submit(os.fsync, self._file.fileno())
             self._unsynced = 0
 
     @property

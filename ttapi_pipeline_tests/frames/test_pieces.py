@@ -198,6 +198,39 @@ def test_lines_that_somebody_cut_off_are_not_copied(tmp_path: Path) -> None:
     assert check(tmp_path, SCHEMA) == []
 
 
+def test_what_cannot_be_read_is_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = {"A": [1.0, 2.0], "B": [3.0] * 7}
+    store(tmp_path, table)
+    groups = row_group_bytes(tmp_path)
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "preadv", refuse)
+    assert store(tmp_path, table)[0] == ["A", "B"]
+    assert row_group_bytes(tmp_path) == groups
+    assert check(tmp_path, SCHEMA) == []
+
+
+def test_a_disk_that_is_full_while_copying_is_an_error_and_the_old_table_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # More blocks than are read ahead.
+    monkeypatch.setattr(under_test, "_BLOCK_BYTES", 16)
+    table = {"A": [1.0, 2.0], "B": [3.0] * 7}
+    store(tmp_path, table)
+    before = (tmp_path / "bars.parquet").read_bytes()
+
+    def full(_: object, content: bytes | memoryview) -> None:
+        if isinstance(content, memoryview):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(under_test._HashedFile, "_write", full)
+    with pytest.raises(StorageError, match="free some space"):
+        store(tmp_path, table)
+    assert (tmp_path / "bars.parquet").read_bytes() == before
+
+
 def test_what_another_version_of_the_code_made_is_not_copied(tmp_path: Path) -> None:
     table = {"A": [1.0], "B": [3.0]}
     store(tmp_path, table)
