@@ -78,7 +78,7 @@ def pandas_close_to_close(bars: pd.DataFrame) -> pd.DataFrame:
 def main() -> None:
     """Print one line per measurement."""
     frame = synthetic_bars()
-    bars, calendar = frame.lazy(), frame.lazy().select("session").unique()
+    bars, calendar = frame.lazy(), frame.select("session").unique().lazy()
     pairs = frame.select("symbol").unique().join(pl.DataFrame({"horizon_sessions": HORIZONS}), how="cross").lazy()
     as_of = frame["session"][-1]
     in_pandas = pd.DataFrame({name: frame[name].to_numpy() for name in ("close",)}).assign(
