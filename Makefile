@@ -48,9 +48,7 @@ soak: .venv/dev
 UNUSED := bokeh cffi clarabel cloudpickle cvxpy-base joblib plotly pycparser qdldl scikit-learn sparsediffpy \
   threadpoolctl tornado xyzservices
 
-# Quiet, since uv prints all pins as well; without header and index, which name the machine that resolved them.
-RESOLVE := uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header \
-  --python-version 3.11
+RESOLVE := uv pip compile --universal --no-strip-extras --generate-hashes --python-version 3.11
 
 lock: ## Resolve the pins again (needs uv)
 	$(RESOLVE) pyproject.toml --group pyproject.toml:build --output-file requirements.lock
