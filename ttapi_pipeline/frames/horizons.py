@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from ttapi_pipeline.frames.returns import on_sessions, session_index, usable_price
+from ttapi_pipeline.frames.returns import last_index, on_sessions, session_index, usable_price
 
 MINIMUM_RETURNS: Final = 20
 """Returns below which a lookback or horizon column is null: its error would be as large as what it says."""
@@ -218,18 +218,17 @@ def _log_closes(
         longest horizon; `lookback_closes`, logarithms; both lists with one place per session up to `as_of`, null where
         data is missing; `history_sessions`, how many sessions before `as_of` the first usable close was.
     """
-    is_past = pl.col("session") <= as_of
-    count = calendar.select(pl.col("session").filter(is_past).n_unique()).collect().item()
+    last = last_index(calendar, as_of=as_of)
     longest = pairs.select(pl.max_horizontal(pl.col("horizon_sessions").max(), lookback)).collect().item()
     usable = (
-        bars.filter(is_past)
+        bars.filter(pl.col("session") <= as_of)
         .select("symbol", "session", log_close=usable_price("close").log())
         .drop_nulls()
         .join(pairs.select("symbol").unique(), on="symbol", how="semi")
     )
-    known = on_sessions(usable, calendar).select("symbol", "log_close", age=count - 1 - pl.col("session_index"))
+    known = on_sessions(usable, calendar).select("symbol", "log_close", age=last - pl.col("session_index"))
     history = known.group_by("symbol").agg(history_sessions=pl.col("age").max())
-    ages = pl.LazyFrame({"age": pl.int_range(min(longest, count - 1), -1, -1, dtype=pl.Int32, eager=True)})
+    ages = pl.LazyFrame({"age": pl.int_range(min(longest, last), -1, -1, dtype=pl.Int32, eager=True)})
     closes = pl.col("log_closes")
     return (
         history.join(ages, how="cross", maintain_order="left_right")

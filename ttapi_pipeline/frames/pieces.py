@@ -60,7 +60,6 @@ _WORKERS: Final = 2
 _SYNCED_BYTES: Final = 256 * 2**20
 """The disk is sent to work after so many."""
 
-
 _BLOCK_BYTES: Final = 1 << 20
 """Copied at a time; it stays in the processor's cache between being read, hashed and written."""
 
@@ -444,14 +443,13 @@ def _bytes_at(file: BinaryIO, extent: Extent) -> bytes | None:
 
 
 class _HashedFile:
-    """Writes a file and knows its size and hash; the disk keeps up in a thread of its own."""
+    """Writes a file and knows its size and hash; reading ahead and syncing go on in threads of their own."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._digest = xxh3_128()
         self._blocks = [memoryview(bytearray(_BLOCK_BYTES)) for _ in range(3)]
-        self._reader = ThreadPoolExecutor(max_workers=1)
-        self._syncer = ThreadPoolExecutor(max_workers=1)
+        self._threads = ThreadPoolExecutor(max_workers=2)
         self._synced: Future[None] | None = None
         self._unsynced = 0
         self.size = 0
@@ -460,8 +458,7 @@ class _HashedFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._reader.shutdown()
-        self._syncer.shutdown()
+        self._threads.shutdown()
 
     def append(self, content: bytes | _Stretch) -> bool:
         """Write it at the end; False, and nothing is written, when a stretch is not what was noted of it."""
@@ -507,7 +504,7 @@ class _HashedFile:
                 filled.put(None)
             return checksum.intdigest()
 
-        reading = self._reader.submit(read)
+        reading = self._threads.submit(read)
         try:
             while (part := filled.get()) is not None:
                 block, count = part
@@ -524,7 +521,7 @@ class _HashedFile:
         if self._unsynced >= _SYNCED_BYTES and (self._synced is None or self._synced.done()):
             # So that less is left for the end, where whoever commits the file syncs it.
             self._raise_from_disk()
-            self._synced = self._syncer.submit(os.fsync, self._file.fileno())
+            self._synced = self._threads.submit(os.fsync, self._file.fileno())
             self._unsynced = 0
 
     @property

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import polars as pl
 
 
@@ -17,6 +19,12 @@ def session_index(calendar: pl.LazyFrame) -> pl.LazyFrame:
     """
     sessions = calendar.select("session").unique().sort("session")
     return sessions.with_columns(session_index=pl.int_range(pl.len(), dtype=pl.Int32))
+
+
+def last_index(calendar: pl.LazyFrame, *, as_of: date) -> int:
+    """The `session_index` of the last session up to a day, -1 when there is none; the calendar is collected."""
+    sessions = pl.col("session").filter(pl.col("session") <= as_of)
+    return int(calendar.select(sessions.n_unique()).collect().item()) - 1
 
 
 def on_sessions(bars: pl.LazyFrame, calendar: pl.LazyFrame) -> pl.LazyFrame:

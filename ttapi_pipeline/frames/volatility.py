@@ -15,7 +15,7 @@ from typing import Final
 
 import polars as pl
 
-from ttapi_pipeline.frames.returns import on_sessions, usable_price
+from ttapi_pipeline.frames.returns import last_index, on_sessions, usable_price
 
 
 def rolling_volatility(
@@ -98,12 +98,16 @@ def latest_volatility(
     variances = _variances(estimators, windows)
     wanted = _roots(variances.values())
     summed = {name: term for name, term in _SUMMED.items() if wanted & {f"sum_{name}_{window}" for window in windows}}
-    is_past = pl.col("session") <= as_of
-    count = calendar.select(pl.col("session").filter(is_past).n_unique()).collect().item()
+    last = last_index(calendar, as_of=as_of)
     age = pl.col("age")
     return (
-        _terms(bars.filter(is_past), calendar, needed={*_roots(summed.values()), "session_index"}, is_sorted=False)
-        .select("symbol", age=count - 1 - pl.col("session_index"), **summed)
+        _terms(
+            bars.filter(pl.col("session") <= as_of),
+            calendar,
+            needed={*_roots(summed.values()), "session_index"},
+            is_sorted=False,
+        )
+        .select("symbol", age=last - pl.col("session_index"), **summed)
         .group_by("symbol")
         .agg(
             _sum_of_all(pl.col(name).filter(age < window), window).alias(f"sum_{name}_{window}")
