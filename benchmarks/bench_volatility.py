@@ -35,8 +35,9 @@ import pyarrow.parquet as pq
 from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline.datasets.volatility_cone import volatility_cone_frame
 from ttapi_pipeline.frames.current import bar_quality, current_volatility, volatility_rank
+from ttapi_pipeline.frames.estimators import ESTIMATORS
 from ttapi_pipeline.frames.slices import collect_in_parts
-from ttapi_pipeline.frames.volatility import ESTIMATORS, rolling_volatility
+from ttapi_pipeline.frames.volatility import rolling_volatility
 
 ROWS, SESSIONS, WINDOW = 29_000_000, 5_000, 21
 SESSIONS_LISTED = sessions_between(date(2000, 1, 3), date(2025, 12, 31))

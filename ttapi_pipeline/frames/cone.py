@@ -97,8 +97,9 @@ def _cones(rolling: pl.DataFrame, *, horizons: Sequence[int]) -> pl.DataFrame:
     for name, horizon in zip(rolling.columns[2:], horizons, strict=True):
         volatilities = rolling[name].to_numpy()
         for symbol, length, end in zip(runs["value"], runs["len"], ends, strict=True):
-            current = float(volatilities[end - 1]) if is_last[end - 1] else math.nan
-            placed = _placed(volatilities[end - length : end], current)
+            of_symbol = slice(end - length, end)
+            today = volatilities[of_symbol][is_last[of_symbol]]
+            placed = _placed(volatilities[of_symbol], float(today[0]) if len(today) else math.nan)
             rows.append({"symbol": symbol, "horizon_sessions": horizon, **placed})
     return pl.DataFrame(rows, schema=_CONE)
 

@@ -12,7 +12,7 @@ import polars as pl
 
 from ttapi_pipeline.frames.cone import CONE_QUANTILES
 from ttapi_pipeline.frames.current import WINDOWS
-from ttapi_pipeline.frames.volatility import ESTIMATORS
+from ttapi_pipeline.frames.estimators import ESTIMATORS
 
 _PRICES: Final = ("open", "high", "low", "close")
 

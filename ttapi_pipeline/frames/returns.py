@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
@@ -27,23 +28,39 @@ def last_index(calendar: pl.LazyFrame, *, as_of: date) -> int:
     return int(calendar.select(sessions.n_unique()).collect().item()) - 1
 
 
+@dataclass(frozen=True, slots=True)
+class SessionTable:
+    """A place for every day of a calendar, read once: over millions of bars a join takes as long as all that follows.
+
+    Attributes:
+        first_day: The first session, in days since 1970-01-01.
+        index: From that day to the last session, the `session_index` (Int32) of each; null on days that are none.
+    """
+
+    first_day: int
+    index: pl.Series
+
+
+def session_table(calendar: pl.LazyFrame) -> SessionTable:
+    """The sessions of a calendar by day; `session` (Date) is collected."""
+    # Small enough that the streaming engine would take longer to start than to finish.
+    days = calendar.select(pl.col("session").to_physical().unique().sort()).collect(engine="in-memory").to_series()
+    first = 0 if days.is_empty() else days[0]
+    is_session = pl.int_range(first, days[-1] + 1 if len(days) else first, eager=True).is_in(days.implode())
+    return SessionTable(first, (is_session.cum_sum().cast(pl.Int32) - 1).set(~is_session, None))
+
+
 def on_sessions(bars: pl.LazyFrame, calendar: pl.LazyFrame) -> pl.LazyFrame:
     """Number the sessions of bars, as `session_index` does, and drop the bars on other days; the order stays.
-
-    A table with a place for every day, read once: over millions of bars a join takes as long as all that follows.
 
     Args:
         bars: `session` (Date) and any other columns.
         calendar: `session`, covering the bars; it is collected.
     """
-    # Small enough that the streaming engine would take longer to start than to finish.
-    days = calendar.select(pl.col("session").to_physical().unique().sort()).collect(engine="in-memory").to_series()
-    first = 0 if days.is_empty() else days[0]
-    is_session = pl.int_range(first, days[-1] + 1 if len(days) else first, eager=True).is_in(days.implode())
-    table = (is_session.cum_sum().cast(pl.Int32) - 1).set(~is_session, None)
-    place = pl.col("session").to_physical() - first
+    table = session_table(calendar)
+    place = pl.col("session").to_physical() - table.first_day
     # A negative place would count from the end.
-    index = pl.lit(table).gather(pl.when(place >= 0).then(place), null_on_oob=True)
+    index = pl.lit(table.index).gather(pl.when(place >= 0).then(place), null_on_oob=True)
     return bars.with_columns(session_index=index).filter(pl.col("session_index").is_not_null())
 
 

@@ -14,6 +14,7 @@ from typing import Final
 import polars as pl
 
 from ttapi_pipeline.frames.current import WINDOWS
+from ttapi_pipeline.frames.estimators import ESTIMATORS
 
 UTC_DATETIME: Final = pl.Datetime("us", "UTC")
 
@@ -393,15 +394,6 @@ BROKER_WINDOWS: Final = (30, 60, 90)
 EX_EARNINGS_WINDOWS: Final = (30, 90)
 """Sessions in the windows of the volatilities without earnings."""
 
-_ESTIMATOR_WORDS: Final = {
-    "close_to_close": "sample stddev of log returns",
-    "zero_mean": "the same around zero",
-    "parkinson": "Parkinson 1980, from high and low; blind to overnight gaps",
-    "garman_klass": "Garman and Klass 1980, from all four prices; blind to overnight gaps",
-    "rogers_satchell": "Rogers and Satchell 1991, allows for drift; blind to overnight gaps",
-    "yang_zhang": "Yang and Zhang 2000, allows for drift and overnight gaps",
-}
-
 VOLATILITY: Final = DatasetSchema(
     "volatility",
     (
@@ -419,7 +411,7 @@ VOLATILITY: Final = DatasetSchema(
         Column("close_stddev", _FLOAT, "Sample stddev of all final closes, in US dollars: of prices, not of returns"),
         *(
             Column(f"{estimator}_{window}", _FLOAT, f"Annualised over {window} sessions: {words}")
-            for estimator, words in _ESTIMATOR_WORDS.items()
+            for estimator, words in ESTIMATORS.items()
             for window in WINDOWS
         ),
         *(

@@ -310,7 +310,7 @@ def test_the_code_location_loads_without_what_only_a_run_needs(tmp_path: Path) -
         *(f"ttapi_pipeline.defs.{name}" for name in ours),
     }
     of_a_tick = {"alembic", "sqlalchemy", "ttapi_pipeline.datasets.quote_log", "ttapi_pipeline.defs.compaction"}
-    nobody_s = {"exchange_calendars", "matplotlib", "pandas", "rich", "scipy"}
+    nobody_s = {"exchange_calendars", "matplotlib", "numba", "pandas", "rich", "scipy"}
     assert set(loaded.split()) & (of_a_run | of_a_tick | nobody_s) == set()
     assert set(run.split()) & (of_a_run | nobody_s) == of_a_run - {"antlr4"}
     assert last == "['text']"

@@ -4,8 +4,13 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
+import warnings
 from collections.abc import Callable
 from datetime import date, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -17,8 +22,10 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ttapi_pipeline.core.sessions import sessions_between
+from ttapi_pipeline.frames import windows
 from ttapi_pipeline.frames.cone import volatility_cone
-from ttapi_pipeline.frames.volatility import ESTIMATORS, rolling_volatility
+from ttapi_pipeline.frames.estimators import ESTIMATORS
+from ttapi_pipeline.frames.volatility import latest_volatility, rolling_volatility
 
 SESSIONS = sessions_between(date(2012, 1, 3), date(2012, 4, 30))
 CALENDAR = pl.LazyFrame({"session": SESSIONS})
@@ -61,7 +68,7 @@ def by_hand(frame: pl.DataFrame, window: int) -> dict[str, float]:
         "rogers_satchell": rs,
         "yang_zhang": np.var(o, ddof=1) + k * np.var(c, ddof=1) + (1 - k) * rs,
     }
-    return {name: math.sqrt(252 * float(variance)) for name, variance in variances.items()}
+    return {name: float(np.sqrt(252 * variance)) for name, variance in variances.items()}
 
 
 # Section 6 of the definitions, in the order of ESTIMATORS: two independent implementations agreed on these.
@@ -192,9 +199,142 @@ def test_no_window_reaches_over_a_missing_session() -> None:
         assert result[f"{name}_5"].is_null().to_list()[19:26] == [False] + [True] * 5 + [False], name
 
 
-def test_bars_on_days_without_a_session_are_left_out() -> None:
-    sunday = market().head(1).with_columns(session=pl.lit(date(2012, 1, 8)))
-    assert_frame_equal(rolling(pl.concat([market(), sunday]), 5), rolling(market(), 5))
+def test_a_bar_on_a_day_without_a_session_has_no_value_and_is_in_no_window() -> None:
+    sunday = date(2012, 1, 8)
+    odd = market(2).filter(pl.col("session") == SESSIONS[4]).with_columns(session=pl.lit(sunday))
+    result = rolling(pl.concat([market(), odd]), 3)
+    is_odd = pl.col("session") == sunday
+    assert_frame_equal(result.remove(is_odd), rolling(market(), 3))
+    assert result.filter(is_odd).select(pl.selectors.ends_with("_3")).row(0) == (None,) * len(ESTIMATORS)
+
+
+def test_the_latest_are_the_last_of_the_rolling_ones() -> None:
+    days = SESSIONS[60], SESSIONS[-1] + timedelta(6 - SESSIONS[-1].weekday())
+    late = market(2, symbol="LATE").tail(3).with_columns(session=pl.Series([days[1] + timedelta(n) for n in range(3)]))
+    odd = market(3).head(1).with_columns(session=pl.lit(days[1]))
+    frame = pl.concat([market(), odd, market(4, symbol="HALT").head(70), late])
+    for as_of in days:
+        past = frame.filter(pl.col("session") <= as_of)
+        latest = latest_volatility(frame.lazy(), CALENDAR, as_of=as_of, windows=[5, 2], estimators=list(ESTIMATORS))
+        last = min(as_of, SESSIONS[-1])
+        expected = rolling(past, 5, 2).filter(session=last).drop("session", "open", "high", "low", "close")
+        found = latest.collect().sort("symbol")
+        assert_frame_equal(found.drop_nulls(), expected.sort("symbol"), check_column_order=False, rel_tol=1e-12)
+        assert set(found["symbol"]) == set(past["symbol"])
+
+
+def brute_force(frame: pl.DataFrame, window: int) -> list[dict[str, float | None]]:
+    """`by_hand` for every bar by itself, where nothing in its window and, if it is needed, before it is missing."""
+    places = {session: place for place, session in enumerate(SESSIONS)}
+    frame = frame.filter(pl.col("session").is_in(SESSIONS)).sort("symbol", "session")
+    bars = frame.to_dicts()
+    is_usable = [0 < (bar["close"] or 0) < math.inf for bar in bars]
+    prices = [
+        [math.nan if bar[name] is None else bar[name] for name in ("low", "open", "close", "high")] for bar in bars
+    ]
+    is_plausible = [0 < low <= o <= high < math.inf and low <= c <= high for low, o, c, high in prices]
+
+    def are_together(first: int, last: int) -> bool:
+        run = [(bars[row]["symbol"], places[bars[row]["session"]]) for row in range(max(first, 0), last + 1)]
+        return first >= 0 and run == [(run[0][0], run[0][1] + step) for step in range(last + 1 - first)]
+
+    found = []
+    for last in range(len(bars)):
+        first = last + 1 - window
+        values = dict.fromkeys(ESTIMATORS)
+        has_close_before = are_together(first - 1, last) and is_usable[first - 1]
+        if are_together(first, last):
+            with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore", category=RuntimeWarning):
+                some = by_hand(frame[max(first - 1, 0) : last + 1], window)
+            if all(is_plausible[first : last + 1]):
+                values |= {name: some[name] for name in FROM_BARS}
+                values |= {"yang_zhang": some["yang_zhang"]} if has_close_before else {}
+            if has_close_before and all(is_usable[first : last + 1]):
+                values |= {name: some[name] for name in ("close_to_close", "zero_mean")}
+        found.append(values)
+    return found
+
+
+BROKEN = st.sampled_from([0.0, -1.0, math.nan, math.inf, None, 1e-3, 1e6])
+WHERE = st.integers(0, len(SESSIONS) - 1)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(2, 12),
+    st.lists(st.tuples(WHERE, st.sampled_from(["open", "high", "low", "close"]), BROKEN), max_size=6),
+    st.sets(WHERE, max_size=6),
+    st.integers(0, len(SESSIONS)),
+    st.integers(1, 2 * len(SESSIONS)),
+)
+def test_any_bars_give_for_each_window_what_numpy_gives_for_it_alone(
+    window: int, broken: list[tuple[int, str, float | None]], missing: set[int], parted: int, at_a_time: int
+) -> None:
+    frame = market()
+    for place, column, value in broken:
+        is_there = pl.col("session") == SESSIONS[place]
+        frame = frame.with_columns(pl.when(is_there).then(value).otherwise(column).alias(column))
+    # The second symbol begins with the session after the last one of the first.
+    frame = frame.with_columns(symbol=pl.when(pl.int_range(pl.len()) < parted).then(pl.lit("A")).otherwise(pl.lit("B")))
+    frame = frame.filter(~pl.col("session").is_in([SESSIONS[place] for place in missing]))
+    odd = market(2).head(1).with_columns(session=pl.lit(date(2012, 2, 5)), symbol=pl.lit("A"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "_BARS_AT_A_TIME", at_a_time)
+        result = rolling(pl.concat([frame, odd]), window, 2)
+    result = result.filter(pl.col("session").is_in(SESSIONS))
+    for row, expected in zip(result.iter_rows(named=True), brute_force(frame, window), strict=True):
+        found = {name: row[f"{name}_{window}"] for name in ESTIMATORS}
+        assert {name for name in found if found[name] is None} == {n for n in expected if expected[n] is None}
+        for name, value in expected.items():
+            assert found[name] == (value if value is None else pytest.approx(value, rel=1e-6, abs=1e-7)), name
+
+
+def test_nothing_is_left_of_a_violent_window() -> None:
+    quiet = market().with_columns(pl.col("open", "high", "low", "close") * 1e-6)
+    is_early = pl.col("session") < SESSIONS[30]
+    violent = pl.concat([market(2).filter(is_early).with_columns(close=1e-300), quiet.remove(is_early)])
+    assert_frame_equal(rolling(violent, 5).tail(40), rolling(quiet, 5).tail(40), rel_tol=1e-12)
+
+
+def test_no_bars_have_no_volatilities() -> None:
+    empty = rolling(market().clear(), 5)
+    assert (empty.height, empty.columns[-1], empty.dtypes[-1]) == (0, "yang_zhang_5", pl.Float64())
+    no_sessions = rolling_volatility(market().lazy(), CALENDAR.clear(), windows=[5]).collect()
+    assert no_sessions["close_to_close_5"].null_count() == len(SESSIONS)
+
+
+def test_prices_may_be_whole_numbers_and_the_engine_any() -> None:
+    frame = market().with_columns((pl.col("open", "high", "low", "close") * 1000).round())
+    whole = frame.with_columns(pl.col("open", "high", "low", "close").cast(pl.Int64))
+    volatilities = pl.selectors.ends_with("_5")
+    query = rolling_volatility(whole.lazy(), CALENDAR, windows=[5], estimators=list(ESTIMATORS))
+    assert_frame_equal(query.collect(engine="streaming").select(volatilities), rolling(frame, 5).select(volatilities))
+
+
+@pytest.mark.parametrize("engine", ["in-memory", "streaming"])
+def test_all_columns_are_computed_at_once(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def rolling_columns(*inputs: Any) -> pl.DataFrame:
+        calls.append(inputs)
+        return measure(*inputs)
+
+    measure = windows.rolling_columns
+    monkeypatch.setattr(windows, "rolling_columns", rolling_columns)
+    query = rolling_volatility(market().lazy(), CALENDAR, windows=[5, 10], estimators=list(ESTIMATORS))
+    query.collect(engine=engine)
+    assert len(calls) == 1
+
+
+def test_without_a_folder_for_compiled_code_every_process_compiles_for_itself(tmp_path: Path) -> None:
+    program = (
+        "import numpy as np; from ttapi_pipeline.frames import kernels; "
+        "numbers = np.array([3, 4, 6], np.int32); print(kernels.consecutive(numbers, np.array([3])))"
+    )
+    # A locator that knows no place for a file outside an archive.
+    environment = {**os.environ, "NUMBA_CACHE_LOCATOR_CLASSES": "ZipCacheLocator", "NUMBA_CACHE_DIR": ""}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[0", "2", "3]"]
 
 
 def test_closes_alone_are_enough_for_the_estimators_from_closes() -> None:
@@ -219,14 +359,18 @@ def test_annualization_is_a_parameter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("windows", "estimators", "message"),
-    [([5], ["yang_chang"], "'yang_chang' is not an estimator"), ([5, 1], ["parkinson"], r"windows are \[5, 1\]")],
+    ("sessions", "estimators", "message"),
+    [
+        ([5], ["yang_chang"], "'yang_chang' is not an estimator"),
+        ([5, 1], ["parkinson"], r"windows are \[5, 1\]"),
+        ([], ["parkinson"], "no window or no estimator"),
+    ],
 )
 def test_an_unknown_estimator_or_a_window_of_one_is_refused(
-    windows: list[int], estimators: list[str], message: str
+    sessions: list[int], estimators: list[str], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        rolling_volatility(market().lazy(), CALENDAR, windows=windows, estimators=estimators)
+        rolling_volatility(market().lazy(), CALENDAR, windows=sessions, estimators=estimators)
 
 
 def cone(frame: pl.DataFrame, **options: Any) -> pl.DataFrame:
@@ -251,6 +395,12 @@ def test_the_cone_ends_at_the_as_of_session() -> None:
     assert_frame_equal(cone(frame, as_of=early), cone(frame.filter(pl.col("session") <= early), as_of=early))
     sunday = date(2012, 3, 4)
     assert_frame_equal(cone(frame, as_of=sunday), cone(frame, as_of=sunday - timedelta(2)))
+
+
+def test_the_cone_does_not_end_with_a_bar_after_the_last_session() -> None:
+    sunday = SESSIONS[-1] + timedelta(6 - SESSIONS[-1].weekday())
+    odd = market().head(1).with_columns(session=pl.lit(sunday))
+    assert_frame_equal(cone(pl.concat([market(), odd]), as_of=sunday), cone(market()))
 
 
 def test_the_cone_may_be_limited_to_the_windows_that_end_lately() -> None:

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""The estimators of realised volatility by name; their formulas are in `volatility`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Self
+
+ESTIMATORS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "close_to_close": "sample stddev of log returns",
+        "zero_mean": "the same around zero",
+        "parkinson": "Parkinson 1980, from high and low; blind to overnight gaps",
+        "garman_klass": "Garman and Klass 1980, from all four prices; blind to overnight gaps",
+        "rogers_satchell": "Rogers and Satchell 1991, allows for drift; blind to overnight gaps",
+        "yang_zhang": "Yang and Zhang 2000, allows for drift and overnight gaps",
+    }
+)
+"""What each of them is."""
+
+FROM_CLOSES: Final = frozenset({"close_to_close", "zero_mean"})
+"""Those that need no other price."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """Which estimators over which windows.
+
+    Attributes:
+        windows: Sessions, each 2 or more.
+        estimators: Keys of ESTIMATORS.
+        annualization: Sessions per year.
+
+    Raises:
+        ValueError: There are none, an estimator is not known or a window is shorter than 2.
+    """
+
+    windows: Sequence[int]
+    estimators: Sequence[str]
+    annualization: int
+
+    @classmethod
+    def of(cls, windows: Sequence[int], estimators: Sequence[str], annualization: int) -> Self:
+        """The same from what may have repetitions, which count once."""
+        return cls(tuple(dict.fromkeys(windows)), tuple(dict.fromkeys(estimators)), annualization)
+
+    def __post_init__(self) -> None:
+        if not self.columns:
+            raise ValueError("there is no window or no estimator to compute")
+        unknown = [name for name in self.estimators if name not in ESTIMATORS]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is not an estimator; there are {', '.join(ESTIMATORS)}")
+        if any(window < 2 for window in self.windows):
+            raise ValueError(f"windows are {list(self.windows)}; a variance needs 2 sessions or more")
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """A name such as `yang_zhang_21` for each, all windows of an estimator together."""
+        return [f"{name}_{window}" for name in self.estimators for window in self.windows]
+
+    @property
+    def prices(self) -> Sequence[str]:
+        """The columns of bars that they are made from."""
+        return ("close",) if FROM_CLOSES.issuperset(self.estimators) else ("open", "high", "low", "close")

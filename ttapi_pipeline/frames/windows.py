@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""From tables of bars to the arrays that `kernels` loops over, and back."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+import polars as pl
+
+from ttapi_pipeline.frames.estimators import Measures
+from ttapi_pipeline.frames.kernels import Floats, Numbers, Rows, consecutive, fill_latest, fill_rolling, session_numbers
+from ttapi_pipeline.frames.returns import SessionTable
+
+_BARS_AT_A_TIME: Final = 500_000
+"""Bars that a thread makes into arrays at a time, about; a run is never parted."""
+
+
+def rolling_columns(bars: pl.DataFrame, sessions: SessionTable, measures: Measures) -> pl.DataFrame:
+    """Measure the windows that end at each bar.
+
+    Args:
+        bars: `symbol`, `session` and `measures.prices`; by symbol and session.
+        sessions: Of the calendar.
+        measures: What to compute.
+
+    Returns:
+        `measures.columns`, one row per bar; null where there is no value, as on days that are not sessions.
+    """
+    runs = _Runs.of(bars, sessions)
+    columns = runs.measured(measures, fill_rolling, places=lambda edges: edges[-1])
+    if runs.bars.height == bars.height:
+        return columns
+    places = (runs.is_session.cum_sum() - 1).set(~runs.is_session, None)
+    return columns.select(pl.all().gather(places))
+
+
+def latest_columns(bars: pl.DataFrame, sessions: SessionTable, measures: Measures, *, last: int) -> pl.DataFrame:
+    """Measure the windows that end at one session.
+
+    Args:
+        bars: As for `rolling_columns`, none after that session.
+        sessions: Of the calendar.
+        measures: What to compute.
+        last: The number of that session.
+
+    Returns:
+        One row per symbol of `bars`: `symbol` and `measures.columns`, null where there is no value.
+    """
+    runs = _Runs.of(bars, sessions)
+    columns = runs.measured(measures, fill_latest, places=lambda edges: len(edges) - 1)
+    ends = runs.edges[1:] - 1
+    found = columns.insert_column(0, runs.bars["symbol"].gather(ends)).filter(runs.index[ends] == last)
+    return bars.select(pl.col("symbol").unique()).join(found, on="symbol", how="left")
+
+
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """Runs of consecutive sessions of a symbol.
+
+    Attributes:
+        bars: Those on sessions.
+        index: The number of each one's session.
+        edges: The row of `bars` that each run begins with, and at the end the number of rows.
+        is_session: Whether each bar, of all that there were, is on a session.
+    """
+
+    bars: pl.DataFrame
+    index: Numbers
+    edges: Rows
+    is_session: pl.Series
+
+    @classmethod
+    def of(cls, bars: pl.DataFrame, sessions: SessionTable) -> Self:
+        days = bars["session"].to_physical().fill_null(sessions.first_day - 1).to_numpy()
+        index = session_numbers(days, sessions.first_day, sessions.index.fill_null(-1).to_numpy())
+        is_session = pl.Series(index >= 0)
+        if not is_session.all():
+            bars, index = bars.filter(is_session), index[is_session.to_numpy()]
+        symbols = bars["symbol"].rle().struct.field("len").cast(pl.Int64).to_numpy()
+        return cls(bars, index, consecutive(index, symbols), is_session)
+
+    def measured(
+        self,
+        measures: Measures,
+        fill: Callable[[Floats, Rows, Measures, Floats], None],
+        *,
+        places: Callable[[Rows], int],
+    ) -> pl.DataFrame:
+        """What a loop of `kernels` fills in, with so many places for the runs between some edges."""
+        prices = [self.bars[name].cast(pl.Float64) for name in measures.prices]
+
+        def measure(part: tuple[int, int]) -> pl.DataFrame:
+            first, end = part
+            begin, edges = self.edges[first], self.edges[first : end + 1] - self.edges[first]
+            bars = np.empty((2 * len(prices), edges[-1]))
+            for row, price in zip(bars, prices, strict=False):
+                row[:] = price.slice(begin, edges[-1]).to_numpy()
+            out = np.empty((len(measures.columns), places(edges)))
+            fill(bars, edges, measures, out)
+            columns = zip(measures.columns, out, strict=True)
+            return pl.DataFrame([pl.Series(name, values, nan_to_null=True) for name, values in columns])
+
+        parts = list(self._parts())
+        if len(parts) == 1:
+            return measure(parts[0])
+        with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
+            return pl.concat(pool.map(measure, parts))
+
+    def _parts(self) -> Iterator[tuple[int, int]]:
+        """First run and the one after the last, of one part after another; one without runs where there are none."""
+        last = len(self.edges) - 1
+        firsts = np.searchsorted(self.edges, np.arange(0, len(self.index), _BARS_AT_A_TIME))
+        return itertools.pairwise(np.unique([*firsts, last]).tolist() if last else [0, 0])
