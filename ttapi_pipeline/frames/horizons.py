@@ -220,19 +220,33 @@ def _log_closes(
     """
     last = last_index(calendar, as_of=as_of)
     longest = pairs.select(pl.max_horizontal(pl.col("horizon_sessions").max(), lookback)).collect().item()
-    usable = (
-        bars.filter(pl.col("session") <= as_of)
-        .select("symbol", "session", log_close=usable_price("close").log())
+    reach = session_index(calendar).filter(pl.col("session_index") >= last - longest)
+    first = reach.select(pl.col("session").min()).collect().item()
+    past, age = bars.filter(pl.col("session") <= as_of), last - pl.col("session_index")
+    history = (
+        on_sessions(past, calendar)
+        .select("symbol", history_sessions=pl.when(usable_price("close").is_not_null()).then(age))
+        .group_by("symbol")
+        .agg(pl.col("history_sessions").max())
         .drop_nulls()
         .join(pairs.select("symbol").unique(), on="symbol", how="semi")
+        # A number takes the place of a text in the large join.
+        .sort("symbol")
+        .with_row_index("number")
     )
-    known = on_sessions(usable, calendar).select("symbol", "log_close", age=last - pl.col("session_index"))
-    history = known.group_by("symbol").agg(history_sessions=pl.col("age").max())
     ages = pl.LazyFrame({"age": pl.int_range(min(longest, last), -1, -1, dtype=pl.Int32, eager=True)})
+    place = pl.col("number").cast(pl.Int64) * (longest + 1) + pl.col("age")
+    recent = (
+        on_sessions(past.filter(pl.col("session") >= first), calendar)
+        .select("symbol", age=age, log_close=usable_price("close").log())
+        .join(history.select("symbol", "number"), on="symbol")
+        .select("log_close", place=place)
+    )
     closes = pl.col("log_closes")
     return (
         history.join(ages, how="cross", maintain_order="left_right")
-        .join(known.filter(pl.col("age") <= longest), on=["symbol", "age"], how="left", maintain_order="left")
+        .with_columns(place=place)
+        .join(recent, on="place", how="left", maintain_order="left")
         .group_by("symbol", maintain_order=True)
         .agg(pl.col("history_sessions").first(), log_closes="log_close")
         .select(
