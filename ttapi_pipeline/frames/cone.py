@@ -58,7 +58,8 @@ def volatility_cone(
     ends = sessions if history is None else sessions.tail(history)
     columns = {f"close_to_close_{horizon}": horizon for horizon in horizons}
     rolling = rolling_volatility(
-        bars.select("symbol", "session", "close").filter(pl.col("session") <= as_of),
+        # So that a bar of the last session is the last of its symbol, whatever days without a session follow.
+        bars.select("symbol", "session", "close").filter(pl.col("session") <= ends.max()),
         calendar,
         windows=horizons,
         estimators=["close_to_close"],
@@ -97,9 +98,8 @@ def _cones(rolling: pl.DataFrame, *, horizons: Sequence[int]) -> pl.DataFrame:
     for name, horizon in zip(rolling.columns[2:], horizons, strict=True):
         volatilities = rolling[name].to_numpy()
         for symbol, length, end in zip(runs["value"], runs["len"], ends, strict=True):
-            of_symbol = slice(end - length, end)
-            today = volatilities[of_symbol][is_last[of_symbol]]
-            placed = _placed(volatilities[of_symbol], float(today[0]) if len(today) else math.nan)
+            current = float(volatilities[end - 1]) if is_last[end - 1] else math.nan
+            placed = _placed(volatilities[end - length : end], current)
             rows.append({"symbol": symbol, "horizon_sessions": horizon, **placed})
     return pl.DataFrame(rows, schema=_CONE)
 

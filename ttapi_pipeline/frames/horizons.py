@@ -218,6 +218,7 @@ def _log_closes(
         longest horizon; `lookback_closes`, logarithms; both lists with one place per session up to `as_of`, null where
         data is missing; `history_sessions`, how many sessions before `as_of` the first usable close was.
     """
+    calendar = calendar.select("session").collect().lazy()  # read once
     last = last_index(calendar, as_of=as_of)
     longest = pairs.select(pl.max_horizontal(pl.col("horizon_sessions").max(), lookback)).collect().item()
     reach = session_index(calendar).filter(pl.col("session_index") >= last - longest)

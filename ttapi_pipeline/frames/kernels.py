@@ -25,9 +25,9 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 # Compiled code has no names: an estimator is its place in ESTIMATORS, a term its row.
 _CLOSE_TO_CLOSE, _ZERO_MEAN, _PARKINSON, _GARMAN_KLASS, _ROGERS_SATCHELL, _YANG_ZHANG = range(6)
 _R, _RR, _O, _OO, _C, _CC, _HLHL, _RS = range(8)
-_ALL: Final = 8
-_FROM_CLOSES: Final = 4
-"""Rows of terms, of which closes fill in two: sums are made of four at a time."""
+_TERMS: Final = 8
+_TERMS_OF_CLOSES: Final = 4
+"""Rows of terms; closes alone fill in two, but sums are made of four at a time."""
 _LOG_4: Final = 2 * math.log(2)
 
 
@@ -118,7 +118,7 @@ def _roll(bars: Floats, runs: Rows, windows: Rows, estimators: Rows, annualizati
     longest_run = 0
     for run in range(len(runs) - 1):
         longest_run = max(longest_run, runs[run + 1] - runs[run])
-    count = _ALL if len(bars) > 2 else _FROM_CLOSES
+    count = _TERMS if len(bars) > 2 else _TERMS_OF_CLOSES
     terms, sums = np.zeros((count, longest_run)), np.empty((count, longest_run))
     ends = np.empty((4, windows.max() + 1))
     for run in range(len(runs) - 1):
@@ -137,7 +137,7 @@ def _roll(bars: Floats, runs: Rows, windows: Rows, estimators: Rows, annualizati
 @_compiled
 def _measure_ends(bars: Floats, runs: Rows, windows: Rows, estimators: Rows, annualization: int, out: Floats) -> None:
     longest_window = windows.max()
-    count = _ALL if len(bars) > 2 else _FROM_CLOSES
+    count = _TERMS if len(bars) > 2 else _TERMS_OF_CLOSES
     terms, sums = np.zeros((count, longest_window)), np.empty((count, 1))
     for run in range(len(runs) - 1):
         end = runs[run + 1]

@@ -10,7 +10,6 @@ import sys
 import warnings
 from collections.abc import Callable
 from datetime import date, timedelta
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -326,7 +325,7 @@ def test_all_columns_are_computed_at_once(engine: Any, monkeypatch: pytest.Monke
     assert len(calls) == 1
 
 
-def test_without_a_folder_for_compiled_code_every_process_compiles_for_itself(tmp_path: Path) -> None:
+def test_without_a_folder_for_compiled_code_every_process_compiles_for_itself() -> None:
     program = (
         "import numpy as np; from ttapi_pipeline.frames import kernels; "
         "numbers = np.array([3, 4, 6], np.int32); print(kernels.consecutive(numbers, np.array([3])))"
