@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
+from ttapi_pipeline.analytics.estimators import ESTIMATORS
+from ttapi_pipeline.analytics.horizons import horizon_statistics
+from ttapi_pipeline.analytics.volatility import rolling_volatility
 from ttapi_pipeline.core.sessions import sessions_between
-from ttapi_pipeline.frames.estimators import ESTIMATORS
-from ttapi_pipeline.frames.horizons import horizon_statistics
-from ttapi_pipeline.frames.volatility import rolling_volatility
 
 SYMBOLS, SESSIONS, LOOKBACK = 500, 5_000, 252
 HORIZONS = (1, 2, 3, 4, 5, 8, 10, 15, 20, 25, 30, 42, 63, 84, 105, 126, 189, 252, 400, 520)

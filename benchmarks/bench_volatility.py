@@ -35,12 +35,12 @@ import pandas as pd
 import polars as pl
 import pyarrow.parquet as pq
 
+from ttapi_pipeline.analytics.current import bar_quality, current_volatility, volatility_rank
+from ttapi_pipeline.analytics.estimators import ESTIMATORS
+from ttapi_pipeline.analytics.slices import collect_in_parts
+from ttapi_pipeline.analytics.volatility import rolling_volatility
 from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline.datasets.volatility_cone import volatility_cone_frame
-from ttapi_pipeline.frames.current import bar_quality, current_volatility, volatility_rank
-from ttapi_pipeline.frames.estimators import ESTIMATORS
-from ttapi_pipeline.frames.slices import collect_in_parts
-from ttapi_pipeline.frames.volatility import rolling_volatility
 
 ROWS, SESSIONS, FEW = 29_000_000, 5_000, 20
 WINDOW = (21,)

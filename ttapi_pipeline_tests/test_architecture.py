@@ -20,13 +20,14 @@ BELOW = {
     "__init__": set(),
     "core": set(),
     "simulator": {"core"},
-    "frames": {"core"},
+    "analytics": set(),
+    "frames": {"core", "analytics"},
     "client": {"core"},
     "streaming": {"core"},
     "metastock": {"core", "frames", "client", "streaming"},
-    "plots": {"core", "frames"},
-    "datasets": {"core", "frames", "client", "streaming", "metastock", "plots"},
-    "terminal": {"core", "frames", "metastock", "datasets"},
+    "plots": {"core", "frames", "analytics"},
+    "datasets": {"core", "frames", "analytics", "client", "streaming", "metastock", "plots"},
+    "terminal": {"core", "frames", "analytics", "metastock", "datasets"},
 }
 """What each part may import besides itself; parts that are not named (defs, definitions, cli) may import all."""
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`earnings`: when companies report. The broker names the next date alone, so the ones that pass are kept here.
 
-What a report does to the volatility is `frames.earnings`.
+What a report does to the volatility is `analytics.earnings`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`returns_stddev`: how far each underlying moves over the span of each listed expiration, next to the priced move.
 
-The statistics are `frames.horizons`, the comparisons `frames.implied`; this joins them to the expiration series.
+The statistics are `analytics.horizons`, the comparisons `analytics.implied`; this joins them to the expiration series.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Final
 
 import polars as pl
 
+from ttapi_pipeline.analytics.horizons import horizon_statistics, horizons
+from ttapi_pipeline.analytics.implied import expected_move, move_ratio
 from ttapi_pipeline.core.errors import DataError
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.frames.conform import conform
-from ttapi_pipeline.frames.horizons import horizon_statistics, horizons
-from ttapi_pipeline.frames.implied import expected_move, move_ratio
 from ttapi_pipeline.frames.schemas import RETURNS_STDDEV
 from ttapi_pipeline.plots.charts import moves_chart
 

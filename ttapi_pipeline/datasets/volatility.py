@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """`volatility`: each symbol's realised volatility as of the snapshot's last session, next to the broker's.
 
-The numbers are `frames.current` and `frames.earnings`; this joins them. Where each stands among all that the symbol has
-had is `volatility_cone`.
+The numbers are `analytics.current` and `analytics.earnings`; this joins them. Where each stands among all that the
+symbol has had is `volatility_cone`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Final
 
 import polars as pl
 
+from ttapi_pipeline.analytics.current import bar_quality, current_volatility, volatility_rank
+from ttapi_pipeline.analytics.earnings import volatility_without_earnings
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.returns_stddev import last_final_session
 from ttapi_pipeline.frames.conform import conform
-from ttapi_pipeline.frames.current import bar_quality, current_volatility, volatility_rank
-from ttapi_pipeline.frames.earnings import volatility_without_earnings
 from ttapi_pipeline.frames.schemas import BROKER_WINDOWS, EX_EARNINGS_WINDOWS, VOLATILITY
 from ttapi_pipeline.plots.charts import ranking_chart
 

@@ -2,7 +2,7 @@
 """`volatility_cone`: where each symbol's volatility stands among all that it has had, per horizon.
 
 A table of its own, one row per symbol and horizon: seven horizons of ten figures each would be seventy columns of
-`volatility`, which nobody could filter, plot or pivot. The numbers are `frames.volatility.volatility_cone`.
+`volatility`, which nobody could filter, plot or pivot. The numbers are `analytics.volatility.volatility_cone`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Final
 
 import polars as pl
 
+from ttapi_pipeline.analytics.cone import volatility_cone
+from ttapi_pipeline.analytics.slices import ROWS_AT_A_TIME, collect_in_parts
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.returns_stddev import last_final_session, most_traded
-from ttapi_pipeline.frames.cone import volatility_cone
 from ttapi_pipeline.frames.conform import conform
 from ttapi_pipeline.frames.schemas import VOLATILITY_CONE
-from ttapi_pipeline.frames.slices import ROWS_AT_A_TIME, collect_in_parts
 from ttapi_pipeline.plots.charts import cone_chart
 
 REASONS: Final = {

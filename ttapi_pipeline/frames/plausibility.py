@@ -10,9 +10,9 @@ from typing import Final
 
 import polars as pl
 
-from ttapi_pipeline.frames.cone import CONE_QUANTILES
-from ttapi_pipeline.frames.current import WINDOWS
-from ttapi_pipeline.frames.estimators import ESTIMATORS
+from ttapi_pipeline.analytics.cone import CONE_QUANTILES
+from ttapi_pipeline.analytics.current import WINDOWS
+from ttapi_pipeline.analytics.estimators import ESTIMATORS
 
 _PRICES: Final = ("open", "high", "low", "close")
 

@@ -13,8 +13,8 @@ from typing import Final
 
 import polars as pl
 
-from ttapi_pipeline.frames.current import WINDOWS
-from ttapi_pipeline.frames.estimators import ESTIMATORS
+from ttapi_pipeline.analytics.current import WINDOWS
+from ttapi_pipeline.analytics.estimators import ESTIMATORS
 
 UTC_DATETIME: Final = pl.Datetime("us", "UTC")
 

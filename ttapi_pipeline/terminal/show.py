@@ -14,11 +14,11 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
+from ttapi_pipeline.analytics.current import WINDOWS
+from ttapi_pipeline.analytics.estimators import ESTIMATORS
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.store import Folder, read_manifest
 from ttapi_pipeline.core.symbology import canonical_symbol
-from ttapi_pipeline.frames.current import WINDOWS
-from ttapi_pipeline.frames.estimators import ESTIMATORS
 from ttapi_pipeline.frames.schemas import RETURNS_STDDEV, SYMBOLS, VOLATILITY, VOLATILITY_CONE, DatasetSchema
 from ttapi_pipeline.frames.store import scan
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ttapi_pipeline.analytics.earnings import earnings_sessions, volatility_without_earnings
 from ttapi_pipeline.core.sessions import sessions_between
-from ttapi_pipeline.frames.earnings import earnings_sessions, volatility_without_earnings
 
 SESSIONS = sessions_between(date(2025, 6, 2), date(2026, 1, 30))
 CALENDAR = pl.LazyFrame({"session": SESSIONS})

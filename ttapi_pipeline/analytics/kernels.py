@@ -15,7 +15,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from ttapi_pipeline.frames.estimators import ESTIMATORS, Measures
+from ttapi_pipeline.analytics.estimators import ESTIMATORS, Measures
 
 Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int32]

@@ -11,8 +11,8 @@ from datetime import date
 
 import polars as pl
 
-from ttapi_pipeline.frames.estimators import Measures
-from ttapi_pipeline.frames.returns import last_index, session_table
+from ttapi_pipeline.analytics.estimators import Measures
+from ttapi_pipeline.analytics.returns import last_index, session_table
 
 
 def rolling_volatility(
@@ -61,7 +61,7 @@ def rolling_volatility(
     sessions = session_table(calendar)
 
     def roll(inputs: Sequence[pl.Series]) -> pl.Series:
-        from ttapi_pipeline.frames.windows import rolling_columns  # noqa: PLC0415 - Numba, for what is computed
+        from ttapi_pipeline.analytics.windows import rolling_columns  # noqa: PLC0415 - Numba, for what is computed
 
         return rolling_columns(pl.DataFrame(inputs), sessions, measures).to_struct()
 
@@ -104,7 +104,7 @@ def latest_volatility(
     sessions, last = session_table(calendar), last_index(calendar, as_of=as_of)
 
     def measure(past: pl.DataFrame) -> pl.DataFrame:
-        from ttapi_pipeline.frames.windows import latest_columns  # noqa: PLC0415 - Numba, for what is computed
+        from ttapi_pipeline.analytics.windows import latest_columns  # noqa: PLC0415 - Numba, for what is computed
 
         return latest_columns(past, sessions, measures, last=last)
 

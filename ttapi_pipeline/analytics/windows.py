@@ -12,9 +12,17 @@ from typing import Final, Self
 import numpy as np
 import polars as pl
 
-from ttapi_pipeline.frames.estimators import Measures
-from ttapi_pipeline.frames.kernels import Floats, Numbers, Rows, consecutive, fill_latest, fill_rolling, session_numbers
-from ttapi_pipeline.frames.returns import SessionTable
+from ttapi_pipeline.analytics.estimators import Measures
+from ttapi_pipeline.analytics.kernels import (
+    Floats,
+    Numbers,
+    Rows,
+    consecutive,
+    fill_latest,
+    fill_rolling,
+    session_numbers,
+)
+from ttapi_pipeline.analytics.returns import SessionTable
 
 _BARS_AT_A_TIME: Final = 500_000
 """Bars that a thread makes into arrays at a time, about; a run is never parted."""

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from statsmodels.stats.weightstats import DescrStatsW
 
+from ttapi_pipeline.analytics.current import CAUTIONS, REASONS, bar_quality, current_volatility, volatility_rank
+from ttapi_pipeline.analytics.volatility import rolling_volatility
 from ttapi_pipeline.core.sessions import sessions_between
-from ttapi_pipeline.frames.current import CAUTIONS, REASONS, bar_quality, current_volatility, volatility_rank
-from ttapi_pipeline.frames.volatility import rolling_volatility
 
 SESSIONS = sessions_between(date(2011, 1, 3), date(2012, 12, 31))
 AS_OF = SESSIONS[-1]

@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from ttapi_pipeline.frames.returns import log_returns, session_index
+from ttapi_pipeline.analytics.returns import log_returns, session_index
 
 REASONS: Final = {
     "no_announcement": "no announcement of the symbol up to the as-of session is known",

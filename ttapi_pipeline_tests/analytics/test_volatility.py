@@ -20,11 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from ttapi_pipeline.analytics import windows
+from ttapi_pipeline.analytics.cone import volatility_cone
+from ttapi_pipeline.analytics.estimators import ESTIMATORS
+from ttapi_pipeline.analytics.volatility import latest_volatility, rolling_volatility
 from ttapi_pipeline.core.sessions import sessions_between
-from ttapi_pipeline.frames import windows
-from ttapi_pipeline.frames.cone import volatility_cone
-from ttapi_pipeline.frames.estimators import ESTIMATORS
-from ttapi_pipeline.frames.volatility import latest_volatility, rolling_volatility
 
 SESSIONS = sessions_between(date(2012, 1, 3), date(2012, 4, 30))
 CALENDAR = pl.LazyFrame({"session": SESSIONS})

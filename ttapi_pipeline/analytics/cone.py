@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from ttapi_pipeline.frames.volatility import rolling_volatility
+from ttapi_pipeline.analytics.volatility import rolling_volatility
 
 CONE_HORIZONS: Final = (5, 10, 21, 42, 63, 126, 252)
 CONE_QUANTILES: Final[Mapping[str, float]] = MappingProxyType(

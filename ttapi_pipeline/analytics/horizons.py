@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from ttapi_pipeline.frames.returns import last_index, on_sessions, session_index, usable_price
+from ttapi_pipeline.analytics.returns import last_index, on_sessions, session_index, usable_price
 
 MINIMUM_RETURNS: Final = 20
 """Returns below which a lookback or horizon column is null: its error would be as large as what it says."""

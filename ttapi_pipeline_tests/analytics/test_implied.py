@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttapi_pipeline.frames.implied import expected_move, iv_percentile, iv_rank, move_ratio, rank_in_range
+from ttapi_pipeline.analytics.implied import expected_move, iv_percentile, iv_rank, move_ratio, rank_in_range
 
 PRICE, IV, DTE = pl.col("price"), pl.col("iv"), pl.col("dte")
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ttapi_pipeline.frames.slices import collect_in_parts
+from ttapi_pipeline.analytics.slices import collect_in_parts
 
 
 def totals(bars: pl.LazyFrame) -> pl.LazyFrame:

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from ttapi_pipeline.analytics.horizons import MINIMUM_RETURNS, REASONS, horizon_statistics, horizons
 from ttapi_pipeline.core.sessions import is_session, sessions_between
-from ttapi_pipeline.frames.horizons import MINIMUM_RETURNS, REASONS, horizon_statistics, horizons
 
 CALENDAR = pl.LazyFrame({"session": sessions_between(date(2010, 1, 4), date(2013, 12, 31))})
 SESSIONS = sessions_between(date(2012, 1, 3), date(2012, 6, 29))

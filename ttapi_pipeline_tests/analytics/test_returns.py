@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ttapi_pipeline.analytics.returns import log_returns, session_index
 from ttapi_pipeline.core.sessions import sessions_between
-from ttapi_pipeline.frames.returns import log_returns, session_index
 
 SESSIONS = sessions_between(date(2024, 1, 2), date(2024, 3, 28))
 CALENDAR = pl.LazyFrame({"session": SESSIONS})
