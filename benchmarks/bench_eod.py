@@ -26,9 +26,9 @@ import polars as pl
 
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.datasets.eod_snapshot import SnapshotOptions, build_eod_snapshot
-from ttapi_pipeline.frames.publish import publish
-from ttapi_pipeline.frames.schemas import DAILY_CANDLES, EOD_SNAPSHOT, TRADING_CALENDAR
-from ttapi_pipeline.frames.store import scan
+from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline.storage.scan import scan
+from ttapi_pipeline.tables.schemas import DAILY_CANDLES, EOD_SNAPSHOT, TRADING_CALENDAR
 
 HEADER = "<TICKER>,<PER>,<DTYYYYMMDD>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>\n"
 NAMES = ("ticker", "period", "date", "time", "open", "high", "low", "close", "volume", "open_interest")

@@ -22,9 +22,9 @@ import numpy as np
 import polars as pl
 
 from ttapi_pipeline.core.manifest import Provenance
-from ttapi_pipeline.frames.publish import publish
-from ttapi_pipeline.frames.schemas import UTC_DATETIME, Column, DatasetSchema
-from ttapi_pipeline.frames.store import scan
+from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline.storage.scan import scan
+from ttapi_pipeline.tables.schemas import UTC_DATETIME, Column, DatasetSchema
 
 SESSIONS = 4_000
 SCHEMA = DatasetSchema(

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ttapi_pipeline.frames.files import staged
-from ttapi_pipeline.frames.parts import PartTable, list_parts, scan_parts
-from ttapi_pipeline.frames.quote_tables import QUOTES
+from ttapi_pipeline.quote_recorder.tables import QUOTES
+from ttapi_pipeline.storage.append_table import PartTable, list_parts, scan_parts
+from ttapi_pipeline.storage.files import staged
 
 AT = datetime(2026, 11, 20, 17, tzinfo=UTC)
 

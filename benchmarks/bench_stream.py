@@ -40,8 +40,8 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from websockets.sync.server import ServerConnection, serve
 
-from ttapi_pipeline.datasets.quote_log import Origin, QuoteLog
-from ttapi_pipeline.datasets.quote_stream import QuoteStream, quote_stream
+from ttapi_pipeline.quote_recorder.log import Origin, QuoteLog
+from ttapi_pipeline.quote_recorder.recorder import QuoteStream, quote_stream
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
 from ttapi_pipeline.streaming.feed import FeedOptions, quote_feed
 from ttapi_pipeline.streaming.history import OpenConnection

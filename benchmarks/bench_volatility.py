@@ -97,7 +97,7 @@ def rolling(path: Path, estimators: Sequence[str], windows: Sequence[int] = WIND
 
 
 def stored(path: Path) -> pl.LazyFrame:
-    """As `frames.store.scan` gives it."""
+    """As `storage.scan.scan` gives it."""
     return pl.scan_parquet(path).set_sorted("symbol")
 
 

@@ -22,10 +22,10 @@ from ttapi_pipeline.core.errors import ConfigError, TTError
 from ttapi_pipeline.core.logs import configure_logging
 from ttapi_pipeline.core.progress import Phase, ProgressBoard, Work, watched
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.store import check_writable, open_folder, state_folder
 from ttapi_pipeline.core.ttl import ACCEPTED_DURATION, parse_duration
 from ttapi_pipeline.datasets.declarations import DATASETS
 from ttapi_pipeline.datasets.survey import DatasetStatus, refuse_to_overwrite, survey
+from ttapi_pipeline.storage.layout import check_writable, open_folder, state_folder
 from ttapi_pipeline.terminal.grid import status_document, status_table
 from ttapi_pipeline.terminal.watch import watching
 

@@ -13,14 +13,14 @@ from ttapi_pipeline.client.server_clock import server_clock_offset
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.store import check_writable, open_folder, read_stored, state_folder
 from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.core.verdict import CLOCK_TOLERANCE, Rule
 from ttapi_pipeline.datasets.survey import metastock_folder, metastock_version, survey
-from ttapi_pipeline.frames.repair import check, repair
-from ttapi_pipeline.frames.schemas import REPORTS, SCHEMAS
 from ttapi_pipeline.simulator.process import SimulatorProcess
+from ttapi_pipeline.storage.layout import check_writable, open_folder, read_stored, state_folder
+from ttapi_pipeline.storage.repair import check, repair
 from ttapi_pipeline.streaming.connection import connect
+from ttapi_pipeline.tables.schemas import REPORTS, SCHEMAS
 
 
 @dataclass(frozen=True, slots=True)

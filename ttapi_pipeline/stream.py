@@ -20,13 +20,13 @@ from ttapi_pipeline.client import TastytradeClient
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.store import check_writable, open_folder, state_folder
 from ttapi_pipeline.core.ttl import format_duration
-from ttapi_pipeline.datasets.quote_log import Origin, QuoteLog
-from ttapi_pipeline.datasets.quote_stream import FLUSH_SECONDS, QuoteStream, StreamHealth, quote_stream
-from ttapi_pipeline.datasets.stream_symbols import named_symbols, streamer_symbols
 from ttapi_pipeline.datasets.survey import refuse_to_overwrite, survey
+from ttapi_pipeline.quote_recorder.log import Origin, QuoteLog
+from ttapi_pipeline.quote_recorder.recorder import FLUSH_SECONDS, QuoteStream, StreamHealth, quote_stream
+from ttapi_pipeline.quote_recorder.subscription import named_symbols, streamer_symbols
 from ttapi_pipeline.simulator.process import SimulatorProcess
+from ttapi_pipeline.storage.layout import check_writable, open_folder, state_folder
 from ttapi_pipeline.streaming.background import beside
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
 from ttapi_pipeline.streaming.feed import FeedOptions

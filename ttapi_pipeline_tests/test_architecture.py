@@ -19,15 +19,17 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 BELOW = {
     "__init__": set(),
     "core": set(),
-    "simulator": {"core"},
     "analytics": set(),
-    "frames": {"core", "analytics"},
+    "simulator": {"core"},
+    "tables": {"core", "analytics"},
     "client": {"core"},
     "streaming": {"core"},
-    "metastock": {"core", "frames", "client", "streaming"},
-    "plots": {"core", "frames", "analytics"},
-    "datasets": {"core", "frames", "analytics", "client", "streaming", "metastock", "plots"},
-    "terminal": {"core", "frames", "analytics", "metastock", "datasets"},
+    "storage": {"core", "tables"},
+    "metastock": {"core", "tables", "storage", "client", "streaming"},
+    "plots": {"core", "tables", "analytics", "storage"},
+    "datasets": {"core", "tables", "analytics", "storage", "client", "streaming", "metastock", "plots"},
+    "quote_recorder": {"core", "tables", "storage", "client", "streaming", "datasets"},
+    "terminal": {"core", "tables", "analytics", "storage", "metastock", "datasets", "streaming", "quote_recorder"},
 }
 """What each part may import besides itself; parts that are not named (defs, definitions, cli) may import all."""
 

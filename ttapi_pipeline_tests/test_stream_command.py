@@ -21,8 +21,8 @@ from pathlib import Path
 import pytest
 
 from ttapi_pipeline import cli
-from ttapi_pipeline.datasets.quote_history import scan_quote_log
-from ttapi_pipeline.datasets.quote_log import logged_sessions, read_gaps
+from ttapi_pipeline.quote_recorder.history import scan_quote_log
+from ttapi_pipeline.quote_recorder.log import logged_sessions, read_gaps
 from ttapi_pipeline.simulator.process import SimulatorProcess
 
 ROOT = Path(__file__).resolve().parents[1]

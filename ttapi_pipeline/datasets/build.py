@@ -10,7 +10,7 @@ from typing import Protocol
 import polars as pl
 
 from ttapi_pipeline.core.manifest import Fact
-from ttapi_pipeline.frames.pieces import Pieces
+from ttapi_pipeline.storage.incremental.pieces import Pieces
 
 
 class Chart(Protocol):

@@ -17,8 +17,8 @@ from uuid import uuid4
 
 import numpy as np
 
-from ttapi_pipeline.core.store import storage_error
 from ttapi_pipeline.core.symbology import file_stem
+from ttapi_pipeline.storage.layout import storage_error
 from ttapi_pipeline.streaming.candles import CandleHistory
 
 _FORMAT: Final = 1

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Every dataset, declared once; importing this costs nothing, since `tt status` does it too.
 
-The columns of each are in `frames.schemas` under the same name, its TTL in `core.ttl`.
+The columns of each are in `tables.schemas` under the same name, its TTL in `core.ttl`.
 """
 
 from __future__ import annotations

@@ -20,18 +20,18 @@ import polars as pl
 from ttapi_pipeline.core.collection import ProgressCallback, no_progress
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.store import state_folder
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.declarations import METASTOCK_FILES
 from ttapi_pipeline.datasets.eod_survey import COMPARISON, SPLITS, RangeSurvey, Survey, survey_ranges
-from ttapi_pipeline.frames.conform import conform
-from ttapi_pipeline.frames.hashing import data_version
-from ttapi_pipeline.frames.pieces import Piece, Pieces
-from ttapi_pipeline.frames.schemas import EOD_OVERLAPS, EOD_REJECTS, EOD_SNAPSHOT, EOD_SPLITS
-from ttapi_pipeline.frames.sorting import sort_keys
 from ttapi_pipeline.metastock.importer import FolderImport, SymbolRange, import_folder
 from ttapi_pipeline.metastock.symbol_map import read_symbol_map
 from ttapi_pipeline.plots.charts import coverage_chart
+from ttapi_pipeline.storage.hashing import data_version
+from ttapi_pipeline.storage.incremental.pieces import Piece, Pieces
+from ttapi_pipeline.storage.layout import state_folder
+from ttapi_pipeline.tables.conform import conform
+from ttapi_pipeline.tables.schemas import EOD_OVERLAPS, EOD_REJECTS, EOD_SNAPSHOT, EOD_SPLITS
+from ttapi_pipeline.tables.sorting import sort_keys
 
 MIN_OVERLAP_SESSIONS: Final = 20
 MAX_OVERLAP_SESSIONS: Final = 60

@@ -14,8 +14,8 @@ import polars as pl
 from ttapi_pipeline.client import MarketMetrics, TastytradeClient
 from ttapi_pipeline.core.collection import ProgressCallback
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
-from ttapi_pipeline.frames.conform import conform
-from ttapi_pipeline.frames.schemas import IMPLIED_VOLATILITY, SYMBOLS, UTC_DATETIME
+from ttapi_pipeline.tables.conform import conform
+from ttapi_pipeline.tables.schemas import IMPLIED_VOLATILITY, SYMBOLS, UTC_DATETIME
 
 _FACTS = ("symbol", "description", "listed_market", "is_etf", "is_index")
 

@@ -14,10 +14,10 @@ from ttapi_pipeline.core.declaration import Declaration, SettingName
 from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, StorageError
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.store import Folder, Stored, open_folder, read_stored
 from ttapi_pipeline.core.verdict import Verdict, decide
 from ttapi_pipeline.datasets.declarations import DATASETS, METASTOCK_FILES
 from ttapi_pipeline.metastock.fingerprint import folder_fingerprint
+from ttapi_pipeline.storage.layout import Folder, Stored, open_folder, read_stored
 
 NO_METASTOCK: Final = "none"
 """Data version of `metastock_files` without a folder."""

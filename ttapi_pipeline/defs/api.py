@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from ttapi_pipeline.client import Breakers, ClientStats, TastytradeClient, TokenStore
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.store import state_folder
 from ttapi_pipeline.simulator.process import SimulatorProcess
+from ttapi_pipeline.storage.layout import state_folder
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
 
 

@@ -18,7 +18,7 @@ from ttapi_pipeline.defs.freshness import freshness_policy
 from ttapi_pipeline.defs.jobs import BROKER_POOL
 from ttapi_pipeline.defs.metadata import table_schema
 from ttapi_pipeline.defs.resources import CacheResource
-from ttapi_pipeline.frames.schemas import SCHEMAS
+from ttapi_pipeline.tables.schemas import SCHEMAS
 
 
 def build_assets(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> Sequence[dg.AssetsDefinition | dg.SourceAsset]:

@@ -7,7 +7,6 @@ import dagster as dg
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.store import open_folder
 from ttapi_pipeline.defs.assets import build_assets
 from ttapi_pipeline.defs.automation import refresh_sensor
 from ttapi_pipeline.defs.checks import build_checks
@@ -18,6 +17,7 @@ from ttapi_pipeline.defs.resources import CacheResource, StorageResource, api_re
 from ttapi_pipeline.defs.retention import build_retention
 from ttapi_pipeline.defs.schedules import end_of_day_schedule
 from ttapi_pipeline.defs.sensors import failure_sensor, metastock_sensor
+from ttapi_pipeline.storage.layout import open_folder
 
 
 def build_definitions(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.Definitions:

@@ -10,7 +10,6 @@ import polars as pl
 
 from ttapi_pipeline.core.declaration import Declaration
 from ttapi_pipeline.core.manifest import Manifest, Provenance
-from ttapi_pipeline.core.store import Folder, read_manifest
 from ttapi_pipeline.core.verdict import Verdict
 from ttapi_pipeline.datasets.survey import shaping_settings
 from ttapi_pipeline.defs.api import Api
@@ -21,6 +20,7 @@ from ttapi_pipeline.defs.metadata import verdict_metadata
 from ttapi_pipeline.defs.refresh import Refresh
 from ttapi_pipeline.defs.reuse import note_input
 from ttapi_pipeline.defs.steps import STEPS
+from ttapi_pipeline.storage.layout import Folder, read_manifest
 
 
 def build_publication(

@@ -19,8 +19,8 @@ from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager, Publication
 from ttapi_pipeline.defs.metadata import verdict_metadata
 from ttapi_pipeline.defs.resources import ApiResource
 from ttapi_pipeline.defs.reuse import reuse
-from ttapi_pipeline.frames.repair import repair
-from ttapi_pipeline.frames.schemas import SCHEMAS
+from ttapi_pipeline.storage.repair import repair
+from ttapi_pipeline.tables.schemas import SCHEMAS
 
 
 def execute(

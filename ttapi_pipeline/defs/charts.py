@@ -7,9 +7,9 @@ from typing import Any
 
 import dagster as dg
 
-from ttapi_pipeline.core.store import Folder
 from ttapi_pipeline.datasets.build import Chart
-from ttapi_pipeline.frames.files import make_folder, staged
+from ttapi_pipeline.storage.files import make_folder, staged
+from ttapi_pipeline.storage.layout import Folder
 
 FOLDER = "plots"
 

@@ -16,10 +16,10 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.store import Folder, read_stored
 from ttapi_pipeline.datasets.declarations import DATASETS
 from ttapi_pipeline.defs.storage import Storage
-from ttapi_pipeline.frames.schemas import (
+from ttapi_pipeline.storage.layout import Folder, read_stored
+from ttapi_pipeline.tables.schemas import (
     EOD_REJECTS,
     EOD_SNAPSHOT,
     SCHEMAS,
@@ -44,8 +44,8 @@ def build_checks(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> list[dg.
 
 
 def _stored(folder: Folder, schema: DatasetSchema) -> pl.LazyFrame:
-    """As `frames.store.scan`."""
-    from ttapi_pipeline.frames.store import scan  # noqa: PLC0415 - a run's, see `defs`
+    """As `storage.scan.scan`."""
+    from ttapi_pipeline.storage.scan import scan  # noqa: PLC0415 - a run's, see `defs`
 
     return scan(folder, schema)
 
@@ -140,7 +140,7 @@ def _checks_of(name: str, settings: Settings) -> dg.AssetChecksDefinition:
         op_tags={"dagster/priority": "-10"},
     )
     def check(io_manager: dg.ResourceParam[Storage]) -> Iterator[dg.AssetCheckResult]:
-        from ttapi_pipeline.frames.plausibility import repeated_keys, violations  # noqa: PLC0415 - a run's, see `defs`
+        from ttapi_pipeline.tables.rules import repeated_keys, violations  # noqa: PLC0415 - a run's, see `defs`
 
         folder = io_manager.folder
         try:

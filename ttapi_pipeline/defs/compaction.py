@@ -11,20 +11,20 @@ import dagster as dg
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.sessions import session_hours
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.store import open_folder
-from ttapi_pipeline.datasets.quote_history import (
+from ttapi_pipeline.defs.failures import failure
+from ttapi_pipeline.defs.quote_history import QUOTE_HISTORY, quote_sessions
+from ttapi_pipeline.defs.retention import KEPT_DAYS
+from ttapi_pipeline.defs.reuse import version_tags
+from ttapi_pipeline.quote_recorder.history import (
     SessionHistory,
     compact_session,
     finished_sessions,
     history_file,
     remove_old_logs,
 )
-from ttapi_pipeline.datasets.quote_log import is_compacted
-from ttapi_pipeline.defs.failures import failure
-from ttapi_pipeline.defs.quote_history import QUOTE_HISTORY, quote_sessions
-from ttapi_pipeline.defs.retention import KEPT_DAYS
-from ttapi_pipeline.defs.reuse import version_tags
-from ttapi_pipeline.frames.quote_tables import TABLES
+from ttapi_pipeline.quote_recorder.log import is_compacted
+from ttapi_pipeline.quote_recorder.tables import TABLES
+from ttapi_pipeline.storage.layout import open_folder
 
 GRACE = timedelta(minutes=15)
 """How long a `tt stream` may take over the session by itself, from the end of extended trading."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The Parquet and CSV IO manager: dagster-polars' loading over `frames.publish`'s storing.
+"""The Parquet and CSV IO manager: dagster-polars' loading over `storage.publish`'s storing.
 
 Two parts of `PolarsParquetIOManager` are replaced: it reads with an argument that Polars 2 removed, and it writes in
 place, so that a reader meets half a file.
@@ -20,16 +20,16 @@ from upath import UPath
 from ttapi_pipeline.core.errors import StorageError, TTError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.core.progress import Phase, current_board
-from ttapi_pipeline.core.store import Folder, open_folder, read_manifest
 from ttapi_pipeline.datasets.build import Chart
 from ttapi_pipeline.defs.charts import draw_charts
 from ttapi_pipeline.defs.failures import failure
 from ttapi_pipeline.defs.light import PolarsParquetIOManager
 from ttapi_pipeline.defs.metadata import manifest_metadata, preview, table_schema
-from ttapi_pipeline.frames.pieces import Pieces
-from ttapi_pipeline.frames.publish import Published, publish
-from ttapi_pipeline.frames.schemas import REPORTS, SCHEMAS, DatasetSchema
-from ttapi_pipeline.frames.store import scan
+from ttapi_pipeline.storage.incremental.pieces import Pieces
+from ttapi_pipeline.storage.layout import Folder, open_folder, read_manifest
+from ttapi_pipeline.storage.publish import Published, publish
+from ttapi_pipeline.storage.scan import scan
+from ttapi_pipeline.tables.schemas import REPORTS, SCHEMAS, DatasetSchema
 
 _CSV_DEADLINE_SECONDS = 900.0
 

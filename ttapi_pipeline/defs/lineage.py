@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import dagster as dg
 
-from ttapi_pipeline.frames.schemas import BROKER_WINDOWS, SCHEMAS
+from ttapi_pipeline.tables.schemas import BROKER_WINDOWS, SCHEMAS
 
 _BAR = ("open", "high", "low", "close", "volume")
 _SERIES = ("symbol", "root_symbol", "expiration_date", "settlement_type", "option_chain_type")

@@ -15,11 +15,11 @@ from ttapi_pipeline.core.errors import CorruptFileError, StorageError
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.progress import current_board
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.store import DatasetFiles, Folder
 from ttapi_pipeline.datasets.survey import shaping_settings
 from ttapi_pipeline.defs.api import Api
-from ttapi_pipeline.frames.schemas import REPORTS, SCHEMAS, DatasetSchema
-from ttapi_pipeline.frames.store import scan
+from ttapi_pipeline.storage.layout import DatasetFiles, Folder
+from ttapi_pipeline.storage.scan import scan
+from ttapi_pipeline.tables.schemas import REPORTS, SCHEMAS, DatasetSchema
 
 
 @dataclass(frozen=True, slots=True)

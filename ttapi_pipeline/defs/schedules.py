@@ -10,10 +10,10 @@ import polars as pl
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.sessions import NEW_YORK, SETTLING_TIME, is_session, session_hours
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.store import open_folder
 from ttapi_pipeline.datasets.survey import survey
 from ttapi_pipeline.defs.jobs import END_OF_DAY, END_OF_DAY_JOB, RUN_TAGS
-from ttapi_pipeline.frames.schemas import TRADING_CALENDAR
+from ttapi_pipeline.storage.layout import open_folder
+from ttapi_pipeline.tables.schemas import TRADING_CALENDAR
 
 CLOSE_CRON = "15 17,20 * * 1-5"
 """A quarter of an hour after extended trading: it ends at 17:00 New York time on a half day, else at 20:00."""
@@ -78,7 +78,7 @@ def stored_close(settings: Settings, day: date) -> datetime | None:
 
     Without a stored calendar that reaches the day, by the packaged table.
     """
-    from ttapi_pipeline.frames.store import scan  # noqa: PLC0415 - a tick's, see `defs`
+    from ttapi_pipeline.storage.scan import scan  # noqa: PLC0415 - a tick's, see `defs`
 
     folder = open_folder(settings.data_dir)
     if (folder / f"{TRADING_CALENDAR.name}.parquet").is_file():

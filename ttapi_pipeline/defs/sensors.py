@@ -10,11 +10,11 @@ from dagster import DagsterEvent
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.store import state_folder
 from ttapi_pipeline.datasets.declarations import METASTOCK_FILES
 from ttapi_pipeline.datasets.survey import metastock_version
 from ttapi_pipeline.defs.reuse import observation
-from ttapi_pipeline.frames.files import make_folder, staged
+from ttapi_pipeline.storage.files import make_folder, staged
+from ttapi_pipeline.storage.layout import state_folder
 
 FAILURES_FILE = "failures.jsonl"
 KEPT_FAILURES = 1_000

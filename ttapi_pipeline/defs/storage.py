@@ -4,7 +4,7 @@
 from typing import Protocol
 
 from ttapi_pipeline.core.manifest import Manifest
-from ttapi_pipeline.core.store import Folder
+from ttapi_pipeline.storage.layout import Folder
 
 
 class Storage(Protocol):

@@ -26,9 +26,6 @@ from polars.io.plugins import register_io_source
 from ttapi_pipeline.core.collection import ProgressCallback, no_progress
 from ttapi_pipeline.core.errors import InvalidFormatError
 from ttapi_pipeline.core.ordered import map_in_order
-from ttapi_pipeline.core.store import storage_error
-from ttapi_pipeline.frames.lock import locked
-from ttapi_pipeline.frames.sorting import sort_keys
 from ttapi_pipeline.metastock.binary import INDEX_NAMES, Security, data_file_number, is_index, read_index
 from ttapi_pipeline.metastock.fingerprint import FileFact, list_files
 from ttapi_pipeline.metastock.parts import KNOWN, Parts, PartsInFolder, PartsInMemory, reading_key
@@ -47,6 +44,9 @@ from ttapi_pipeline.metastock.reader import (
     read_files,
 )
 from ttapi_pipeline.metastock.sniff import Layout
+from ttapi_pipeline.storage.layout import storage_error
+from ttapi_pipeline.storage.lock import locked
+from ttapi_pipeline.tables.sorting import sort_keys
 
 REJECTS: Final = pl.Schema(
     {

@@ -20,8 +20,6 @@ from uuid import uuid4
 
 import polars as pl
 
-from ttapi_pipeline.core.store import storage_error
-from ttapi_pipeline.frames.files import sync
 from ttapi_pipeline.metastock.reader import (
     ACCOUNTS,
     CONTENTS,
@@ -30,6 +28,8 @@ from ttapi_pipeline.metastock.reader import (
     FilesRead,
     ImportOptions,
 )
+from ttapi_pipeline.storage.files import sync
+from ttapi_pipeline.storage.layout import storage_error
 
 FORMAT: Final = 1
 """Of the parts; another one makes what is stored void."""

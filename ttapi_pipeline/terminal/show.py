@@ -17,10 +17,10 @@ from rich.text import Text
 from ttapi_pipeline.analytics.current import WINDOWS
 from ttapi_pipeline.analytics.estimators import ESTIMATORS
 from ttapi_pipeline.core.errors import ConfigError
-from ttapi_pipeline.core.store import Folder, read_manifest
 from ttapi_pipeline.core.symbology import canonical_symbol
-from ttapi_pipeline.frames.schemas import RETURNS_STDDEV, SYMBOLS, VOLATILITY, VOLATILITY_CONE, DatasetSchema
-from ttapi_pipeline.frames.store import scan
+from ttapi_pipeline.storage.layout import Folder, read_manifest
+from ttapi_pipeline.storage.scan import scan
+from ttapi_pipeline.tables.schemas import RETURNS_STDDEV, SYMBOLS, VOLATILITY, VOLATILITY_CONE, DatasetSchema
 
 _WIDE: Final = 100
 """Columns of a terminal below which only what matters most is shown."""

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ttapi_pipeline.datasets.quote_stream import StreamHealth
+from ttapi_pipeline.quote_recorder.recorder import StreamHealth
 
 Floats = NDArray[np.float64]
 

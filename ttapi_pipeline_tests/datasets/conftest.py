@@ -15,8 +15,8 @@ import polars as pl
 import pytest
 
 from ttapi_pipeline.core.sessions import session_hours, sessions_between
-from ttapi_pipeline.frames.conform import conform
-from ttapi_pipeline.frames.schemas import (
+from ttapi_pipeline.tables.conform import conform
+from ttapi_pipeline.tables.schemas import (
     DAILY_CANDLES,
     EXPIRATION_SERIES,
     SCHEMAS,

@@ -19,9 +19,9 @@ from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline.datasets import daily_candles
 from ttapi_pipeline.datasets.daily_candles import build_daily_candles, daily_candles_frame, stored_from
 from ttapi_pipeline.datasets.eod_snapshot import compare_sources, explain_conflicts, merge_sources
-from ttapi_pipeline.frames.plausibility import RULES, repeated_keys, violations
-from ttapi_pipeline.frames.schemas import SCHEMAS
 from ttapi_pipeline.streaming.candles import CandleHistory
+from ttapi_pipeline.tables.rules import RULES, repeated_keys, violations
+from ttapi_pipeline.tables.schemas import SCHEMAS
 
 CalendarFrame = Callable[[date, date], pl.DataFrame]
 CandlesFrame = Callable[[Mapping[str, Mapping[date, float]]], pl.DataFrame]

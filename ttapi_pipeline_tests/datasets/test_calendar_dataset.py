@@ -20,7 +20,7 @@ from ttapi_pipeline.datasets.trading_calendar import (
     exchange_sessions,
     trading_calendar_frame,
 )
-from ttapi_pipeline.frames.hashing import data_version
+from ttapi_pipeline.storage.hashing import data_version
 
 FIRST, LAST = date(2026, 11, 2), date(2026, 12, 31)
 

@@ -17,8 +17,8 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets import daily_candles
 from ttapi_pipeline.datasets.candle_spool import CandleSpool
 from ttapi_pipeline.datasets.daily_candles import build_daily_candles, candle_spool, recorded_revisions, revisions
-from ttapi_pipeline.frames.schemas import UTC_DATETIME
 from ttapi_pipeline.streaming.history import CandleHistory
+from ttapi_pipeline.tables.schemas import UTC_DATETIME
 
 START = date(2026, 1, 2)
 SESSION = date(2026, 11, 20)

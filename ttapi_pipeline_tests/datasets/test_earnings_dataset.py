@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from ttapi_pipeline.core.errors import InvalidFormatError, StorageError
 from ttapi_pipeline.datasets.earnings import build_earnings, merge_announcements, read_earnings_file
-from ttapi_pipeline.frames.hashing import data_version
-from ttapi_pipeline.frames.plausibility import violations
-from ttapi_pipeline.frames.schemas import EARNINGS
+from ttapi_pipeline.storage.hashing import data_version
+from ttapi_pipeline.tables.rules import violations
+from ttapi_pipeline.tables.schemas import EARNINGS
 
 Table = Callable[[str, Iterable[Mapping[str, object]]], pl.DataFrame]
 Day = Callable[..., pl.DataFrame]

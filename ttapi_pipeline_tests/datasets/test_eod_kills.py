@@ -12,9 +12,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ttapi_pipeline.frames.repair import repair
-from ttapi_pipeline.frames.schemas import EOD_SNAPSHOT
-from ttapi_pipeline.frames.store import read_csv_back, scan
+from ttapi_pipeline.storage.repair import repair
+from ttapi_pipeline.storage.scan import read_csv_back, scan
+from ttapi_pipeline.tables.schemas import EOD_SNAPSHOT
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,9 +26,9 @@ from pathlib import Path
 import polars as pl
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.datasets.eod_snapshot import SnapshotOptions, build_eod_snapshot
-from ttapi_pipeline.frames.conform import conform
-from ttapi_pipeline.frames.publish import publish
-from ttapi_pipeline.frames.schemas import DAILY_CANDLES, EOD_SNAPSHOT, TRADING_CALENDAR
+from ttapi_pipeline.tables.conform import conform
+from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline.tables.schemas import DAILY_CANDLES, EOD_SNAPSHOT, TRADING_CALENDAR
 from ttapi_pipeline.metastock import importer
 importer._CHUNK_BYTES = 60_000
 importer._RANGE_ROWS = 4_000

@@ -20,11 +20,11 @@ from ttapi_pipeline.core.errors import AuthError, CoverageError
 from ttapi_pipeline.datasets import quotes
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.quotes import build_quotes, quotes_frame, snapshot_quotes
-from ttapi_pipeline.frames.hashing import data_version
-from ttapi_pipeline.frames.plausibility import violations
-from ttapi_pipeline.frames.schemas import QUOTES, UTC_DATETIME
+from ttapi_pipeline.storage.hashing import data_version
 from ttapi_pipeline.streaming.protocol import FeedData
 from ttapi_pipeline.streaming.quote_board import QuoteBoard
+from ttapi_pipeline.tables.rules import violations
+from ttapi_pipeline.tables.schemas import QUOTES, UTC_DATETIME
 
 FakeClient = Callable[..., SimpleNamespace]
 CLOSE = datetime(2026, 11, 20, 21, 0, tzinfo=UTC)

@@ -22,8 +22,8 @@ from ttapi_pipeline.datasets.survey import (
     shaping_settings,
     survey,
 )
-from ttapi_pipeline.frames.publish import publish
-from ttapi_pipeline.frames.schemas import SCHEMAS
+from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline.tables.schemas import SCHEMAS
 
 NOW = datetime(2026, 11, 21, 15, 0, tzinfo=UTC)
 

@@ -19,8 +19,8 @@ from ttapi_pipeline.datasets.eod_snapshot import build_eod_snapshot
 from ttapi_pipeline.datasets.returns_stddev import most_traded
 from ttapi_pipeline.datasets.volatility import BROKER_TOLERANCE, build_volatility
 from ttapi_pipeline.datasets.volatility_cone import build_volatility_cone, volatility_cone_frame
-from ttapi_pipeline.frames.plausibility import violations
-from ttapi_pipeline.frames.schemas import DAILY_CANDLES, EARNINGS, SYMBOLS
+from ttapi_pipeline.tables.rules import violations
+from ttapi_pipeline.tables.schemas import DAILY_CANDLES, EARNINGS, SYMBOLS
 
 CalendarFrame = Callable[[date, date], pl.DataFrame]
 Table = Callable[[str, Sequence[Mapping[str, object]]], pl.DataFrame]

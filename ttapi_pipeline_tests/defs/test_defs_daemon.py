@@ -21,11 +21,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ttapi_pipeline.core.store import read_manifest
 from ttapi_pipeline.datasets.declarations import DATASETS
 from ttapi_pipeline.simulator.market import Market
 from ttapi_pipeline.simulator.metastock_files import write_metastock_files
 from ttapi_pipeline.simulator.process import SimulatorProcess
+from ttapi_pipeline.storage.layout import read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 SYMBOLS = ("AAPL", "KO")

@@ -19,7 +19,7 @@ from ttapi_pipeline.datasets.declarations import DATASETS
 from ttapi_pipeline.defs.build import build_definitions
 from ttapi_pipeline.defs.freshness import freshness_policy
 from ttapi_pipeline.defs.metadata import preview
-from ttapi_pipeline.frames.schemas import SCHEMAS
+from ttapi_pipeline.tables.schemas import SCHEMAS
 
 CHECKS = {"schema", "unique_keys", "coverage", "plausible_values", "csv"}
 MORE_CHECKS = {

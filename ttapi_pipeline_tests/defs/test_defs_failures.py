@@ -23,9 +23,9 @@ from ttapi_pipeline.core.settings import Environment
 from ttapi_pipeline.core.verdict import Rule
 from ttapi_pipeline.datasets.declarations import DATASETS
 from ttapi_pipeline.datasets.survey import survey
-from ttapi_pipeline.frames.publish import publish
-from ttapi_pipeline.frames.schemas import SCHEMAS
 from ttapi_pipeline.simulator.server import OffsetClock, Simulator, build_simulator, serving
+from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline.tables.schemas import SCHEMAS
 
 SATURDAY = datetime(2026, 11, 21, 15, tzinfo=UTC)
 COMPUTED = {"returns_stddev", "volatility", "volatility_cone"}

@@ -29,7 +29,7 @@ from ttapi_pipeline.defs.pools import free_orphaned_slots
 from ttapi_pipeline.defs.retention import build_retention, prune
 from ttapi_pipeline.defs.sensors import KEPT_FAILURES, append_failures, failure_sensor, metastock_sensor
 from ttapi_pipeline.defs.steps import STEPS
-from ttapi_pipeline.frames.schemas import SCHEMAS
+from ttapi_pipeline.tables.schemas import SCHEMAS
 
 NOW = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
 
@@ -309,7 +309,7 @@ def test_the_code_location_loads_without_what_only_a_run_needs(tmp_path: Path) -
         *("ttapi_pipeline.client", "ttapi_pipeline.simulator", "ttapi_pipeline.streaming"),
         *(f"ttapi_pipeline.defs.{name}" for name in ours),
     }
-    of_a_tick = {"alembic", "sqlalchemy", "ttapi_pipeline.datasets.quote_log", "ttapi_pipeline.defs.compaction"}
+    of_a_tick = {"alembic", "sqlalchemy", "ttapi_pipeline.quote_recorder.log", "ttapi_pipeline.defs.compaction"}
     nobody_s = {"exchange_calendars", "matplotlib", "numba", "pandas", "rich", "scipy"}
     assert set(loaded.split()) & (of_a_run | of_a_tick | nobody_s) == set()
     assert set(run.split()) & (of_a_run | nobody_s) == of_a_run - {"antlr4"}

@@ -14,10 +14,10 @@ import polars as pl
 import pytest
 
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.quote_history import compact_session, read_history
-from ttapi_pipeline.datasets.quote_log import Origin, QuoteLog
 from ttapi_pipeline.defs.build import build_definitions
-from ttapi_pipeline.frames.quote_tables import QUOTES
+from ttapi_pipeline.quote_recorder.history import compact_session, read_history
+from ttapi_pipeline.quote_recorder.log import Origin, QuoteLog
+from ttapi_pipeline.quote_recorder.tables import QUOTES
 
 FRIDAY = date(2026, 11, 20)
 NOON = datetime(2026, 11, 20, 17, tzinfo=UTC)

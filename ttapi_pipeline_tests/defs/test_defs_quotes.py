@@ -15,10 +15,10 @@ from ttapi_pipeline.core.verdict import Rule
 from ttapi_pipeline.datasets import quotes as quotes_module
 from ttapi_pipeline.datasets.declarations import DATASETS
 from ttapi_pipeline.datasets.survey import survey
-from ttapi_pipeline.frames.publish import publish
-from ttapi_pipeline.frames.schemas import SCHEMAS
+from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.quote_collection import collect_quotes
+from ttapi_pipeline.tables.schemas import SCHEMAS
 
 MONDAY_OPENS = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 

@@ -54,7 +54,7 @@ from ttapi_pipeline.defs import assets as assets_module
 from ttapi_pipeline.defs import steps
 from ttapi_pipeline.defs.resources import CacheResource, StorageResource, api_resource
 from ttapi_pipeline.defs.schedules import close_request
-from ttapi_pipeline.frames.schemas import SCHEMAS
+from ttapi_pipeline.tables.schemas import SCHEMAS
 from ttapi_pipeline.terminal.grid import status_document
 
 # The tester selects with a parameter that is in beta.

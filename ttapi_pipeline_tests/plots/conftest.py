@@ -9,7 +9,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from ttapi_pipeline.frames.schemas import SCHEMAS
+from ttapi_pipeline.tables.schemas import SCHEMAS
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ import pytest
 from ttapi_pipeline import cli
 from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.core.manifest import Provenance
-from ttapi_pipeline.frames.publish import publish
-from ttapi_pipeline.frames.schemas import SCHEMAS
+from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline.tables.schemas import SCHEMAS
 from ttapi_pipeline.terminal.grid import render
 from ttapi_pipeline.terminal.show import SymbolView, read_symbol
 

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""Which symbols `tt stream` subscribes: those that were named, or the universe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from ttapi_pipeline.client import TastytradeClient
+from ttapi_pipeline.core.collection import no_progress
+from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, StorageError
+from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.core.symbology import OptionSymbol, canonical_symbol
+from ttapi_pipeline.datasets.declarations import DATASETS
+from ttapi_pipeline.datasets.survey import shaping_settings
+from ttapi_pipeline.datasets.universe import build_universe
+from ttapi_pipeline.storage.layout import open_folder, read_manifest
+from ttapi_pipeline.storage.scan import scan
+from ttapi_pipeline.tables.schemas import UNIVERSE
+
+
+def named_symbols(words: Sequence[str]) -> Sequence[str]:
+    """Symbols as a user types them, each once: equities and indices, or the streamer symbol of an option.
+
+    Raises:
+        ConfigError: One of them is neither.
+    """
+    symbols: dict[str, None] = {}
+    for word in words:
+        try:
+            symbols[OptionSymbol.from_streamer(word).streamer if word.startswith(".") else canonical_symbol(word)] = (
+                None
+            )
+        except ValueError as error:
+            raise ConfigError(
+                f"{error}; name symbols such as AAPL or BRK/B, or options such as .AAPL261218C150"
+            ) from error
+    return list(symbols)
+
+
+async def streamer_symbols(
+    client: TastytradeClient, settings: Settings, named: Sequence[str], *, now: datetime
+) -> Mapping[str, str]:
+    """Symbol by streamer symbol: of those that were named, or of the universe, from its dataset if that is stored.
+
+    Raises:
+        ConfigError: The broker does not know one of those that were named.
+        TTError: The broker was not reached.
+    """
+    if not named:
+        return stored_universe(settings) or await _fetched_universe(client, settings, now=now)
+    options = [symbol for symbol in named if symbol.startswith(".")]
+    equities = await client.equities([symbol for symbol in named if not symbol.startswith(".")])
+    for symbol, reason in equities.missing.items():
+        raise ConfigError(f"{symbol} cannot be subscribed: {reason}")
+    found = {equity.symbol: equity.streamer_symbol or equity.symbol for equity in equities.rows}
+    return {found.get(symbol, symbol): symbol for symbol in named if symbol in found or symbol in options}
+
+
+def stored_universe(settings: Settings) -> Mapping[str, str]:
+    """The stored universe of these settings; empty when there is none."""
+    folder = open_folder(settings.data_dir)
+    try:
+        manifest = read_manifest(folder, UNIVERSE.name)
+        if manifest is None or manifest.provenance.settings != shaping_settings(settings, DATASETS[UNIVERSE.name]):
+            return {}
+        return dict(scan(folder, UNIVERSE).select("streamer_symbol", "symbol").collect().iter_rows())
+    except (CorruptFileError, StorageError):
+        # What cannot be read is fetched.
+        return {}
+
+
+async def _fetched_universe(client: TastytradeClient, settings: Settings, *, now: datetime) -> Mapping[str, str]:
+    built = await build_universe(client, settings, previous=None, now=now, progress=no_progress)
+    return dict(built.frame.lazy().select("streamer_symbol", "symbol").collect().iter_rows())

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""Putting one file in place, whole or not at all; what is in it is its caller's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from xxhash import xxh3_128
+
+from ttapi_pipeline.core.manifest import FileFacts
+from ttapi_pipeline.storage.layout import DatasetFiles, Folder, storage_error
+
+STAGED_SUFFIX: Final = ".staged"
+
+_CHUNK_BYTES: Final = 1 << 20
+
+
+@dataclass(slots=True)
+class StagedFile:
+    """A file on its way: write it at `path`, then `commit`; what is not committed is removed.
+
+    Attributes:
+        path: Local, hidden, on the target's own disk; for an object store in the machine's temporary folder.
+        target: Where it goes.
+    """
+
+    path: Path
+    target: Folder
+
+    def commit(self, facts: FileFacts | None = None) -> FileFacts:
+        """Make the file durable and let it take the target's place; readers see the old one or the new one.
+
+        Args:
+            facts: Of the file, where whoever wrote it knows them; otherwise it is read for them.
+
+        Returns:
+            Size and hash of the file.
+
+        Raises:
+            StorageError: The disk is full, the folder cannot be written; the target is as it was.
+        """
+        try:
+            facts = file_facts(self.path) if facts is None else facts
+            if isinstance(self.target, Path):
+                sync(self.path)
+                self.path.replace(self.target)
+                sync(self.target.parent)
+            else:
+                # A PUT is whole by itself, and object stores know no rename.
+                self.target.fs.put_file(str(self.path), self.target.path)
+        except OSError as error:
+            raise storage_error(self.target, error) from error
+        return facts
+
+
+@contextmanager
+def staged(target: Folder) -> Iterator[StagedFile]:
+    """A place to write what shall become `target`; it is gone at the end of the block, one way or another."""
+    name = f".{target.name}.{uuid4().hex}{STAGED_SUFFIX}"
+    if isinstance(target, Path):
+        file = StagedFile(target.parent / name, target)
+        try:
+            yield file
+        finally:
+            with suppress(OSError):
+                file.path.unlink(missing_ok=True)
+        return
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="ttapi-"))
+    except OSError as error:
+        raise storage_error(Path(tempfile.gettempdir()), error) from error
+    try:
+        yield StagedFile(folder / name, target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def make_folder(folder: Folder) -> None:
+    """Create the data folder where it is not there yet.
+
+    Raises:
+        StorageError: It cannot be created, or is a file.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(folder, error) from error
+
+
+def stale_files(files: DatasetFiles) -> list[Path]:
+    """Staged files of a dataset. To whoever holds its lock, they are those of writers that died."""
+    if not isinstance(files.folder, Path) or not files.folder.is_dir():
+        return []
+    targets = (files.parquet.name, files.csv.name, files.manifest.name)
+    return sorted(path for name in targets for path in files.folder.glob(f".{name}.*{STAGED_SUFFIX}"))
+
+
+def remove_stale_files(files: DatasetFiles) -> None:
+    """Remove what writers that died left; the caller holds the dataset's lock."""
+    for path in stale_files(files):
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def file_facts(path: Folder) -> FileFacts:
+    """Size and XXH3-128 of a file; OSError when it cannot be read."""
+    digest, size = xxh3_128(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
+    return FileFacts(bytes=size, xxh3_128=digest.hexdigest())
+
+
+def sync(path: Path) -> None:
+    """Have a file or the names in a folder on the disk; OSError when that fails."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

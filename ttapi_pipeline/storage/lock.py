@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""One writer per dataset: the file lock. What a writer does with it is `storage.publish`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from ttapi_pipeline.core.errors import LockTimeoutError
+from ttapi_pipeline.storage.layout import Folder, storage_error
+
+DEFAULT_LOCK_TIMEOUT_SECONDS: Final = 600.0
+"""Long enough for the CSV of 29 million rows on a slow disk."""
+
+
+class DatasetLock:
+    """Held by the one process and thread that may write a dataset; any thread may release it.
+
+    The operating system drops it with its process, so a killed writer blocks nobody. Object stores have no locks:
+    there, `acquire` returns at once.
+    """
+
+    def __init__(self, folder: Folder, dataset: str) -> None:
+        self._dataset = dataset
+        self._path = folder / f".{dataset}.lock"
+        # Not thread-local: the thread that writes the CSV releases what the publishing thread took.
+        self._lock = FileLock(self._path, thread_local=False) if isinstance(self._path, Path) else None
+
+    def acquire(self, *, timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS) -> None:
+        """Wait for the writer before us.
+
+        Raises:
+            LockTimeoutError: It was still writing at the deadline.
+            StorageError: The lock file cannot be made.
+        """
+        if self._lock is None:
+            return
+        try:
+            self._lock.acquire(timeout=timeout_seconds)
+        except Timeout as error:
+            raise LockTimeoutError(
+                f"{self._dataset} was being written by another process for {timeout_seconds:g} s ({self._path}); "
+                "try again when it is done"
+            ) from error
+        except OSError as error:
+            raise storage_error(self._path, error) from error
+
+    def release(self) -> None:
+        """Let the next writer in."""
+        if self._lock is not None:
+            self._lock.release()
+
+
+@contextmanager
+def locked(
+    folder: Folder, dataset: str, *, timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS
+) -> Iterator[DatasetLock]:
+    """Hold a dataset's lock for a block; see `DatasetLock.acquire` for the errors."""
+    lock = DatasetLock(folder, dataset)
+    lock.acquire(timeout_seconds=timeout_seconds)
+    try:
+        yield lock
+    finally:
+        lock.release()

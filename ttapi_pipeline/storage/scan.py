@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""Reading stored tables; what is stored is `storage.layout`'s, and writing is `storage.publish`'s."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from ttapi_pipeline.core.errors import CorruptFileError
+from ttapi_pipeline.storage.layout import DatasetFiles, Folder, storage_error
+from ttapi_pipeline.storage.publish import scan_file
+from ttapi_pipeline.tables.schemas import DatasetSchema
+from ttapi_pipeline.storage.spreadsheet import read_csv_back
+
+__all__ = ["read_csv_back", "scan"]
+
+
+def scan(folder: Folder, schema: DatasetSchema) -> pl.LazyFrame:
+    """The rows of a dataset, as they are stored now, sorted by `schema.sort_by`.
+
+    The frame keeps the file that it was made from: publishing another one does not disturb it.
+
+    Raises:
+        CorruptFileError: The file is damaged, or is not of this schema. Damage inside it shows when the frame is
+            collected, as Polars' ComputeError; `storage.repair.check` looks for it.
+        StorageError: Nothing is stored, or it cannot be read.
+    """
+    path = DatasetFiles.of(folder, schema.name).parquet
+    try:
+        frame = scan_file(path)
+        actual = frame.collect_schema()
+    except OSError as error:
+        raise storage_error(path, error) from error
+    except pl.exceptions.PolarsError as error:
+        raise CorruptFileError(f"{path} is damaged: {error}; refresh {schema.name} with --force") from error
+    if actual != schema.polars:
+        raise CorruptFileError(f"{path} is not what {schema.name} holds now; refresh it with --force")
+    # Said to Polars, the order spares hashing 29 million symbols: a group of one is where it starts and ends.
+    return frame.set_sorted(schema.sort_by[0])

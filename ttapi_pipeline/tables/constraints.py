@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""What rows must satisfy before they are stored: no null where there may be none, sorted by their key, no key twice."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from ttapi_pipeline.core.errors import DataError
+from ttapi_pipeline.tables.conform import describe_row
+from ttapi_pipeline.tables.schemas import DatasetSchema
+from ttapi_pipeline.tables.sorting import is_strictly_sorted
+
+
+def check_nulls(batch: pl.DataFrame, schema: DatasetSchema) -> None:
+    """DataError when a column that may not be null is, with the first such row."""
+    for column in schema.columns:
+        if not column.is_nullable and batch[column.name].null_count():
+            row = int(batch[column.name].is_null().arg_max() or 0)
+            raise DataError(f"{describe_row(batch, schema, row)}: {column.name} is null, and every row must have one")
+
+
+def check_keys(rows: pl.DataFrame | pl.LazyFrame, schema: DatasetSchema) -> None:
+    """DataError unless each row's key is after that of the row above it; reads the key columns only."""
+    key = list(schema.key)
+    if isinstance(rows, pl.DataFrame):
+        if is_strictly_sorted(rows, key):
+            return
+        rows = rows.lazy()
+    is_equal = pl.lit(value=True)
+    is_before = pl.lit(value=False)
+    for name in reversed(key):
+        here, above = pl.col(name), pl.col(name).shift(1)
+        # Nulls sort first.
+        is_less = pl.when(here.is_null()).then(above.is_not_null()).otherwise(above.is_not_null() & (here < above))
+        is_before = is_less | (here.eq_missing(above) & is_before)
+        is_equal = here.eq_missing(above) & is_equal
+    is_wrong = (is_before | is_equal) & (pl.int_range(pl.len()) > 0)
+    wrong = rows.select(key).select(*key, is_before=is_before, is_wrong=is_wrong)
+    found = wrong.filter("is_wrong").head(1).collect(engine="streaming")
+    if found.is_empty():
+        return
+    if found["is_before"][0]:
+        raise DataError(f"{describe_row(found, schema, 0)} is not in the order of {', '.join(key)}, as was promised")
+    raise DataError(f"{describe_row(found, schema, 0)} is there more than once; {', '.join(key)} must be unique")

@@ -1,0 +1,418 @@
+# SPDX-License-Identifier: MIT
+"""What a publication leaves: three files that agree, or what was there before."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from filelock import FileLock
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+from upath import UPath
+
+from ttapi_pipeline.core.errors import DataError, LockTimeoutError, MissingColumnError, StorageError
+from ttapi_pipeline.core.manifest import Manifest, Provenance
+from ttapi_pipeline.storage.layout import FOOTER_KEY, Folder, read_manifest, read_stored
+from ttapi_pipeline.storage.files import file_facts
+from ttapi_pipeline.storage.hashing import data_version
+from ttapi_pipeline.storage.incremental.pieces import ROW_GROUP_ROWS
+from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline.tables.schemas import SCHEMAS, DatasetSchema
+from ttapi_pipeline.storage.scan import read_csv_back, scan
+
+Make = Callable[..., pl.DataFrame]
+
+VISIBLE = ["marks.csv", "marks.json", "marks.parquet"]
+
+
+def visible(folder: Path) -> list[str]:
+    """Everything but the lock file, which stays."""
+    return sorted(path.name for path in folder.iterdir() if path.name != ".marks.lock")
+
+
+def cells(dtype: pl.DataType, *, allow_nan: bool) -> st.SearchStrategy[object]:
+    """Values of a type; dates and timestamps within the years that ISO 8601 writes with four digits."""
+    if isinstance(dtype, pl.String):
+        return st.text(st.characters(codec="utf-8"), max_size=6) | st.sampled_from(
+            ["", "=1+1", "'=x", "''@", "'", "-", "+1", "\tx", "\r\n", '"', "a,b", "NULL", " x ", "1e5", "true"]
+        )
+    if isinstance(dtype, pl.Date):
+        return st.dates()
+    if isinstance(dtype, pl.Datetime):
+        return st.datetimes(timezones=st.just(UTC))
+    if isinstance(dtype, pl.Boolean):
+        return st.booleans()
+    if isinstance(dtype, pl.Float64):
+        return st.floats(allow_nan=allow_nan)
+    bits = 32 if isinstance(dtype, pl.Int32) else 64
+    return st.integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
+@st.composite
+def frames(draw: st.DrawFn, schema: DatasetSchema) -> pl.DataFrame:
+    """Any frame that the schema allows."""
+    row = st.fixed_dictionaries(
+        {
+            column.name: st.none() | cells(column.dtype, allow_nan=True)
+            if column.is_nullable
+            else cells(column.dtype, allow_nan=False)
+            for column in schema.columns
+        }
+    )
+    rows = draw(st.lists(row, max_size=12, unique_by=lambda row: tuple(row[name] for name in schema.key)))
+    return pl.DataFrame(rows, schema=schema.polars)
+
+
+@pytest.mark.parametrize("name", ["eod_snapshot", "expiration_series", "accounts"])
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_parquet_and_csv_read_back_as_what_was_published(
+    name: str, provenance: Provenance, data: st.DataObject
+) -> None:
+    schema = SCHEMAS[name]
+    frame = data.draw(frames(schema))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        published = publish(frame, schema, folder, provenance)
+        floats = pl.selectors.float()
+        expected = frame.with_columns(floats.fill_nan(None)).sort(schema.sort_by)
+        assert_frame_equal(scan(folder, schema).collect(), expected)
+        assert_frame_equal(read_csv_back(folder, schema), expected)
+        assert data_version(folder / f"{name}.parquet") == published.data_version
+
+
+def test_the_three_files_agree(tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make) -> None:
+    frame = marks_frame()
+    complete = publish(frame, marks, tmp_path, provenance).wait()
+    assert visible(tmp_path) == VISIBLE
+    assert read_manifest(tmp_path, "marks") == complete
+    assert complete.provenance == provenance
+    assert complete.rows == 12
+    assert complete.schema["fetched_at"] == "Datetime(time_unit='us', time_zone='UTC')"
+    assert complete.data_version == data_version(frame)
+    assert complete.parquet == file_facts(tmp_path / "marks.parquet")
+    assert complete.csv == file_facts(tmp_path / "marks.csv")
+    footer = json.loads(pl.read_parquet_metadata(tmp_path / "marks.parquet")[FOOTER_KEY])
+    assert footer["write_id"] == complete.write_id
+    assert footer["data_version"] == complete.data_version
+    assert Provenance.from_document(footer) == provenance
+    stored = read_stored(tmp_path, "marks")
+    assert (stored.manifest, stored.lost_files, stored.is_lagging) == (complete, (), False)
+
+
+def test_an_empty_dataset_can_be_published(tmp_path: Path, marks: DatasetSchema, provenance: Provenance) -> None:
+    assert publish(pl.DataFrame(), marks, tmp_path / "new" / "folder", provenance).wait().rows == 0
+    assert_frame_equal(read_csv_back(tmp_path / "new" / "folder", marks), marks.polars.to_frame())
+
+
+def test_rows_are_sorted_and_lie_in_small_groups_with_statistics(
+    tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
+) -> None:
+    frame = marks_frame(symbols=35_000)
+    published = publish(frame.sample(fraction=1, shuffle=True, seed=1).lazy(), marks, tmp_path, provenance)
+    assert published.data_version == data_version(frame)
+    assert_frame_equal(scan(tmp_path, marks).collect(), frame.sort("symbol", "session"))
+    metadata = pq.read_metadata(tmp_path / "marks.parquet")
+    assert metadata.num_row_groups >= 140_000 // ROW_GROUP_ROWS + 1
+    for group in range(metadata.num_row_groups):
+        assert metadata.row_group(group).num_rows <= ROW_GROUP_ROWS
+        symbol = metadata.row_group(group).column(0)
+        assert symbol.compression == "ZSTD"
+        assert symbol.statistics.has_min_max
+
+
+def test_a_csv_reader_of_another_make_reads_the_same(
+    tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
+) -> None:
+    runs = ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "'=x"]
+    harmless = ["'x", 'say "hi", twice', "a\r\nb", ""]
+    publish(marks_frame().with_columns(note=pl.Series([*runs, *harmless, None])), marks, tmp_path, provenance)
+    text = (tmp_path / "marks.csv").read_bytes().decode()
+    header, first = "symbol,session,close,volume,rating,is_final,note,fetched_at", "S0000,2026-01-05,15.0,0,1,true,"
+    assert text.startswith(f"{header}\r\n{first}")
+    rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+    assert [row["note"] for row in rows] == [*(f"'{cell}" for cell in runs), *harmless, ""]
+    assert {row["fetched_at"] for row in rows} == {"2026-01-05T21:30:00.000000Z"}
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize(
+    ("spoil", "error", "message"),
+    [
+        (lambda f: pl.concat([f, f.head(1)]), DataError, "marks S0000, 2026-01-05 is there more than once"),
+        (lambda f: f.with_columns(symbol=pl.lit(None, pl.String)), DataError, "symbol is null"),
+        (lambda f: f.with_columns(fetched_at=None), DataError, "marks S0000, 2026-01-05: fetched_at is null"),
+        (lambda f: f.with_columns(volume=pl.lit(0.5)), DataError, "volume is 0.5"),
+        (lambda f: f.drop("close"), MissingColumnError, "lacks close"),
+        (lambda f: f.with_columns(more=1), DataError, "does not name: more"),
+    ],
+)
+def test_bad_rows_replace_nothing(
+    *,
+    tmp_path: Path,
+    marks: DatasetSchema,
+    provenance: Provenance,
+    marks_frame: Make,
+    lazy: bool,
+    spoil: Callable[[pl.DataFrame], pl.DataFrame],
+    error: type[DataError],
+    message: str,
+) -> None:
+    publish(marks_frame(), marks, tmp_path, provenance)
+    before = {name: (tmp_path / name).read_bytes() for name in VISIBLE}
+    bad = spoil(marks_frame(close=99.0))
+    with pytest.raises(error, match=message):
+        publish(bad.lazy() if lazy else bad, marks, tmp_path, provenance)
+    assert {name: (tmp_path / name).read_bytes() for name in visible(tmp_path)} == before
+    publish(marks_frame(close=50.0), marks, tmp_path, provenance, lock_timeout_seconds=0)
+
+
+def test_a_failing_query_is_a_data_error(tmp_path: Path, marks: DatasetSchema, provenance: Provenance) -> None:
+    broken = marks.polars.to_frame().lazy().with_columns(close=pl.Series([1.0, 2.0]), volume=pl.Series([1, 2, 3]))
+    with pytest.raises(DataError, match="marks cannot be computed"):
+        publish(broken, marks, tmp_path, provenance)
+    assert visible(tmp_path) == []
+
+
+def test_rows_promised_in_order_are_checked(
+    tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
+) -> None:
+    frame = marks_frame()
+    publish(frame, marks, tmp_path, provenance, is_sorted=True)
+    with pytest.raises(DataError, match="marks S0001, 2026-01-05 is not in the order of symbol, session"):
+        publish(pl.concat([frame[8:], frame[4:8], frame[:4]]), marks, tmp_path, provenance, is_sorted=True)
+    with pytest.raises(DataError, match="S0000, 2026-01-05 is there more than once"):
+        publish(pl.concat([frame[:1], frame]), marks, tmp_path, provenance, is_sorted=True)
+    assert_frame_equal(scan(tmp_path, marks).collect(), frame)
+
+
+def test_the_csv_is_written_in_the_background_under_the_lock(
+    tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
+) -> None:
+    go = threading.Event()
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        executor.submit(go.wait, 60)
+        published = publish(marks_frame(), marks, tmp_path, provenance, executor=executor)
+        assert scan(tmp_path, marks).collect().height == 12
+        assert not (tmp_path / "marks.csv").exists()
+        assert read_stored(tmp_path, "marks").is_lagging
+        assert read_stored(tmp_path, "marks").lost_files == ()
+        assert published.csv_error is None
+        with pytest.raises(StorageError, match="not written in time"):
+            published.wait(timeout_seconds=0)
+        with pytest.raises(LockTimeoutError, match=r"marks was being written by another process for 0\.01 s"):
+            publish(marks_frame(), marks, tmp_path, provenance, lock_timeout_seconds=0.01)
+        go.set()
+        complete = published.wait()
+    assert read_manifest(tmp_path, "marks") == complete
+    assert complete.csv is not None
+    assert published.csv_error is None
+
+
+def test_a_csv_that_cannot_be_written_is_told_and_costs_nothing_else(
+    tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
+) -> None:
+    (tmp_path / "marks.csv").mkdir()
+    published = publish(marks_frame(), marks, tmp_path, provenance)
+    with pytest.raises(StorageError, match=r"marks\.csv: Is a directory"):
+        published.wait()
+    assert isinstance(published.csv_error, StorageError)
+    assert scan(tmp_path, marks).collect().height == 12
+    assert read_stored(tmp_path, "marks").is_lagging
+    assert visible(tmp_path) == VISIBLE
+
+
+def test_a_cancelled_csv_frees_the_dataset(
+    tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
+) -> None:
+    go = threading.Event()
+    executor = ThreadPoolExecutor(max_workers=1)
+    executor.submit(go.wait, 60)
+    published = publish(marks_frame(), marks, tmp_path, provenance, executor=executor)
+    executor.shutdown(wait=False, cancel_futures=True)
+    go.set()
+    assert "was cancelled" in str(published.csv_error)
+    publish(marks_frame(), marks, tmp_path, provenance, lock_timeout_seconds=0).wait()
+
+
+def test_the_second_writer_waits_for_the_first(
+    tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
+) -> None:
+    first = FileLock(tmp_path / ".marks.lock")
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        with first:
+            second: Future[Manifest] = executor.submit(
+                lambda: publish(marks_frame(), marks, tmp_path, provenance).wait()
+            )
+            assert not (tmp_path / "marks.parquet").exists()
+        assert second.result(60).rows == 12
+
+
+def test_a_file_where_the_folder_should_be_is_said(
+    tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
+) -> None:
+    (tmp_path / "data").write_text("mine")
+    for folder in (tmp_path / "data", tmp_path / "data" / "below"):
+        with pytest.raises(StorageError, match="a file is where the data folder should be: move it"):
+            publish(marks_frame(), marks, folder, provenance)
+    assert (tmp_path / "data").read_text() == "mine"
+
+
+@pytest.mark.parametrize("step", ["os.fsync", "pathlib.Path.replace"])
+def test_no_permission_is_said_and_leaves_nothing_behind(
+    *,
+    tmp_path: Path,
+    marks: DatasetSchema,
+    provenance: Provenance,
+    marks_frame: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+) -> None:
+    publish(marks_frame(), marks, tmp_path, provenance)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    # The tests may run as root, whom no mode bits stop.
+    monkeypatch.setattr(step, refuse)
+    with pytest.raises(StorageError, match=r"marks\.parquet: Permission denied; give this user the right"):
+        publish(marks_frame(close=99.0), marks, tmp_path, provenance)
+    monkeypatch.undo()
+    assert visible(tmp_path) == VISIBLE
+    assert scan(tmp_path, marks).collect()["close"].max() == 18.0
+    assert not read_stored(tmp_path, "marks").is_lagging
+
+
+@pytest.mark.parametrize(("limit", "name"), [(20_000, "parquet"), (600_000, "csv")])
+def test_a_full_disk_is_said_and_leaves_nothing_behind(
+    *, tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make, limit: int, name: str
+) -> None:
+    """The limit on file size stands in for the disk: the system refuses the write in the same place (EFBIG)."""
+    publish(marks_frame(), marks, tmp_path, provenance)
+    marks_frame(symbols=5_000).write_parquet(tmp_path.parent / f"{name}-rows.parquet")
+    program = f"""
+import resource
+from datetime import UTC, datetime
+from pathlib import Path
+import polars as pl
+from ttapi_pipeline.core.errors import StorageError
+from ttapi_pipeline.core.manifest import Provenance
+from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline.tables.schemas import DatasetSchema, Column
+frame = pl.read_parquet({str(tmp_path.parent / f"{name}-rows.parquet")!r})
+required = {marks.key!r} + ("fetched_at",)
+columns = tuple(Column(name, dtype, "", name not in required) for name, dtype in frame.schema.items())
+schema = DatasetSchema("marks", columns, key={marks.key!r})
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+try:
+    publish(frame, schema, Path({str(tmp_path)!r}), Provenance(
+        dataset="marks", code_version="2", fetched_at=datetime(2026, 1, 6, tzinfo=UTC))).wait()
+except StorageError as error:
+    print(error)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert f"marks.{name}: File too large; free some space" in ran.stdout, ran.stderr
+    assert visible(tmp_path) == VISIBLE
+    rows = scan(tmp_path, marks).collect().height
+    assert rows == (12 if name == "parquet" else 20_000)
+    assert read_stored(tmp_path, "marks").is_lagging == (name == "csv")
+
+
+def test_readers_never_see_half_a_file(
+    tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
+) -> None:
+    """Each publication has as many symbols as its prices say, so that a mixture would show."""
+    versions = [marks_frame(close=float(symbols), symbols=symbols) for symbols in (300, 2_000, 700)]
+    publish(versions[0], marks, tmp_path, provenance)
+    is_done = threading.Event()
+    seen: list[int] = []
+
+    def read() -> None:
+        while not is_done.is_set():
+            frame = scan(tmp_path, marks).collect()
+            assert frame.height == 4 * int(frame["close"][0] - 5)
+            manifest = read_manifest(tmp_path, "marks")
+            assert manifest is not None
+            seen.append(frame.height)
+            lines = (tmp_path / "marks.csv").read_text(encoding="utf-8").splitlines()
+            assert len(lines) == 1 + 4 * int(float(lines[1].split(",")[2]) - 5)
+
+    with ThreadPoolExecutor(max_workers=2) as executor:
+        readers = [executor.submit(read) for _ in range(2)]
+        try:
+            for turn in range(12):
+                publish(versions[turn % 3], marks, tmp_path, provenance).wait()
+        finally:
+            is_done.set()
+        for reader in readers:
+            reader.result(60)
+    assert len(seen) > 2
+
+
+def test_a_frame_keeps_reading_the_file_it_was_made_from(
+    tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
+) -> None:
+    publish(marks_frame(), marks, tmp_path, provenance)
+    before = scan(tmp_path, marks)
+    publish(marks_frame(close=99.0, symbols=500), marks, tmp_path, provenance)
+    assert_frame_equal(before.collect(), marks_frame())
+    assert scan(tmp_path, marks).collect().height == 2_000
+
+
+def test_a_dataset_can_be_made_from_what_is_stored_of_it(
+    tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
+) -> None:
+    publish(marks_frame(), marks, tmp_path, provenance)
+    more = marks_frame(symbols=5).lazy().filter(pl.col("symbol") > "S0002")
+    publish(pl.concat([scan(tmp_path, marks), more]), marks, tmp_path, provenance)
+    assert_frame_equal(scan(tmp_path, marks).collect(), marks_frame(symbols=5))
+
+
+def test_an_object_store_holds_the_same_files(marks: DatasetSchema, provenance: Provenance, marks_frame: Make) -> None:
+    folder: Folder = UPath("memory://publish-test/data")
+    complete = publish(marks_frame(), marks, folder, provenance).wait()
+    complete = publish(marks_frame(close=20.0), marks, folder, provenance).wait()
+    assert sorted(path.name for path in folder.iterdir()) == VISIBLE
+    assert_frame_equal(scan(folder, marks).collect(), marks_frame(close=20.0))
+    assert_frame_equal(read_csv_back(folder, marks), marks_frame(close=20.0))
+    stored = read_stored(folder, "marks")
+    assert (stored.manifest, stored.lost_files, stored.is_lagging) == (complete, (), False)
+
+
+def test_a_key_may_hold_nulls_where_its_columns_may(tmp_path: Path, provenance: Provenance) -> None:
+    from ttapi_pipeline.tables.schemas import EOD_REJECTS
+
+    row = {"file": "a.csv", "line": 3, "symbol": "AAPL", "reason": "close is 'x'", "raw": "=x"}
+    whole_file = row | {"line": None, "symbol": None}
+    publish(pl.DataFrame([row, whole_file]), EOD_REJECTS, tmp_path, provenance)
+    assert scan(tmp_path, EOD_REJECTS).collect()["line"].to_list() == [None, 3]
+    with pytest.raises(DataError, match="more than once"):
+        publish(pl.DataFrame([row, whole_file, whole_file]), EOD_REJECTS, tmp_path, provenance)
+
+
+def test_dates_of_any_year_and_the_last_microsecond_survive_the_csv(
+    tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
+) -> None:
+    frame = marks_frame().head(2).with_columns(
+        session=pl.Series([date(1, 1, 1), date(9999, 12, 31)]),
+        fetched_at=pl.Series(
+            [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)],
+            dtype=marks.polars["fetched_at"],
+        ),
+    )  # fmt: skip
+    publish(frame, marks, tmp_path, provenance)
+    assert_frame_equal(read_csv_back(tmp_path, marks), frame)

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: MIT
+"""Whatever cut a publication short, `repair` ends with files that agree, made from the Parquet file."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from filelock import FileLock
+from polars.testing import assert_frame_equal
+from upath import UPath
+
+from ttapi_pipeline.core.errors import CorruptFileError, LockTimeoutError
+from ttapi_pipeline.core.manifest import Provenance
+from ttapi_pipeline.storage.layout import read_manifest, read_stored
+from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline.storage.repair import check, repair
+from ttapi_pipeline.tables.schemas import Column, DatasetSchema
+from ttapi_pipeline.storage.scan import read_csv_back, scan
+
+Make = Callable[..., pl.DataFrame]
+
+
+class Crash(BaseException):
+    """The end of the process, as far as the code under test can tell."""
+
+
+def crash(*_: object) -> None:
+    raise Crash
+
+
+def assert_sound(folder: Path, schema: DatasetSchema) -> None:
+    """The three files agree, and nothing else is there."""
+    assert check(folder, schema) == []
+    stored = read_stored(folder, schema.name)
+    assert stored.manifest is not None
+    assert not stored.is_lagging
+    assert_frame_equal(read_csv_back(folder, schema), scan(folder, schema).collect())
+    names = {path.name for path in folder.iterdir()} - {f".{schema.name}.lock"}
+    assert names == {f"{schema.name}.{ending}" for ending in ("parquet", "csv", "json")}
+
+
+@pytest.fixture
+def stored(tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make) -> Path:
+    """A folder with a sound dataset."""
+    publish(marks_frame(), marks, tmp_path, provenance)
+    return tmp_path
+
+
+def findings(folder: Path, schema: DatasetSchema) -> list[tuple[str, bool]]:
+    return [(problem.path.name, problem.is_repairable) for problem in check(folder, schema)]
+
+
+def test_a_sound_dataset_is_left_alone(stored: Path, marks: DatasetSchema) -> None:
+    before = {path: path.stat().st_mtime_ns for path in stored.iterdir() if not path.name.startswith(".")}
+    assert repair(stored, marks) == []
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_where_nothing_is_stored_nothing_is_wrong_or_made(tmp_path: Path, marks: DatasetSchema) -> None:
+    assert check(tmp_path / "data", marks) == []
+    assert repair(tmp_path / "data", marks) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "name"),
+    [
+        (lambda folder: (folder / "marks.csv").unlink(), "marks.csv"),
+        (lambda folder: (folder / "marks.csv").write_text("symbol\r\n"), "marks.csv"),
+        (lambda folder: (folder / "marks.json").unlink(), "marks.json"),
+        (lambda folder: (folder / "marks.json").write_text("{"), "marks.json"),
+        (lambda folder: (folder / "marks.json").write_bytes(b"\xff\xfe"), "marks.json"),
+    ],
+)
+def test_a_lost_or_damaged_csv_or_manifest_is_rebuilt(
+    stored: Path, marks: DatasetSchema, spoil: Callable[[Path], object], name: str
+) -> None:
+    before = read_manifest(stored, "marks")
+    spoil(stored)
+    assert (name, True) in findings(stored, marks)
+    assert name in {problem.path.name for problem in repair(stored, marks)}
+    assert_sound(stored, marks)
+    assert read_manifest(stored, "marks") == before
+
+
+def test_a_crash_before_the_manifest_is_mended(
+    stored: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ttapi_pipeline.storage.publish.write_manifest", crash)
+    with pytest.raises(Crash):
+        publish(marks_frame(close=77.0), marks, stored, provenance)
+    monkeypatch.undo()
+    assert read_stored(stored, "marks").is_lagging
+    assert findings(stored, marks) == [("marks.json", True), ("marks.csv", True)]
+    assert "does not describe its Parquet file" in str(repair(stored, marks)[0])
+    assert_sound(stored, marks)
+    assert_frame_equal(scan(stored, marks).collect(), marks_frame(close=77.0))
+
+
+def test_a_crash_before_the_csv_is_mended(
+    stored: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ttapi_pipeline.storage.publish.publish_csv", crash)
+    with pytest.raises(Crash):
+        publish(marks_frame(close=77.0), marks, stored, provenance)
+    monkeypatch.undo()
+    assert read_stored(stored, "marks").is_lagging
+    assert findings(stored, marks) == [("marks.csv", True)]
+    repair(stored, marks)
+    assert_sound(stored, marks)
+    assert read_csv_back(stored, marks)["close"][0] == 82.0
+
+
+def test_staged_files_of_dead_writers_go(stored: Path, marks: DatasetSchema) -> None:
+    (stored / ".marks.parquet.0123.staged").write_bytes(b"half")
+    (stored / ".marksmen.parquet.0123.staged").write_bytes(b"another dataset's")
+    assert [str(problem) for problem in repair(stored, marks)] == [
+        f"{stored / '.marks.parquet.0123.staged'} was left by a writer that died"
+    ]
+    (stored / ".marksmen.parquet.0123.staged").unlink()
+    assert_sound(stored, marks)
+
+
+def test_staged_files_go_with_the_next_publication_too(
+    stored: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
+) -> None:
+    (stored / ".marks.csv.0123.staged").write_bytes(b"half")
+    publish(marks_frame(), marks, stored, provenance)
+    assert_sound(stored, marks)
+
+
+def damage_data(path: Path) -> None:
+    """Overwrite bytes in the first column chunk, leaving size and footer."""
+    content = bytearray(path.read_bytes())
+    content[8:60] = bytes(52)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        damage_data,
+        lambda path: path.write_bytes(path.read_bytes()[:-50]),
+        lambda path: path.write_bytes(b""),
+        lambda path: pl.read_parquet(path).write_parquet(path),
+        lambda path: pl.read_parquet(path).drop("note").write_parquet(path, metadata=pl.read_parquet_metadata(path)),
+        lambda path: (
+            pl.read_parquet(path)
+            .with_columns(close=1.0)
+            .write_parquet(path, metadata={"ttapi_pipeline": pl.read_parquet_metadata(path)["ttapi_pipeline"]})
+        ),
+    ],
+    ids=["damaged", "cut", "empty", "foreign", "other columns", "other rows"],
+)
+def test_a_damaged_parquet_file_is_named_and_left(
+    stored: Path, marks: DatasetSchema, spoil: Callable[[Path], object]
+) -> None:
+    path = stored / "marks.parquet"
+    spoil(path)
+    damaged = path.read_bytes()
+    assert ("marks.parquet", False) in findings(stored, marks)
+    with pytest.raises(CorruptFileError, match=r"marks\.parquet is damaged .*`tt refresh marks --force`"):
+        repair(stored, marks)
+    assert path.read_bytes() == damaged
+    assert read_csv_back(stored, marks).height == 12
+
+
+def test_a_copied_parquet_file_brings_its_dataset_along(
+    stored: Path, tmp_path_factory: pytest.TempPathFactory, marks: DatasetSchema
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("restored")
+    (elsewhere / "marks.parquet").write_bytes((stored / "marks.parquet").read_bytes())
+    assert read_stored(elsewhere, "marks").manifest is None
+    assert read_stored(elsewhere, "marks").is_lagging
+    repair(elsewhere, marks)
+    assert_sound(elsewhere, marks)
+    assert read_manifest(elsewhere, "marks") == read_manifest(stored, "marks")
+
+
+def test_a_lost_parquet_file_needs_a_refresh(stored: Path, marks: DatasetSchema) -> None:
+    (stored / "marks.parquet").unlink()
+    assert read_stored(stored, "marks").lost_files == ("marks.parquet",)
+    assert findings(stored, marks) == [("marks.parquet", False)]
+    assert "is gone; refresh marks" in str(repair(stored, marks)[0])
+
+
+def test_a_file_hashed_by_another_polars_is_not_taken_for_damaged(
+    stored: Path, marks: DatasetSchema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = read_manifest(stored, "marks")
+    (stored / "marks.json").unlink()
+    monkeypatch.setattr("ttapi_pipeline.storage.repair.HASHED_BY", "polars 99")
+    monkeypatch.setattr("ttapi_pipeline.storage.repair.data_version", lambda _: "another")
+    repair(stored, marks)
+    assert read_manifest(stored, "marks") == before
+
+
+def test_repair_waits_for_a_writer(stored: Path, marks: DatasetSchema) -> None:
+    with FileLock(stored / ".marks.lock"), pytest.raises(LockTimeoutError):
+        repair(stored, marks, lock_timeout_seconds=0.01)
+
+
+def test_an_object_store_is_mended_the_same_way(
+    marks: DatasetSchema, provenance: Provenance, marks_frame: Make
+) -> None:
+    folder = UPath("memory://repair-test/data")
+    complete = publish(marks_frame(), marks, folder, provenance).wait()
+    (folder / "marks.csv").unlink()
+    (folder / "marks.json").unlink()
+    assert {problem.path.name for problem in repair(folder, marks)} == {"marks.csv", "marks.json"}
+    assert read_manifest(folder, "marks") == complete
+    assert check(folder, marks) == []
+
+
+TABLE = DatasetSchema(
+    "killed",
+    (
+        Column("symbol", pl.String(), "Symbol", is_nullable=False),
+        Column("version", pl.Int64(), "Publication", is_nullable=False),
+        Column("note", pl.String(), "Filler"),
+    ),
+    key=("symbol",),
+)
+
+WRITER = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+import polars as pl
+from ttapi_pipeline.core.manifest import Provenance
+from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline.tables.schemas import Column, DatasetSchema
+schema = DatasetSchema("killed", (
+    Column("symbol", pl.String(), "", is_nullable=False), Column("version", pl.Int64(), "", is_nullable=False),
+    Column("note", pl.String(), ""),
+), key=("symbol",))
+with ThreadPoolExecutor(max_workers=1) as executor:
+    for version in range(1, 1_000_000):
+        numbers = pl.int_range(20_000, eager=True)
+        frame = pl.DataFrame({"symbol": numbers.cast(pl.String), "version": pl.Series([version] * 20_000),
+                              "note": (numbers * version % 99_991).cast(pl.String)})
+        publish(frame, schema, Path(sys.argv[1]), Provenance(
+            dataset="killed", code_version=str(version), fetched_at=datetime(2026, 1, 5, tzinfo=UTC),
+        ), executor=executor)
+        print(version, flush=True)
+"""
+
+
+@pytest.mark.parametrize("seed", [*range(8), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(8, 100))])
+def test_a_writer_killed_at_any_moment_leaves_what_repair_makes_sound(tmp_path: Path, seed: int) -> None:
+    # Not measured for coverage: a killed process leaves half a coverage file.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    assert writer.stdout is not None
+    with writer, writer.stdout:
+        assert writer.stdout.readline() == "1\n"
+        # A publication takes about 0.1 s, so that this falls anywhere in the next few.
+        time.sleep(random.Random(seed).uniform(0, 0.4))
+        writer.kill()
+    assert writer.returncode == -9
+    repair(tmp_path, TABLE)
+    assert_sound(tmp_path, TABLE)
+    frame = scan(tmp_path, TABLE).collect()
+    manifest = read_manifest(tmp_path, "killed")
+    assert manifest is not None
+    # All rows are of one publication, and the manifest is that one's.
+    assert frame.height == manifest.rows == 20_000
+    assert frame["version"].unique().to_list() == [int(manifest.provenance.code_version)]

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""What several folders of tests need: clocks, a simulator under control, Dagster instances, rows of a small table."""

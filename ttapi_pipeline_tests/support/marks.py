@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""A small dataset with a column of every type, and ways to make frames of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+
+import polars as pl
+import pytest
+
+from ttapi_pipeline.core.manifest import Provenance
+from ttapi_pipeline.tables.schemas import UTC_DATETIME, Column, DatasetSchema
+
+MARKS = DatasetSchema(
+    "marks",
+    (
+        Column("symbol", pl.String(), "Symbol", is_nullable=False),
+        Column("session", pl.Date(), "Trading day", is_nullable=False),
+        Column("close", pl.Float64(), "Last price"),
+        Column("volume", pl.Int64(), "Shares"),
+        Column("rating", pl.Int32(), "1 to 5"),
+        Column("is_final", pl.Boolean(), "Whether it can change"),
+        Column("note", pl.String(), "Anything"),
+        Column("fetched_at", UTC_DATETIME, "When", is_nullable=False),
+    ),
+    key=("symbol", "session"),
+)
+
+FETCHED_AT = datetime(2026, 1, 5, 21, 30, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def marks() -> DatasetSchema:
+    """The schema."""
+    return MARKS
+
+
+@pytest.fixture(scope="session")
+def provenance() -> Provenance:
+    """What a test publishes with."""
+    return Provenance(
+        dataset="marks",
+        code_version="1",
+        fetched_at=FETCHED_AT,
+        inputs={"universe": "abc"},
+        missing={"ZVZZT": "HTTP 404"},
+        statistics={"requests": 3},
+        is_simulated=True,
+        fetch_seconds=1.5,
+    )
+
+
+@pytest.fixture(scope="session")
+def marks_frame() -> Callable[..., pl.DataFrame]:
+    """Makes `symbols` x 4 rows, in the order of the key."""
+
+    def make(*, close: float = 10.0, symbols: int = 3) -> pl.DataFrame:
+        rows = [
+            {
+                "symbol": f"S{number:04d}",
+                "session": date(2026, 1, day),
+                "close": close + day,
+                "volume": number,
+                "rating": day % 5 + 1,
+                "is_final": day != 8,
+                "note": None,
+                "fetched_at": FETCHED_AT,
+            }
+            for number in range(symbols)
+            for day in (5, 6, 7, 8)
+        ]
+        return pl.DataFrame(rows, schema=MARKS.polars)
+
+    return make
