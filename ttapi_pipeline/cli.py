@@ -348,8 +348,8 @@ def _simulator(arguments: Sequence[str]) -> int:
 
 
 def _write_metastock(arguments: Sequence[str]) -> int:
-    from ttapi_pipeline.simulator.market import Market  # noqa: PLC0415
-    from ttapi_pipeline.simulator.metastock_files import (  # noqa: PLC0415
+    from ttapi_pipeline.simulator.market.market import Market  # noqa: PLC0415
+    from ttapi_pipeline.simulator.market.metastock_files import (  # noqa: PLC0415
         DEFAULT_FIRST,
         default_last,
         write_metastock_files,

@@ -22,8 +22,8 @@ from ttapi_pipeline.datasets.universe import build_universe
 from ttapi_pipeline.datasets.volatility import build_volatility
 from ttapi_pipeline.datasets.volatility_cone import build_volatility_cone
 from ttapi_pipeline.defs.refresh import Refresh
-from ttapi_pipeline.simulator.market import Market
-from ttapi_pipeline.simulator.metastock_files import DEFAULT_FIRST, default_last, write_metastock_files
+from ttapi_pipeline.simulator.market.market import Market
+from ttapi_pipeline.simulator.market.metastock_files import DEFAULT_FIRST, default_last, write_metastock_files
 from ttapi_pipeline.tables.schemas import CANDLE_REVISIONS
 
 Step = Callable[..., Build | Awaitable[Build]]

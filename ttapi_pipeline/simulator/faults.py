@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The plan of faults: what can go wrong, where, how often. `rest_faults` and `dxlink` carry the faults out."""
+"""The plan of faults: what can go wrong, where, how often. `rest.faults` and `dxlink` carry the faults out."""
 
 from __future__ import annotations
 

@@ -24,22 +24,22 @@ from aiohttp import web
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import ConfigError, TransportError
 from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
-from ttapi_pipeline.simulator import rest_time
 from ttapi_pipeline.simulator.counters import Counters
-from ttapi_pipeline.simulator.derived import DerivedMarket
-from ttapi_pipeline.simulator.dxlink import add_dxlink
+from ttapi_pipeline.simulator.dxlink.endpoint import add_dxlink
+from ttapi_pipeline.simulator.dxlink.tokens import QuoteTokens
 from ttapi_pipeline.simulator.faults import KINDS, FaultPlan
-from ttapi_pipeline.simulator.market import Market
-from ttapi_pipeline.simulator.oauth import OAuth
-from ttapi_pipeline.simulator.rest import RestServer
-from ttapi_pipeline.simulator.rest_accounts import AccountRoutes
-from ttapi_pipeline.simulator.rest_control import ControlRoutes
-from ttapi_pipeline.simulator.rest_futures import FuturesRoutes
-from ttapi_pipeline.simulator.rest_instruments import InstrumentRoutes
-from ttapi_pipeline.simulator.rest_lists import ListRoutes
-from ttapi_pipeline.simulator.rest_metrics import MetricsRoutes
-from ttapi_pipeline.simulator.router import Router
-from ttapi_pipeline.simulator.tokens import QuoteTokens
+from ttapi_pipeline.simulator.market.derived import DerivedMarket
+from ttapi_pipeline.simulator.market.market import Market
+from ttapi_pipeline.simulator.rest import market_time as rest_time
+from ttapi_pipeline.simulator.rest.accounts import AccountRoutes
+from ttapi_pipeline.simulator.rest.control import ControlRoutes
+from ttapi_pipeline.simulator.rest.futures import FuturesRoutes
+from ttapi_pipeline.simulator.rest.gateway import RestServer
+from ttapi_pipeline.simulator.rest.instruments import InstrumentRoutes
+from ttapi_pipeline.simulator.rest.lists import ListRoutes
+from ttapi_pipeline.simulator.rest.metrics import MetricsRoutes
+from ttapi_pipeline.simulator.rest.oauth import OAuth
+from ttapi_pipeline.simulator.rest.router import Router
 
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8787

@@ -23,8 +23,8 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.declarations import DATASETS
 from ttapi_pipeline.defs.build import build_definitions
 from ttapi_pipeline.defs.jobs import REFRESH_JOB
-from ttapi_pipeline.simulator.market import Market
-from ttapi_pipeline.simulator.metastock_files import default_last, write_metastock_files
+from ttapi_pipeline.simulator.market.market import Market
+from ttapi_pipeline.simulator.market.metastock_files import default_last, write_metastock_files
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.storage.layout import read_manifest
 

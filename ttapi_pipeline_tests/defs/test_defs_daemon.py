@@ -22,8 +22,8 @@ import dagster as dg
 import pytest
 
 from ttapi_pipeline.datasets.declarations import DATASETS
-from ttapi_pipeline.simulator.market import Market
-from ttapi_pipeline.simulator.metastock_files import write_metastock_files
+from ttapi_pipeline.simulator.market.market import Market
+from ttapi_pipeline.simulator.market.metastock_files import write_metastock_files
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.storage.layout import read_manifest
 

@@ -160,8 +160,8 @@ def test_accepted_credentials_appear_nowhere_after_a_full_run_with_failures(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     client_secret, refresh_token = SECRETS
-    monkeypatch.setattr("ttapi_pipeline.simulator.oauth.SIMULATOR_CLIENT_SECRET", client_secret)
-    monkeypatch.setattr("ttapi_pipeline.simulator.oauth.SIMULATOR_REFRESH_TOKEN", refresh_token)
+    monkeypatch.setattr("ttapi_pipeline.simulator.rest.oauth.SIMULATOR_CLIENT_SECRET", client_secret)
+    monkeypatch.setattr("ttapi_pipeline.simulator.rest.oauth.SIMULATOR_REFRESH_TOKEN", refresh_token)
     # Access tokens and DXLink tokens are as secret as what they are issued for.
     issued = (f"canary-token-{number}" for number in itertools.count(1))
     monkeypatch.setattr("secrets.token_urlsafe", lambda _: next(issued))

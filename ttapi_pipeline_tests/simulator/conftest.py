@@ -14,7 +14,7 @@ import pytest
 from yarl import URL
 
 from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
-from ttapi_pipeline.simulator.market import Market
+from ttapi_pipeline.simulator.market.market import Market
 from ttapi_pipeline.simulator.server import Simulator, build_simulator, serving
 
 FRIDAY_MORNING = datetime(2026, 11, 20, 15, 30, 20, tzinfo=UTC)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ttapi_pipeline.core.errors import AuthError, HttpError, StreamClosedError
-from ttapi_pipeline.simulator.dxlink_events import EventSource
+from ttapi_pipeline.simulator.dxlink.events import EventSource
 from ttapi_pipeline.simulator.faults import DXLINK_KINDS
 from ttapi_pipeline.simulator.server import Simulator, build_simulator, serving
 from ttapi_pipeline.streaming.backoff import Backoff
@@ -27,7 +27,7 @@ from ttapi_pipeline_tests.streaming.conftest import ScaledClock, until
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from ttapi_pipeline.simulator.instruments import Instrument
+    from ttapi_pipeline.simulator.market.instruments import Instrument
     from ttapi_pipeline.streaming.history import OpenConnection
 
 FRIDAY_MORNING = datetime(2026, 11, 20, 15, 30, 20, tzinfo=UTC)

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: MIT
+"""MetaStock ASCII files of the synthetic market, in the mix of dialects that a user's folder holds.
+
+Only the writing is here, with the formats spelled out; what reads such files is `metastock`, which this package does
+not share any code with. Importing this module imports Polars, which `market` does without.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from ttapi_pipeline.core.errors import StorageError
+from ttapi_pipeline.core.sessions import all_sessions, last_closed_session, session_hours, session_on_or_before
+from ttapi_pipeline.core.symbology import symbol_to_metastock
+from ttapi_pipeline.core.universes import sp500
+from ttapi_pipeline.simulator.market.instruments import Instrument
+from ttapi_pipeline.simulator.market.market import Market
+from ttapi_pipeline.simulator.market.randomness import uniforms
+from ttapi_pipeline.simulator.market.values import Bars
+
+DEFAULT_FIRST: Final = date(2000, 1, 3)
+SESSIONS_BEHIND: Final = 30
+"""How far the files end before the last closed session, so that candles have something to complement."""
+
+_RIC_SUFFIXES: Final = {"XNAS": "O", "XNYS": "N", "ARCX": "P", "BATS": "Z"}
+_WINDOWS_DEVICES: Final = frozenset(
+    {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
+)
+_LEFT_OUT: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class _Dialect:
+    """How one kind of file is written.
+
+    Attributes:
+        header: First line without its end; None for a file that has none.
+        columns: What the values are, in order.
+        newline: CRLF or LF.
+        byte_order_mark: Whether a UTF-8 BOM comes first.
+    """
+
+    header: str | None
+    columns: tuple[str, ...]
+    newline: str = "\n"
+    byte_order_mark: bool = False
+
+
+_PRICES: Final = ("open", "high", "low", "close", "volume")
+_SHORT: Final = ("ticker", "date", *_PRICES)
+_LONG: Final = ("ticker", "period", "date", "time", *_PRICES, "open_interest")
+# Letters as in the MetaStock ASCII notes that this follows.
+_DIALECTS: Final[dict[str, _Dialect]] = {
+    "A": _Dialect(
+        "<TICKER>,<PER>,<DTYYYYMMDD>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>", _LONG, newline="\r\n"
+    ),
+    "B": _Dialect("<TICKER>,<DTYYYYMMDD>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>", _SHORT),
+    "C": _Dialect("<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>", _LONG, newline="\r\n"),
+    "D": _Dialect("<ticker>,<date>,<open>,<high>,<low>,<close>,<vol>", _SHORT),
+    "F": _Dialect(None, _SHORT),
+    "G": _Dialect(None, ("ticker", "period", "date", *_PRICES), newline="\r\n"),
+    "H": _Dialect(
+        "<Ticker>,<DTYYYYMMDD>,<Open>,<High>,<Low>,<Close>,<Volume>", _SHORT, newline="\r\n", byte_order_mark=True
+    ),
+}
+_SHARES: Final = (("A", 0.80), ("B", 0.05), ("C", 0.06), ("D", 0.02), ("F", 0.02), ("G", 0.03), ("H", 0.02))
+
+
+def default_last(now: datetime) -> date:
+    """The session 30 sessions before the last closed one."""
+    sessions = all_sessions()
+    return sessions[sessions.index(last_closed_session(now).session) - SESSIONS_BEHIND]
+
+
+def metastock_symbols(market: Market) -> Sequence[str]:
+    """The S&P 500 members that get files: all but about 5%, always the same, which then have candles only."""
+    return tuple(
+        member.symbol
+        for member in sp500()
+        if member.symbol in market.instruments and uniforms("metastock", member.symbol, count=1)[0] >= _LEFT_OUT
+    )
+
+
+def write_metastock_files(
+    market: Market,
+    folder: Path,
+    *,
+    first: date,
+    last: date,
+    symbols: Sequence[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Write the finished bars of `first` to `last` as MetaStock files into a folder that is new or empty.
+
+    Most symbols have a file of their own in dialect A with RIC tickers; some are in B, C (sub-folders, lower case), F,
+    G or H, and the few of dialect D share one file per year. Prices are adjusted for splits, with 4 decimals. The same
+    arguments give the same bytes. The files are written into a hidden folder beside the target, which becomes the
+    target when it is complete, so an interrupted run leaves nothing that looks finished.
+
+    Args:
+        symbols: Which ones; by default `metastock_symbols`. Those without bars in the range get no file.
+        progress: Called after each symbol with how many are done and how many there are.
+
+    Returns:
+        The number of files.
+
+    Raises:
+        StorageError: The folder cannot be written or has something in it.
+        KeyError: The market does not list a symbol.
+    """
+    wanted = metastock_symbols(market) if symbols is None else tuple(symbols)
+    folder = folder.absolute()
+    staged = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            raise StorageError(f"{folder} has files already; MetaStock files are written into a new or empty folder")
+        staged.mkdir(parents=True)
+        try:
+            written = _write_all(market, staged, first=first, last=last, symbols=wanted, progress=progress)
+            staged.replace(folder)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+    except OSError as error:
+        raise StorageError(f"MetaStock files cannot be written to {folder}: {error}") from error
+    return written
+
+
+def _write_all(
+    market: Market,
+    folder: Path,
+    *,
+    first: date,
+    last: date,
+    symbols: Sequence[str],
+    progress: Callable[[int, int], None] | None,
+) -> int:
+    closes_at = session_hours(session_on_or_before(last)).closes_at
+    shared: list[pl.DataFrame] = []
+    written = 0
+    for done, symbol in enumerate(symbols, start=1):
+        instrument = market.instruments[symbol]
+        bars = market.bars(symbol, first=first, at=closes_at)
+        name = _dialect_of(symbol)
+        if len(bars.sessions):
+            rows = _rows(bars, ticker=_ticker(instrument, name))
+            if name == "D":
+                shared.append(rows)
+            else:
+                if name == "H":
+                    # That vendor's files are unsorted and repeat rows.
+                    rows = pl.concat([rows.reverse(), rows.tail(1)])
+                _write(folder / _file_name(instrument, name), _DIALECTS[name], rows)
+                written += 1
+        if progress is not None:
+            progress(done, len(symbols))
+    if shared:
+        years = pl.concat(shared).with_columns(year=pl.col("date").str.head(4)).partition_by("year", as_dict=True)
+        for (year,), rows in years.items():
+            _write(folder / "eoddata" / f"US_{year}.txt", _DIALECTS["D"], rows)
+        written += len(years)
+    return written
+
+
+def _rows(bars: Bars, *, ticker: str) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "date": bars.sessions,
+            "open": bars.open,
+            "high": bars.high,
+            "low": bars.low,
+            "close": bars.close,
+            "volume": bars.volume.astype(np.int64),
+        }
+    ).with_columns(
+        pl.col("date").dt.strftime("%Y%m%d"),
+        # Polars writes decimals many times faster than floats to a given precision.
+        pl.col("open", "high", "low", "close").cast(pl.Decimal(12, 4)),
+        pl.lit(ticker).alias("ticker"),
+        pl.lit("D").alias("period"),
+        pl.lit("000000").alias("time"),
+        pl.lit(0).alias("open_interest"),
+    )
+
+
+def _write(path: Path, dialect: _Dialect, rows: pl.DataFrame) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        if dialect.header is not None:
+            text = dialect.header + dialect.newline
+            file.write(text.encode("utf-8-sig" if dialect.byte_order_mark else "ascii"))
+        rows.select(dialect.columns).write_csv(
+            file,
+            include_header=False,
+            line_terminator=dialect.newline,
+            quote_style="never",
+        )
+
+
+def _dialect_of(symbol: str) -> str:
+    """The dialect of a symbol's file; class shares always as RIC, since the other vendors' spellings differ."""
+    left = uniforms("dialect", symbol, count=1)[0]
+    if "/" in symbol:
+        return "A"
+    for name, share in _SHARES:
+        left -= share
+        if left < 0:
+            return name
+    return "A"
+
+
+def _ticker(instrument: Instrument, dialect: str) -> str:
+    match dialect:
+        case "A" if instrument.kind == "Index":
+            return f".{instrument.symbol}"
+        case "A":
+            return symbol_to_metastock(instrument.symbol, exchange=_RIC_SUFFIXES[instrument.listed_market])
+        case "C":
+            return f"{instrument.symbol}.US"
+        case _:
+            return instrument.symbol
+
+
+def _file_name(instrument: Instrument, dialect: str) -> Path:
+    symbol = instrument.symbol
+    match dialect:
+        case "A":
+            return Path("datalink", f"{_escaped(_ticker(instrument, dialect))}.txt")
+        case "B":
+            return Path("mst", f"{_escaped(symbol)}.mst")
+        case "C":
+            exchange = "nasdaq stocks" if instrument.listed_market == "XNAS" else "nyse stocks"
+            kind = "etfs" if instrument.kind == "ETF" else "stocks"
+            place = exchange.replace("stocks", kind)
+            return Path("data", "daily", "us", place, "1", f"{_escaped(symbol.lower())}.us.txt")
+        case _:
+            return Path("ascii", f"{_escaped(symbol)}.{'csv' if dialect == 'H' else 'txt'}")
+
+
+def _escaped(stem: str) -> str:
+    """Windows device names with an underscore in front, as stooq writes them."""
+    return f"_{stem}" if stem.partition(".")[0].lower() in _WINDOWS_DEVICES else stem

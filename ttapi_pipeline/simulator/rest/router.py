@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""Routing on the raw path: `BRK%2FB` is one segment, which routers that decode first cannot know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote
+
+from ttapi_pipeline.simulator.rest.wire import Answer, Call, RequestError, not_found
+
+Handler = Callable[[Call], Answer]
+
+_REST: Final = "*}"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A request that the server answers.
+
+    Attributes:
+        template: Such as ``/option-chains/{symbol}/nested``. ``{symbol*}`` at the end takes the rest of the path.
+        is_open: Whether it answers without an access token.
+    """
+
+    method: str
+    template: str
+    handler: Handler
+    is_open: bool = False
+
+    @property
+    def name(self) -> str:
+        """Method and template, as the counters say it."""
+        return f"{self.method} {self.template}"
+
+    @property
+    def family(self) -> str:
+        """The template's first segment, by which faults and breakers group endpoints."""
+        return self.template.split("/", 2)[1]
+
+
+class Router:
+    """Finds the route of a request; of several that match, the one that was given first."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._by_first: dict[str, list[tuple[Sequence[str], Route]]] = {}
+        for route in routes:
+            parts = route.template.split("/")[1:]
+            self._by_first.setdefault(parts[0], []).append((parts, route))
+
+    def match(self, method: str, raw_path: str) -> tuple[Route, Mapping[str, str]]:
+        """The route and its decoded parameters.
+
+        Raises:
+            RequestError: 404 for an unknown path, 405 for a path that has other methods only.
+        """
+        segments = raw_path.split("/")[1:]
+        is_known = False
+        for parts, route in self._by_first.get(segments[0] if segments else "", ()):
+            params = _match(parts, segments)
+            if params is None:
+                continue
+            if route.method == method:
+                return route, params
+            is_known = True
+        if is_known:
+            raise RequestError(405, "method_not_allowed", f"{method} is not allowed here")
+        raise not_found("this route")
+
+
+def _match(parts: Sequence[str], segments: Sequence[str]) -> Mapping[str, str] | None:
+    takes_rest = parts[-1].endswith(_REST)
+    if len(segments) < len(parts) or (len(segments) > len(parts) and not takes_rest):
+        return None
+    params = {}
+    for index, part in enumerate(parts):
+        if not part.startswith("{"):
+            if part != segments[index]:
+                return None
+        elif part.endswith(_REST):
+            params[part[1:-2]] = unquote("/".join(segments[index:]))
+        elif segments[index]:
+            params[part[1:-1]] = unquote(segments[index])
+        else:
+            return None
+    return params
