@@ -38,9 +38,9 @@ from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.core.sessions import last_settled_session
 from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN, Settings
 from ttapi_pipeline.core.universes import sp500
-from ttapi_pipeline.datasets.candle_spool import CandleSpool
-from ttapi_pipeline.datasets.daily_candles import build_daily_candles
-from ttapi_pipeline.datasets.trading_calendar import build_trading_calendar
+from ttapi_pipeline.datasets.daily_candles.build import build_daily_candles
+from ttapi_pipeline.datasets.daily_candles.spool import CandleSpool
+from ttapi_pipeline.datasets.trading_calendar.build import build_trading_calendar
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect

@@ -25,7 +25,7 @@ import numpy as np
 import polars as pl
 
 from ttapi_pipeline.core.manifest import Provenance
-from ttapi_pipeline.datasets.eod_snapshot import SnapshotOptions, build_eod_snapshot
+from ttapi_pipeline.datasets.eod_snapshot.build import SnapshotOptions, build_eod_snapshot
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.scan import scan
 from ttapi_pipeline.tables.schemas import DAILY_CANDLES, EOD_SNAPSHOT, TRADING_CALENDAR

@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ttapi_pipeline.datasets.declarations import DATASETS, METASTOCK_FILES
+from ttapi_pipeline.datasets.registry import DATASETS, METASTOCK_FILES
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST = "2025-01-02"
@@ -58,7 +58,7 @@ WARM = """
 import time
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.survey import survey
+from ttapi_pipeline.datasets.status import survey
 settings, taken = Settings.load(), []
 for _ in range(20):
     started = time.perf_counter()

@@ -40,7 +40,7 @@ from ttapi_pipeline.analytics.estimators import ESTIMATORS
 from ttapi_pipeline.analytics.slices import collect_in_parts
 from ttapi_pipeline.analytics.volatility import rolling_volatility
 from ttapi_pipeline.core.sessions import sessions_between
-from ttapi_pipeline.datasets.volatility_cone import volatility_cone_frame
+from ttapi_pipeline.datasets.volatility_cone.build import volatility_cone_frame
 
 ROWS, SESSIONS, FEW = 29_000_000, 5_000, 20
 WINDOW = (21,)

@@ -23,8 +23,8 @@ from ttapi_pipeline.core.logs import configure_logging
 from ttapi_pipeline.core.progress import Phase, ProgressBoard, Work, watched
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.ttl import ACCEPTED_DURATION, parse_duration
-from ttapi_pipeline.datasets.declarations import DATASETS
-from ttapi_pipeline.datasets.survey import DatasetStatus, refuse_to_overwrite, survey
+from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.datasets.status import DatasetStatus, refuse_to_overwrite, survey
 from ttapi_pipeline.storage.layout import check_writable, open_folder, state_folder
 from ttapi_pipeline.terminal.grid import status_document, status_table
 from ttapi_pipeline.terminal.watch import watching
@@ -259,7 +259,7 @@ def _run(settings: Settings, selection: Sequence[str], *, is_forced: bool, is_qu
         console = Console(file=terminal, highlight=False, quiet=is_quiet)
         console.print(f"refreshing {len(selection)} of {len(DATASETS)} datasets from {settings.origin}", markup=False)
         with watched(board), watching(board, selection, console):
-            from ttapi_pipeline.defs.launch import refresh_datasets  # noqa: PLC0415 - a hit needs no Dagster
+            from ttapi_pipeline.defs.operations.launch import refresh_datasets  # noqa: PLC0415 - a hit needs no Dagster
 
             refresh_datasets(settings, selection, board, is_forced=is_forced)
     outcomes = dict(board.snapshot())
@@ -289,7 +289,7 @@ def _show_symbol(settings: Settings, symbol: str) -> int:
 
 
 def _stream(settings: Settings, options: argparse.Namespace) -> int:
-    from ttapi_pipeline.stream import StreamRequest, run_stream  # noqa: PLC0415 - needs Polars
+    from ttapi_pipeline.commands.stream import StreamRequest, run_stream  # noqa: PLC0415 - needs Polars
 
     end = run_stream(
         settings,
@@ -328,7 +328,7 @@ def _import(settings: Settings, folder: Path, *, is_json: bool) -> int:
 
 
 def _doctor(settings: Settings, *, is_repairing: bool) -> int:
-    from ttapi_pipeline.doctor import examine  # noqa: PLC0415 - needs Polars
+    from ttapi_pipeline.commands.doctor import examine  # noqa: PLC0415 - needs Polars
 
     console = Console(highlight=False)
     findings = asyncio.run(examine(settings, is_repairing=is_repairing))

@@ -18,8 +18,8 @@ import pytest
 from ttapi_pipeline import cli
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN, Settings
-from ttapi_pipeline.datasets.declarations import DATASETS
-from ttapi_pipeline.datasets.survey import survey
+from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.datasets.status import survey
 from ttapi_pipeline.simulator.process import SimulatorProcess
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The shape of a dataset's declaration; the declarations themselves are `datasets.declarations`."""
+"""The shape of a dataset's declaration; the declarations themselves are `datasets.registry`."""
 
 from __future__ import annotations
 

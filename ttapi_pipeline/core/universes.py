@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Lists of symbols that ship with the package or lie in a text file.
 
-The broker's own lists (a watchlist, all active equities) are fetched in `datasets.universe`.
+The broker's own lists (a watchlist, all active equities) are fetched in `datasets.universe.build`.
 """
 
 from __future__ import annotations

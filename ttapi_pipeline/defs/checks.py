@@ -16,7 +16,7 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.declarations import DATASETS
+from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.storage import Storage
 from ttapi_pipeline.storage.layout import Folder, read_stored
 from ttapi_pipeline.tables.schemas import (
@@ -108,7 +108,7 @@ def _import_account() -> dg.AssetChecksDefinition:
         description="Rows read from MetaStock files = rows kept + duplicates + rejected, per file and in total.",
     )
     def accounts_for_every_row(io_manager: dg.ResourceParam[Storage]) -> dg.AssetCheckResult:
-        from ttapi_pipeline.datasets.eod_snapshot import account_problems  # noqa: PLC0415 - a run's, see `defs`
+        from ttapi_pipeline.datasets.eod_snapshot.build import account_problems  # noqa: PLC0415 - a run's, see `defs`
 
         key, check = dg.AssetKey(EOD_SNAPSHOT.name), "accounts_for_every_row"
         try:

@@ -21,10 +21,10 @@ from ttapi_pipeline.core.errors import StorageError, TTError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.core.progress import Phase, current_board
 from ttapi_pipeline.datasets.build import Chart
-from ttapi_pipeline.defs.charts import draw_charts
-from ttapi_pipeline.defs.failures import failure
+from ttapi_pipeline.defs.assets.charts import draw_charts
+from ttapi_pipeline.defs.assets.failures import failure
+from ttapi_pipeline.defs.assets.metadata import manifest_metadata, preview, table_schema
 from ttapi_pipeline.defs.light import PolarsParquetIOManager
-from ttapi_pipeline.defs.metadata import manifest_metadata, preview, table_schema
 from ttapi_pipeline.storage.incremental.pieces import Pieces
 from ttapi_pipeline.storage.layout import Folder, open_folder, read_manifest
 from ttapi_pipeline.storage.publish import Published, publish

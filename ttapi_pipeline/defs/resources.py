@@ -10,10 +10,10 @@ from pydantic import Field, PrivateAttr
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.defs.pools import free_orphaned_slots
+from ttapi_pipeline.defs.operations.pools import free_orphaned_slots
 
 if TYPE_CHECKING:
-    from ttapi_pipeline.defs.api import Api
+    from ttapi_pipeline.broker.api import Api
     from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager
 
 
@@ -52,7 +52,7 @@ class ApiResource:
 
     def get(self) -> "Api":
         """The run's API, shared by its steps."""
-        from ttapi_pipeline.defs.api import Api  # noqa: PLC0415 - a run's, see `defs`
+        from ttapi_pipeline.broker.api import Api  # noqa: PLC0415 - a run's, see `defs`
 
         with self._guard:
             if self._opened is None:

@@ -11,9 +11,9 @@ from ttapi_pipeline.core.collection import no_progress
 from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, StorageError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.symbology import OptionSymbol, canonical_symbol
-from ttapi_pipeline.datasets.declarations import DATASETS
-from ttapi_pipeline.datasets.survey import shaping_settings
-from ttapi_pipeline.datasets.universe import build_universe
+from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.datasets.status import shaping_settings
+from ttapi_pipeline.datasets.universe.build import build_universe
 from ttapi_pipeline.storage.layout import open_folder, read_manifest
 from ttapi_pipeline.storage.scan import scan
 from ttapi_pipeline.tables.schemas import UNIVERSE

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from ttapi_pipeline.core.progress import Phase, Work
 from ttapi_pipeline.core.ttl import format_duration
-from ttapi_pipeline.datasets.survey import DatasetStatus
+from ttapi_pipeline.datasets.status import DatasetStatus
 
 _PHASE_STYLES: Mapping[Phase, str] = {
     Phase.WAITING: "dim",

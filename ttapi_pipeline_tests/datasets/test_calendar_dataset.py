@@ -14,7 +14,7 @@ import pytest
 
 from ttapi_pipeline.client import MarketHolidays, MarketSession
 from ttapi_pipeline.core.sessions import session_hours, sessions_between
-from ttapi_pipeline.datasets.trading_calendar import (
+from ttapi_pipeline.datasets.trading_calendar.build import (
     BrokerCalendar,
     build_trading_calendar,
     exchange_sessions,

@@ -14,9 +14,9 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.collection import Collection
 from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets import daily_candles
-from ttapi_pipeline.datasets.candle_spool import CandleSpool
-from ttapi_pipeline.datasets.daily_candles import build_daily_candles, candle_spool, recorded_revisions, revisions
+from ttapi_pipeline.datasets.daily_candles import build as daily_candles
+from ttapi_pipeline.datasets.daily_candles.build import build_daily_candles, candle_spool, recorded_revisions, revisions
+from ttapi_pipeline.datasets.daily_candles.spool import CandleSpool
 from ttapi_pipeline.streaming.history import CandleHistory
 from ttapi_pipeline.tables.schemas import UTC_DATETIME
 

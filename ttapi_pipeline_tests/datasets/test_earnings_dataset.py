@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ttapi_pipeline.core.errors import InvalidFormatError, StorageError
-from ttapi_pipeline.datasets.earnings import build_earnings, merge_announcements, read_earnings_file
+from ttapi_pipeline.datasets.earnings.build import build_earnings, merge_announcements, read_earnings_file
 from ttapi_pipeline.storage.hashing import data_version
 from ttapi_pipeline.tables.rules import violations
 from ttapi_pipeline.tables.schemas import EARNINGS

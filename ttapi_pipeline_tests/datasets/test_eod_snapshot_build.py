@@ -22,9 +22,9 @@ from ttapi_pipeline.core.errors import InvalidFormatError, StorageError
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets import eod_snapshot
 from ttapi_pipeline.datasets.build import Build
-from ttapi_pipeline.datasets.eod_snapshot import (
+from ttapi_pipeline.datasets.eod_snapshot import build as eod_snapshot
+from ttapi_pipeline.datasets.eod_snapshot.build import (
     SnapshotOptions,
     account_problems,
     build_eod_snapshot,
@@ -32,7 +32,7 @@ from ttapi_pipeline.datasets.eod_snapshot import (
     find_splits,
     snapshot_options,
 )
-from ttapi_pipeline.datasets.eod_survey import RangeSurvey
+from ttapi_pipeline.datasets.eod_snapshot.survey import RangeSurvey
 from ttapi_pipeline.metastock import importer
 from ttapi_pipeline.metastock.symbol_map import read_symbol_map
 from ttapi_pipeline.storage.incremental.pieces import Pieces

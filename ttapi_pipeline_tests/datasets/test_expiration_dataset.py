@@ -16,7 +16,7 @@ from ttapi_pipeline.client import OptionChain
 from ttapi_pipeline.client.models import Expiration, OptionRoot, Strike
 from ttapi_pipeline.core.collection import Collection, no_progress
 from ttapi_pipeline.core.errors import CoverageError, InvalidFormatError
-from ttapi_pipeline.datasets.expiration_series import (
+from ttapi_pipeline.datasets.expiration_series.build import (
     build_expiration_series,
     expiration_series_frame,
     without_vanished,

@@ -17,9 +17,9 @@ from ttapi_pipeline.client import MarketData
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.collection import Collection, no_progress
 from ttapi_pipeline.core.errors import AuthError, CoverageError
-from ttapi_pipeline.datasets import quotes
 from ttapi_pipeline.datasets.build import Build
-from ttapi_pipeline.datasets.quotes import build_quotes, quotes_frame, snapshot_quotes
+from ttapi_pipeline.datasets.quotes import build as quotes
+from ttapi_pipeline.datasets.quotes.build import build_quotes, quotes_frame, snapshot_quotes
 from ttapi_pipeline.storage.hashing import data_version
 from ttapi_pipeline.streaming.protocol import FeedData
 from ttapi_pipeline.streaming.quote_board import QuoteBoard

@@ -19,15 +19,15 @@ from ttapi_pipeline.core.collection import Collection, no_progress
 from ttapi_pipeline.core.errors import AuthError, CoverageError, DataError, HttpError, TransportError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.universes import SP500_AS_OF, sp500
-from ttapi_pipeline.datasets.accounts import accounts_frame, build_accounts
+from ttapi_pipeline.datasets.accounts.build import accounts_frame, build_accounts
 from ttapi_pipeline.datasets.build import carry_over
-from ttapi_pipeline.datasets.market_metrics import (
+from ttapi_pipeline.datasets.symbols.build import (
     build_implied_volatility,
     build_symbols,
     implied_volatility_frame,
     symbols_frame,
 )
-from ttapi_pipeline.datasets.universe import build_universe, collect_membership, universe_frame
+from ttapi_pipeline.datasets.universe.build import build_universe, collect_membership, universe_frame
 
 FakeClient = Callable[..., SimpleNamespace]
 YESTERDAY = datetime(2026, 11, 20, 15, tzinfo=UTC)

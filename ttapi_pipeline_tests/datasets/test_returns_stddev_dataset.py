@@ -12,8 +12,8 @@ import pytest
 
 from ttapi_pipeline.core.errors import DataError
 from ttapi_pipeline.core.sessions import sessions_between
-from ttapi_pipeline.datasets.eod_snapshot import build_eod_snapshot
-from ttapi_pipeline.datasets.returns_stddev import build_returns_stddev, last_final_session
+from ttapi_pipeline.datasets.eod_snapshot.build import build_eod_snapshot
+from ttapi_pipeline.datasets.returns_stddev.build import build_returns_stddev, last_final_session
 from ttapi_pipeline.tables.schemas import DAILY_CANDLES, IMPLIED_VOLATILITY
 
 CalendarFrame = Callable[[date, date], pl.DataFrame]

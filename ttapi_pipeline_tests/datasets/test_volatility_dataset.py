@@ -15,10 +15,10 @@ from polars.testing import assert_frame_equal
 
 from ttapi_pipeline.core.errors import DataError
 from ttapi_pipeline.core.sessions import sessions_between
-from ttapi_pipeline.datasets.eod_snapshot import build_eod_snapshot
-from ttapi_pipeline.datasets.returns_stddev import most_traded
-from ttapi_pipeline.datasets.volatility import BROKER_TOLERANCE, build_volatility
-from ttapi_pipeline.datasets.volatility_cone import build_volatility_cone, volatility_cone_frame
+from ttapi_pipeline.datasets.eod_snapshot.build import build_eod_snapshot
+from ttapi_pipeline.datasets.returns_stddev.build import most_traded
+from ttapi_pipeline.datasets.volatility.build import BROKER_TOLERANCE, build_volatility
+from ttapi_pipeline.datasets.volatility_cone.build import build_volatility_cone, volatility_cone_frame
 from ttapi_pipeline.tables.rules import violations
 from ttapi_pipeline.tables.schemas import DAILY_CANDLES, EARNINGS, SYMBOLS
 

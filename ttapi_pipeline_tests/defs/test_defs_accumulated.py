@@ -15,8 +15,8 @@ import pytest
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.declarations import DATASETS
-from ttapi_pipeline.defs.refresh import Refresh
+from ttapi_pipeline.datasets.refresh import Refresh
+from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.storage.layout import DatasetFiles, read_manifest
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.tables.schemas import EARNINGS

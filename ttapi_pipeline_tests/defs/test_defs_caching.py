@@ -17,9 +17,10 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.definitions.repository_definition.repository_definition import RepositoryDefinition
 from dagster._core.loader import LoadingContextForTest
 
-from ttapi_pipeline.datasets import declarations, survey
-from ttapi_pipeline.datasets.declarations import DATASETS
-from ttapi_pipeline.defs import assets
+from ttapi_pipeline.datasets import registry as declarations
+from ttapi_pipeline.datasets import status as survey
+from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.defs.assets import datasets as assets
 from ttapi_pipeline.storage.layout import read_manifest
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.tables.schemas import SCHEMAS

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ttapi_pipeline.defs.charts import draw_charts
+from ttapi_pipeline.defs.assets.charts import draw_charts
 
 PNG = b"\x89PNG\r\n\x1a\nsimulated"
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ttapi_pipeline.datasets.declarations import DATASETS
+from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.simulator.market.market import Market
 from ttapi_pipeline.simulator.market.metastock_files import write_metastock_files
 from ttapi_pipeline.simulator.process import SimulatorProcess

@@ -21,8 +21,8 @@ import pytest
 
 from ttapi_pipeline.core.settings import Environment
 from ttapi_pipeline.core.verdict import Rule
-from ttapi_pipeline.datasets.declarations import DATASETS
-from ttapi_pipeline.datasets.survey import survey
+from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.datasets.status import survey
 from ttapi_pipeline.simulator.server import OffsetClock, Simulator, build_simulator, serving
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.tables.schemas import SCHEMAS

@@ -10,8 +10,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ttapi_pipeline.defs.interrupts import run_async
-from ttapi_pipeline.defs.steps import STEPS
+from ttapi_pipeline.defs.assets.interrupts import run_async
+from ttapi_pipeline.defs.assets.steps import STEPS
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_an_interrupted_run_ends_and_begins_no_further_step(world: Any, monkeypa
         calls.append("later")
 
     steps = {**dict.fromkeys(STEPS, never), "universe": interrupted}
-    monkeypatch.setattr("ttapi_pipeline.defs.building.STEPS", steps)
+    monkeypatch.setattr("ttapi_pipeline.defs.assets.building.STEPS", steps)
     before = world.files()
     result = world.run("universe", "symbols", force=True)
     assert calls == ["universe"]

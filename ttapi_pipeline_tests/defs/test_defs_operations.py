@@ -21,14 +21,14 @@ from dagster._core.test_utils import freeze_time
 
 from ttapi_pipeline.core.errors import TransportError
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.declarations import DATASETS
-from ttapi_pipeline.defs.failures import failure
-from ttapi_pipeline.defs.jobs import BROKER_POOL
-from ttapi_pipeline.defs.lineage import column_lineage
-from ttapi_pipeline.defs.pools import free_orphaned_slots
-from ttapi_pipeline.defs.retention import build_retention, prune
-from ttapi_pipeline.defs.sensors import KEPT_FAILURES, append_failures, failure_sensor, metastock_sensor
-from ttapi_pipeline.defs.steps import STEPS
+from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.defs.assets.failures import failure
+from ttapi_pipeline.defs.assets.lineage import column_lineage
+from ttapi_pipeline.defs.assets.steps import STEPS
+from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
+from ttapi_pipeline.defs.automation.sensors import KEPT_FAILURES, append_failures, failure_sensor, metastock_sensor
+from ttapi_pipeline.defs.operations.pools import free_orphaned_slots
+from ttapi_pipeline.defs.operations.retention import build_retention, prune
 from ttapi_pipeline.tables.schemas import SCHEMAS
 
 NOW = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
@@ -291,7 +291,7 @@ def test_the_code_location_loads_without_what_only_a_run_needs(tmp_path: Path) -
     """And pandas can be imported afterwards, as exchange_calendars does in the refresh of the calendar."""
     code = (
         "import sys, ttapi_pipeline.definitions as d; d.defs.get_repository_def(); print(*sorted(sys.modules)); "
-        "import ttapi_pipeline.defs.building, ttapi_pipeline.defs.cached; print(*sorted(sys.modules)); "
+        "import ttapi_pipeline.defs.assets.building, ttapi_pipeline.defs.assets.cached; print(*sorted(sys.modules)); "
         "import pandas; print(pandas.Series(['text']).to_list())"
     )
     done = subprocess.run(
@@ -303,13 +303,21 @@ def test_the_code_location_loads_without_what_only_a_run_needs(tmp_path: Path) -
         check=True,
     )
     loaded, run, last = done.stdout.splitlines()
-    ours = {"api", "building", "cached", "charts", "interrupts", "io_manager", "light", "refresh", "steps"}
+    ours = {
+        *("broker.api", "datasets.refresh", "defs.io_manager", "defs.light"),
+        *(f"defs.assets.{name}" for name in ("building", "cached", "charts", "interrupts", "steps")),
+    }
     of_a_run = {
         *("aiohttp", "antlr4", "dagster_polars", "numpy", "pyarrow", "pybreaker", "tenacity", "websockets"),
         *("ttapi_pipeline.client", "ttapi_pipeline.simulator", "ttapi_pipeline.streaming"),
-        *(f"ttapi_pipeline.defs.{name}" for name in ours),
+        *(f"ttapi_pipeline.{name}" for name in ours),
     }
-    of_a_tick = {"alembic", "sqlalchemy", "ttapi_pipeline.quote_recorder.log", "ttapi_pipeline.defs.compaction"}
+    of_a_tick = {
+        "alembic",
+        "sqlalchemy",
+        "ttapi_pipeline.quote_recorder.log",
+        "ttapi_pipeline.defs.quote_history.compaction",
+    }
     nobody_s = {"exchange_calendars", "matplotlib", "numba", "pandas", "rich", "scipy"}
     assert set(loaded.split()) & (of_a_run | of_a_tick | nobody_s) == set()
     assert set(run.split()) & (of_a_run | nobody_s) == of_a_run - {"antlr4"}

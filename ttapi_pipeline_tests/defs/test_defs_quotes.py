@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 
 from ttapi_pipeline.core.verdict import Rule
-from ttapi_pipeline.datasets import quotes as quotes_module
-from ttapi_pipeline.datasets.declarations import DATASETS
-from ttapi_pipeline.datasets.survey import survey
+from ttapi_pipeline.datasets.quotes import build as quotes_module
+from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.datasets.status import survey
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.quote_collection import collect_quotes

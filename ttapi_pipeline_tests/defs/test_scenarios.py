@@ -45,15 +45,15 @@ from ttapi_pipeline.core.errors import TransportError
 from ttapi_pipeline.core.sessions import session_hours, sessions_between
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.verdict import Rule
-from ttapi_pipeline.datasets import declarations
-from ttapi_pipeline.datasets import survey as survey_module
+from ttapi_pipeline.datasets import registry as declarations
+from ttapi_pipeline.datasets import status as survey_module
 from ttapi_pipeline.datasets.build import Build
-from ttapi_pipeline.datasets.declarations import DATASETS
-from ttapi_pipeline.datasets.survey import survey
-from ttapi_pipeline.defs import assets as assets_module
-from ttapi_pipeline.defs import steps
+from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.datasets.status import survey
+from ttapi_pipeline.defs.assets import datasets as assets_module
+from ttapi_pipeline.defs.assets import steps
+from ttapi_pipeline.defs.automation.schedules import close_request
 from ttapi_pipeline.defs.resources import CacheResource, StorageResource, api_resource
-from ttapi_pipeline.defs.schedules import close_request
 from ttapi_pipeline.tables.schemas import SCHEMAS
 from ttapi_pipeline.terminal.grid import status_document
 
@@ -276,7 +276,7 @@ def outside(monkeypatch: pytest.MonkeyPatch) -> Outside:
     made = Outside()
     stand_in(monkeypatch, made)
     # A second attempt within a run waits for seconds of the machine's clock.
-    monkeypatch.setattr("ttapi_pipeline.defs.failures.FETCH_RETRY", dg.RetryPolicy(max_retries=0))
+    monkeypatch.setattr("ttapi_pipeline.defs.assets.failures.FETCH_RETRY", dg.RetryPolicy(max_retries=0))
     return made
 
 
@@ -700,7 +700,7 @@ CODE_LOCATION = """
 import asyncio
 from dagster._time import get_current_datetime, get_current_timestamp
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.defs.build import build_definitions
+from ttapi_pipeline.defs.everything import build_definitions
 
 class DagsterClock:
     now = staticmethod(get_current_datetime)

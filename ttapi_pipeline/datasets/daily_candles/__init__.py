@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The dataset `daily_candles`: `table` says what it is, `build` makes it."""

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""What an EOD snapshot will hold, counted by range of symbols and remembered; `eod_snapshot` compares and merges.
+
+A range has a key that stands for all that its survey depends on, so that one changed file costs the survey of one
+range. The memory is no more than that: where it is gone or damaged, every range is surveyed again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from ttapi_pipeline.core.ordered import map_in_order
+from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.storage.files import STAGED_SUFFIX, make_folder, staged
+from ttapi_pipeline.storage.hashing import HASHED_BY, data_version
+from ttapi_pipeline.storage.layout import storage_error
+from ttapi_pipeline.storage.lock import locked
+from ttapi_pipeline.tables.schemas import EOD_SNAPSHOT
+
+COMPARISON: Final = pl.Schema(
+    {
+        "symbol": pl.String(),
+        "metastock_sessions": pl.UInt32(),
+        "common_sessions": pl.UInt32(),
+        "median_ratio": pl.Float64(),
+        "ratio_spread": pl.Float64(),
+        "verdict": pl.String(),
+    }
+)
+"""How the sources agree, a row per symbol that both have."""
+
+SPLITS: Final = pl.Schema({"symbol": pl.String(), "session": pl.Date(), "factor": pl.Float64()})
+"""Splits that one source knows and the other does not."""
+
+_PER_SESSION: Final = pl.Schema({"session": pl.Date(), "source": pl.String(), "symbols": pl.UInt32()})
+
+_RANGES: Final = pl.Schema(
+    {
+        "key": pl.String(),
+        "bars_on_other_days": pl.Int64(),
+        "missing_sessions": pl.Int64(),
+        "per_session": pl.List(pl.Struct(_PER_SESSION)),
+        "comparison": pl.List(pl.Struct(COMPARISON)),
+        "splits": pl.List(pl.Struct(SPLITS)),
+    }
+)
+"""One row per range."""
+
+_WORKERS: Final = 2
+_FORMAT: Final = 1
+_FILE: Final = "survey.parquet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RangeSurvey:
+    """What was found in one range of symbols.
+
+    Attributes:
+        comparison: Schema COMPARISON, by symbol.
+        splits: Schema SPLITS, by symbol and session.
+        bars: symbol and session of each row that the snapshot will have, by its source.
+    """
+
+    comparison: pl.DataFrame
+    splits: pl.DataFrame
+    bars: Mapping[str, pl.DataFrame]
+
+
+class Survey:
+    """What a snapshot will hold, all ranges together.
+
+    Attributes:
+        comparison: Schema COMPARISON, by symbol.
+        splits: Schema SPLITS, by symbol and session.
+        coverage: `session`, `source` and `symbols`, how many of them have a bar; in any order.
+        bars_on_other_days: Bars on days that are no session, within the calendar's range.
+        missing_sessions: Sessions without a bar between the first and the last bar of their symbol.
+    """
+
+    def __init__(self, ranges: pl.DataFrame) -> None:
+        self.comparison: Final = _rows(ranges, "comparison")
+        self.splits: Final = _rows(ranges, "splits")
+        self.coverage: Final = (
+            _rows(ranges, "per_session").group_by("session", "source").agg(pl.col("symbols").cast(pl.Int64).sum())
+        )
+        self.bars_on_other_days: Final = int(ranges["bars_on_other_days"].sum())
+        self.missing_sessions: Final = int(ranges["missing_sessions"].sum())
+
+    @property
+    def sources(self) -> Mapping[str, int]:
+        """Rows per source, by its name; a symbol has one row per session."""
+        rows = self.coverage.group_by("source").agg(pl.col("symbols").sum()).sort("source")
+        return dict(rows.iter_rows())
+
+
+def survey_ranges(
+    keys: Sequence[str],
+    look: Callable[[int], RangeSurvey],
+    calendar: pl.LazyFrame,
+    *,
+    memory: Path | None,
+) -> Survey:
+    """Survey the ranges that are not remembered, and remember all of them.
+
+    Args:
+        keys: One per range: stands for its rows in either source, and for how they are merged.
+        look: Surveys the range at a position.
+        calendar: `trading_calendar`.
+        memory: The folder to remember in; None for nowhere.
+
+    Raises:
+        StorageError: The memory cannot be written.
+        LockTimeoutError: Another process is writing it.
+    """
+    days = _numbered_days(calendar)
+    basis = [_FORMAT, HASHED_BY, DATASETS[EOD_SNAPSHOT.name].code_version, data_version(days)]
+    wanted = [sha256(json.dumps([basis, key]).encode()).hexdigest() for key in keys]
+    known = pl.DataFrame(schema=_RANGES) if memory is None else _remembered(memory)
+    known = known.filter(pl.col("key").is_in(wanted))
+    positions = {key: at for at, key in enumerate(known["key"])}
+    unknown = [at for at, key in enumerate(wanted) if key not in positions]
+
+    def summary(at: int) -> pl.DataFrame:
+        return _summary(wanted[at], look(at), days)
+
+    surveyed = map_in_order(summary, unknown, workers=_WORKERS)
+    ranges = pl.concat(known[positions[key]] if key in positions else next(surveyed) for key in wanted)
+    if memory is not None and unknown:
+        _remember(memory, ranges)
+    return Survey(ranges)
+
+
+def _summary(key: str, found: RangeSurvey, days: pl.DataFrame) -> pl.DataFrame:
+    """A row of the schema _RANGES."""
+    per_session = pl.concat(
+        bars.group_by("session").agg(source=pl.lit(source), symbols=pl.len()) for source, bars in found.bars.items()
+    )
+    bars_on_other_days, missing_sessions = _compared_with_calendar(pl.concat(found.bars.values()), days)
+    return pl.DataFrame(
+        {
+            "key": key,
+            "bars_on_other_days": bars_on_other_days,
+            "missing_sessions": missing_sessions,
+            "per_session": per_session.to_struct().implode(),
+            "comparison": found.comparison.select(COMPARISON.names()).to_struct().implode(),
+            "splits": found.splits.select(SPLITS.names()).to_struct().implode(),
+        },
+        schema=_RANGES,
+    )
+
+
+def _rows(ranges: pl.DataFrame, column: str) -> pl.DataFrame:
+    return ranges.select(pl.col(column).explode(empty_as_null=False)).unnest(column)
+
+
+def _numbered_days(calendar: pl.LazyFrame) -> pl.DataFrame:
+    """Every day from the calendar's first session to its last, with the session's number; null for another day."""
+    sessions = calendar.select("session").sort("session").collect().with_row_index("number")
+    first, last = sessions["session"].min(), sessions["session"].max()
+    if not isinstance(first, date) or not isinstance(last, date):
+        return pl.DataFrame(schema={"session": pl.Date, "number": pl.UInt32})
+    days = pl.DataFrame({"session": pl.date_range(first, last, eager=True)})
+    return days.join(sessions, on="session", how="left", maintain_order="left")
+
+
+def _compared_with_calendar(bars: pl.DataFrame, days: pl.DataFrame) -> tuple[int, int]:
+    """Bars on other days, and missing sessions; none of either without a calendar."""
+    if days.is_empty():
+        return 0, 0
+    # By position instead of a join: there are millions of rows and a few thousand days.
+    position = bars["session"].to_physical() - days["session"].to_physical()[0]
+    inside = bars.select("symbol", position=position).filter(pl.col("position").is_between(0, days.height - 1))
+    numbered = inside.select("symbol", number=days["number"].gather(inside["position"]))
+    spans = numbered.group_by("symbol").agg(
+        bars=pl.col("number").count(), first=pl.col("number").min(), last=pl.col("number").max()
+    )
+    expected = pl.col("last").cast(pl.Int64) - pl.col("first").cast(pl.Int64) + 1
+    missing = int(spans.select((expected - pl.col("bars")).sum()).item() or 0)
+    return numbered["number"].null_count(), missing
+
+
+def _remembered(memory: Path) -> pl.DataFrame:
+    with suppress(OSError, pl.exceptions.PolarsError):
+        ranges = pl.read_parquet(memory / _FILE, glob=False)
+        if ranges.schema == _RANGES:
+            return ranges.unique("key")
+    return pl.DataFrame(schema=_RANGES)
+
+
+def _remember(memory: Path, ranges: pl.DataFrame) -> None:
+    make_folder(memory)
+    with locked(memory, "survey"):
+        try:
+            # Of writers that died.
+            for left_over in memory.glob(f".{_FILE}.*{STAGED_SUFFIX}"):
+                left_over.unlink(missing_ok=True)
+            with staged(memory / _FILE) as file:
+                ranges.write_parquet(file.path, compression="lz4")
+                file.commit()
+        except OSError as error:
+            raise storage_error(memory, error) from error

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: MIT
+"""`quotes`: bid, ask, last trade and the day's prices of the universe, as they are now.
+
+They come from the streaming feed, which says what is true at this moment. What it does not bring, be it one symbol or
+everything, is asked of the REST API, whose snapshots are up to a minute old; each row says where it is from.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+import polars as pl
+from polars import selectors as cs
+
+from ttapi_pipeline.client import MarketData, TastytradeClient
+from ttapi_pipeline.core.clock import Clock
+from ttapi_pipeline.core.collection import Collection, ProgressCallback, summarize
+from ttapi_pipeline.core.manifest import Fact
+from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
+from ttapi_pipeline.streaming.history import OpenConnection
+from ttapi_pipeline.streaming.quote_board import NUMBER_COLUMNS, QuoteBoard
+from ttapi_pipeline.streaming.quote_collection import collect_quotes
+from ttapi_pipeline.tables.conform import conform
+from ttapi_pipeline.tables.schemas import QUOTES, UTC_DATETIME
+
+OpenClient = Callable[[], AbstractAsyncContextManager[TastytradeClient]]
+
+DECIMALS: Final = 6
+"""Of mid and spread: far below any tick, and enough to drop what binary fractions leave behind."""
+
+# Where a snapshot of the REST API has what a column holds.
+_SNAPSHOT_FIELDS: Final[Mapping[str, str]] = {
+    "symbol": "symbol",
+    "bid_price": "bid",
+    "ask_price": "ask",
+    "bid_size": "bid_size",
+    "ask_size": "ask_size",
+    "last_price": "last",
+    "day_open": "open",
+    "day_high": "day_high_price",
+    "day_low": "day_low_price",
+    "day_close": "close",
+    "previous_close": "prev_close",
+    "day_volume": "volume",
+}
+
+
+_LOG: Final = logging.getLogger("ttapi_pipeline.datasets.quotes.build")
+
+
+def streamed_quotes(board: QuoteBoard, names: Mapping[str, str], *, fetched_at: datetime) -> pl.DataFrame:
+    """One row per symbol of the board.
+
+    Args:
+        board: Holds the values.
+        names: The board's name, a streamer symbol, of each symbol that is to have a row.
+        fetched_at: When the collection began.
+    """
+    places = np.array([board.positions[streamer] for streamer in names.values()], dtype=np.intp)
+    times = {"last_trade_at": board.last_trade_at, "received_at": board.received_at}
+    return quotes_frame(
+        pl.DataFrame(
+            {
+                "symbol": pl.Series(list(names), dtype=pl.String),
+                **{name: getattr(board, name)[places] for name in NUMBER_COLUMNS},
+                # The feed writes 0 for a time that it does not know.
+                **{
+                    name: pl.Series(column[places]).replace(0, None).cast(UTC_DATETIME)
+                    for name, column in times.items()
+                },
+            }
+        ),
+        source="dxlink",
+        fetched_at=fetched_at,
+    )
+
+
+def snapshot_quotes(rows: Sequence[MarketData], *, received_at: datetime, fetched_at: datetime) -> pl.DataFrame:
+    """One row per snapshot of the REST API, which has neither the size nor the time of the last trade."""
+    schema = {name: dtype for name, dtype in QUOTES.polars.items() if name in _SNAPSHOT_FIELDS}
+    values = {name: [getattr(row, field) for row in rows] for name, field in _SNAPSHOT_FIELDS.items()}
+    return quotes_frame(
+        pl.DataFrame(values, schema=schema).with_columns(
+            last_size=pl.lit(None, pl.Float64),
+            last_trade_at=pl.lit(None, UTC_DATETIME),
+            received_at=pl.lit(received_at, UTC_DATETIME),
+        ),
+        source="rest",
+        fetched_at=fetched_at,
+    )
+
+
+def quotes_frame(values: pl.DataFrame, *, source: str, fetched_at: datetime) -> pl.DataFrame:
+    """Rows in the schema QUOTES from the columns that a source has, whatever it writes for nothing.
+
+    Args:
+        values: The columns of QUOTES without `mid_price`, `spread`, `source` and `fetched_at`. NaN and the infinities
+            stand for nothing.
+        source: Where they come from.
+        fetched_at: When the collection began.
+    """
+    bid, ask = pl.col("bid_price"), pl.col("ask_price")
+    finite = values.with_columns(pl.when(cs.float().is_finite()).then(cs.float()))
+    return conform(
+        finite.with_columns(
+            # The size of a side that has no price is the size of nothing.
+            bid_size=pl.when(bid.is_not_null()).then("bid_size"),
+            ask_size=pl.when(ask.is_not_null()).then("ask_size"),
+            mid_price=((bid + ask) / 2).round(DECIMALS),
+            spread=(ask - bid).round(DECIMALS),
+            source=pl.lit(source),
+            fetched_at=pl.lit(fetched_at, UTC_DATETIME),
+        ),
+        QUOTES,
+    )
+
+
+async def build_quotes(
+    open_connection: OpenConnection,
+    open_client: OpenClient,
+    universe: pl.DataFrame,
+    *,
+    previous: pl.LazyFrame | None,
+    now: datetime,
+    clock: Clock,
+    min_coverage: float,
+    progress: ProgressCallback,
+) -> Build:
+    """Collect the quotes of every symbol; one that does not come from either source keeps its last known row.
+
+    Args:
+        open_connection: Opens a link to the feed.
+        open_client: Opens a REST client, should the feed leave anything out.
+        universe: Schema UNIVERSE.
+        previous: The stored quotes; None for none.
+        now: When the collection began.
+        clock: For deadlines, and the times at which values come.
+        min_coverage: Share of the universe that has to come.
+        progress: Told how many symbols have come.
+
+    Raises:
+        CoverageError: Too little came.
+        AuthError: The credentials were refused.
+    """
+    streamers: dict[str, str] = dict(universe.select("symbol", "streamer_symbol").iter_rows())
+    board = QuoteBoard(streamers.values())
+    streamed = await collect_quotes(open_connection, board, clock=clock, progress=progress)
+    unstreamed = {
+        symbol: streamed.missing[streamer] for symbol, streamer in streamers.items() if streamer in streamed.missing
+    }
+    came = {symbol: streamer for symbol, streamer in streamers.items() if symbol not in unstreamed}
+    fresh = [streamed_quotes(board, came, fetched_at=now)]
+    missing: dict[str, str] = {}
+    statistics: dict[str, Fact] = {"symbols_asked_by_rest": len(unstreamed)}
+    is_simulated = False
+    if unstreamed:
+        why = summarize(unstreamed)
+        _LOG.warning("quotes: %d of %d symbols not from DXLink but by REST: %s", len(unstreamed), len(streamers), why)
+        statistics["asked_by_rest_because"] = why
+        indices = frozenset(universe.filter("is_index")["symbol"])
+        async with open_client() as client:
+            snapshots = await client.market_data(
+                list(unstreamed),
+                indices=indices,
+                progress=lambda done, _: progress(len(came) + done, len(streamers)),
+            )
+            is_simulated = client.is_simulated
+        fresh.append(snapshot_quotes(snapshots.rows, received_at=clock.now(), fetched_at=now))
+        missing = {
+            symbol: f"DXLink: {unstreamed[symbol]}; REST: {reason}" for symbol, reason in snapshots.missing.items()
+        }
+    rows = pl.concat(fresh)
+    quotes = Collection(rows["symbol"].to_list(), missing, requested=len(streamers))
+    quotes.require(min_coverage, subject="quotes")
+    frame = carry_over(rows, previous, missing)
+    return Build(
+        frame=frame,
+        missing=missing,
+        sources=rows_per_source(frame),
+        statistics={"coverage": quotes.coverage, **statistics, "rows_carried_over": frame.height - rows.height},
+        is_simulated=is_simulated,
+    )

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""`volatility`: each symbol's realised volatility as of the snapshot's last session, next to the broker's.
+
+The numbers are `analytics.current` and `analytics.earnings`; this joins them. Where each stands among all that the
+symbol has had is `volatility_cone`.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from functools import partial
+from typing import Final
+
+import polars as pl
+
+from ttapi_pipeline.analytics.current import bar_quality, current_volatility, volatility_rank
+from ttapi_pipeline.analytics.earnings import volatility_without_earnings
+from ttapi_pipeline.datasets.build import Build
+from ttapi_pipeline.datasets.returns_stddev.build import last_final_session
+from ttapi_pipeline.plots.charts import ranking_chart
+from ttapi_pipeline.tables.conform import conform
+from ttapi_pipeline.tables.schemas import BROKER_WINDOWS, EX_EARNINGS_WINDOWS, VOLATILITY
+
+BROKER_TOLERANCE: Final = 0.03
+"""Difference from the broker's historical volatility, as a fraction, above which a row is marked: three points."""
+
+_RANK_WINDOW: Final = 30
+_FROM_SYMBOLS: Final = (
+    "symbol",
+    "is_index",
+    *(f"historical_volatility_{days}_day" for days in BROKER_WINDOWS),
+    "implied_volatility_30_day",
+    "earnings_date",
+    "earnings_time_of_day",
+)
+
+
+def volatility_frame(
+    snapshot: pl.LazyFrame,
+    symbols: pl.LazyFrame,
+    earnings: pl.LazyFrame,
+    calendar: pl.LazyFrame,
+    *,
+    as_of: date,
+    annualization: int,
+) -> pl.DataFrame:
+    """One row per symbol of the snapshot or of `symbols`.
+
+    Args:
+        snapshot: `eod_snapshot`; closes adjusted for splits. Only final bars count.
+        symbols: `symbols`.
+        earnings: `earnings`; dates after `as_of` change nothing.
+        calendar: `trading_calendar`.
+        as_of: Session that every window ends at.
+        annualization: Sessions per year.
+    """
+    bars = snapshot.filter(pl.col("is_final") & (pl.col("session") <= as_of))
+    metrics = symbols.select(_FROM_SYMBOLS)
+    close, session = pl.col("close"), pl.col("session")
+    totals = bars.group_by("symbol").agg(
+        first_session=session.min(),
+        last_session=session.max(),
+        session_count=pl.len().cast(pl.Int32),
+        has_more_than_30_sessions=pl.len() > 30,
+        close=close.filter(session == as_of).first(),
+        close_mean=close.mean(),
+        close_stddev=close.std(),
+    )
+    measures = (
+        current_volatility(bars, calendar, as_of=as_of, annualization=annualization),
+        volatility_rank(bars, calendar, as_of=as_of, window=_RANK_WINDOW, annualization=annualization),
+        volatility_without_earnings(
+            bars, calendar, earnings, as_of=as_of, windows=EX_EARNINGS_WINDOWS, annualization=annualization
+        ),
+        bar_quality(bars, calendar, as_of=as_of),
+    )
+    frame = metrics.select("symbol").collect()
+    frame = pl.concat([frame, totals.select("symbol").collect()]).unique().sort("symbol")
+    joined = frame.lazy().join(metrics, on="symbol", how="left").join(totals, on="symbol", how="left")
+    for measure in measures:
+        joined = joined.join(measure, on="symbol", how="left")
+    differences = {
+        f"historical_volatility_{days}_day_difference": pl.col(f"close_to_close_{days}")
+        - pl.col(f"historical_volatility_{days}_day")
+        for days in BROKER_WINDOWS
+    }
+    has_no_bars = pl.col("session_count").is_null()
+    reasons = [name for name in VOLATILITY.polars if name.endswith("_reason")]
+    computed = (
+        joined.with_columns(
+            pl.when(has_no_bars).then(pl.lit("no_bars")).otherwise(pl.col(name)).alias(name) for name in reasons
+        )
+        .with_columns(**differences)
+        .with_columns(
+            as_of_session=pl.lit(as_of),
+            session_count=pl.col("session_count").fill_null(0),
+            has_more_than_30_sessions=pl.col("has_more_than_30_sessions").fill_null(value=False),
+            is_far_from_broker=pl.max_horizontal(pl.col(*differences).abs()) > BROKER_TOLERANCE,
+            iv_rv_spread_30=pl.col("implied_volatility_30_day") - pl.col("close_to_close_30"),
+        )
+        .select(VOLATILITY.polars.names())
+        .sort("symbol")
+    )
+    return conform(computed.collect(), VOLATILITY)
+
+
+def build_volatility(
+    snapshot: pl.LazyFrame,
+    symbols: pl.LazyFrame,
+    earnings: pl.LazyFrame,
+    calendar: pl.LazyFrame,
+    *,
+    annualization: int,
+    now: datetime,
+) -> Build:
+    """Compute everything as of the snapshot's last final session.
+
+    Raises:
+        DataError: There is no final bar.
+    """
+    as_of = last_final_session(snapshot, calendar, now=now)
+    frame = volatility_frame(snapshot, symbols, earnings, calendar, as_of=as_of, annualization=annualization)
+    return Build(
+        frame=frame,
+        sources={"computed": frame.height},
+        statistics={
+            "as_of_session": as_of.isoformat(),
+            "symbols_without_bars": frame.filter(pl.col("session_count") == 0).height,
+            "symbols_without_yang_zhang_30": frame["yang_zhang_30"].null_count(),
+            "symbols_with_cautions": frame["cautions"].count(),
+            "symbols_far_from_broker": int(frame["is_far_from_broker"].sum()),
+            "symbols_without_announcement": frame["earnings_sessions_left_out_30"].null_count(),
+        },
+        charts={"iv_rv_ranking": partial(ranking_chart, frame)},
+    )

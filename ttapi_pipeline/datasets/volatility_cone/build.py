@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""`volatility_cone`: where each symbol's volatility stands among all that it has had, per horizon.
+
+A table of its own, one row per symbol and horizon: seven horizons of ten figures each would be seventy columns of
+`volatility`, which nobody could filter, plot or pivot. The numbers are `analytics.volatility.volatility_cone`.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from functools import partial
+from typing import Final
+
+import polars as pl
+
+from ttapi_pipeline.analytics.cone import volatility_cone
+from ttapi_pipeline.analytics.slices import ROWS_AT_A_TIME, collect_in_parts
+from ttapi_pipeline.datasets.build import Build
+from ttapi_pipeline.datasets.returns_stddev.build import last_final_session, most_traded
+from ttapi_pipeline.plots.charts import cone_chart
+from ttapi_pipeline.tables.conform import conform
+from ttapi_pipeline.tables.schemas import VOLATILITY_CONE
+
+REASONS: Final = {
+    "no_window": "the symbol never had a full window in which its price moved",
+    "not_current": "sessions are missing in the window that ends at the as-of session, or its price never moved",
+}
+"""What each word of the reason column means."""
+
+
+def volatility_cone_frame(
+    snapshot: pl.LazyFrame,
+    calendar: pl.LazyFrame,
+    *,
+    as_of: date,
+    annualization: int,
+    rows_at_a_time: int = ROWS_AT_A_TIME,
+) -> pl.DataFrame:
+    """One row per symbol of the snapshot and horizon.
+
+    Args:
+        snapshot: `eod_snapshot`, by symbol and session as it is stored. Only final bars count.
+        calendar: `trading_calendar`.
+        as_of: Session that today's volatility ends at.
+        annualization: Sessions per year.
+        rows_at_a_time: Changes nothing but the memory that it takes.
+    """
+    sessions = calendar.select("session").collect().lazy()
+
+    def cones(part: pl.LazyFrame) -> pl.LazyFrame:
+        bars = part.filter(pl.col("is_final") & (pl.col("session") <= as_of)).select("symbol", "session", "close")
+        return volatility_cone(bars, sessions, as_of=as_of, annualization=annualization, is_sorted=True)
+
+    frame = collect_in_parts(snapshot, cones, rows=rows_at_a_time)
+    return conform(
+        frame.with_columns(
+            as_of_session=pl.lit(as_of),
+            reason=pl.when(pl.col("windows_used") == 0)
+            .then(pl.lit("no_window"))
+            .when(pl.col("current").is_null())
+            .then(pl.lit("not_current")),
+            windows_used=pl.col("windows_used").cast(pl.Int32),
+        ).select(VOLATILITY_CONE.polars.names()),
+        VOLATILITY_CONE,
+    )
+
+
+def build_volatility_cone(
+    snapshot: pl.LazyFrame, calendar: pl.LazyFrame, *, annualization: int, now: datetime
+) -> Build:
+    """Compute the cones as of the snapshot's last final session.
+
+    Raises:
+        DataError: There is no final bar.
+    """
+    as_of = last_final_session(snapshot, calendar, now=now)
+    frame = volatility_cone_frame(snapshot, calendar, as_of=as_of, annualization=annualization)
+    return Build(
+        frame=frame,
+        sources={"computed": frame.height},
+        statistics={
+            "as_of_session": as_of.isoformat(),
+            "rows_without_current": frame["current"].null_count(),
+        },
+        charts={"volatility_cone": partial(cone_chart, frame, symbol=most_traded(snapshot, as_of=as_of))},
+    )

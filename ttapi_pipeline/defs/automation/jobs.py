@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""Jobs by the names that a user would guess, and what every run is limited by."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from ttapi_pipeline.core.declaration import Changes
+from ttapi_pipeline.datasets.registry import DATASETS
+
+REFRESH_JOB = "refresh_all"
+END_OF_DAY_JOB = "end_of_day"
+
+BROKER_POOL = "broker_api"
+"""One fetching step at a time, in whatever run: each may use all that the broker allows."""
+
+RUN_TAGS = {"dagster/max_runtime": "3600"}
+"""The daemon ends a run that takes longer, in seconds; a first fill over the whole universe takes minutes."""
+
+END_OF_DAY = tuple(name for name, declaration in DATASETS.items() if declaration.changes is Changes.ONCE_SETTLED)
+"""What a session's close changes, upstream first."""
+
+
+def build_jobs() -> Mapping[str, Any]:
+    """The jobs over assets, by name: each refreshes what is due of its selection and reuses the rest."""
+    groups = dg.AssetSelection.groups
+    selections = {
+        REFRESH_JOB: (dg.AssetSelection.all(), "Every dataset."),
+        "reference": (groups("reference", "accounts"), "What there is to trade, when, and in which accounts."),
+        "market_data": (groups("market_data"), "Metrics, implied volatility, quotes and daily bars."),
+        "analytics": (groups("analytics"), "What is computed from the stored data, without a request."),
+        END_OF_DAY_JOB: (
+            dg.AssetSelection.assets(*END_OF_DAY),
+            "What a session's close changes, from bars to volatility.",
+        ),
+    }
+    return {
+        name: dg.define_asset_job(
+            name,
+            selection=selection,
+            description=f"{words} Refreshes what is due and reuses the others.",
+            tags=RUN_TAGS,
+        )
+        for name, (selection, words) in selections.items()
+    }

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""Sensors besides the refreshing one: the MetaStock folder, and the record of failed runs."""
+
+import json
+from datetime import UTC, datetime
+
+import dagster as dg
+from dagster import DagsterEvent
+
+from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
+from ttapi_pipeline.core.errors import TTError
+from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets.registry import METASTOCK_FILES
+from ttapi_pipeline.datasets.status import metastock_version
+from ttapi_pipeline.defs.assets.reuse import observation
+from ttapi_pipeline.storage.files import make_folder, staged
+from ttapi_pipeline.storage.layout import state_folder
+
+FAILURES_FILE = "failures.jsonl"
+KEPT_FAILURES = 1_000
+
+
+def metastock_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Records a new data version of the MetaStock folder as soon as a file changes; on by default.
+
+    It starts no run: the verdict of the snapshot fingerprints the folder by itself, and the refreshing sensor asks it.
+    """
+
+    @dg.sensor(
+        name="metastock_folder",
+        description="Observes the MetaStock folder; the refreshing sensor rebuilds what is made from it.",
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def metastock_folder(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        try:
+            version = metastock_version(settings)
+        except TTError as error:
+            return dg.SkipReason(str(error))
+        if version == context.cursor:
+            return dg.SkipReason("no file changed")
+        return dg.SensorResult(asset_events=[observation(METASTOCK_FILES, version)], cursor=version)
+
+    return metastock_folder
+
+
+def failure_sensor(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.SensorDefinition:
+    """Appends one line per failed step to `.state/failures.jsonl` in the data folder; on by default."""
+
+    @dg.run_failure_sensor(
+        name="record_failures",
+        description="Appends each failure to .state/failures.jsonl in the data folder.",
+        # A run of `tt refresh` belongs to no code location, and its failure counts as much.
+        monitor_all_code_locations=True,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def record_failures(context: dg.RunFailureSensorContext) -> None:
+        records = [
+            _record(event, run_id=context.dagster_run.run_id, at=clock.now(), settings=settings)
+            for event in (context.get_step_failure_events() or [context.failure_event])
+        ]
+        append_failures(settings, records)
+
+    return record_failures
+
+
+def _record(event: DagsterEvent, *, run_id: str, at: datetime, settings: Settings) -> dict[str, str]:
+    """Time, run, dataset, error class and a sentence."""
+    kind, sentence = "RunFailure", event.message or "the run failed"
+    if event.is_step_failure:
+        data = event.step_failure_data
+        told, error = data.user_failure_data, data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        if error is not None:
+            kind, sentence = error.cls_name or kind, error.message
+        if told is not None:
+            named = told.metadata.get("error")
+            kind = str(named.value) if named is not None else kind
+            sentence = told.description or sentence
+    return {
+        "at": at.astimezone(UTC).isoformat(timespec="seconds"),
+        "run_id": run_id,
+        "dataset": event.step_key or "",
+        "error": kind,
+        "sentence": _redacted(" ".join(sentence.split())[:500], settings),
+    }
+
+
+def _redacted(text: str, settings: Settings) -> str:
+    """The text without secrets: our errors hold none, but this may be another library's."""
+    for secret in filter(None, (settings.client_secret, settings.refresh_token)):
+        text = text.replace(secret, "***")
+    return text
+
+
+def append_failures(settings: Settings, records: list[dict[str, str]]) -> None:
+    """Add lines to the file and drop the oldest above KEPT_FAILURES; nothing for a data folder that is not local."""
+    folder = state_folder(settings.data_dir)
+    if folder is None:
+        return
+    make_folder(folder)
+    target = folder / FAILURES_FILE
+    lines = target.read_text(encoding="utf-8").splitlines() if target.exists() else []
+    lines += [json.dumps(record, ensure_ascii=False) for record in records]
+    with staged(target) as file:
+        file.path.write_text("".join(f"{line}\n" for line in lines[-KEPT_FAILURES:]), encoding="utf-8")
+        file.commit()

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""All definitions for one set of settings."""
+
+import warnings
+
+import dagster as dg
+
+from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
+from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.defs.assets.datasets import build_assets
+from ttapi_pipeline.defs.automation.conditions import refresh_sensor
+from ttapi_pipeline.defs.automation.jobs import END_OF_DAY_JOB, build_jobs
+from ttapi_pipeline.defs.automation.schedules import end_of_day_schedule
+from ttapi_pipeline.defs.automation.sensors import failure_sensor, metastock_sensor
+from ttapi_pipeline.defs.checks import build_checks
+from ttapi_pipeline.defs.operations.lost_runs import lost_runs_sensor
+from ttapi_pipeline.defs.operations.retention import build_retention
+from ttapi_pipeline.defs.quote_history.asset import quote_history_asset, quote_history_job, quote_history_sensor
+from ttapi_pipeline.defs.resources import CacheResource, StorageResource, api_resource
+from ttapi_pipeline.storage.layout import open_folder
+
+
+def build_definitions(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.Definitions:
+    """Assets, checks, resources, jobs, and the sensors and schedules that keep everything fresh."""
+    with warnings.catch_warnings():
+        # Observable sources and conditions of one's own are in beta: that is for our tests to watch, not for users.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return _definitions(settings, clock)
+
+
+def _definitions(settings: Settings, clock: Clock) -> dg.Definitions:
+    jobs = build_jobs()
+    prune_job, prune_schedule = build_retention(settings, clock=clock)
+    return dg.Definitions(
+        assets=[*build_assets(settings, clock=clock), quote_history_asset(settings)],
+        asset_checks=build_checks(settings, clock=clock),
+        resources={
+            "io_manager": StorageResource(base_dir=str(open_folder(settings.data_dir))),
+            "cache": CacheResource(),
+            "api": api_resource(settings, clock=clock),
+        },
+        jobs=[*jobs.values(), quote_history_job(settings), prune_job],
+        schedules=[end_of_day_schedule(settings, jobs[END_OF_DAY_JOB]), prune_schedule],
+        sensors=[
+            refresh_sensor(),
+            metastock_sensor(settings),
+            quote_history_sensor(settings, clock=clock),
+            failure_sensor(settings, clock=clock),
+            lost_runs_sensor(),
+        ],
+        # A process per step costs seconds of imports each; the long work waits for the network or runs in Polars.
+        executor=dg.in_process_executor,
+    )
