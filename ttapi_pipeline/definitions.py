@@ -3,7 +3,7 @@
 
 from ttapi_pipeline.core.logs import configure_logging
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.defs.everything import build_definitions
+from ttapi_pipeline.defs.assembly import build_definitions
 
 settings = Settings.load()
 configure_logging(settings)

@@ -17,7 +17,7 @@ from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.registry import DATASETS
-from ttapi_pipeline.defs.storage import Storage
+from ttapi_pipeline.defs.resources import Storage
 from ttapi_pipeline.storage.layout import Folder, read_stored
 from ttapi_pipeline.tables.schemas import (
     EOD_REJECTS,

@@ -24,7 +24,7 @@ from ttapi_pipeline.datasets.build import Chart
 from ttapi_pipeline.defs.assets.charts import draw_charts
 from ttapi_pipeline.defs.assets.failures import failure
 from ttapi_pipeline.defs.assets.metadata import manifest_metadata, preview, table_schema
-from ttapi_pipeline.defs.light import PolarsParquetIOManager
+from ttapi_pipeline.defs.without_pandas import PolarsParquetIOManager
 from ttapi_pipeline.storage.incremental.pieces import Pieces
 from ttapi_pipeline.storage.layout import Folder, open_folder, read_manifest
 from ttapi_pipeline.storage.publish import Published, publish

@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""Resources: the API of the settings' environment, the storage, and the cache's switch."""
+"""The resources that assets and checks are given: the API, the data folder, and the switch of the cache.
+
+Cheap to import. The classes behind the resources (`broker.api`, `io_manager`) are imported when a run first needs them.
+"""
 
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
+from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.defs.operations.pools import free_orphaned_slots
+from ttapi_pipeline.storage.layout import Folder
 
 if TYPE_CHECKING:
     from ttapi_pipeline.broker.api import Api
@@ -18,13 +23,33 @@ if TYPE_CHECKING:
 
 
 class CacheResource(dg.ConfigurableResource["CacheResource"]):
-    """The cache's only switch: `force` refreshes whatever the verdict is, for one run."""
+    """The only switch of the cache: `force` refreshes every dataset of one run, whatever the verdict is."""
 
     force: bool = Field(default=False, description="Refresh every selected dataset, whatever its age and inputs.")
 
 
+class Storage(Protocol):
+    """The `io_manager` resource as a check sees it: `io_manager.ParquetCsvIOManager` without its imports."""
+
+    @property
+    def folder(self) -> Folder:
+        """The data folder."""
+        ...
+
+    def wait_for_csv(self, dataset: str) -> Manifest | None:
+        """Wait until the CSV that this run writes for a dataset is there.
+
+        Returns:
+            The complete manifest; None when this run did not publish the dataset.
+
+        Raises:
+            StorageError: The CSV could not be written.
+        """
+        ...
+
+
 class StorageResource(dg.ConfigurableIOManagerFactory["ParquetCsvIOManager"]):
-    """Parquet and CSV files in the data folder: one IO manager per run, whose end waits for the CSV files."""
+    """Parquet and CSV files in the data folder: one IO manager per run. The run ends when its CSV files are written."""
 
     base_dir: str = Field(description="The data folder, a path or an fsspec URL.")
     _manager: "ParquetCsvIOManager | None" = PrivateAttr(default=None)
@@ -42,7 +67,7 @@ class StorageResource(dg.ConfigurableIOManagerFactory["ParquetCsvIOManager"]):
 
 
 class ApiResource:
-    """The API for the length of a run, made when a step first asks for it: a run of hits needs none."""
+    """The API for the length of a run, opened when a step first asks for it. A run of hits opens nothing."""
 
     def __init__(self, settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self.settings = settings
@@ -51,7 +76,7 @@ class ApiResource:
         self._opened: Api | None = None
 
     def get(self) -> "Api":
-        """The run's API, shared by its steps."""
+        """The API of the run, shared by its steps."""
         from ttapi_pipeline.broker.api import Api  # noqa: PLC0415 - a run's, see `defs`
 
         with self._guard:
@@ -60,7 +85,7 @@ class ApiResource:
             return self._opened
 
     def close(self) -> None:
-        """End what was opened."""
+        """Close the API if a step has opened it."""
         with self._guard:
             opened, self._opened = self._opened, None
         if opened is not None:
@@ -68,7 +93,10 @@ class ApiResource:
 
 
 def api_resource(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.ResourceDefinition:
-    """The `api` resource: one per run, closed with it. Its config is empty: secrets stay in the settings."""
+    """The `api` resource: one per run, closed when the run ends.
+
+    It has no config, which Dagster would store and show: secrets stay in the settings.
+    """
 
     @dg.resource(description=f"The API client, {settings.origin}")
     def api(context: dg.InitResourceContext) -> Iterator[ApiResource]:

@@ -21,8 +21,8 @@ import pytest
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.defs.assembly import build_definitions
 from ttapi_pipeline.defs.automation.jobs import REFRESH_JOB
-from ttapi_pipeline.defs.everything import build_definitions
 from ttapi_pipeline.simulator.market.market import Market
 from ttapi_pipeline.simulator.market.metastock_files import default_last, write_metastock_files
 from ttapi_pipeline.simulator.process import SimulatorProcess

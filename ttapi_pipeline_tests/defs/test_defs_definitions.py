@@ -16,9 +16,9 @@ import pytest
 from ttapi_pipeline.core.declaration import Changes
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.defs.assembly import build_definitions
 from ttapi_pipeline.defs.assets.metadata import preview
 from ttapi_pipeline.defs.automation.freshness import freshness_policy
-from ttapi_pipeline.defs.everything import build_definitions
 from ttapi_pipeline.tables.schemas import SCHEMAS
 
 CHECKS = {"schema", "unique_keys", "coverage", "plausible_values", "csv"}

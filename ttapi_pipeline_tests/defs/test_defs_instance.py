@@ -22,9 +22,9 @@ from dagster._daemon.monitoring.concurrency import execute_concurrency_slots_ite
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.defs.assembly import build_definitions
 from ttapi_pipeline.defs.automation.conditions import refresh_sensor
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL, RUN_TAGS
-from ttapi_pipeline.defs.everything import build_definitions
 from ttapi_pipeline.defs.operations.lost_runs import end_lost_runs, lost_runs_sensor
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.defs.everything import build_definitions
+from ttapi_pipeline.defs.assembly import build_definitions
 from ttapi_pipeline.quote_recorder.history import compact_session, read_history
 from ttapi_pipeline.quote_recorder.log import Origin, QuoteLog
 from ttapi_pipeline.quote_recorder.tables import QUOTES

@@ -700,7 +700,7 @@ CODE_LOCATION = """
 import asyncio
 from dagster._time import get_current_datetime, get_current_timestamp
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.defs.everything import build_definitions
+from ttapi_pipeline.defs.assembly import build_definitions
 
 class DagsterClock:
     now = staticmethod(get_current_datetime)

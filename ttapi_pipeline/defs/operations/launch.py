@@ -7,8 +7,8 @@ import dagster as dg
 
 from ttapi_pipeline.core.progress import Phase, ProgressBoard, Work
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.defs.assembly import build_definitions
 from ttapi_pipeline.defs.automation.jobs import REFRESH_JOB
-from ttapi_pipeline.defs.everything import build_definitions
 
 
 def refresh_datasets(settings: Settings, names: Sequence[str], board: ProgressBoard, *, is_forced: bool) -> None:

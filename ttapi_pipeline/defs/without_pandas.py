@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""dagster-polars, imported without pandas.
+"""dagster-polars' IO manager, imported without pandas. What this project makes of it: see `io_manager`.
 
-It imports pyarrow.dataset, which imports pandas when that is installed (exchange_calendars needs it): a quarter of the
-time that the code location takes to load, for nothing that is used here. Pandas is hidden for the length of this import
-and there for whoever imports it later; pyarrow alone goes on without it in this process, where Polars converts tables.
+dagster-polars imports pyarrow.dataset, which imports pandas where pandas is installed (exchange_calendars needs it).
+That is a quarter of the time that the code location takes to load, and nothing here uses it. So pandas is hidden for
+the length of this one import. Code that imports pandas later gets it. Only pyarrow goes on without pandas in this
+process, and Polars, not pyarrow, converts the tables.
 """
 
 import sys
@@ -14,7 +15,7 @@ from types import ModuleType
 
 
 class _Hiding:
-    """An import hook for which one package is not installed."""
+    """An import hook that reports one package as not installed."""
 
     def __init__(self, package: str) -> None:
         self._package = package
@@ -29,7 +30,10 @@ class _Hiding:
 
 @contextmanager
 def hidden(package: str) -> Iterator[None]:
-    """Let imports of a package fail inside the block, as if it were not installed; one that is loaded stays."""
+    """Make imports of a package fail inside the block, as if it were not installed.
+
+    A package that is in ``sys.modules`` already stays importable.
+    """
     hook = _Hiding(package)
     sys.meta_path.insert(0, hook)
     try:

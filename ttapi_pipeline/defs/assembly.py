@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""All definitions for one set of settings."""
+"""Puts the definitions together for one set of settings.
+
+A new asset, check, job, sensor or schedule is named here; how each is made stands in the rooms beside this module.
+"""
 
 import warnings
 
@@ -23,7 +26,7 @@ from ttapi_pipeline.storage.layout import open_folder
 def build_definitions(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.Definitions:
     """Assets, checks, resources, jobs, and the sensors and schedules that keep everything fresh."""
     with warnings.catch_warnings():
-        # Observable sources and conditions of one's own are in beta: that is for our tests to watch, not for users.
+        # Observable sources and custom conditions are in beta. The tests watch them; users need no warning.
         warnings.simplefilter("ignore", dg.BetaWarning)
         return _definitions(settings, clock)
 
@@ -48,6 +51,7 @@ def _definitions(settings: Settings, clock: Clock) -> dg.Definitions:
             failure_sensor(settings, clock=clock),
             lost_runs_sensor(),
         ],
-        # A process per step costs seconds of imports each; the long work waits for the network or runs in Polars.
+        # A process per step would cost 3 to 5 seconds of imports each, and gain little: the long work waits for the
+        # network or runs in Polars' own threads.
         executor=dg.in_process_executor,
     )
