@@ -40,7 +40,7 @@ BELOW = {
         "broker",
         "simulator",
     },
-    "quote_recorder": {"core", "tables", "storage", "client", "streaming", "datasets"},
+    "quote_recorder": {"core", "tables", "storage", "client", "streaming", "broker", "datasets"},
     "terminal": {"core", "tables", "analytics", "storage", "metastock", "datasets", "streaming", "quote_recorder"},
 }
 """What each part may import besides itself; parts that are not named (defs, definitions, cli) may import all."""

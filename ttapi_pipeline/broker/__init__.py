@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Opens what speaks to the broker: REST clients, DXLink links, and the simulator where the settings name it.
+"""Opens REST clients and DXLink links, and starts the simulator where the settings ask for it.
 
-Put here: what decides which server is spoken to, and what its clients share. Not here: how to speak (`client`,
-`streaming`), what is asked for (`datasets`).
+Put here: which server is spoken to, and what the clients of one run share. Not here: how to speak to it (`client`,
+`streaming`), and what to ask (`datasets`, `quote_recorder`).
 """

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 
-from ttapi_pipeline.client import QuoteToken, TastytradeClient
+from ttapi_pipeline.broker.broker import Broker
+from ttapi_pipeline.client import QuoteToken
 from ttapi_pipeline.client.server_clock import server_clock_offset
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
@@ -16,10 +16,8 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.core.verdict import CLOCK_TOLERANCE, Rule
 from ttapi_pipeline.datasets.status import metastock_folder, metastock_version, survey
-from ttapi_pipeline.simulator.process import SimulatorProcess
-from ttapi_pipeline.storage.layout import check_writable, open_folder, read_stored, state_folder
+from ttapi_pipeline.storage.layout import check_writable, open_folder, read_stored
 from ttapi_pipeline.storage.repair import check, repair
-from ttapi_pipeline.streaming.connection import connect
 from ttapi_pipeline.tables.schemas import REPORTS, SCHEMAS
 
 
@@ -38,12 +36,11 @@ async def examine(settings: Settings, *, is_repairing: bool, clock: Clock = SYST
     findings += _storage(settings, is_repairing=is_repairing)
     findings.append(_metastock(settings))
     findings.append(_stored_times(settings, clock))
-    with ExitStack() as stack:
-        url = settings.api_url
-        if url is None:
-            url = stack.enter_context(SimulatorProcess(seed=settings.simulator_seed)).url
-        findings += [finding async for finding in _connections(settings, url, clock)]
-        findings.append(await _server_time(url, clock))
+    with Broker(settings, clock=clock) as broker:
+        # A simulator that does not start is no finding: nothing could be said about the connection.
+        broker.server_url()
+        findings += [finding async for finding in _connections(broker)]
+        findings.append(await _server_time(broker))
     return findings
 
 
@@ -92,31 +89,30 @@ def _stored_times(settings: Settings, clock: Clock) -> Finding:
     return Finding("stored times", "nothing stored is from the future", is_good=True)
 
 
-async def _connections(settings: Settings, url: str, clock: Clock) -> AsyncIterator[Finding]:
-    """REST with the credentials, then the feed with the token that REST gave."""
-    state = state_folder(settings.data_dir)
+async def _connections(broker: Broker) -> AsyncIterator[Finding]:
+    """REST with the credentials, then the feed with the quote token that REST gave."""
     try:
-        async with TastytradeClient(settings, base_url=url, state_dir=state, clock=clock) as client:
+        async with broker.connect() as client:
             accounts = await client.accounts()
             token = await client.quote_token()
     except TTError as error:
         yield Finding("connection", str(error), is_good=False)
         return
-    yield Finding("connection", f"{settings.origin} answers, {len(accounts)} accounts", is_good=True)
-    yield await _feed(token, clock)
+    yield Finding("connection", f"{broker.settings.origin} answers, {len(accounts)} accounts", is_good=True)
+    yield await _feed(broker, token)
 
 
-async def _feed(token: QuoteToken, clock: Clock) -> Finding:
+async def _feed(broker: Broker, token: QuoteToken) -> Finding:
     try:
-        async with connect(token.url, token.token, clock=clock):
+        async with broker.open_link_with(token):
             return Finding("feed", "DXLink opens and accepts the quote token", is_good=True)
     except TTError as error:
         return Finding("feed", str(error), is_good=False)
 
 
-async def _server_time(url: str, clock: Clock) -> Finding:
+async def _server_time(broker: Broker) -> Finding:
     try:
-        offset = await server_clock_offset(url, clock=clock)
+        offset = await server_clock_offset(broker.server_url(), clock=broker.clock)
     except TTError as error:
         return Finding("clock", str(error), is_good=False)
     if offset is None:

@@ -4,45 +4,25 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import signal
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from ttapi_pipeline.client import TastytradeClient
+from ttapi_pipeline.broker.broker import Broker
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
-from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.ttl import format_duration
-from ttapi_pipeline.datasets.status import refuse_to_overwrite, survey
-from ttapi_pipeline.quote_recorder.log import Origin, QuoteLog
-from ttapi_pipeline.quote_recorder.recorder import FLUSH_SECONDS, QuoteStream, StreamHealth, quote_stream
-from ttapi_pipeline.quote_recorder.subscription import named_symbols, streamer_symbols
-from ttapi_pipeline.simulator.process import SimulatorProcess
-from ttapi_pipeline.storage.layout import check_writable, open_folder, state_folder
-from ttapi_pipeline.streaming.background import beside
-from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
-from ttapi_pipeline.streaming.feed import FeedOptions
-from ttapi_pipeline.terminal.held_logs import HeldLogs, holding_logs
-from ttapi_pipeline.terminal.lines import LineWriter
-from ttapi_pipeline.terminal.screen import showing
-from ttapi_pipeline.terminal.stream_grid import QuoteGrid, status_words
+from ttapi_pipeline.quote_recorder.recorder import FLUSH_SECONDS, StreamHealth
+from ttapi_pipeline.quote_recorder.service import QuoteService, folder_for_log, quote_service
+from ttapi_pipeline.quote_recorder.subscription import named_symbols
+from ttapi_pipeline.terminal.live_quotes import AskToStop, showing_grid, writing_reports
 
 REPORT_SECONDS: Final = 5.0
-_STATUS_SECONDS: Final = 0.5
-_NEXT_PAGE: Final = frozenset({b"n", b" ", b"\x1b[6~", b"\x1b[B", b"\x1b[C"})
-_PREVIOUS_PAGE: Final = frozenset({b"p", b"\x1b[5~", b"\x1b[A", b"\x1b[D"})
-
-
-_AskToStop = Callable[[str], None]
-"""Takes the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +44,6 @@ class StreamRequest:
     duration: timedelta | None = None
     flush_seconds: float = FLUSH_SECONDS
     report_seconds: float = REPORT_SECONDS
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Where the quotes come from."""
-
-    name: str
-    is_simulated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,27 +91,15 @@ def run_stream(settings: Settings, request: StreamRequest, *, clock: Clock = SYS
         KeyboardInterrupt: The second SIGINT.
     """
     named = named_symbols(request.symbols)
-    data = _log_folder(settings, clock) if request.has_log else None
-    with ExitStack() as stack:
-        url = settings.api_url
-        if url is None:
-            url = stack.enter_context(SimulatorProcess(seed=settings.simulator_seed)).url
-        return asyncio.run(_run(settings, request, named, url=url, data=data, clock=clock))
+    data = folder_for_log(settings, now=clock.now()) if request.has_log else None
+    with Broker(settings, clock=clock) as broker:
+        # Before the event loop takes the signals: a Ctrl-C may end the wait for a simulator.
+        broker.server_url()
+        return asyncio.run(_run(broker, request, named, data=data))
 
 
-def _log_folder(settings: Settings, clock: Clock) -> Path:
-    folder = open_folder(settings.data_dir)
-    if not isinstance(folder, Path):
-        raise ConfigError(f"the quote log needs a local folder, and TT_DATA_DIR is {settings.data_dir}: use --no-log")
-    refuse_to_overwrite(settings, survey(settings, now=clock.now()))
-    check_writable(folder)
-    return folder
-
-
-async def _run(
-    settings: Settings, request: StreamRequest, named: Sequence[str], *, url: str, data: Path | None, clock: Clock
-) -> StreamEnd:
-    stop, reasons = asyncio.Event(), list[str]()
+async def _run(broker: Broker, request: StreamRequest, named: Sequence[str], *, data: Path | None) -> StreamEnd:
+    clock, stop, reasons = broker.clock, asyncio.Event(), list[str]()
     started = clock.monotonic()
 
     def ask_to_stop(reason: str) -> None:
@@ -148,49 +108,31 @@ async def _run(
 
     async with AsyncExitStack() as stack:
         stack.enter_context(_signals(ask_to_stop))
-        client = await stack.enter_async_context(
-            TastytradeClient(settings, base_url=url, clock=clock, state_dir=state_folder(settings.data_dir))
-        )
-        symbols = await streamer_symbols(client, settings, named, now=clock.now())
-        is_simulated = settings.is_simulated or client.is_simulated
-        log = None
-        if data is not None:
-            origin = Origin(settings.origin, is_simulated)
-            log = stack.enter_context(QuoteLog(data, origin, now=clock.now()))
-
-        @asynccontextmanager
-        async def open_connection() -> AsyncIterator[DxLinkConnection]:
-            token = await client.quote_token()
-            async with connect(token.url, token.token, clock=clock) as link:
-                yield link
-
-        stream = await stack.enter_async_context(
-            quote_stream(
-                open_connection,
-                symbols,
-                log=log,
-                data=data,
-                flush_seconds=request.flush_seconds,
-                options=FeedOptions(has_sales=data is not None),
-                clock=clock,
-            )
+        service = await stack.enter_async_context(
+            quote_service(broker, named, data=data, flush_seconds=request.flush_seconds)
         )
         if request.duration is not None:
             timer = asyncio.get_running_loop().call_later(
                 request.duration.total_seconds(), ask_to_stop, "stopped as asked"
             )
             stack.callback(timer.cancel)
-        is_grid = not request.is_json and sys.stdout.isatty()
-        show = _show_grid if is_grid else _report
-        await stack.enter_async_context(
-            show(stream, request, list(symbols.values()), _Source(settings.origin, is_simulated), ask_to_stop, clock)
-        )
-        await stream.run(stop)
-        return StreamEnd(reasons[0], stream.health(), clock.monotonic() - started)
+        await stack.enter_async_context(_view(service, request, ask_to_stop, clock))
+        await service.stream.run(stop)
+        return StreamEnd(reasons[0], service.stream.health(), clock.monotonic() - started)
+
+
+def _view(
+    service: QuoteService, request: StreamRequest, ask_to_stop: AskToStop, clock: Clock
+) -> AbstractAsyncContextManager[None]:
+    if not request.is_json and sys.stdout.isatty():
+        return showing_grid(service, ask_to_stop, clock=clock)
+    return writing_reports(
+        service, ask_to_stop, is_json=request.is_json, every_seconds=request.report_seconds, clock=clock
+    )
 
 
 @contextmanager
-def _signals(ask_to_stop: _AskToStop) -> Iterator[None]:
+def _signals(ask_to_stop: AskToStop) -> Iterator[None]:
     """Ask to stop when a signal comes; the second Ctrl-C raises KeyboardInterrupt."""
     loop = asyncio.get_running_loop()
 
@@ -206,92 +148,3 @@ def _signals(ask_to_stop: _AskToStop) -> Iterator[None]:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.remove_signal_handler(number)
-
-
-@asynccontextmanager
-async def _show_grid(
-    stream: QuoteStream,
-    _request: StreamRequest,
-    symbols: Sequence[str],
-    source: _Source,
-    ask_to_stop: _AskToStop,
-    clock: Clock,
-) -> AsyncIterator[None]:
-    loop = asyncio.get_running_loop()
-    held: HeldLogs | None = None
-    grid = QuoteGrid(
-        symbols, title=source.name, is_simulated=source.is_simulated, is_coloured=not os.environ.get("NO_COLOR")
-    )
-    status, lines = status_words(stream.health()), 0
-
-    async def follow() -> None:
-        nonlocal status
-        while True:
-            warning = "" if held is None else held.latest()
-            status = [*status_words(stream.health()), *([warning] if warning else [])]
-            await clock.sleep(_STATUS_SECONDS)
-
-    def frame(width: int, height: int) -> Sequence[str]:
-        nonlocal lines
-        lines = height
-        return grid.lines(stream.board, status, width=width, height=height, at=time.time())
-
-    def on_key(key: bytes) -> None:
-        if key in _NEXT_PAGE:
-            grid.turn(1, height=lines)
-        elif key in _PREVIOUS_PAGE:
-            grid.turn(-1, height=lines)
-        elif key == b"s":
-            grid.next_order()
-        elif key == b"q":
-            loop.call_soon_threadsafe(ask_to_stop, "stopped by q")
-
-    output, keyboard = sys.stdout.fileno(), sys.stdin.fileno() if sys.stdin.isatty() else None
-    with ExitStack() as stack:
-        if sys.stderr.isatty():
-            held = stack.enter_context(holding_logs())
-        stack.enter_context(showing(frame, on_key, sys.stdout, output=output, keys=keyboard))
-        async with beside(follow()):
-            yield
-
-
-@asynccontextmanager
-async def _report(
-    stream: QuoteStream,
-    request: StreamRequest,
-    _symbols: Sequence[str],
-    source: _Source,
-    ask_to_stop: _AskToStop,
-    clock: Clock,
-) -> AsyncIterator[None]:
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        # The interpreter flushes what is left in the buffer when it ends, and fails if nobody takes it.
-        with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
-        loop.call_soon_threadsafe(ask_to_stop, "stopped, nobody reads the output any more")
-
-    writer = LineWriter(sys.stdout, stop)
-
-    def say() -> None:
-        health = stream.health()
-        if request.is_json:
-            facts = {"origin": source.name, "is_simulated": source.is_simulated}
-            writer.put(json.dumps(facts | health.to_document()))
-        else:
-            at = health.feed.at.isoformat(timespec="seconds")
-            mark = ["SIMULATED DATA"] if source.is_simulated else []
-            writer.put("  ".join([at, *mark, *status_words(health)]))
-
-    async def repeat() -> None:
-        while True:
-            await clock.sleep(request.report_seconds)
-            say()
-
-    try:
-        async with beside(repeat()):
-            yield
-        say()
-    finally:
-        writer.close()

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import polars as pl
 
-from ttapi_pipeline.broker.api import Api
+from ttapi_pipeline.broker.broker import Broker
 from ttapi_pipeline.client import TastytradeClient
 from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.collection import ProgressCallback
@@ -38,7 +38,7 @@ class Refresh:
     settings: Settings
     now: datetime
     clock: Clock
-    api: Api
+    api: Broker
     _declaration: Declaration
     _folder: Folder
     _manifest: Manifest | None

@@ -18,7 +18,7 @@ from ttapi_pipeline.defs.operations.pools import free_orphaned_slots
 from ttapi_pipeline.storage.layout import Folder
 
 if TYPE_CHECKING:
-    from ttapi_pipeline.broker.api import Api
+    from ttapi_pipeline.broker.broker import Broker
     from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager
 
 
@@ -73,15 +73,15 @@ class ApiResource:
         self.settings = settings
         self.clock = clock
         self._guard = threading.Lock()
-        self._opened: Api | None = None
+        self._opened: Broker | None = None
 
-    def get(self) -> "Api":
+    def get(self) -> "Broker":
         """The API of the run, shared by its steps."""
-        from ttapi_pipeline.broker.api import Api  # noqa: PLC0415 - a run's, see `defs`
+        from ttapi_pipeline.broker.broker import Broker  # noqa: PLC0415 - a run's, see `defs`
 
         with self._guard:
             if self._opened is None:
-                self._opened = Api(self.settings, clock=self.clock)
+                self._opened = Broker(self.settings, clock=self.clock)
             return self._opened
 
     def close(self) -> None:

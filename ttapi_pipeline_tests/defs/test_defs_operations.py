@@ -304,7 +304,7 @@ def test_the_code_location_loads_without_what_only_a_run_needs(tmp_path: Path) -
     )
     loaded, run, last = done.stdout.splitlines()
     ours = {
-        *("broker.api", "datasets.refresh", "defs.io_manager", "defs.without_pandas"),
+        *("broker.broker", "datasets.refresh", "defs.io_manager", "defs.without_pandas"),
         *(f"defs.assets.{name}" for name in ("building", "cached", "charts", "interrupts", "steps")),
     }
     of_a_run = {

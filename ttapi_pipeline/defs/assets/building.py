@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import dagster as dg
 import polars as pl
 
-from ttapi_pipeline.broker.api import Api
+from ttapi_pipeline.broker.broker import Broker
 from ttapi_pipeline.core.declaration import Declaration
 from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.core.verdict import Verdict
@@ -29,7 +29,7 @@ def build_publication(
     *,
     verdict: Verdict,
     manifest: Manifest | None,
-    api: Api,
+    api: Broker,
     io_manager: ParquetCsvIOManager,
     frames: Mapping[str, pl.LazyFrame],
 ) -> Publication:

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""Puts the service together: symbols, feed and log, from the settings and a broker.
+
+What the running service does is in `recorder`. Signals, exit codes and what a user sees of it are in `commands.stream`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ttapi_pipeline.broker.broker import Broker
+from ttapi_pipeline.core.errors import ConfigError
+from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets.status import refuse_to_overwrite, survey
+from ttapi_pipeline.quote_recorder.log import Origin, QuoteLog
+from ttapi_pipeline.quote_recorder.recorder import FLUSH_SECONDS, QuoteStream, quote_stream
+from ttapi_pipeline.quote_recorder.subscription import streamer_symbols
+from ttapi_pipeline.storage.layout import check_writable, open_folder
+from ttapi_pipeline.streaming.feed import FeedOptions
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteService:
+    """A service that is ready to run.
+
+    Attributes:
+        stream: Its feed, which is subscribed, and its log; `QuoteStream.run` writes the log.
+        symbols: By position on the board of the feed.
+        origin: Where the quotes come from.
+    """
+
+    stream: QuoteStream
+    symbols: Sequence[str]
+    origin: Origin
+
+
+def folder_for_log(settings: Settings, *, now: datetime) -> Path:
+    """The data folder, once it is known that a quote log may be written there; it is created when it is not there.
+
+    Raises:
+        ConfigError: The folder is not local, or holds real data while the settings name the simulator.
+        StorageError: It cannot be read or written.
+    """
+    folder = open_folder(settings.data_dir)
+    if not isinstance(folder, Path):
+        raise ConfigError(f"the quote log needs a local folder, and TT_DATA_DIR is {settings.data_dir}: use --no-log")
+    refuse_to_overwrite(settings, survey(settings, now=now))
+    check_writable(folder)
+    return folder
+
+
+@asynccontextmanager
+async def quote_service(
+    broker: Broker, named: Sequence[str], *, data: Path | None, flush_seconds: float = FLUSH_SECONDS
+) -> AsyncIterator[QuoteService]:
+    """Subscribe symbols, and open the log, for the length of the block.
+
+    Args:
+        broker: Opens the client that finds the symbols, and each link of the feed.
+        named: Symbols as `subscription.named_symbols` returns them; empty for the universe.
+        data: The data folder, see `folder_for_log`; None to keep nothing.
+        flush_seconds: From one flush of the log to the next.
+
+    Raises:
+        ConfigError: The broker does not know a symbol, or the log holds quotes of another origin.
+        TTError: The credentials were refused, another service writes the log, or its folder cannot be written.
+    """
+    settings, clock = broker.settings, broker.clock
+    async with AsyncExitStack() as stack:
+        async with broker.connect() as client:
+            symbols = await streamer_symbols(client, settings, named, now=clock.now())
+            origin = Origin(settings.origin, settings.is_simulated or client.is_simulated)
+        log = None if data is None else stack.enter_context(QuoteLog(data, origin, now=clock.now()))
+        stream = await stack.enter_async_context(
+            quote_stream(
+                broker.open_link,
+                symbols,
+                log=log,
+                data=data,
+                flush_seconds=flush_seconds,
+                options=FeedOptions(has_sales=data is not None),
+                clock=clock,
+            )
+        )
+        yield QuoteService(stream, list(symbols.values()), origin)
