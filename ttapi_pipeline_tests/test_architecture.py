@@ -119,3 +119,22 @@ def test_annotations_are_postponed_except_where_dagster_reads_them(path: Path) -
         return
     is_postponed = "__future__.annotations" in set(imports(path))
     assert is_postponed == (part_of(path) != "defs")
+
+
+LOGGERS_OF_OTHERS = {
+    "ttapi_pipeline.core.logs",
+    "ttapi_pipeline.streaming.connection",
+    "ttapi_pipeline.terminal.held_logs",
+}
+"""Modules that take hold of a logger that is not their own: to set its level, to quieten a library, to hold records."""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_logger_has_the_name_of_its_module(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    made = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and "getLogger" in ast.unparse(node.func)]
+    if name_of(path) not in LOGGERS_OF_OTHERS:
+        assert {ast.unparse(call) for call in made} <= {"logging.getLogger(__name__)"}
+    bound = [node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign) and node.value in made]
+    targets = [node.target if isinstance(node, ast.AnnAssign) else node.targets[0] for node in bound]
+    assert {ast.unparse(target) for target in targets} <= {"_LOGGER"}

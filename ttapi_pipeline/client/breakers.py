@@ -29,7 +29,7 @@ StateName = Literal["closed", "open", "half-open"]
 
 STATE_FILE: Final = "breakers.json"
 
-_LOG: Final = logging.getLogger("ttapi_pipeline.client")
+_LOGGER: Final = logging.getLogger(__name__)
 
 
 class BreakerPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,7 +223,7 @@ class _Notes(pybreaker.CircuitBreakerListener):
         new_state: pybreaker.CircuitBreakerState,
     ) -> None:
         self._breaker._entered(cast("StateName", new_state.name))
-        _LOG.warning(
+        _LOGGER.warning(
             "circuit breaker of %s: %s, was %s",
             cb.name,
             new_state.name,

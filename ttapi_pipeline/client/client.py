@@ -59,7 +59,7 @@ ACTIVE_EQUITIES_PER_PAGE: Final = 5000
 SESSION_WINDOW: Final = timedelta(days=270)
 """`/market-time/sessions` answers for at most nine months; no nine months are shorter."""
 
-_LOG: Final = logging.getLogger("ttapi_pipeline.client")
+_LOGGER: Final = logging.getLogger(__name__)
 
 
 class _AccountItem(Row, frozen=True):
@@ -352,7 +352,7 @@ def _with_authority(item: _AccountItem) -> Account:
 def _kept(page: Page[T], route: Route) -> Sequence[T]:
     """The rows that keep their contract; the others are logged, since a list has no place for them."""
     for name, reason in page.rejected[:5]:
-        _LOG.warning("%s: %s is set aside, it %s", route.subject, name, reason)
+        _LOGGER.warning("%s: %s is set aside, it %s", route.subject, name, reason)
     if len(page.rejected) > 5:
-        _LOG.warning("%s: %d more rows are set aside", route.subject, len(page.rejected) - 5)
+        _LOGGER.warning("%s: %d more rows are set aside", route.subject, len(page.rejected) - 5)
     return page.rows

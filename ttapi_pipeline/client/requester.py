@@ -46,7 +46,7 @@ from ttapi_pipeline.core.errors import (
 T = TypeVar("T")
 Decode = Callable[[bytes, str], T]
 
-_LOG: Final = logging.getLogger("ttapi_pipeline.client")
+_LOGGER: Final = logging.getLogger(__name__)
 _decode_grant: Final = bare_decoder(GrantReply)
 
 
@@ -293,11 +293,11 @@ class Requester:
 
     def _log(self, attempt: Attempt, answer: Answer | None, failure: ApiError | None, *, elapsed: float) -> None:
         level = logging.DEBUG if answer is not None and answer.status < 400 else logging.INFO
-        if not _LOG.isEnabledFor(level):
+        if not _LOGGER.isEnabledFor(level):
             return
         outcome = str(answer.status) if answer is not None else type(failure).__name__ if failure else "cancelled"
         size = len(answer.body) if answer is not None else 0
-        _LOG.log(
+        _LOGGER.log(
             level,
             "%s %s: %s, attempt %d, %.0f ms, %d bytes",
             attempt.request_id,

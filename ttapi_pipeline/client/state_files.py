@@ -14,7 +14,7 @@ import msgspec
 
 T = TypeVar("T")
 
-_LOG: Final = logging.getLogger("ttapi_pipeline.client")
+_LOGGER: Final = logging.getLogger(__name__)
 
 
 def read_state(file: Path, state_type: type[T]) -> T | None:
@@ -24,7 +24,7 @@ def read_state(file: Path, state_type: type[T]) -> T | None:
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        _LOG.warning("%s cannot be read, going on without it: %s", file, error)
+        _LOGGER.warning("%s cannot be read, going on without it: %s", file, error)
         return None
 
 
@@ -45,7 +45,7 @@ def write_state(file: Path, state: object) -> None:
                 temporary.unlink()
             raise
     except OSError as error:
-        _LOG.warning("%s cannot be written, the next process will not know: %s", file, error)
+        _LOGGER.warning("%s cannot be written, the next process will not know: %s", file, error)
 
 
 def forget_state(file: Path) -> None:
@@ -53,4 +53,4 @@ def forget_state(file: Path) -> None:
     try:
         file.unlink(missing_ok=True)
     except OSError as error:
-        _LOG.warning("%s cannot be removed: %s", file, error)
+        _LOGGER.warning("%s cannot be removed: %s", file, error)

@@ -50,7 +50,7 @@ _SNAPSHOT_FIELDS: Final[Mapping[str, str]] = {
 }
 
 
-_LOG: Final = logging.getLogger("ttapi_pipeline.datasets.quotes.build")
+_LOGGER: Final = logging.getLogger(__name__)
 
 
 def streamed_quotes(board: QuoteBoard, names: Mapping[str, str], *, fetched_at: datetime) -> pl.DataFrame:
@@ -160,7 +160,9 @@ async def build_quotes(
     is_simulated = False
     if unstreamed:
         why = summarize(unstreamed)
-        _LOG.warning("quotes: %d of %d symbols not from DXLink but by REST: %s", len(unstreamed), len(streamers), why)
+        _LOGGER.warning(
+            "quotes: %d of %d symbols not from DXLink but by REST: %s", len(unstreamed), len(streamers), why
+        )
         statistics["asked_by_rest_because"] = why
         indices = frozenset(universe.filter("is_index")["symbol"])
         async with open_client() as client:

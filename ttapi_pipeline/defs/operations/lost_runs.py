@@ -12,7 +12,7 @@ import dagster as dg
 
 from ttapi_pipeline.defs.event_log import sqlite_event_log
 
-_log = logging.getLogger(__name__)
+_LOGGER = logging.getLogger(__name__)
 
 
 def end_lost_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -25,7 +25,7 @@ def end_if_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     """Fail a run and free its slots when its process is dead; whether it was."""
     if not _is_dead(instance, run.run_id):
         return False
-    _log.warning("run %s died with its process", run.run_id)
+    _LOGGER.warning("run %s died with its process", run.run_id)
     instance.report_run_failed(run, "its process died")
     # Dagster would do it with its next look at ended runs, and start no other run that fetches before.
     if instance.event_log_storage.supports_global_concurrency_limits:
