@@ -40,11 +40,11 @@ from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFR
 from ttapi_pipeline.core.universes import sp500
 from ttapi_pipeline.datasets.daily_candles.build import build_daily_candles
 from ttapi_pipeline.datasets.daily_candles.spool import CandleSpool
+from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
 from ttapi_pipeline.datasets.trading_calendar.build import build_trading_calendar
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
-from ttapi_pipeline.tables.schemas import DAILY_CANDLES
 
 FIRST = date(2010, 1, 4)
 ROUNDS = 2

@@ -25,10 +25,12 @@ import numpy as np
 import polars as pl
 
 from ttapi_pipeline.core.manifest import Provenance
+from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
 from ttapi_pipeline.datasets.eod_snapshot.build import SnapshotOptions, build_eod_snapshot
+from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
+from ttapi_pipeline.datasets.trading_calendar.table import TRADING_CALENDAR
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.scan import scan
-from ttapi_pipeline.tables.schemas import DAILY_CANDLES, EOD_SNAPSHOT, TRADING_CALENDAR
 
 HEADER = "<TICKER>,<PER>,<DTYYYYMMDD>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>\n"
 NAMES = ("ticker", "period", "date", "time", "open", "high", "low", "close", "volume", "open_interest")

@@ -24,20 +24,21 @@ import polars as pl
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.scan import scan
-from ttapi_pipeline.tables.schemas import UTC_DATETIME, Column, DatasetSchema
+from ttapi_pipeline.tables.dtypes import UTC_DATETIME
+from ttapi_pipeline.tables.schema import COUNT, DATE, FLAG, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema
 
 SESSIONS = 4_000
 SCHEMA = DatasetSchema(
     "bench",
     (
-        Column("symbol", pl.String(), "Symbol", is_nullable=False),
-        Column("session", pl.Date(), "Trading day", is_nullable=False),
-        *(Column(name, pl.Float64(), "Price") for name in ("open", "high", "low", "close", "vwap")),
-        Column("volume", pl.Int64(), "Shares"),
-        Column("is_final", pl.Boolean(), "Whether it can change"),
-        Column("adjustment", pl.String(), "What prices are adjusted for"),
-        Column("source", pl.String(), "Where the row comes from"),
-        Column("fetched_at", UTC_DATETIME, "When it was fetched"),
+        Column("symbol", STRING, "Symbol", is_nullable=False),
+        Column("session", DATE, "Trading day", is_nullable=False),
+        *(Column(name, FLOAT, "Price") for name in ("open", "high", "low", "close", "vwap")),
+        Column("volume", COUNT, "Shares"),
+        Column("is_final", FLAG, "Whether it can change"),
+        Column("adjustment", STRING, "What prices are adjusted for"),
+        Column("source", STRING, "Where the row comes from"),
+        Column("fetched_at", TIMESTAMP, "When it was fetched"),
     ),
     key=("symbol", "session"),
 )

@@ -22,7 +22,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ttapi_pipeline.datasets.registry import DATASETS, METASTOCK_FILES
+from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
+from ttapi_pipeline.datasets.registry import DATASETS
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST = "2025-01-02"

@@ -21,7 +21,7 @@ BELOW = {
     "core": set(),
     "analytics": set(),
     "simulator": {"core"},
-    "tables": {"core", "analytics"},
+    "tables": {"core"},
     "client": {"core"},
     "streaming": {"core"},
     "storage": {"core", "tables"},

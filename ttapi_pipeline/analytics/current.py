@@ -12,13 +12,10 @@ from typing import Final
 
 import polars as pl
 
-from ttapi_pipeline.analytics.estimators import ESTIMATORS, FROM_CLOSES
+from ttapi_pipeline.analytics.estimators import ESTIMATORS, FROM_CLOSES, WINDOWS
 from ttapi_pipeline.analytics.implied import rank_in_range
 from ttapi_pipeline.analytics.returns import log_returns, session_index, usable_price
 from ttapi_pipeline.analytics.volatility import latest_volatility, rolling_volatility
-
-WINDOWS: Final = (10, 21, 30, 60, 63, 90, 126, 252)
-"""Sessions in the windows of the `volatility` dataset; 30, 60 and 90 are the broker's too."""
 
 YEAR: Final = 252
 """Sessions that ranks, percentiles and cautions look back on."""

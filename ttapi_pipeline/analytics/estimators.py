@@ -24,6 +24,10 @@ FROM_CLOSES: Final = frozenset({"close_to_close", "zero_mean"})
 """Those that need no other price."""
 
 
+WINDOWS: Final = (10, 21, 30, 60, 63, 90, 126, 252)
+"""Sessions in the windows of the `volatility` dataset; 30, 60 and 90 are the broker's too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measures:
     """Which estimators over which windows.

@@ -15,10 +15,10 @@ from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.core.verdict import CLOCK_TOLERANCE, Rule
+from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.datasets.status import metastock_folder, metastock_version, survey
 from ttapi_pipeline.storage.layout import check_writable, open_folder, read_stored
 from ttapi_pipeline.storage.repair import check, repair
-from ttapi_pipeline.tables.schemas import REPORTS, SCHEMAS
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def _storage(settings: Settings, *, is_repairing: bool) -> Iterator[Finding]:
     except TTError as error:
         yield Finding("storage", str(error), is_good=False)
         return
-    for schema in (*SCHEMAS.values(), *REPORTS.values()):
+    for schema in (*(dataset.schema for dataset in DATASETS.values()), *REPORTS.values()):
         try:
             problems = repair(folder, schema) if is_repairing else check(folder, schema)
             is_stored = read_stored(folder, schema.name).manifest is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
@@ -40,6 +41,7 @@ class Declaration:
     Attributes:
         name: As in file names, asset keys and TT_TTL_<NAME>.
         description: One sentence for the web UI and the README; says what a row is.
+        ttl: How long it stays fresh unless TT_TTL_<NAME> says otherwise.
         code_version: To be raised whenever the same inputs would give other rows.
         upstream: Datasets (or `metastock_files`) whose data version it is built from.
         consults: Those of them whose change alone is no reason to build it again; the next refresh reads them anew.
@@ -52,6 +54,7 @@ class Declaration:
 
     name: str
     description: str
+    ttl: timedelta
     code_version: str
     group: str
     source: str

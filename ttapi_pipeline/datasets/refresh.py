@@ -18,10 +18,11 @@ from ttapi_pipeline.core.errors import CorruptFileError, StorageError
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.progress import current_board
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.datasets.status import shaping_settings
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder
 from ttapi_pipeline.storage.scan import scan
-from ttapi_pipeline.tables.schemas import REPORTS, SCHEMAS, DatasetSchema
+from ttapi_pipeline.tables.schema import DatasetSchema
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Refresh:
             or dict(manifest.provenance.settings) != dict(shaping_settings(self.settings, declaration))
         ):
             return None
-        return self._stored(SCHEMAS[declaration.name])
+        return self._stored(DATASETS[declaration.name].schema)
 
     def recorded(self, report: str) -> pl.LazyFrame | None:
         """What is stored of a table beside the dataset, when the dataset's own rows may be carried over."""
@@ -76,7 +77,7 @@ class Refresh:
             raise CorruptFileError(f"the manifest of {name} cannot be read; `tt doctor --repair` rebuilds it")
         if manifest is None or manifest.provenance.settings.get("origin") != self.settings.origin:
             return None
-        return scan(self._folder, SCHEMAS[name])
+        return scan(self._folder, DATASETS[name].schema)
 
     def _stored(self, schema: DatasetSchema) -> pl.LazyFrame | None:
         try:

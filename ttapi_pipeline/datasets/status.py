@@ -15,7 +15,8 @@ from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, StorageErr
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.verdict import Verdict, decide
-from ttapi_pipeline.datasets.registry import DATASETS, METASTOCK_FILES
+from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
+from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.metastock.fingerprint import folder_fingerprint
 from ttapi_pipeline.storage.layout import Folder, Stored, open_folder, read_stored
 

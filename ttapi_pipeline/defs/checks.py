@@ -16,17 +16,13 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets.eod_snapshot.table import EOD_REJECTS, EOD_SNAPSHOT
 from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.datasets.trading_calendar.table import TRADING_CALENDAR
+from ttapi_pipeline.datasets.volatility.table import VOLATILITY
 from ttapi_pipeline.defs.resources import Storage
 from ttapi_pipeline.storage.layout import Folder, read_stored
-from ttapi_pipeline.tables.schemas import (
-    EOD_REJECTS,
-    EOD_SNAPSHOT,
-    SCHEMAS,
-    TRADING_CALENDAR,
-    VOLATILITY,
-    DatasetSchema,
-)
+from ttapi_pipeline.tables.schema import DatasetSchema
 
 _DESCRIPTIONS = {
     "schema": "The stored columns and types are those of the schema.",
@@ -129,7 +125,7 @@ def _import_account() -> dg.AssetChecksDefinition:
 
 
 def _checks_of(name: str, settings: Settings) -> dg.AssetChecksDefinition:
-    schema, key = SCHEMAS[name], dg.AssetKey(name)
+    schema, key = DATASETS[name].schema, dg.AssetKey(name)
 
     @dg.multi_asset_check(
         name=f"check_{name}",
@@ -153,7 +149,7 @@ def _checks_of(name: str, settings: Settings) -> dg.AssetChecksDefinition:
         repeated = repeated_keys(frame, schema.key)
         yield _result(key, "unique_keys", passed=repeated.is_empty(), seen=repeated.rows() or "no repetition")
         yield _coverage(key, name, io_manager, settings)
-        broken = violations(frame, name)
+        broken = violations(frame, DATASETS[name].rules)
         yield _result(key, "plausible_values", passed=not broken, seen=dict(broken) or "every rule holds")
         yield _csv(key, name, io_manager)
 

@@ -21,6 +21,7 @@ from ttapi_pipeline.core.errors import StorageError, TTError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.core.progress import Phase, current_board
 from ttapi_pipeline.datasets.build import Chart
+from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.defs.assets.charts import draw_charts
 from ttapi_pipeline.defs.assets.failures import failure
 from ttapi_pipeline.defs.assets.metadata import manifest_metadata, preview, table_schema
@@ -29,7 +30,7 @@ from ttapi_pipeline.storage.incremental.pieces import Pieces
 from ttapi_pipeline.storage.layout import Folder, open_folder, read_manifest
 from ttapi_pipeline.storage.publish import Published, publish
 from ttapi_pipeline.storage.scan import scan
-from ttapi_pipeline.tables.schemas import REPORTS, SCHEMAS, DatasetSchema
+from ttapi_pipeline.tables.schema import DatasetSchema
 
 _CSV_DEADLINE_SECONDS = 900.0
 
@@ -106,7 +107,7 @@ class ParquetCsvIOManager(PolarsParquetIOManager):
         manifest = read_manifest(self.folder, name)
         with self._guard:
             self._loaded[name] = None if manifest is None else manifest.data_version
-        return scan(self.folder, SCHEMAS[name]) if name in SCHEMAS else pl.scan_parquet(str(path))
+        return scan(self.folder, DATASETS[name].schema) if name in DATASETS else pl.scan_parquet(str(path))
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
         if not isinstance(obj, Publication):
@@ -120,7 +121,7 @@ class ParquetCsvIOManager(PolarsParquetIOManager):
             published = self._publish_all(obj)
             if obj.after_publication is not None:
                 obj.after_publication()
-            described = self.describe(published.parquet_manifest, SCHEMAS[name], now=ready_at)
+            described = self.describe(published.parquet_manifest, DATASETS[name].schema, now=ready_at)
         except TTError as error:
             current_board().set_phase(name, Phase.FAILED, str(error))
             raise failure(name, error) from error
@@ -138,7 +139,9 @@ class ParquetCsvIOManager(PolarsParquetIOManager):
                 is_simulated=obj.provenance.is_simulated,
             )
             self._publish(report, REPORTS[name], beside)
-        return self._publish(obj.frame, SCHEMAS[obj.provenance.dataset], obj.provenance, is_sorted=obj.is_sorted)
+        return self._publish(
+            obj.frame, DATASETS[obj.provenance.dataset].schema, obj.provenance, is_sorted=obj.is_sorted
+        )
 
     def describe(self, manifest: Manifest, schema: DatasetSchema, *, now: datetime) -> dict[str, Any]:
         """Metadata of a stored dataset, with its first rows."""

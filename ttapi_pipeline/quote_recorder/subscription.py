@@ -14,9 +14,9 @@ from ttapi_pipeline.core.symbology import OptionSymbol, canonical_symbol
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import shaping_settings
 from ttapi_pipeline.datasets.universe.build import build_universe
+from ttapi_pipeline.datasets.universe.table import UNIVERSE
 from ttapi_pipeline.storage.layout import open_folder, read_manifest
 from ttapi_pipeline.storage.scan import scan
-from ttapi_pipeline.tables.schemas import UNIVERSE
 
 
 def named_symbols(words: Sequence[str]) -> Sequence[str]:

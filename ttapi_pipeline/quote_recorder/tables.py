@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from ttapi_pipeline.tables.schemas import UTC_DATETIME
+from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
 TableName = Literal["quotes", "trades"]
 

@@ -42,7 +42,7 @@ from ttapi_pipeline.storage.incremental.pieces import (
     write_csv,
     write_parquet,
 )
-from ttapi_pipeline.tables.schemas import DatasetSchema
+from ttapi_pipeline.tables.schema import DatasetSchema
 from ttapi_pipeline.storage.spreadsheet import sink_csv
 
 

@@ -16,7 +16,7 @@ from ttapi_pipeline.storage.files import file_facts, remove_stale_files, stale_f
 from ttapi_pipeline.storage.hashing import HASHED_BY, data_version
 from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS, locked
 from ttapi_pipeline.storage.publish import manifest_from_footer, publish_csv, scan_file, write_manifest
-from ttapi_pipeline.tables.schemas import DatasetSchema
+from ttapi_pipeline.tables.schema import DatasetSchema
 
 
 @dataclass(frozen=True, slots=True)

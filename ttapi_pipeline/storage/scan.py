@@ -8,7 +8,7 @@ import polars as pl
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder, storage_error
 from ttapi_pipeline.storage.publish import scan_file
-from ttapi_pipeline.tables.schemas import DatasetSchema
+from ttapi_pipeline.tables.schema import DatasetSchema
 from ttapi_pipeline.storage.spreadsheet import read_csv_back
 
 __all__ = ["read_csv_back", "scan"]

@@ -20,7 +20,7 @@ import polars as pl
 
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.storage.layout import Folder, storage_error
-from ttapi_pipeline.tables.schemas import DatasetSchema
+from ttapi_pipeline.tables.schema import DatasetSchema
 
 _RISKY: Final = r"^('*[=+\-@\t\r])"
 _NEUTRALISED: Final = r"^'('*[=+\-@\t\r])"

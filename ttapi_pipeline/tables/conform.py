@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Making a frame what its schema says, or saying why it is not; the schemas are `tables.schemas`'."""
+"""Making a frame what its schema says, or saying why it is not; schemas are described in `schema`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import polars as pl
 from polars import selectors as cs
 
 from ttapi_pipeline.core.errors import DataError, MissingColumnError
-from ttapi_pipeline.tables.schemas import Column, DatasetSchema
+from ttapi_pipeline.tables.schema import Column, DatasetSchema
 
 
 @overload

@@ -7,7 +7,7 @@ import polars as pl
 
 from ttapi_pipeline.core.errors import DataError
 from ttapi_pipeline.tables.conform import describe_row
-from ttapi_pipeline.tables.schemas import DatasetSchema
+from ttapi_pipeline.tables.schema import DatasetSchema
 from ttapi_pipeline.tables.sorting import is_strictly_sorted
 
 

@@ -14,13 +14,16 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from ttapi_pipeline.analytics.current import WINDOWS
-from ttapi_pipeline.analytics.estimators import ESTIMATORS
+from ttapi_pipeline.analytics.estimators import ESTIMATORS, WINDOWS
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.symbology import canonical_symbol
+from ttapi_pipeline.datasets.returns_stddev.table import RETURNS_STDDEV
+from ttapi_pipeline.datasets.symbols.table import SYMBOLS
+from ttapi_pipeline.datasets.volatility.table import VOLATILITY
+from ttapi_pipeline.datasets.volatility_cone.table import VOLATILITY_CONE
 from ttapi_pipeline.storage.layout import Folder, read_manifest
 from ttapi_pipeline.storage.scan import scan
-from ttapi_pipeline.tables.schemas import RETURNS_STDDEV, SYMBOLS, VOLATILITY, VOLATILITY_CONE, DatasetSchema
+from ttapi_pipeline.tables.schema import DatasetSchema
 
 _WIDE: Final = 100
 """Columns of a terminal below which only what matters most is shown."""

@@ -21,10 +21,10 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.errors import TransportError
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets.accounts.table import ACCOUNTS
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.storage.layout import open_folder
 from ttapi_pipeline.storage.publish import publish
-from ttapi_pipeline.tables.schemas import ACCOUNTS
 
 
 @dataclass(frozen=True)

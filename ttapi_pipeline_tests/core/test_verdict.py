@@ -21,6 +21,7 @@ DAY = timedelta(days=1)
 EOD = Declaration(
     name="eod_snapshot",
     description="One row per symbol and session.",
+    ttl=DAY,
     code_version="2",
     group="prices",
     source="files",

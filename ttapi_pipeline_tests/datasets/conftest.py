@@ -15,15 +15,13 @@ import polars as pl
 import pytest
 
 from ttapi_pipeline.core.sessions import session_hours, sessions_between
+from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
+from ttapi_pipeline.datasets.expiration_series.table import EXPIRATION_SERIES
+from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.datasets.trading_calendar.table import TRADING_CALENDAR
+from ttapi_pipeline.datasets.universe.table import UNIVERSE
 from ttapi_pipeline.tables.conform import conform
-from ttapi_pipeline.tables.schemas import (
-    DAILY_CANDLES,
-    EXPIRATION_SERIES,
-    SCHEMAS,
-    TRADING_CALENDAR,
-    UNIVERSE,
-    DatasetSchema,
-)
+from ttapi_pipeline.tables.schema import DatasetSchema
 
 NOW = datetime(2026, 11, 21, 15, 0, tzinfo=UTC)
 """A Saturday: the session of 2026-11-20 is settled."""
@@ -84,7 +82,7 @@ def table() -> Callable[[str, Iterable[Mapping[str, object]]], pl.DataFrame]:
     """Rows of a dataset, of which the test gives what matters; the rest is null or of no meaning."""
 
     def make(dataset: str, rows: Iterable[Mapping[str, object]]) -> pl.DataFrame:
-        schema: DatasetSchema = SCHEMAS[dataset]
+        schema: DatasetSchema = DATASETS[dataset].schema
         filled = [_filled(schema, row) for row in rows]
         return conform(pl.DataFrame(filled, schema=schema.polars), schema)
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from ttapi_pipeline.core.errors import InvalidFormatError, StorageError
 from ttapi_pipeline.datasets.earnings.build import build_earnings, merge_announcements, read_earnings_file
+from ttapi_pipeline.datasets.earnings.table import EARNINGS
+from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.storage.hashing import data_version
 from ttapi_pipeline.tables.rules import violations
-from ttapi_pipeline.tables.schemas import EARNINGS
 
 Table = Callable[[str, Iterable[Mapping[str, object]]], pl.DataFrame]
 Day = Callable[..., pl.DataFrame]
@@ -49,7 +50,7 @@ def on(table: Table) -> Day:
         known = None if previous is None else previous.lazy()
         symbols = table("symbols", rows).lazy()
         built = build_earnings(symbols, previous=known, file=file, now=noon(day)).frame.lazy().collect()
-        assert violations(built.lazy(), "earnings") == {}
+        assert violations(built.lazy(), DATASETS["earnings"].rules) == {}
         return built
 
     return refresh

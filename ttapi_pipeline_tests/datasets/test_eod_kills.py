@@ -12,9 +12,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
 from ttapi_pipeline.storage.repair import repair
 from ttapi_pipeline.storage.scan import read_csv_back, scan
-from ttapi_pipeline.tables.schemas import EOD_SNAPSHOT
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,7 +28,9 @@ from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.datasets.eod_snapshot.build import SnapshotOptions, build_eod_snapshot
 from ttapi_pipeline.tables.conform import conform
 from ttapi_pipeline.storage.publish import publish
-from ttapi_pipeline.tables.schemas import DAILY_CANDLES, EOD_SNAPSHOT, TRADING_CALENDAR
+from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
+from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
+from ttapi_pipeline.datasets.trading_calendar.table import TRADING_CALENDAR
 from ttapi_pipeline.metastock import importer
 importer._CHUNK_BYTES = 60_000
 importer._RANGE_ROWS = 4_000

@@ -33,13 +33,13 @@ from ttapi_pipeline.datasets.eod_snapshot.build import (
     snapshot_options,
 )
 from ttapi_pipeline.datasets.eod_snapshot.survey import RangeSurvey
+from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
 from ttapi_pipeline.metastock import importer
 from ttapi_pipeline.metastock.symbol_map import read_symbol_map
 from ttapi_pipeline.storage.incremental.pieces import Pieces
 from ttapi_pipeline.storage.incremental.row_groups import read_footer
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.scan import scan
-from ttapi_pipeline.tables.schemas import EOD_SNAPSHOT
 
 CandlesFrame = Callable[[Mapping[str, Mapping[date, float]]], pl.DataFrame]
 CalendarFrame = Callable[[date, date], pl.DataFrame]

@@ -20,11 +20,13 @@ from ttapi_pipeline.core.errors import AuthError, CoverageError
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.quotes import build as quotes
 from ttapi_pipeline.datasets.quotes.build import build_quotes, quotes_frame, snapshot_quotes
+from ttapi_pipeline.datasets.quotes.table import QUOTES
+from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.storage.hashing import data_version
 from ttapi_pipeline.streaming.protocol import FeedData
 from ttapi_pipeline.streaming.quote_board import QuoteBoard
+from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 from ttapi_pipeline.tables.rules import violations
-from ttapi_pipeline.tables.schemas import QUOTES, UTC_DATETIME
 
 FakeClient = Callable[..., SimpleNamespace]
 CLOSE = datetime(2026, 11, 20, 21, 0, tzinfo=UTC)
@@ -122,9 +124,9 @@ class TestFrame:
                 quotes_frame(values(symbol="SPX", last_price=6500.0), source="rest", fetched_at=CLOSE),
             ]
         )
-        assert violations(good.lazy(), "quotes") == {}
+        assert violations(good.lazy(), DATASETS["quotes"].rules) == {}
         bad = good.with_columns(bid_size=-1.0, source=pl.lit("x"), day_low=2.0, day_high=1.0, mid_price=None)
-        assert violations(bad.lazy(), "quotes") == {
+        assert violations(bad.lazy(), DATASETS["quotes"].rules) == {
             "sizes and volume are not negative": 2,
             "source is dxlink or rest": 2,
             "day's low <= day's high": 2,

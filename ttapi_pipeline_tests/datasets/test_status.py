@@ -23,7 +23,6 @@ from ttapi_pipeline.datasets.status import (
     survey,
 )
 from ttapi_pipeline.storage.publish import publish
-from ttapi_pipeline.tables.schemas import SCHEMAS
 
 NOW = datetime(2026, 11, 21, 15, 0, tzinfo=UTC)
 
@@ -80,7 +79,7 @@ def test_without_a_metastock_folder_there_is_a_version_all_the_same(tmp_path: Pa
 
 class TestRefusal:
     def store(self, folder: Path, *, is_simulated: bool) -> None:
-        schema = SCHEMAS["universe"]
+        schema = DATASETS["universe"].schema
         provenance = Provenance(
             dataset="universe",
             code_version="1",

@@ -15,12 +15,15 @@ from polars.testing import assert_frame_equal
 
 from ttapi_pipeline.core.errors import DataError
 from ttapi_pipeline.core.sessions import sessions_between
+from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
+from ttapi_pipeline.datasets.earnings.table import EARNINGS
 from ttapi_pipeline.datasets.eod_snapshot.build import build_eod_snapshot
+from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.returns_stddev.build import most_traded
+from ttapi_pipeline.datasets.symbols.table import SYMBOLS
 from ttapi_pipeline.datasets.volatility.build import BROKER_TOLERANCE, build_volatility
 from ttapi_pipeline.datasets.volatility_cone.build import build_volatility_cone, volatility_cone_frame
 from ttapi_pipeline.tables.rules import violations
-from ttapi_pipeline.tables.schemas import DAILY_CANDLES, EARNINGS, SYMBOLS
 
 CalendarFrame = Callable[[date, date], pl.DataFrame]
 Table = Callable[[str, Sequence[Mapping[str, object]]], pl.DataFrame]
@@ -91,7 +94,7 @@ def volatility(
     earnings: pl.LazyFrame = NO_EARNINGS,
 ) -> pl.DataFrame:
     built = build_volatility(snapshot, symbols, earnings, calendar, annualization=252, now=now)
-    assert violations(built.frame.lazy(), "volatility") == {}
+    assert violations(built.frame.lazy(), DATASETS["volatility"].rules) == {}
     return built.frame.lazy().collect()
 
 
@@ -125,7 +128,7 @@ def test_the_cone_of_real_prices_from_metastock_files_is_that_of_numpy(
     folder = real_metastock_folder("AAPL")
     snapshot = build_eod_snapshot(folder, candles, calendar, metastock_version="v").frame.lazy()
     built = build_volatility_cone(snapshot, calendar, annualization=252, now=now).frame.lazy().collect()
-    assert violations(built.lazy(), "volatility_cone") == {}
+    assert violations(built.lazy(), DATASETS["volatility_cone"].rules) == {}
     close = snapshot.sort("session").collect()["close"].to_numpy()
     windows = np.lib.stride_tricks.sliding_window_view(np.diff(np.log(close)), 42)
     history = np.std(windows, axis=1, ddof=1) * math.sqrt(252)

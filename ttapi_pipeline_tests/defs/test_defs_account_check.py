@@ -13,10 +13,10 @@ import pytest
 
 from ttapi_pipeline.core.manifest import Fact, Provenance
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets.eod_snapshot.table import EOD_REJECTS, EOD_SNAPSHOT
 from ttapi_pipeline.defs.checks import build_checks
 from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager
 from ttapi_pipeline.storage.publish import publish
-from ttapi_pipeline.tables.schemas import EOD_REJECTS, EOD_SNAPSHOT
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 KEY = dg.AssetCheckKey(dg.AssetKey("eod_snapshot"), "accounts_for_every_row")

@@ -11,10 +11,10 @@ import polars as pl
 
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets.volatility.table import VOLATILITY
 from ttapi_pipeline.defs.checks import build_checks
 from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager
 from ttapi_pipeline.storage.publish import publish
-from ttapi_pipeline.tables.schemas import VOLATILITY
 
 
 def checked(folder: Path) -> dg.AssetCheckResult:

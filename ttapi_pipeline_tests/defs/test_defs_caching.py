@@ -23,7 +23,6 @@ from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.assets import datasets as assets
 from ttapi_pipeline.storage.layout import read_manifest
 from ttapi_pipeline.storage.publish import publish
-from ttapi_pipeline.tables.schemas import SCHEMAS
 
 Names = Callable[[dg.ExecuteInProcessResult], Sequence[str]]
 ALL = sorted(DATASETS)
@@ -40,7 +39,7 @@ def rebuilt(world: Any, run: Callable[[], dg.ExecuteInProcessResult]) -> set[str
 
 def republish(world: Any, name: str, frame: pl.DataFrame) -> None:
     """Store other rows of a dataset, as another run would have."""
-    publish(frame, SCHEMAS[name], world.data, world.manifest(name).provenance)
+    publish(frame, DATASETS[name].schema, world.data, world.manifest(name).provenance)
 
 
 class TestFirstRun:

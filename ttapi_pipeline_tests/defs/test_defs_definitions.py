@@ -19,7 +19,6 @@ from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.assembly import build_definitions
 from ttapi_pipeline.defs.assets.metadata import preview
 from ttapi_pipeline.defs.automation.freshness import freshness_policy
-from ttapi_pipeline.tables.schemas import SCHEMAS
 
 CHECKS = {"schema", "unique_keys", "coverage", "plausible_values", "csv"}
 MORE_CHECKS = {
@@ -151,7 +150,8 @@ class TestDefinitions:
 
     def test_the_column_schema_is_the_dataset_s(self, definitions: dg.Definitions) -> None:
         graph = definitions.resolve_asset_graph()
-        for name, schema in SCHEMAS.items():
+        for name, dataset in DATASETS.items():
+            schema = dataset.schema
             shown = graph.get(dg.AssetKey(name)).metadata["dagster/column_schema"]
             assert [column.name for column in shown.columns] == [column.name for column in schema.columns]
             assert all(column.description for column in shown.columns)

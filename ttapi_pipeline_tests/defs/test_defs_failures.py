@@ -25,7 +25,6 @@ from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import survey
 from ttapi_pipeline.simulator.server import OffsetClock, Simulator, build_simulator, serving
 from ttapi_pipeline.storage.publish import publish
-from ttapi_pipeline.tables.schemas import SCHEMAS
 
 SATURDAY = datetime(2026, 11, 21, 15, tzinfo=UTC)
 COMPUTED = {"returns_stddev", "volatility", "volatility_cone"}
@@ -243,7 +242,7 @@ def test_a_damaged_parquet_file_is_replaced(world: Any) -> None:
 
 def test_stored_rows_that_break_a_rule_fail_their_check_by_name(world: Any) -> None:
     accounts = pl.read_parquet(world.data / "accounts.parquet").with_columns(currency=pl.lit("dollars"))
-    publish(accounts, SCHEMAS["accounts"], world.data, world.manifest("accounts").provenance)
+    publish(accounts, DATASETS["accounts"].schema, world.data, world.manifest("accounts").provenance)
     check = check_results(world.run("accounts"), "plausible_values")["accounts"]
     assert not check.passed
     assert "currency is a three-letter code" in str(check.metadata["seen"].value)
@@ -261,12 +260,12 @@ class TestBlockingChecks:
         """A calendar that ended a year ago, as the broker's answer might be."""
         calendar = pl.read_parquet(world.data / "trading_calendar.parquet")
         ended = calendar.filter(pl.col("session") < SATURDAY.date() - timedelta(days=365))
-        publish(ended, SCHEMAS["trading_calendar"], world.data, world.manifest("trading_calendar").provenance)
+        publish(ended, DATASETS["trading_calendar"].schema, world.data, world.manifest("trading_calendar").provenance)
 
     def break_snapshot(self, world: Any) -> None:
         """A snapshot without one of the rows that its import has counted."""
         snapshot = pl.read_parquet(world.data / "eod_snapshot.parquet")
-        publish(snapshot[1:], SCHEMAS["eod_snapshot"], world.data, world.manifest("eod_snapshot").provenance)
+        publish(snapshot[1:], DATASETS["eod_snapshot"].schema, world.data, world.manifest("eod_snapshot").provenance)
 
     @pytest.mark.parametrize(
         ("name", "check", "out_of_step", "below"),

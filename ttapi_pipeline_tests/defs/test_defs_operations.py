@@ -29,7 +29,6 @@ from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
 from ttapi_pipeline.defs.automation.sensors import KEPT_FAILURES, append_failures, failure_sensor, metastock_sensor
 from ttapi_pipeline.defs.operations.pools import free_orphaned_slots
 from ttapi_pipeline.defs.operations.retention import build_retention, prune
-from ttapi_pipeline.tables.schemas import SCHEMAS
 
 NOW = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
 
@@ -256,13 +255,13 @@ class TestPool:
 class TestLineage:
     def test_every_column_that_it_names_exists(self) -> None:
         for name in DATASETS:
-            lineage = column_lineage(name)
+            lineage = column_lineage(DATASETS[name])
             for column, deps in (lineage.deps_by_column if lineage else {}).items():
-                assert column in SCHEMAS[name].polars
+                assert column in DATASETS[name].schema.polars
                 for dep in deps:
                     upstream = dep.asset_key.to_user_string()
-                    if upstream in SCHEMAS:
-                        assert dep.column_name in SCHEMAS[upstream].polars, (name, column)
+                    if upstream in DATASETS:
+                        assert dep.column_name in DATASETS[upstream].schema.polars, (name, column)
                         assert upstream in DATASETS[name].upstream
 
     def test_returns_stddev_goes_back_to_the_files_and_the_api(self) -> None:
@@ -270,7 +269,7 @@ class TestLineage:
         to_visit = [("returns_stddev", "move_ratio")]
         while to_visit:
             dataset, column = to_visit.pop()
-            lineage = column_lineage(dataset)
+            lineage = column_lineage(DATASETS[dataset]) if dataset in DATASETS else None
             for dep in lineage.deps_by_column.get(column, []) if lineage else []:
                 upstream = dep.asset_key.to_user_string()
                 reached.add(f"{upstream}.{dep.column_name}")
@@ -284,7 +283,7 @@ class TestLineage:
         }
 
     def test_what_says_nothing_has_none(self) -> None:
-        assert column_lineage("accounts") is None
+        assert column_lineage(DATASETS["accounts"]) is None
 
 
 def test_the_code_location_loads_without_what_only_a_run_needs(tmp_path: Path) -> None:

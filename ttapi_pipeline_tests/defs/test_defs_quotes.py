@@ -18,7 +18,6 @@ from ttapi_pipeline.datasets.status import survey
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.quote_collection import collect_quotes
-from ttapi_pipeline.tables.schemas import SCHEMAS
 
 MONDAY_OPENS = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 
@@ -132,7 +131,9 @@ def test_without_both_what_was_stored_stays(world: Any) -> None:
 def test_a_universe_that_changed_brings_them_anew_and_what_nobody_knows_is_named(world: Any) -> None:
     universe = pl.read_parquet(world.data / "universe.parquet")
     unknown = universe.head(1).with_columns(symbol=pl.lit("NOSUCH"), streamer_symbol=pl.lit("NOSUCH"))
-    publish(pl.concat([universe, unknown]), SCHEMAS["universe"], world.data, world.manifest("universe").provenance)
+    publish(
+        pl.concat([universe, unknown]), DATASETS["universe"].schema, world.data, world.manifest("universe").provenance
+    )
     assert rule(world) is Rule.UPSTREAM
     result = world.run("quotes")
     assert result.success

@@ -54,7 +54,6 @@ from ttapi_pipeline.defs.assets import datasets as assets_module
 from ttapi_pipeline.defs.assets import steps
 from ttapi_pipeline.defs.automation.schedules import close_request
 from ttapi_pipeline.defs.resources import CacheResource, StorageResource, api_resource
-from ttapi_pipeline.tables.schemas import SCHEMAS
 from ttapi_pipeline.terminal.grid import status_document
 
 # The tester selects with a parameter that is in beta.
@@ -102,7 +101,7 @@ class Outside:
             raise TransportError(f"{name}: no answer")
         self.built.append(name)
         number = float(self.content[name]) + sum(1000 * _number(each) for each in inputs)
-        schema = SCHEMAS[name].polars
+        schema = DATASETS[name].schema.polars
         values = {column: _value(column, dtype, number, now) for column, dtype in schema.items()}
         return Build(frame=pl.DataFrame([values], schema=schema))
 
@@ -111,7 +110,7 @@ class Outside:
             raise TransportError("trading_calendar: no answer")
         self.built.append("trading_calendar")
         hours = [session_hours(day) for day in sessions_between(date(2026, 1, 2), self.last_session)]
-        schema = SCHEMAS["trading_calendar"].polars
+        schema = DATASETS["trading_calendar"].schema.polars
         rows = [(each.session, each.opens_at, each.closes_at, each.is_half_day, "test", now) for each in hours]
         return Build(frame=pl.DataFrame(rows, schema=schema, orient="row"))
 

@@ -9,7 +9,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from ttapi_pipeline.tables.schemas import SCHEMAS
+from ttapi_pipeline.datasets.registry import DATASETS
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +18,6 @@ def table() -> Callable[[str, Iterable[Mapping[str, object]]], pl.DataFrame]:
 
     def make(dataset: str, rows: Iterable[Mapping[str, object]]) -> pl.DataFrame:
         filled = [{"as_of_session": date(2026, 11, 20), **row} for row in rows]
-        return pl.DataFrame(filled, schema=SCHEMAS[dataset].polars)
+        return pl.DataFrame(filled, schema=DATASETS[dataset].schema.polars)
 
     return make

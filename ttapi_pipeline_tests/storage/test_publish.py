@@ -31,7 +31,8 @@ from ttapi_pipeline.storage.files import file_facts
 from ttapi_pipeline.storage.hashing import data_version
 from ttapi_pipeline.storage.incremental.pieces import ROW_GROUP_ROWS
 from ttapi_pipeline.storage.publish import publish
-from ttapi_pipeline.tables.schemas import SCHEMAS, DatasetSchema
+from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.tables.schema import DatasetSchema
 from ttapi_pipeline.storage.scan import read_csv_back, scan
 
 Make = Callable[..., pl.DataFrame]
@@ -83,7 +84,7 @@ def frames(draw: st.DrawFn, schema: DatasetSchema) -> pl.DataFrame:
 def test_parquet_and_csv_read_back_as_what_was_published(
     name: str, provenance: Provenance, data: st.DataObject
 ) -> None:
-    schema = SCHEMAS[name]
+    schema = DATASETS[name].schema
     frame = data.draw(frames(schema))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -312,7 +313,8 @@ import polars as pl
 from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.storage.publish import publish
-from ttapi_pipeline.tables.schemas import DatasetSchema, Column
+from ttapi_pipeline.tables.schema import DatasetSchema
+from ttapi_pipeline.tables.schema import Column
 frame = pl.read_parquet({str(tmp_path.parent / f"{name}-rows.parquet")!r})
 required = {marks.key!r} + ("fetched_at",)
 columns = tuple(Column(name, dtype, "", name not in required) for name, dtype in frame.schema.items())
@@ -394,7 +396,7 @@ def test_an_object_store_holds_the_same_files(marks: DatasetSchema, provenance: 
 
 
 def test_a_key_may_hold_nulls_where_its_columns_may(tmp_path: Path, provenance: Provenance) -> None:
-    from ttapi_pipeline.tables.schemas import EOD_REJECTS
+    from ttapi_pipeline.datasets.eod_snapshot.table import EOD_REJECTS
 
     row = {"file": "a.csv", "line": 3, "symbol": "AAPL", "reason": "close is 'x'", "raw": "=x"}
     whole_file = row | {"line": None, "symbol": None}

@@ -22,7 +22,8 @@ from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.storage.layout import read_manifest, read_stored
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.repair import check, repair
-from ttapi_pipeline.tables.schemas import Column, DatasetSchema
+from ttapi_pipeline.tables.schema import STRING, COUNT, Column
+from ttapi_pipeline.tables.schema import DatasetSchema
 from ttapi_pipeline.storage.scan import read_csv_back, scan
 
 Make = Callable[..., pl.DataFrame]
@@ -223,9 +224,9 @@ def test_an_object_store_is_mended_the_same_way(
 TABLE = DatasetSchema(
     "killed",
     (
-        Column("symbol", pl.String(), "Symbol", is_nullable=False),
-        Column("version", pl.Int64(), "Publication", is_nullable=False),
-        Column("note", pl.String(), "Filler"),
+        Column("symbol", STRING, "Symbol", is_nullable=False),
+        Column("version", COUNT, "Publication", is_nullable=False),
+        Column("note", STRING, "Filler"),
     ),
     key=("symbol",),
 )
@@ -238,10 +239,11 @@ from pathlib import Path
 import polars as pl
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.storage.publish import publish
-from ttapi_pipeline.tables.schemas import Column, DatasetSchema
+from ttapi_pipeline.tables.schema import Column
+from ttapi_pipeline.tables.schema import DatasetSchema
 schema = DatasetSchema("killed", (
-    Column("symbol", pl.String(), "", is_nullable=False), Column("version", pl.Int64(), "", is_nullable=False),
-    Column("note", pl.String(), ""),
+    Column("symbol", STRING, "", is_nullable=False), Column("version", COUNT, "", is_nullable=False),
+    Column("note", STRING, ""),
 ), key=("symbol",))
 with ThreadPoolExecutor(max_workers=1) as executor:
     for version in range(1, 1_000_000):

@@ -17,7 +17,7 @@ from ttapi_pipeline.core.errors import CorruptFileError, StorageError
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.storage.layout import Stored, open_folder, read_manifest, read_stored, storage_error
 from ttapi_pipeline.storage.publish import publish
-from ttapi_pipeline.tables.schemas import DatasetSchema
+from ttapi_pipeline.tables.schema import DatasetSchema
 from ttapi_pipeline.storage.scan import read_csv_back, scan
 
 Make = Callable[..., pl.DataFrame]

@@ -10,19 +10,19 @@ import polars as pl
 import pytest
 
 from ttapi_pipeline.core.manifest import Provenance
-from ttapi_pipeline.tables.schemas import UTC_DATETIME, Column, DatasetSchema
+from ttapi_pipeline.tables.schema import COUNT, DATE, FLAG, FLOAT, SMALL, STRING, TIMESTAMP, Column, DatasetSchema
 
 MARKS = DatasetSchema(
     "marks",
     (
-        Column("symbol", pl.String(), "Symbol", is_nullable=False),
-        Column("session", pl.Date(), "Trading day", is_nullable=False),
-        Column("close", pl.Float64(), "Last price"),
-        Column("volume", pl.Int64(), "Shares"),
-        Column("rating", pl.Int32(), "1 to 5"),
-        Column("is_final", pl.Boolean(), "Whether it can change"),
-        Column("note", pl.String(), "Anything"),
-        Column("fetched_at", UTC_DATETIME, "When", is_nullable=False),
+        Column("symbol", STRING, "Symbol", is_nullable=False),
+        Column("session", DATE, "Trading day", is_nullable=False),
+        Column("close", FLOAT, "Last price"),
+        Column("volume", COUNT, "Shares"),
+        Column("rating", SMALL, "1 to 5"),
+        Column("is_final", FLAG, "Whether it can change"),
+        Column("note", STRING, "Anything"),
+        Column("fetched_at", TIMESTAMP, "When", is_nullable=False),
     ),
     key=("symbol", "session"),
 )

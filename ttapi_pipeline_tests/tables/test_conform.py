@@ -12,8 +12,10 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from ttapi_pipeline.core.errors import DataError, MissingColumnError
+from ttapi_pipeline.datasets.dataset import Dataset
+from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.tables.conform import conform
-from ttapi_pipeline.tables.schemas import SCHEMAS, DatasetSchema
+from ttapi_pipeline.tables.schema import DatasetSchema
 
 Make = Callable[..., pl.DataFrame]
 
@@ -47,8 +49,9 @@ def test_a_column_too_many_is_not_dropped_in_silence(marks: DatasetSchema, marks
         conform(frame.lazy(), marks) if lazy else conform(frame, marks)
 
 
-@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=str)
-def test_nothing_is_a_valid_empty_dataset(schema: DatasetSchema) -> None:
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
+def test_nothing_is_a_valid_empty_dataset(dataset: Dataset) -> None:
+    schema = dataset.schema
     expected = schema.polars.to_frame()
     assert_frame_equal(conform(pl.DataFrame([]), schema), expected)
     assert_frame_equal(conform(pl.LazyFrame([]), schema).collect(), expected)

@@ -13,8 +13,8 @@ import pytest
 from ttapi_pipeline import cli
 from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.core.manifest import Provenance
+from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.storage.publish import publish
-from ttapi_pipeline.tables.schemas import SCHEMAS
 from ttapi_pipeline.terminal.grid import render
 from ttapi_pipeline.terminal.show import SymbolView, read_symbol
 
@@ -65,9 +65,9 @@ SERIES = {
 
 
 def store(folder: Path, dataset: str, rows: list[dict[str, Any]], *, is_simulated: bool = True) -> None:
-    frame = pl.DataFrame(rows, schema=SCHEMAS[dataset].polars)
+    frame = pl.DataFrame(rows, schema=DATASETS[dataset].schema.polars)
     provenance = Provenance(dataset=dataset, code_version="1", fetched_at=NOW, is_simulated=is_simulated)
-    publish(frame, SCHEMAS[dataset], folder, provenance)
+    publish(frame, DATASETS[dataset].schema, folder, provenance)
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import polars as pl
 from ttapi_pipeline.client import Account, Balance, TastytradeClient
 from ttapi_pipeline.core.collection import Collection, ProgressCallback
 from ttapi_pipeline.core.errors import ApiError, AuthError
+from ttapi_pipeline.datasets.accounts.table import ACCOUNTS
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
 from ttapi_pipeline.tables.conform import conform
-from ttapi_pipeline.tables.schemas import ACCOUNTS
 
 AccountWithBalance = tuple[Account, Balance | None]
 

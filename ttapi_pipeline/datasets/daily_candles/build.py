@@ -20,10 +20,11 @@ from ttapi_pipeline.core.sessions import SETTLING_TIME, last_settled_session, pr
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build, rows_per_source
 from ttapi_pipeline.datasets.daily_candles.spool import CandleSpool
+from ttapi_pipeline.datasets.daily_candles.table import CANDLE_REVISIONS, DAILY_CANDLES
 from ttapi_pipeline.storage.layout import state_folder
 from ttapi_pipeline.streaming.history import CandleHistory, OpenConnection, collect_daily_candles
 from ttapi_pipeline.tables.conform import conform
-from ttapi_pipeline.tables.schemas import CANDLE_REVISIONS, DAILY_CANDLES, UTC_DATETIME
+from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
 OVERLAP_SESSIONS: Final = 10
 """Final sessions that are fetched again: volume is revised for days, and a restated past shows there."""

@@ -15,8 +15,9 @@ import polars as pl
 from ttapi_pipeline.core.errors import InvalidFormatError, StorageError
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.datasets.build import Build, rows_per_source
+from ttapi_pipeline.datasets.earnings.table import EARNINGS
 from ttapi_pipeline.tables.conform import conform
-from ttapi_pipeline.tables.schemas import EARNINGS, UTC_DATETIME
+from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
 SAME_REPORT: Final = timedelta(days=45)
 """Two dates of a company that are at most so far apart are one report: they come a quarter apart, moved ones less."""

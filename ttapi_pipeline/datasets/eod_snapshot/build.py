@@ -21,8 +21,9 @@ from ttapi_pipeline.core.collection import ProgressCallback, no_progress
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build
+from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
 from ttapi_pipeline.datasets.eod_snapshot.survey import COMPARISON, SPLITS, RangeSurvey, Survey, survey_ranges
-from ttapi_pipeline.datasets.registry import METASTOCK_FILES
+from ttapi_pipeline.datasets.eod_snapshot.table import EOD_OVERLAPS, EOD_REJECTS, EOD_SNAPSHOT, EOD_SPLITS
 from ttapi_pipeline.metastock.importer import FolderImport, SymbolRange, import_folder
 from ttapi_pipeline.metastock.symbol_map import read_symbol_map
 from ttapi_pipeline.plots.charts import coverage_chart
@@ -30,7 +31,6 @@ from ttapi_pipeline.storage.hashing import data_version
 from ttapi_pipeline.storage.incremental.pieces import Piece, Pieces
 from ttapi_pipeline.storage.layout import state_folder
 from ttapi_pipeline.tables.conform import conform
-from ttapi_pipeline.tables.schemas import EOD_OVERLAPS, EOD_REJECTS, EOD_SNAPSHOT, EOD_SPLITS
 from ttapi_pipeline.tables.sorting import sort_keys
 
 MIN_OVERLAP_SESSIONS: Final = 20

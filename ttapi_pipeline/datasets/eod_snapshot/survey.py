@@ -19,12 +19,12 @@ from typing import Final
 import polars as pl
 
 from ttapi_pipeline.core.ordered import map_in_order
+from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.storage.files import STAGED_SUFFIX, make_folder, staged
 from ttapi_pipeline.storage.hashing import HASHED_BY, data_version
 from ttapi_pipeline.storage.layout import storage_error
 from ttapi_pipeline.storage.lock import locked
-from ttapi_pipeline.tables.schemas import EOD_SNAPSHOT
 
 COMPARISON: Final = pl.Schema(
     {

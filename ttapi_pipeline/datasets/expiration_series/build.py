@@ -18,8 +18,9 @@ from ttapi_pipeline.core.collection import Collection, ProgressCallback
 from ttapi_pipeline.core.errors import InvalidFormatError
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
+from ttapi_pipeline.datasets.expiration_series.table import EXPIRATION_SERIES
 from ttapi_pipeline.tables.conform import conform
-from ttapi_pipeline.tables.schemas import EXPIRATION_SERIES, UTC_DATETIME
+from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
 _COLLECTED: Final = pl.Schema(
     {

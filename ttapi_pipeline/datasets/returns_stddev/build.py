@@ -16,9 +16,9 @@ from ttapi_pipeline.analytics.horizons import horizon_statistics, horizons
 from ttapi_pipeline.analytics.implied import expected_move, move_ratio
 from ttapi_pipeline.core.errors import DataError
 from ttapi_pipeline.datasets.build import Build
+from ttapi_pipeline.datasets.returns_stddev.table import RETURNS_STDDEV
 from ttapi_pipeline.plots.charts import moves_chart
 from ttapi_pipeline.tables.conform import conform
-from ttapi_pipeline.tables.schemas import RETURNS_STDDEV
 
 _IV_KEY: Final = ("symbol", "expiration_date", "settlement_type", "option_chain_type")
 _SERIES: Final = (

@@ -14,8 +14,10 @@ import polars as pl
 from ttapi_pipeline.client import MarketMetrics, TastytradeClient
 from ttapi_pipeline.core.collection import ProgressCallback
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
+from ttapi_pipeline.datasets.implied_volatility.table import IMPLIED_VOLATILITY
+from ttapi_pipeline.datasets.symbols.table import SYMBOLS
 from ttapi_pipeline.tables.conform import conform
-from ttapi_pipeline.tables.schemas import IMPLIED_VOLATILITY, SYMBOLS, UTC_DATETIME
+from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
 _FACTS = ("symbol", "description", "listed_market", "is_etf", "is_index")
 

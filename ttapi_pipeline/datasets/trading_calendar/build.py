@@ -17,8 +17,9 @@ import polars as pl
 from ttapi_pipeline.client import MarketHolidays, MarketSession, TastytradeClient
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.datasets.build import Build, rows_per_source
+from ttapi_pipeline.datasets.trading_calendar.table import TRADING_CALENDAR
 from ttapi_pipeline.tables.conform import conform
-from ttapi_pipeline.tables.schemas import TRADING_CALENDAR, UTC_DATETIME
+from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
 FIRST_DATE: Final = date(1990, 1, 1)
 YEARS_AHEAD: Final = 6

@@ -17,8 +17,8 @@ from ttapi_pipeline.core.errors import DataError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.universes import SP500_AS_OF, read_symbol_file, sp500
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
+from ttapi_pipeline.datasets.universe.table import UNIVERSE
 from ttapi_pipeline.tables.conform import conform
-from ttapi_pipeline.tables.schemas import UNIVERSE
 
 EQUITY_TYPES: Final = frozenset({"Equity", "Index", "ETF"})
 

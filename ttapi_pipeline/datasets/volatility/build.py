@@ -17,9 +17,9 @@ from ttapi_pipeline.analytics.current import bar_quality, current_volatility, vo
 from ttapi_pipeline.analytics.earnings import volatility_without_earnings
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.returns_stddev.build import last_final_session
+from ttapi_pipeline.datasets.volatility.table import BROKER_WINDOWS, EX_EARNINGS_WINDOWS, VOLATILITY
 from ttapi_pipeline.plots.charts import ranking_chart
 from ttapi_pipeline.tables.conform import conform
-from ttapi_pipeline.tables.schemas import BROKER_WINDOWS, EX_EARNINGS_WINDOWS, VOLATILITY
 
 BROKER_TOLERANCE: Final = 0.03
 """Difference from the broker's historical volatility, as a fraction, above which a row is marked: three points."""

@@ -17,9 +17,9 @@ from ttapi_pipeline.analytics.cone import volatility_cone
 from ttapi_pipeline.analytics.slices import ROWS_AT_A_TIME, collect_in_parts
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.returns_stddev.build import last_final_session, most_traded
+from ttapi_pipeline.datasets.volatility_cone.table import VOLATILITY_CONE
 from ttapi_pipeline.plots.charts import cone_chart
 from ttapi_pipeline.tables.conform import conform
-from ttapi_pipeline.tables.schemas import VOLATILITY_CONE
 
 REASONS: Final = {
     "no_window": "the symbol never had a full window in which its price moved",

@@ -13,6 +13,7 @@ from ttapi_pipeline.core.declaration import Declaration
 from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.core.verdict import Verdict
 from ttapi_pipeline.datasets.refresh import Refresh
+from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import shaping_settings
 from ttapi_pipeline.defs.assets.interrupts import run_async
 from ttapi_pipeline.defs.assets.lineage import column_lineage
@@ -55,7 +56,7 @@ def build_publication(
     for name, version in build.inputs.items():
         note_input(context, name, version)
     spent = {f"api_{kind}": count - before.get(kind, 0) for kind, count in api.request_counts().items()}
-    lineage = column_lineage(declaration.name)
+    lineage = column_lineage(DATASETS[declaration.name])
     context.add_output_metadata(
         {
             **verdict_metadata(verdict),

@@ -13,6 +13,7 @@ from ttapi_pipeline.core.errors import CorruptFileError, StorageError, TTError
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.progress import Phase, current_board
 from ttapi_pipeline.core.verdict import Rule, Verdict
+from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import DatasetStatus, refuse_to_overwrite, survey
 from ttapi_pipeline.defs.assets.failures import failure, fetch_failure
 from ttapi_pipeline.defs.assets.metadata import verdict_metadata
@@ -20,7 +21,6 @@ from ttapi_pipeline.defs.assets.reuse import reuse
 from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager, Publication
 from ttapi_pipeline.defs.resources import ApiResource
 from ttapi_pipeline.storage.repair import repair
-from ttapi_pipeline.tables.schemas import SCHEMAS
 
 
 def execute(
@@ -60,7 +60,7 @@ class _Execution:
             self.context.log.info("%s: %s", name, verdict)
             if verdict.is_hit and manifest is not None:
                 board.set_phase(name, Phase.HIT, verdict.reason)
-                described = self.io_manager.describe(manifest, SCHEMAS[name], now=self.api.clock.now())
+                described = self.io_manager.describe(manifest, DATASETS[name].schema, now=self.api.clock.now())
                 return reuse(self.context, verdict, manifest, {**described, **verdict_metadata(verdict)})
             publication = self._refresh(verdict, manifest, frames)
         except TTError as error:
@@ -91,7 +91,7 @@ class _Execution:
         if not status.stored.is_lagging or status.stored.lost_files:
             return status
         try:
-            for problem in repair(self.io_manager.folder, SCHEMAS[self.declaration.name]):
+            for problem in repair(self.io_manager.folder, DATASETS[self.declaration.name].schema):
                 self.context.log.warning("repaired: %s", problem)
         except CorruptFileError as error:
             # What cannot be read cannot be used; the refresh replaces it.

@@ -11,14 +11,14 @@ import polars as pl
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.declaration import Changes, Declaration
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.registry import DATASETS, METASTOCK_FILES
+from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
+from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import metastock_version
 from ttapi_pipeline.defs.assets.metadata import table_schema
 from ttapi_pipeline.defs.automation.conditions import when_due
 from ttapi_pipeline.defs.automation.freshness import freshness_policy
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
 from ttapi_pipeline.defs.resources import CacheResource
-from ttapi_pipeline.tables.schemas import SCHEMAS
 
 
 def build_assets(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> Sequence[dg.AssetsDefinition | dg.SourceAsset]:
@@ -42,7 +42,7 @@ def _dataset_asset(
         kinds={"python", "polars", "parquet"},
         owners=["team:data"],
         metadata={
-            "dagster/column_schema": table_schema(SCHEMAS[name]),
+            "dagster/column_schema": table_schema(DATASETS[name].schema),
             "ttl_seconds": settings.ttls[name].total_seconds(),
             "source": declaration.source,
         },

@@ -11,7 +11,7 @@ import polars as pl
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.core.verdict import Verdict
-from ttapi_pipeline.tables.schemas import DatasetSchema
+from ttapi_pipeline.tables.schema import DatasetSchema
 
 PREVIEW_ROWS = 10
 _SHOWN_MISSING = 50

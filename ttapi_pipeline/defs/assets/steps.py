@@ -10,6 +10,7 @@ import polars as pl
 from ttapi_pipeline.datasets.accounts.build import build_accounts
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.daily_candles.build import build_daily_candles, candle_spool
+from ttapi_pipeline.datasets.daily_candles.table import CANDLE_REVISIONS
 from ttapi_pipeline.datasets.earnings.build import build_earnings
 from ttapi_pipeline.datasets.eod_snapshot.build import build_eod_snapshot, snapshot_options
 from ttapi_pipeline.datasets.expiration_series.build import build_expiration_series
@@ -24,7 +25,6 @@ from ttapi_pipeline.datasets.volatility.build import build_volatility
 from ttapi_pipeline.datasets.volatility_cone.build import build_volatility_cone
 from ttapi_pipeline.simulator.market.market import Market
 from ttapi_pipeline.simulator.market.metastock_files import DEFAULT_FIRST, default_last, write_metastock_files
-from ttapi_pipeline.tables.schemas import CANDLE_REVISIONS
 
 Step = Callable[..., Build | Awaitable[Build]]
 

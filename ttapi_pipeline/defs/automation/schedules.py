@@ -11,9 +11,9 @@ from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.sessions import NEW_YORK, SETTLING_TIME, is_session, session_hours
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.status import survey
+from ttapi_pipeline.datasets.trading_calendar.table import TRADING_CALENDAR
 from ttapi_pipeline.defs.automation.jobs import END_OF_DAY, END_OF_DAY_JOB, RUN_TAGS
 from ttapi_pipeline.storage.layout import open_folder
-from ttapi_pipeline.tables.schemas import TRADING_CALENDAR
 
 CLOSE_CRON = "15 17,20 * * 1-5"
 """A quarter of an hour after extended trading: it ends at 17:00 New York time on a half day, else at 20:00."""

@@ -10,7 +10,7 @@ from dagster import DagsterEvent
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.registry import METASTOCK_FILES
+from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
 from ttapi_pipeline.datasets.status import metastock_version
 from ttapi_pipeline.defs.assets.reuse import observation
 from ttapi_pipeline.storage.files import make_folder, staged

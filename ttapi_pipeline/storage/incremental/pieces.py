@@ -43,7 +43,7 @@ from ttapi_pipeline.storage.incremental.row_groups import (
     move,
     read_footer,
 )
-from ttapi_pipeline.tables.schemas import DatasetSchema
+from ttapi_pipeline.tables.schema import DatasetSchema
 from ttapi_pipeline.storage.spreadsheet import csv_header, csv_rows
 
 ROW_GROUP_ROWS: Final = 65_536

@@ -26,17 +26,19 @@ from ttapi_pipeline.storage.incremental.pieces import Piece, Pieces
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.repair import check
 from ttapi_pipeline.storage.incremental.row_groups import read_footer
-from ttapi_pipeline.tables.schemas import UTC_DATETIME, Column, DatasetSchema
+from ttapi_pipeline.tables.dtypes import UTC_DATETIME
+from ttapi_pipeline.tables.schema import STRING, DATE, FLOAT, TIMESTAMP, Column
+from ttapi_pipeline.tables.schema import DatasetSchema
 from ttapi_pipeline.storage.scan import read_csv_back, scan
 
 SCHEMA = DatasetSchema(
     "bars",
     (
-        Column("symbol", pl.String(), "Symbol", is_nullable=False),
-        Column("session", pl.Date(), "Day", is_nullable=False),
-        Column("close", pl.Float64(), "Price"),
-        Column("note", pl.String(), "Text that a spreadsheet might run"),
-        Column("fetched_at", UTC_DATETIME, "When", is_nullable=False),
+        Column("symbol", STRING, "Symbol", is_nullable=False),
+        Column("session", DATE, "Day", is_nullable=False),
+        Column("close", FLOAT, "Price"),
+        Column("note", STRING, "Text that a spreadsheet might run"),
+        Column("fetched_at", TIMESTAMP, "When", is_nullable=False),
     ),
     key=("symbol", "session"),
 )

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""What `eod_snapshot` is: its columns, when it is due, what its rows must satisfy. Made by `build`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from ttapi_pipeline.core.declaration import Changes
+from ttapi_pipeline.datasets.columns import BAR, BAR_NAMES, BAR_RULES, SESSION, SYMBOL
+from ttapi_pipeline.datasets.dataset import METASTOCK_FILES, Dataset
+from ttapi_pipeline.tables.schema import COUNT, DATE, FLAG, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema, required
+
+EOD_SNAPSHOT: Final = DatasetSchema(
+    "eod_snapshot",
+    (
+        SYMBOL,
+        SESSION,
+        *BAR,
+        Column("open_interest", FLOAT, "Open interest; null for shares"),
+        required(
+            "adjustment", STRING, "What prices are adjusted for: split, raw, rescaled to the files' scale, or unknown"
+        ),
+        required("is_final", FLAG, "False while the session can still change it"),
+        required("source", STRING, "metastock or dxlink"),
+        required("fetched_at", TIMESTAMP, "When the candle was fetched, or the file with the row was last changed"),
+    ),
+    key=("symbol", "session"),
+)
+
+EOD_REJECTS: Final = DatasetSchema(
+    "eod_rejects",
+    (
+        required("file", STRING, "File, relative to the MetaStock folder"),
+        Column("line", COUNT, "Line in the file, from 1; null for the whole file"),
+        Column("symbol", STRING, "As the file spells it; null when it could not be read"),
+        required("reason", STRING, "Why the row was set aside"),
+        Column("raw", STRING, "The text of the row"),
+    ),
+    key=("file", "line", "symbol", "reason"),
+)
+
+EOD_OVERLAPS: Final = DatasetSchema(
+    "eod_overlaps",
+    (
+        SYMBOL,
+        required("verdict", STRING, "agreed, split, dividends, or short_overlap when they share too few sessions"),
+        required("is_appended", FLAG, "Whether candles continue the bars of the files"),
+        required("metastock_sessions", COUNT, "Bars in the files"),
+        required("common_sessions", COUNT, "Sessions that files and candles both have"),
+        Column("median_ratio", FLOAT, "Of candle to file close over the newest common sessions; null without any"),
+        Column("ratio_spread", FLOAT, "Largest less smallest ratio; a drift means dividends"),
+    ),
+    key=("symbol",),
+)
+
+EOD_SPLITS: Final = DatasetSchema(
+    "eod_splits",
+    (
+        SYMBOL,
+        required("session", DATE, "First common session at which the ratio of candle to file close is another"),
+        required("factor", FLOAT, "New shares per old one"),
+    ),
+    key=("symbol", "session"),
+)
+
+DATASET: Final = Dataset(
+    name=EOD_SNAPSHOT.name,
+    schema=EOD_SNAPSHOT,
+    description="Daily bars, MetaStock first and candles where that ends; one row per symbol and session.",
+    ttl=timedelta(days=1),
+    code_version="2",
+    group="market_data",
+    source="MetaStock files, DXLink",
+    upstream=(METASTOCK_FILES, "daily_candles", "trading_calendar"),
+    # Each new session reads the calendar again. A closure announced for next year is no reason to start over.
+    consults=("trading_calendar",),
+    shaped_by=("origin", "metastock_symbol_map", "metastock_adjustment", "rescale_candles"),
+    changes=Changes.ONCE_SETTLED,
+    is_fetched=False,
+    rules=BAR_RULES,
+    lineage={
+        **{
+            column: (f"metastock_files.{column}", f"daily_candles.{column}")
+            for column in ("symbol", "session", *BAR_NAMES)
+        },
+        "open_interest": ("metastock_files.open_interest",),
+        "is_final": ("daily_candles.is_final", "trading_calendar.closes_at"),
+    },
+    reports=(
+        EOD_REJECTS,
+        EOD_OVERLAPS,
+        EOD_SPLITS,
+    ),
+)

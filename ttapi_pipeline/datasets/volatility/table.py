@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""What `volatility` is: its columns, when it is due, what its rows must satisfy. Made by `build`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from ttapi_pipeline.analytics.estimators import ESTIMATORS, WINDOWS
+from ttapi_pipeline.core.declaration import Changes
+from ttapi_pipeline.datasets.columns import CLOSES_OF_SNAPSHOT, SYMBOL
+from ttapi_pipeline.datasets.dataset import Dataset
+from ttapi_pipeline.tables.schema import DATE, FLAG, FLOAT, SMALL, STRING, Column, DatasetSchema, required
+
+BROKER_WINDOWS: Final = (30, 60, 90)
+"""Days of the broker's historical volatilities."""
+
+EX_EARNINGS_WINDOWS: Final = (30, 90)
+"""Sessions in the windows of the volatilities without earnings."""
+
+VOLATILITY: Final = DatasetSchema(
+    "volatility",
+    (
+        SYMBOL,
+        Column("is_index", FLAG, "Whether it is an index: estimators with a range read low; null outside the universe"),
+        required("as_of_session", DATE, "Last final session of the snapshot; every window ends there"),
+        Column("first_session", DATE, "Session of the first final bar; null without bars"),
+        Column("last_session", DATE, "Session of the last final bar; null without bars"),
+        required("session_count", SMALL, "Final bars"),
+        required("has_more_than_30_sessions", FLAG, "Whether there are more than 30 of them"),
+        Column("close", FLOAT, "Close of the as-of session; null when that bar is missing"),
+        Column("close_mean", FLOAT, "Mean of all final closes"),
+        Column("close_stddev", FLOAT, "Sample stddev of all final closes, in US dollars: of prices, not of returns"),
+        *(
+            Column(f"{estimator}_{window}", FLOAT, f"Annualised over {window} sessions: {words}")
+            for estimator, words in ESTIMATORS.items()
+            for window in WINDOWS
+        ),
+        *(
+            Column(f"{estimator}_{window}_reason", STRING, f"Why {family} of {window} sessions are null")
+            for estimator, family in (
+                ("close_to_close", "close_to_close and zero_mean"),
+                ("yang_zhang", "yang_zhang and the other estimators with a range"),
+            )
+            for window in WINDOWS
+        ),
+        Column("hv_rank", FLOAT, "Place of close_to_close_30 between the low and the high of a year, 0 to 1"),
+        Column("hv_percentile", FLOAT, "Share of the 252 sessions before with a lower close_to_close_30"),
+        Column("hv_values_used", SMALL, "Sessions of the year with a close_to_close_30; below 126 both are null"),
+        *(
+            Column(f"historical_volatility_{days}_day", FLOAT, f"Annualised over {days} days, the broker's")
+            for days in BROKER_WINDOWS
+        ),
+        *(
+            Column(f"historical_volatility_{days}_day_difference", FLOAT, f"close_to_close_{days} less the broker's")
+            for days in BROKER_WINDOWS
+        ),
+        Column("is_far_from_broker", FLAG, "Whether one of these is above 3 points; null without the broker's"),
+        Column("implied_volatility_30_day", FLOAT, "Annualised implied volatility at 30 days"),
+        Column("iv_rv_spread_30", FLOAT, "implied_volatility_30_day less close_to_close_30"),
+        Column("earnings_date", DATE, "Expected report date; null when none is known"),
+        Column("earnings_time_of_day", STRING, "BTO before the open, AMC after the close"),
+        *(
+            column
+            for window in EX_EARNINGS_WINDOWS
+            for column in (
+                Column(
+                    f"close_to_close_{window}_ex_earnings",
+                    FLOAT,
+                    f"close_to_close_{window} without the sessions of known announcements",
+                ),
+                Column(
+                    f"earnings_sessions_left_out_{window}", SMALL, "How many were left out; null when none is known"
+                ),
+                Column(f"close_to_close_{window}_ex_earnings_reason", STRING, "Why it is null"),
+            )
+        ),
+        Column("missing_sessions", SMALL, "Sessions without a bar in the last 252; null without bars there"),
+        Column("unchanged_closes", SMALL, "Returns of exactly 0 in the last 252 sessions"),
+        Column("zero_volume_sessions", SMALL, "Bars without volume in the last 252 sessions"),
+        Column("has_unknown_adjustment", FLAG, "Whether sources of these bars do not say if splits are adjusted for"),
+        Column("cautions", STRING, "What is odd about these bars, words separated by spaces; null when nothing is"),
+    ),
+    key=("symbol",),
+)
+
+DATASET: Final = Dataset(
+    name=VOLATILITY.name,
+    schema=VOLATILITY,
+    description="Realised volatility by every estimator, its rank, the broker's beside it; one row per symbol.",
+    ttl=timedelta(days=1),
+    code_version="2",
+    group="analytics",
+    source="computed",
+    upstream=("eod_snapshot", "symbols", "earnings", "trading_calendar"),
+    # Each new session reads the calendar again. A closure announced for next year is no reason to start over.
+    consults=("trading_calendar",),
+    shaped_by=("origin", "annualization_sessions"),
+    changes=Changes.ONCE_SETTLED,
+    is_fetched=False,
+    rules={
+        "volatilities are between 0 and 10": " AND ".join(
+            f"COALESCE({estimator}_{window} BETWEEN 0 AND 10, TRUE)" for estimator in ESTIMATORS for window in WINDOWS
+        ),
+        "a null has a reason": " AND ".join(
+            f"({estimator}_{window} IS NULL) = ({estimator}_{window}_reason IS NOT NULL)"
+            for estimator in ("close_to_close", "yang_zhang")
+            for window in WINDOWS
+        ),
+        "ranks and percentiles are between 0 and 1": (
+            "COALESCE(hv_rank BETWEEN 0 AND 1, TRUE) AND COALESCE(hv_percentile BETWEEN 0 AND 1, TRUE)"
+        ),
+    },
+    lineage={
+        "symbol": ("eod_snapshot.symbol",),
+        "close*": CLOSES_OF_SNAPSHOT,
+        "hv_*": CLOSES_OF_SNAPSHOT,
+        "zero_mean_*": CLOSES_OF_SNAPSHOT,
+        **{
+            f"{estimator}_*": tuple(f"eod_snapshot.{price}" for price in ("open", "high", "low", "close"))
+            for estimator in ("parkinson", "garman_klass", "rogers_satchell", "yang_zhang")
+        },
+        **{
+            f"historical_volatility_{days}_day": (f"symbols.historical_volatility_{days}_day",)
+            for days in BROKER_WINDOWS
+        },
+        **{
+            f"historical_volatility_{days}_day_difference": (
+                *CLOSES_OF_SNAPSHOT,
+                f"symbols.historical_volatility_{days}_day",
+            )
+            for days in BROKER_WINDOWS
+        },
+        "implied_volatility_30_day": ("symbols.implied_volatility_30_day",),
+        "iv_rv_spread_30": ("symbols.implied_volatility_30_day", *CLOSES_OF_SNAPSHOT),
+        "earnings_date": ("symbols.earnings_date",),
+        "*_ex_earnings": (*CLOSES_OF_SNAPSHOT, "earnings.announced_date", "earnings.time_of_day"),
+        "earnings_sessions_left_out_*": ("earnings.announced_date", "earnings.time_of_day"),
+    },
+)
