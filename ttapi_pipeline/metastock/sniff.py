@@ -2,7 +2,7 @@
 """What a MetaStock ASCII file looks like, from its first 4 KiB and its last bytes. Rows are read in `reader`.
 
 There is no one MetaStock format but a grammar (a header that names the fields) and a dozen dialects. The rules here
-come from the MetaStock Help text and from files seen in the wild.
+are those of docs/protocols/metastock.md, "What varies, and the rule".
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _FIELD_NAMES: Final = frozenset(name for names in ROLES.values() for name in nam
 _PRICES: Final = ("open", "high", "low", "close")
 _NUMBERS: Final = (*_PRICES, "volume", "open_interest")
 
-# Column names after stripping and upper-casing, as the table of dialects has them.
+# Column names after stripping and upper-casing, by docs/protocols/metastock.md, "Dialects".
 _DIALECTS: Final[Mapping[tuple[str, ...], str]] = MappingProxyType(
     {
         tuple(names.split()): letter

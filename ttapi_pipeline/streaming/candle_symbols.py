@@ -48,7 +48,7 @@ class CandleSymbol:
     def parse(cls, text: str) -> CandleSymbol:
         """Read a candle symbol in any of its forms.
 
-        Attributes that the protocol notes do not name are kept.
+        Attributes that are not known are kept.
 
         Raises:
             ValueError: The text is not a candle symbol.

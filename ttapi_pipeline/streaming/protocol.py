@@ -282,7 +282,7 @@ class DxLinkProtocol:
         """Take one frame of the server.
 
         Returns:
-            What it tells a consumer; often nothing. Message types that the notes do not name are ignored.
+            What it tells a consumer; often nothing. Message types that are not known are ignored.
 
         Raises:
             ProtocolError: The frame is malformed, or not allowed at this point.

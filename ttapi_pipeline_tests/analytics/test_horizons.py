@@ -119,8 +119,7 @@ class TestHorizons:
         assert result["horizon_sessions"].to_list() == [walked]
 
 
-# Section 6 of the definitions: two independent implementations agreed on these, over the S&P 500 of the package `arch`
-# and AAPL of `bokeh_sampledata`, with T = 252.
+# docs/volatility.md, "Golden values", over the S&P 500 of the package `arch` and AAPL of `bokeh_sampledata`, T = 252.
 GOLDEN_HORIZONS = [
     ("SPX", 1, 252, "0.010754", "0.010754", "0.170718"),
     ("SPX", 5, 248, "0.023652", "0.023845", "0.169280"),
@@ -168,8 +167,8 @@ class TestGoldenValues:
         assert row["returns_stddev"] == pytest.approx(row["realized_volatility"] / math.sqrt(252), rel=1e-12)
 
     def test_relative_errors_are_those_of_the_definitions(self, real_bars: Callable[[str], pl.LazyFrame]) -> None:
-        # Section 3: 35% at h = 5 and 16% at h = 21 for returns_stddev, 4.5% for T = 252, and the table's 8.2% for
-        # overlapping 5-session returns.
+        # docs/volatility.md, "Errors and reasons": 35% at h = 5 and 16% at h = 21 for returns_stddev, 4.5% for T = 252,
+        # and 8.2% for overlapping 5-session returns.
         series = real_bars("SPX")
         query = horizon_statistics(series, series, pairs(5, 21, symbol="SPX"), as_of=LAST_SESSION["SPX"])
         five, twenty_one = query.collect().to_dicts()
@@ -198,7 +197,7 @@ def test_the_variance_ratio_of_the_index_is_the_one_of_the_package_arch(
 
 
 def brute_force(log_closes: np.ndarray[Any, np.dtype[np.float64]], horizon: int, lookback: int) -> dict[str, Any]:
-    """The definitions of section 3 in numpy, over closes with NaN for a missing bar, the last one at as-of."""
+    """docs/volatility.md, "Four deviations of returns", in numpy; NaN for a missing bar, the last one at as-of."""
     recent = np.diff(log_closes[-horizon - 1 :])
     past = np.diff(log_closes[-lookback - 1 :])
     past = past[~np.isnan(past)]
@@ -407,7 +406,7 @@ class TestRows:
 
 def test_errors_and_the_overlap_correction_agree_with_a_simulation() -> None:
     # 3000 independent walks with a daily deviation of 1%. The share of variance that is lost without the correction is
-    # from the table of section 3; the errors are asymptotic and 2 to 7% low at these horizons.
+    # from docs/volatility.md, "Errors and reasons"; the errors are asymptotic and 2 to 7% low at these horizons.
     count, lookback, sigma = 3000, 252, 0.01
     names = [f"S{i}" for i in range(count)]
     days = sessions_between(date(2011, 1, 3), date(2012, 12, 31))[: lookback + 1]

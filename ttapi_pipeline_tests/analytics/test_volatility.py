@@ -52,7 +52,7 @@ def rolling(frame: pl.DataFrame, *windows: int) -> pl.DataFrame:
 
 
 def by_hand(frame: pl.DataFrame, window: int) -> dict[str, float]:
-    """The formulas of section 4 in numpy, over the last `window` bars of a frame without gaps."""
+    """docs/volatility.md, "Range estimators", in numpy, over the last `window` bars of a frame without gaps."""
     opens, highs, lows, closes = (np.log(frame[name].to_numpy()) for name in ("open", "high", "low", "close"))
     r, o = closes[1:] - closes[:-1], opens[1:] - closes[:-1]
     c, u, d, hl = closes - opens, highs - opens, lows - opens, highs - lows
@@ -70,7 +70,7 @@ def by_hand(frame: pl.DataFrame, window: int) -> dict[str, float]:
     return {name: float(np.sqrt(252 * variance)) for name, variance in variances.items()}
 
 
-# Section 6 of the definitions, in the order of ESTIMATORS: two independent implementations agreed on these.
+# docs/volatility.md, "Golden values", in the order of ESTIMATORS.
 GOLDEN = [
     ("SPX", 10, "0.354099 0.340879 0.298765 0.294153 0.290319 0.307727"),
     ("SPX", 21, "0.285244 0.286619 0.251281 0.247409 0.247192 0.269271"),
@@ -90,7 +90,7 @@ def test_golden_values(real_bars: Callable[[str], pl.LazyFrame], symbol: str, wi
 
 
 def test_an_earnings_gap_is_seen_from_closes_and_missed_by_ranges(real_bars: Callable[[str], pl.LazyFrame]) -> None:
-    # Section 4: AAPL, 30 sessions to 2013-03-01.
+    # docs/volatility.md, "Range estimators": AAPL, 30 sessions to 2013-03-01.
     series = real_bars("AAPL")
     names = ["close_to_close", "yang_zhang", "parkinson"]
     last = rolling_volatility(series, series, windows=[30], estimators=names).last().collect()
@@ -327,7 +327,7 @@ def test_all_columns_are_computed_at_once(engine: Any, monkeypatch: pytest.Monke
 
 def test_without_a_folder_for_compiled_code_every_process_compiles_for_itself() -> None:
     program = (
-        "import numpy as np; from ttapi_pipeline.frames import kernels; "
+        "import numpy as np; from ttapi_pipeline.analytics import kernels; "
         "numbers = np.array([3, 4, 6], np.int32); print(kernels.consecutive(numbers, np.array([3])))"
     )
     # A locator that knows no place for a file outside an archive.

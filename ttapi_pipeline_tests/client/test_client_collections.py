@@ -46,7 +46,7 @@ def markets(server: Server) -> None:
 
     async def sessions(request: web.Request) -> web.StreamResponse:
         first, last = (date.fromisoformat(request.query[name]) for name in ("from-date", "to-date"))
-        # Nine months, as the reference says: nobody may ask for more.
+        # Nine months at most: docs/protocols/tastytrade.md, "Sessions and holidays".
         if (last - first).days > 274:
             return server.error(400, "too long")
         days = [first + timedelta(days=number) for number in range((last - first).days + 1)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Rows are read as the reference's examples say, and what is broken is set aside."""
+"""Rows are read as the examples of docs/protocols/tastytrade.md say, and what is broken is set aside."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def body(*rows: object, **beside: object) -> bytes:
     return json.dumps({"data": {"items": list(rows)}, **beside}).encode()
 
 
-def test_a_snapshot_is_read_as_the_reference_writes_one() -> None:
+def test_a_snapshot_is_read_as_the_documents_write_one() -> None:
+    # docs/protocols/tastytrade.md, "Market data".
     text = """{"symbol": "AAPL", "instrument-type": "Equity", "updated-at": "2026-11-20T20:59:58.535Z",
         "bid": "251.55", "bid-size": "2.0", "ask": "251.6", "ask-size": "1.0", "mid": "251.575", "mark": "251.575",
         "last": "251.57", "open": "249.1", "day-high-price": "252.24", "day-low-price": "248.37",

@@ -33,7 +33,8 @@ CLOSE = datetime(2026, 11, 20, 21, 0, tzinfo=UTC)
 RECEIVED = CLOSE + timedelta(seconds=2)
 INF, NAN = float("inf"), float("nan")
 
-# The row of the reference, and what the columns should say: 251.575 is (251.55 + 251.6) / 2, 0.05 is 251.6 - 251.55.
+# The row of docs/protocols/tastytrade.md, "Market data", and what the columns should say: 251.575 is
+# (251.55 + 251.6) / 2, 0.05 is 251.6 - 251.55.
 AAPL = MarketData(
     symbol="AAPL",
     bid=251.55,
@@ -66,7 +67,7 @@ def frame_of(**columns: Any) -> dict[str, Any]:
 
 
 class TestFrame:
-    def test_a_snapshot_gives_what_the_reference_s_example_says(self) -> None:
+    def test_a_snapshot_gives_what_the_example_says(self) -> None:
         later = CLOSE + timedelta(seconds=2)
         (row,) = snapshot_quotes([AAPL], received_at=later, fetched_at=CLOSE).rows(named=True)
         assert row == {

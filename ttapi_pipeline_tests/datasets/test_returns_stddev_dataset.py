@@ -25,8 +25,8 @@ Table = Callable[[str, Sequence[Mapping[str, object]]], pl.DataFrame]
 NO_CANDLES = pl.LazyFrame(schema=DAILY_CANDLES.polars)
 NO_IMPLIED = pl.LazyFrame(schema=IMPLIED_VOLATILITY.polars)
 
-# Section 6 of the definitions, two independent implementations agreed: annualised close-close deviation of the last h
-# sessions; deviation of h-session returns in the 252 before, corrected for overlap, and annualised.
+# docs/volatility.md, "Golden values": annualised close-close deviation of the last h sessions; deviation of h-session
+# returns in the 252 before, corrected for overlap, and annualised.
 GOLDEN_DAILY = {
     "SPX": {10: "0.354099", 21: "0.285244", 63: "0.237552"},
     "AAPL": {10: "0.210692", 21: "0.261666", 63: "0.411304"},

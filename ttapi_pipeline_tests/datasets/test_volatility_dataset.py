@@ -34,7 +34,7 @@ NO_SYMBOLS = pl.LazyFrame(schema=SYMBOLS.polars)
 NO_EARNINGS = pl.LazyFrame(schema=EARNINGS.polars)
 NAMES = ("close_to_close", "zero_mean", "parkinson", "garman_klass", "rogers_satchell", "yang_zhang")
 
-# Section 6 of the definitions, in the order of NAMES: two independent implementations agreed on these.
+# docs/volatility.md, "Golden values", in the order of NAMES.
 GOLDEN = {
     "SPX": {
         10: "0.354099 0.340879 0.298765 0.294153 0.290319 0.307727",
@@ -112,7 +112,7 @@ def test_real_prices_from_metastock_files_give_the_golden_values_of_every_estima
     assert (row["symbol"], row["is_index"], row["cautions"]) == (symbol, None, None)
     assert row["has_unknown_adjustment"]
     if symbol == "AAPL":
-        # Section 4: the 30 sessions to 2013-03-01 hold an earnings gap that a range does not see.
+        # docs/volatility.md, "Range estimators": an earnings gap that a range does not see.
         assert [f"{row[f'{name}_30']:.3f}" for name in ("close_to_close", "yang_zhang", "parkinson")] == [
             "0.457",
             "0.422",

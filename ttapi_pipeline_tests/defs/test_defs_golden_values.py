@@ -25,8 +25,8 @@ NAMES = ("close_to_close", "zero_mean", "parkinson", "garman_klass", "rogers_sat
 COLUMNS = ("horizon_returns_stddev", "horizon_returns_stddev_corrected", "horizon_volatility")
 LAST = {"SPX": date(2018, 12, 31), "AAPL": date(2013, 3, 1)}
 
-# Two independent implementations agreed on these: annualised volatility over so many sessions, in the order of NAMES;
-# deviation of returns over as many sessions as an expiration is away, in the order of COLUMNS.
+# docs/volatility.md, "Golden values": annualised volatility over n sessions, in the order of NAMES; deviation of
+# returns over as many sessions as an expiration is away, in the order of COLUMNS.
 VOLATILITY = {
     "SPX": {
         10: "0.354099 0.340879 0.298765 0.294153 0.290319 0.307727",

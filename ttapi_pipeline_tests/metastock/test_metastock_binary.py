@@ -104,7 +104,7 @@ SINGLES = st.floats(-(2.0**123), 2.0**123, width=32, allow_subnormal=False)
 
 @given(SINGLES)
 def test_mbf_agrees_with_the_shift_from_ieee_singles(number: float) -> None:
-    # The rule of the reference, backwards: exponent bias 2 more, the sign moved down to bit 23.
+    # docs/protocols/metastock.md, "Binary folders", backwards: exponent bias 2 more, the sign moved down to bit 23.
     (ieee,) = struct.unpack("<I", struct.pack("<f", number))
     exponent = ieee >> 23 & 0xFF
     word = 0 if exponent == 0 else (exponent + 2) << 24 | (ieee >> 8 & 0x0080_0000) | (ieee & 0x007F_FFFF)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A clock that a test moves, and a small DXLink server written from the protocol notes alone."""
+"""A clock that a test moves, and a small DXLink server written from docs/protocols/dxlink.md alone."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from ttapi_pipeline.streaming.candle_symbols import (
 @pytest.mark.parametrize(
     ("text", "canonical"),
     [
-        # From the protocol notes, 6.1.
+        # From docs/protocols/dxlink.md, "Candle symbols".
         ("SPX{=1h}", "SPX{=h}"),
         ("GOOG{=1w,tho=true}", "GOOG{=w,tho=true}"),
         ("AAPL{=d}", "AAPL{=d}"),

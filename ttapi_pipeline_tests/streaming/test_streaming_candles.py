@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The snapshot rules of one candle series, against a row-by-row reading of the protocol notes, 6.4."""
+"""The snapshot rules of docs/protocols/dxlink.md, "Snapshots of candles", against a reading of them row by row."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def closes(series: CandleSeries) -> dict[int, float]:
 
 
 class NaiveSeries:
-    """Section 6.4, one event at a time, as literally as it can be written."""
+    """The six steps of docs/protocols/dxlink.md, "Snapshots of candles", as literally as they can be written."""
 
     def __init__(self) -> None:
         self.store: dict[tuple[int, int], float] = {}
@@ -104,7 +104,7 @@ def test_the_snapshot_of_the_notes_is_two_bars_in_ascending_order() -> None:
     history = series.daily_history(symbol)
     assert series.is_available
     assert not history.is_snipped
-    # 1795132800000 / 86400000 = 20777, which the notes give as the dayId of 2026-11-20.
+    # 1795132800000 / 86400000 = 20777, the dayId of 2026-11-20 in docs/protocols/dxlink.md, "Events".
     assert history.session.astype(str).tolist() == ["2026-11-19", "2026-11-20"]
     assert history.open.tolist() == [247.8, 249.1]
     assert history.high.tolist() == [249.9, 252.24]

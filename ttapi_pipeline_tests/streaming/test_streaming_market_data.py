@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""TimeAndSale columns in every spelling that the notes allow."""
+"""TimeAndSale columns in every spelling that docs/protocols/dxlink.md allows."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_sales_are_columns() -> None:
 
 
 def test_an_index_stands_for_time_and_sequence() -> None:
-    # (seconds << 32) | (milliseconds of the second << 22) | sequence, by the notes.
+    # (seconds << 32) | (milliseconds of the second << 22) | sequence: docs/protocols/dxlink.md, "Events".
     index = (1_795_190_399 << 32) | (123 << 22) | 7
     rows = sales(sale_data(eventSymbol=["AAPL"], index=[index]), KNOWN, AT)
     assert (rows.time_ms.tolist(), rows.sequence.tolist()) == ([1_795_190_399_123], [7])

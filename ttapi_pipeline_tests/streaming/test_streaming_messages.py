@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Frames are read and written as the protocol notes say."""
+"""Frames are read and written as docs/protocols/dxlink.md says."""
 
 from __future__ import annotations
 

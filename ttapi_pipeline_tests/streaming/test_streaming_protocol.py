@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The protocol object: frames in, events and frames out, in the order that the notes demand."""
+"""The protocol object: frames in, events and frames out, in the order that docs/protocols/dxlink.md demands."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ SHORT_QUOTE = (
 )
 
 QUOTES = {
-    "the notes' short layout": [
+    "a short layout": [
         SHORT_QUOTE,
         '{"type":"FEED_DATA","channel":1,"data":["Quote",["AAPL",251.55,251.6,2.0,1.0,"MSFT",510.1,510.2,1.0,"NaN"]]}',
     ],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A feed against a second DXLink server, written from the protocol notes alone and for this module only."""
+"""A feed against a second DXLink server, written from docs/protocols/dxlink.md alone and for this module only."""
 
 from __future__ import annotations
 

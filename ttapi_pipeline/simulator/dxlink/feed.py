@@ -14,7 +14,7 @@ from ttapi_pipeline.simulator.dxlink.candle_snapshots import CandleRows
 DataFormat = Literal["FULL", "COMPACT"]
 
 MESSAGE_LIMIT: Final = 32_000
-"""Bytes: PyPI `tastytrade` drops a link that sends it more than 65,536, and half of that is the reference's advice."""
+"""Bytes: half of the 65,536 above which PyPI `tastytrade` drops a link (docs/protocols/dxlink.md, "Data")."""
 
 _TARGET: Final = 28_000
 _FIRST_ROWS: Final = 100

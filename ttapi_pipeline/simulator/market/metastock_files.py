@@ -58,7 +58,7 @@ class _Dialect:
 _PRICES: Final = ("open", "high", "low", "close", "volume")
 _SHORT: Final = ("ticker", "date", *_PRICES)
 _LONG: Final = ("ticker", "period", "date", "time", *_PRICES, "open_interest")
-# Letters as in the MetaStock ASCII notes that this follows.
+# Letters as in docs/protocols/metastock.md, "Dialects".
 _DIALECTS: Final[dict[str, _Dialect]] = {
     "A": _Dialect(
         "<TICKER>,<PER>,<DTYYYYMMDD>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>", _LONG, newline="\r\n"

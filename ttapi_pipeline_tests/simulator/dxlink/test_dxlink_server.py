@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The DXLink server, asked over a socket: one test or more per row of the protocol's check-list."""
+"""The DXLink server over a socket: a test or more per line of docs/protocols/dxlink.md, "Check-list for a server"."""
 
 from __future__ import annotations
 

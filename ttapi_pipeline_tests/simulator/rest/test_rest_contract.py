@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The check-list of the REST contract, row by row, over the socket."""
+"""The REST contract of docs/protocols/tastytrade.md, "Check-list for a server", line by line, over the socket."""
 
 from __future__ import annotations
 
@@ -392,7 +392,7 @@ async def test_bad_parameters_are_a_400_that_names_them(simulator: Any, path: st
 async def test_sessions_of_thanksgiving_week(simulator: Any) -> None:
     rows = (await simulator.get("/market-time/sessions?from-date=2026-11-23&to-date=2026-11-29")).items
     assert [row["session-date"] for row in rows] == ["2026-11-23", "2026-11-24", "2026-11-25", "2026-11-27"]
-    # The half day, as the reference has it.
+    # The half day of docs/protocols/tastytrade.md, "Sessions and holidays".
     assert rows[-1] == {
         "instrument-collection": "Equity",
         "session-date": "2026-11-27",

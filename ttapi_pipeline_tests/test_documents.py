@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""The documents are where the code and other documents say that they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+import ttapi_pipeline
+
+ROOT = Path(ttapi_pipeline.__file__).parents[1]
+SOURCES = sorted(
+    path
+    for folder in ("ttapi_pipeline", "ttapi_pipeline_tests", "benchmarks")
+    for path in (ROOT / folder).rglob("*.py")
+)
+DOCUMENTS = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "data" / "README.md"})
+
+FENCED = re.compile(r"^( *)```.*?^\1```$", re.DOTALL | re.MULTILINE)
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+CITATION = re.compile(r'(docs/[\w./-]+\.md)(?:, "([^"]+)")?')
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def headings(path: Path) -> frozenset[str]:
+    return frozenset(HEADING.findall(FENCED.sub("", path.read_text(encoding="utf-8"))))
+
+
+def anchor(heading: str) -> str:
+    """The fragment that GitHub gives to a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def prose(path: Path) -> str:
+    """A source text in which a sentence of a comment or docstring is in one piece."""
+    return re.sub(r"\n\s*(?:#\s?)?", " ", path.read_text(encoding="utf-8"))
+
+
+def citations() -> Iterator[tuple[str, str, str]]:
+    for path in SOURCES:
+        if path.name != "test_documents.py":
+            yield from ((name_of(path), *found) for found in CITATION.findall(prose(path)))
+
+
+def links() -> Iterator[tuple[str, str]]:
+    for path in DOCUMENTS:
+        text = FENCED.sub("", path.read_text(encoding="utf-8"))
+        yield from ((name_of(path), target) for target in LINK.findall(text) if not re.match(r"\w+:", target))
+
+
+def test_the_walk_finds_documents_and_citations() -> None:
+    assert {"README.md", "docs/volatility.md", "docs/protocols/dxlink.md"} <= {name_of(path) for path in DOCUMENTS}
+    assert len(list(citations())) > 20
+    assert len(list(links())) > 10
+
+
+@pytest.mark.parametrize(("source", "document", "heading"), sorted(set(citations())))
+def test_a_cited_document_and_its_heading_exist(source: str, document: str, heading: str) -> None:
+    path = ROOT / document
+    assert path.is_file(), f"{source} cites {document}"
+    assert not heading or heading in headings(path), f"{source} cites {heading!r}; there are {sorted(headings(path))}"
+
+
+@pytest.mark.parametrize(("source", "target"), sorted(set(links())))
+def test_a_relative_link_leads_to_a_file_and_a_heading(source: str, target: str) -> None:
+    file, _, fragment = target.partition("#")
+    path = (ROOT / source).parent / unquote(file) if file else ROOT / source
+    assert path.exists(), f"{source} links to {target}"
+    assert not fragment or fragment in {anchor(heading) for heading in headings(path)}, f"{source} links to {target}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_no_heading_of_a_document_stands_twice(path: Path) -> None:
+    found = HEADING.findall(FENCED.sub("", path.read_text(encoding="utf-8")))
+    assert len(found) == len(set(found))
