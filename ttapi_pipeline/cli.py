@@ -342,7 +342,7 @@ def _doctor(settings: Settings, *, is_repairing: bool) -> int:
 def _simulator(arguments: Sequence[str]) -> int:
     if arguments[:1] == ["metastock"]:
         return _write_metastock(arguments[1:])
-    from ttapi_pipeline.simulator.server import main as run_simulator  # noqa: PLC0415
+    from ttapi_pipeline.simulator.program import main as run_simulator  # noqa: PLC0415
 
     return run_simulator(arguments)
 

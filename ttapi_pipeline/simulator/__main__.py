@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 
-from ttapi_pipeline.simulator.server import main
+from ttapi_pipeline.simulator.program import main
 
 if __name__ == "__main__":
     sys.exit(main())

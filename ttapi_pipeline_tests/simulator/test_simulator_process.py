@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from ttapi_pipeline.core.errors import ConfigError, TransportError
-from ttapi_pipeline.simulator import server
+from ttapi_pipeline.simulator import program
 from ttapi_pipeline.simulator.process import SimulatorProcess
 
 COMMAND = [sys.executable, "-m", "ttapi_pipeline.simulator"]
@@ -113,9 +113,9 @@ def test_a_port_in_use_is_exit_code_2_and_one_sentence() -> None:
 
 
 def test_other_addresses_than_loopback_need_to_be_allowed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert server.main(["--host", "0.0.0.0"]) == 2
+    assert program.main(["--host", "0.0.0.0"]) == 2
     assert "--allow-remote" in capsys.readouterr().err
-    assert server.main(["--host", "example.org"]) == 2
+    assert program.main(["--host", "example.org"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -123,14 +123,14 @@ def test_other_addresses_than_loopback_need_to_be_allowed(capsys: pytest.Capture
 )
 def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        server.main(arguments)
+        program.main(arguments)
     assert ended.value.code == 2
     assert arguments[0] in capsys.readouterr().err
 
 
 def test_help_explains_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        server.main(["--help"])
+        program.main(["--help"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
     for word in ("--host", "--port", "--seed", "--equities", "--now", "--fault", "--exit-with-parent", "drop-symbols"):
