@@ -1,29 +1,27 @@
 # SPDX-License-Identifier: MIT
-"""The only reader of environment variables; every value is checked before anything runs."""
+"""The only reader of environment variables; every value is checked before anything runs.
+
+`Settings` is the table of all variables. Its columns and the parsers are in `variables`.
+"""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, TypeVar
-from urllib.parse import urlsplit
+from typing import Final
 
 from dotenv import dotenv_values
 
-from ttapi_pipeline.core.errors import ConfigError, InvalidValueError, MissingEnvVarError
+from ttapi_pipeline.core import variables
+from ttapi_pipeline.core.errors import ConfigError, MissingEnvVarError
 from ttapi_pipeline.core.sessions import FIRST_DATE
-from ttapi_pipeline.core.ttl import ACCEPTED_DURATION, DEFAULT_TTLS, parse_duration
-
-T = TypeVar("T")
-
-SECRET_VARIABLES: Final = ("TT_CLIENT_SECRET", "TT_REFRESH_TOKEN")
-_PREFIX: Final = "TT_"
+from ttapi_pipeline.core.ttl import DEFAULT_TTLS
+from ttapi_pipeline.core.variables import PREFIX, Variable, read_ttls, setting, ttl_variables, variables_of
 
 
 class Environment(StrEnum):
@@ -47,61 +45,182 @@ SIMULATOR_REFRESH_TOKEN: Final = "simulator-refresh-token"  # noqa: S105 - the l
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Checked settings; see the table in the README for what each variable means.
+    """Checked settings, and the table of the variables that they are read from, see `variables.Variable`.
+
+    README's table and `.env.example` say the same; a test compares them with this class. Relative paths are relative to
+    the process's current folder. Where an attribute is not simply the value of its variable:
 
     Attributes:
-        environment: TT_ENV.
-        client_secret: TT_CLIENT_SECRET; the simulator's own when that is the environment.
-        refresh_token: TT_REFRESH_TOKEN; likewise.
-        api_url: TT_API_URL without a final slash, or the environment's; None for a simulator that the pipeline starts.
-        universe: TT_LIST: ``1``, ``2``, ``3``, or the path of a text file.
-        watchlist: TT_WATCHLIST, the broker's public list behind ``TT_LIST=1``.
-        data_dir: TT_DATA_DIR, a local path or an fsspec URL.
-        metastock_dir: TT_METASTOCK_DIR; None when not set.
-        metastock_symbol_map: TT_METASTOCK_SYMBOL_MAP, a CSV file of source and symbol; None when not set.
-        metastock_adjustment: TT_METASTOCK_ADJUSTMENT, what the prices in the files are adjusted for: ``unknown``,
-            ``raw`` or ``split``.
-        metastock_by_content: TT_METASTOCK_BY_CONTENT: an import knows a file by its SHA-256 instead of its size and
-            time of change, so that every file is read.
-        rescale_candles: TT_RESCALE_CANDLES: candles that differ from MetaStock by a constant ratio are appended,
-            divided by it, instead of being left out.
-        earnings_file: TT_EARNINGS_FILE, a CSV file of symbol, announced_date and time_of_day; None when not set.
-        history_start: TT_HISTORY_START, how far back candles are fetched.
-        max_concurrency: TT_MAX_CONCURRENCY, REST requests in flight.
-        min_coverage: TT_MIN_COVERAGE, share of the universe below which a dataset is not published.
-        ttls: TTL per dataset, TT_TTL_<DATASET> over the default.
-        calendar_aware_ttl: TT_CALENDAR_AWARE_TTL: end-of-day data does not expire before another session has closed,
-            quotes not while the exchange is closed.
-        annualization_sessions: TT_ANNUALIZATION_SESSIONS, sessions per year in annualised figures.
-        lookback_sessions: TT_LOOKBACK_SESSIONS, daily returns in the lookback columns of returns_stddev.
-        simulator_seed: TT_SIMULATOR_SEED.
-        log_format: TT_LOG_FORMAT, ``text`` or ``json``.
-        log_level: TT_LOG_LEVEL, ``debug``, ``info``, ``warning`` or ``error``.
+        environment: Production when the variable is not set and a credential is.
+        client_secret, refresh_token: The simulator's own in its environment.
+        api_url: Without a final slash; by default the environment's, or None for a simulator that is started on demand.
+        ttls: How long each dataset stays fresh; the variable of a dataset is ``TT_TTL_<DATASET>``.
     """
 
-    environment: Environment = Environment.SIMULATOR
-    client_secret: str = field(default=SIMULATOR_CLIENT_SECRET, repr=False)
-    refresh_token: str = field(default=SIMULATOR_REFRESH_TOKEN, repr=False)
-    api_url: str | None = None
-    universe: str = "2"
-    watchlist: str = "S&P 500"
-    data_dir: str = "data"
-    metastock_dir: Path | None = None
-    metastock_symbol_map: Path | None = None
-    metastock_adjustment: str = "unknown"
-    metastock_by_content: bool = False
-    rescale_candles: bool = False
-    earnings_file: Path | None = None
-    history_start: date = date(2010, 1, 4)
-    max_concurrency: int = 100
-    min_coverage: float = 0.8
+    environment: Environment = setting(
+        "TT_ENV",
+        variables.member_of(Environment),
+        accepts=", ".join(Environment),
+        default=Environment.SIMULATOR,
+        default_in_words="simulator; production as soon as credentials are set",
+        meaning="which service answers; sandbox is tastytrade's certification environment",
+    )
+    client_secret: str = setting(
+        "TT_CLIENT_SECRET",
+        str,
+        accepts="the client secret of an OAuth2 application",
+        default=SIMULATOR_CLIENT_SECRET,
+        meaning="OAuth2 credentials, together with TT_REFRESH_TOKEN",
+        is_secret=True,
+    )
+    refresh_token: str = setting(
+        "TT_REFRESH_TOKEN",
+        str,
+        accepts="the refresh token of a grant",
+        default=SIMULATOR_REFRESH_TOKEN,
+        meaning="OAuth2 credentials, together with TT_CLIENT_SECRET",
+        is_secret=True,
+    )
+    api_url: str | None = setting(
+        "TT_API_URL",
+        variables.web_url,
+        accepts="an http or https URL",
+        default=None,
+        default_in_words="that of the environment",
+        meaning="base URL of the REST API: any server that speaks it",
+    )
+    universe: str = setting(
+        "TT_LIST",
+        variables.universe,
+        accepts="1, 2, 3 or the path of a text file that exists",
+        default="2",
+        meaning="the universe: 1 the broker's watchlist TT_WATCHLIST, 2 the S&P 500, 3 every active optionable equity,"
+        " or a file with one symbol per line",
+    )
+    watchlist: str = setting(
+        "TT_WATCHLIST",
+        str,
+        accepts="the name of a public watchlist",
+        default="S&P 500",
+        meaning="the broker's list that TT_LIST=1 takes",
+    )
+    data_dir: str = setting(
+        "TT_DATA_DIR",
+        variables.location,
+        accepts="a path or an fsspec URL",
+        default="data",
+        meaning="where datasets go",
+    )
+    metastock_dir: Path | None = setting(
+        "TT_METASTOCK_DIR",
+        variables.existing_folder,
+        accepts="the path of a folder that exists",
+        default=None,
+        meaning="MetaStock folder, read recursively; the simulator generates one",
+    )
+    metastock_symbol_map: Path | None = setting(
+        "TT_METASTOCK_SYMBOL_MAP",
+        variables.existing_file,
+        accepts="the path of a CSV file that exists",
+        default=None,
+        meaning="CSV of source,symbol for MetaStock tickers that the rules of symbology get wrong",
+    )
+    metastock_adjustment: str = setting(
+        "TT_METASTOCK_ADJUSTMENT",
+        variables.one_of("unknown", "raw", "split"),
+        accepts="unknown, raw or split",
+        default="unknown",
+        meaning="what MetaStock prices are adjusted for",
+    )
+    metastock_by_content: bool = setting(
+        "TT_METASTOCK_BY_CONTENT",
+        variables.boolean,
+        accepts="true or false",
+        default=False,
+        meaning="know MetaStock files by their SHA-256 instead of size and time of change, so that every file is read;"
+        " `tt refresh eod_snapshot --force` then finds a file that was changed behind both",
+    )
+    rescale_candles: bool = setting(
+        "TT_RESCALE_CANDLES",
+        variables.boolean,
+        accepts="true or false",
+        default=False,
+        meaning="append candles that differ from MetaStock by a confirmed constant ratio, divided by it, instead of"
+        " leaving them out",
+    )
+    earnings_file: Path | None = setting(
+        "TT_EARNINGS_FILE",
+        variables.existing_file,
+        accepts="the path of a CSV file that exists",
+        default=None,
+        meaning="CSV of symbol,announced_date,time_of_day (BTO, AMC or nothing): reports of the past, which the broker"
+        " does not tell",
+    )
+    history_start: date = setting(
+        "TT_HISTORY_START",
+        variables.history_start,
+        accepts=f"a date as YYYY-MM-DD from {FIRST_DATE} on",
+        default=date(2010, 1, 4),
+        meaning="how far back candles are fetched",
+    )
+    max_concurrency: int = setting(
+        "TT_MAX_CONCURRENCY",
+        variables.integer(1, 1000),
+        accepts="a whole number from 1 to 1000",
+        default=100,
+        meaning="REST requests in flight",
+    )
+    min_coverage: float = setting(
+        "TT_MIN_COVERAGE",
+        variables.share,
+        accepts="a number from 0 to 1",
+        default=0.8,
+        meaning="share of the universe below which a dataset is not replaced",
+    )
     ttls: Mapping[str, timedelta] = field(default_factory=lambda: DEFAULT_TTLS)
-    calendar_aware_ttl: bool = True
-    annualization_sessions: int = 252
-    lookback_sessions: int = 252
-    simulator_seed: int = 7
-    log_format: str = "text"
-    log_level: str = "warning"
+    calendar_aware_ttl: bool = setting(
+        "TT_CALENDAR_AWARE_TTL",
+        variables.boolean,
+        accepts="true or false",
+        default=True,
+        meaning="whether daily bars stay fresh until another session has ended, and quotes until the exchange opens"
+        " again",
+    )
+    annualization_sessions: int = setting(
+        "TT_ANNUALIZATION_SESSIONS",
+        variables.integer(200, 366),
+        accepts="a whole number from 200 to 366",
+        default=252,
+        meaning="sessions per year in annualised columns",
+    )
+    lookback_sessions: int = setting(
+        "TT_LOOKBACK_SESSIONS",
+        variables.integer(20, 5040),
+        accepts="a whole number from 20 to 5040",
+        default=252,
+        meaning="daily returns behind the lookback and horizon columns",
+    )
+    simulator_seed: int = setting(
+        "TT_SIMULATOR_SEED",
+        variables.integer(0, 2**31),
+        accepts="a whole number from 0",
+        default=7,
+        meaning="which market the simulator invents",
+    )
+    log_format: str = setting(
+        "TT_LOG_FORMAT",
+        variables.one_of("text", "json"),
+        accepts="text or json",
+        default="text",
+        meaning="how log records are written",
+    )
+    log_level: str = setting(
+        "TT_LOG_LEVEL",
+        variables.one_of("debug", "info", "warning", "error"),
+        accepts="debug, info, warning or error",
+        default="warning",
+        meaning="the least level that is logged",
+    )
 
     @property
     def is_simulated(self) -> bool:
@@ -120,7 +239,8 @@ class Settings:
         """Read the process's environment over a `.env` file, and check every variable.
 
         Args:
-            environ: Variables; the process's own by default.
+            environ: Variables; the process's own by default. One that is empty counts as not set, and hides the one in
+                the file.
             dotenv: The file; `.env` in the current folder by default. It may be absent.
 
         Raises:
@@ -133,102 +253,29 @@ class Settings:
 
     @classmethod
     def from_values(cls, values: Mapping[str, str]) -> Settings:
-        """Check variables that are already gathered; unset ones are absent."""
+        """Check variables that are already gathered; unset ones are absent, and those of other programs are ignored.
+
+        Raises:
+            ConfigError: As `load` does.
+        """
         _refuse_unknown(values)
-        has_secret = {name: name in values for name in SECRET_VARIABLES}
-        environment = _choice(values, "TT_ENV", Environment, default=None)
-        if environment is None:
-            environment = Environment.PRODUCTION if any(has_secret.values()) else Environment.SIMULATOR
-        if environment is Environment.SIMULATOR:
-            _refuse_credentials(values, has_secret)
-        else:
-            for name, is_set in has_secret.items():
-                if not is_set:
-                    raise MissingEnvVarError(name, f"TT_ENV={environment} needs an OAuth2 application's credentials")
-        return cls(
-            environment=environment,
-            client_secret=values.get("TT_CLIENT_SECRET", SIMULATOR_CLIENT_SECRET),
-            refresh_token=values.get("TT_REFRESH_TOKEN", SIMULATOR_REFRESH_TOKEN),
-            api_url=_read(values, "TT_API_URL", _url, "an http or https URL", API_URLS.get(environment)),
-            universe=_read(values, "TT_LIST", _universe, "1, 2, 3 or the path of a text file that exists", "2"),
-            watchlist=values.get("TT_WATCHLIST", "S&P 500"),
-            data_dir=values.get("TT_DATA_DIR", "data").rstrip("/") or "/",
-            metastock_dir=_read(values, "TT_METASTOCK_DIR", _folder, "the path of a folder that exists", None),
-            metastock_symbol_map=_read(
-                values, "TT_METASTOCK_SYMBOL_MAP", _file, "the path of a CSV file that exists", None
-            ),
-            metastock_adjustment=_read(
-                values,
-                "TT_METASTOCK_ADJUSTMENT",
-                _one_of("unknown", "raw", "split"),
-                "unknown, raw or split",
-                "unknown",
-            ),
-            metastock_by_content=_read(values, "TT_METASTOCK_BY_CONTENT", _boolean, "true or false", False),  # noqa: FBT003
-            rescale_candles=_read(values, "TT_RESCALE_CANDLES", _boolean, "true or false", False),  # noqa: FBT003
-            earnings_file=_read(values, "TT_EARNINGS_FILE", _file, "the path of a CSV file that exists", None),
-            history_start=_read(
-                values,
-                "TT_HISTORY_START",
-                _history_start,
-                f"a date as YYYY-MM-DD from {FIRST_DATE} on",
-                date(2010, 1, 4),
-            ),
-            max_concurrency=_read(
-                values, "TT_MAX_CONCURRENCY", _integer(1, 1000), "a whole number from 1 to 1000", 100
-            ),
-            min_coverage=_read(values, "TT_MIN_COVERAGE", _share, "a number from 0 to 1", 0.8),
-            ttls=MappingProxyType(
-                {
-                    name: _read(values, f"TT_TTL_{name.upper()}", parse_duration, ACCEPTED_DURATION, default)
-                    for name, default in DEFAULT_TTLS.items()
-                }
-            ),
-            calendar_aware_ttl=_read(values, "TT_CALENDAR_AWARE_TTL", _boolean, "true or false", True),  # noqa: FBT003
-            annualization_sessions=_read(
-                values, "TT_ANNUALIZATION_SESSIONS", _integer(200, 366), "a whole number from 200 to 366", 252
-            ),
-            lookback_sessions=_read(
-                values, "TT_LOOKBACK_SESSIONS", _integer(20, 5040), "a whole number from 20 to 5040", 252
-            ),
-            simulator_seed=_read(values, "TT_SIMULATOR_SEED", _integer(0, 2**31), "a whole number from 0", 7),
-            log_format=_read(values, "TT_LOG_FORMAT", _one_of("text", "json"), "text or json", "text"),
-            log_level=_read(
-                values,
-                "TT_LOG_LEVEL",
-                _one_of("debug", "info", "warning", "error"),
-                "debug, info, warning or error",
-                "warning",
-            ),
-        )
+        environment = _environment(values)
+        _check_credentials(values, environment)
+        given = {
+            name: variable.read(values[variable.name])
+            for name, variable in VARIABLES.items()
+            if variable.name in values
+        }
+        derived = {"environment": environment, "ttls": read_ttls(values)}
+        return cls(**({"api_url": API_URLS.get(environment)} | given | derived))
 
 
-KNOWN_VARIABLES: Final = frozenset(
-    {
-        "TT_ENV",
-        "TT_API_URL",
-        "TT_LIST",
-        "TT_WATCHLIST",
-        "TT_DATA_DIR",
-        "TT_METASTOCK_BY_CONTENT",
-        "TT_METASTOCK_DIR",
-        "TT_METASTOCK_SYMBOL_MAP",
-        "TT_METASTOCK_ADJUSTMENT",
-        "TT_RESCALE_CANDLES",
-        "TT_EARNINGS_FILE",
-        "TT_HISTORY_START",
-        "TT_MAX_CONCURRENCY",
-        "TT_MIN_COVERAGE",
-        "TT_CALENDAR_AWARE_TTL",
-        "TT_ANNUALIZATION_SESSIONS",
-        "TT_LOOKBACK_SESSIONS",
-        "TT_SIMULATOR_SEED",
-        "TT_LOG_FORMAT",
-        "TT_LOG_LEVEL",
-        *SECRET_VARIABLES,
-        *(f"TT_TTL_{name.upper()}" for name in DEFAULT_TTLS),
-    }
-)
+VARIABLES: Final[Mapping[str, Variable]] = variables_of(Settings)
+"""By attribute. The variables of `Settings.ttls` are not among them, see `variables.ttl_variables`."""
+
+SECRET_VARIABLES: Final = tuple(variable.name for variable in VARIABLES.values() if variable.is_secret)
+
+KNOWN_VARIABLES: Final = frozenset(variable.name for variable in (*VARIABLES.values(), *ttl_variables().values()))
 
 
 def _read_dotenv(file: Path) -> Mapping[str, str | None]:
@@ -240,107 +287,26 @@ def _read_dotenv(file: Path) -> Mapping[str, str | None]:
 
 def _refuse_unknown(values: Mapping[str, str]) -> None:
     # A misspelt TT_TTL_SYMBOL that is silently ignored would leave the user with a TTL that nobody chose.
-    unknown = sorted(name for name in values if name.startswith(_PREFIX) and name not in KNOWN_VARIABLES)
+    unknown = sorted(name for name in values if name.startswith(PREFIX) and name not in KNOWN_VARIABLES)
     if unknown:
         raise ConfigError(f"{unknown[0]} is not a setting; known ones are {', '.join(sorted(KNOWN_VARIABLES))}")
 
 
-def _refuse_credentials(values: Mapping[str, str], has_secret: Mapping[str, bool]) -> None:
-    own = {"TT_CLIENT_SECRET": SIMULATOR_CLIENT_SECRET, "TT_REFRESH_TOKEN": SIMULATOR_REFRESH_TOKEN}
-    for name, is_set in has_secret.items():
-        if is_set and values[name] != own[name]:
+def _environment(values: Mapping[str, str]) -> Environment:
+    variable = VARIABLES["environment"]
+    if variable.name in values:
+        return Environment(variable.read(values[variable.name]))
+    has_credentials = any(name in values for name in SECRET_VARIABLES)
+    return Environment.PRODUCTION if has_credentials else Environment.SIMULATOR
+
+
+def _check_credentials(values: Mapping[str, str], environment: Environment) -> None:
+    """A real environment needs both credentials; the simulator has none but its own."""
+    for name, own in zip(SECRET_VARIABLES, (SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN), strict=True):
+        if environment is not Environment.SIMULATOR:
+            if name not in values:
+                raise MissingEnvVarError(name, f"TT_ENV={environment} needs an OAuth2 application's credentials")
+        elif values.get(name, own) != own:
             raise ConfigError(
                 f"TT_ENV is 'simulator' and {name} is set; the simulator never runs beside real credentials: unset one"
             )
-
-
-def _read(values: Mapping[str, str], name: str, parse: Callable[[str], T], accepts: str, default: T) -> T:
-    if name not in values:
-        return default
-    try:
-        return parse(values[name])
-    except ValueError:
-        # Without its cause, and without what stands before an @ in a URL: either may hold a password.
-        raise InvalidValueError(name, re.sub(r"//.*@", "//***@", values[name]), accepts) from None
-
-
-E_ = TypeVar("E_", bound=StrEnum)
-
-
-def _choice(values: Mapping[str, str], name: str, enum: type[E_], *, default: E_ | None) -> E_ | None:
-    accepts = ", ".join(member.value for member in enum)
-    return _read(values, name, lambda text: enum(text.lower()), accepts, default)
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text.lower() not in words:
-            raise ValueError(text)
-        return text.lower()
-
-    return parse
-
-
-def _integer(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        number = int(text)
-        if not least <= number <= most:
-            raise ValueError(text)
-        return number
-
-    return parse
-
-
-def _share(text: str) -> float:
-    number = float(text)
-    if not 0.0 <= number <= 1.0:
-        raise ValueError(text)
-    return number
-
-
-def _boolean(text: str) -> bool:
-    match text.lower():
-        case "true" | "1" | "yes" | "on":
-            return True
-        case "false" | "0" | "no" | "off":
-            return False
-        case _:
-            raise ValueError(text)
-
-
-def _url(text: str) -> str:
-    parts = urlsplit(text)
-    is_web = parts.scheme in {"http", "https"} and bool(parts.hostname)
-    # Reading the port raises ValueError for one that cannot be.
-    if not is_web or parts.port == 0 or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError(text)
-    return text.rstrip("/")
-
-
-def _universe(text: str) -> str:
-    if text not in {"1", "2", "3"} and not Path(text).is_file():
-        raise ValueError(text)
-    return text
-
-
-def _folder(text: str) -> Path:
-    path = Path(text).expanduser()
-    if not path.is_dir():
-        raise ValueError(text)
-    return path
-
-
-def _file(text: str) -> Path:
-    path = Path(text).expanduser()
-    if not path.is_file():
-        raise ValueError(text)
-    return path
-
-
-def _history_start(text: str) -> date:
-    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text) is None:
-        raise ValueError(text)
-    day = date.fromisoformat(text)
-    if not FIRST_DATE + timedelta(days=31) <= day:
-        raise ValueError(text)
-    return day

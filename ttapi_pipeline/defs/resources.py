@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The resources that assets and checks are given: the API, the data folder, and the switch of the cache.
 
-Cheap to import. The classes behind the resources (`broker.api`, `io_manager`) are imported when a run first needs them.
+Cheap to import. The classes behind the resources (`broker.broker`, `io_manager`) are imported when a run first needs
+them.
 """
 
 import threading

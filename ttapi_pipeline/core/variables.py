@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: MIT
+"""What is known of an environment variable: its name, how it is read, what it accepts, and what it means.
+
+The table of all variables is the class `settings.Settings`, a variable per attribute; here are its columns and the
+parsers. A parser takes a value without spaces around it, and raises ValueError for one that it does not accept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import date, timedelta
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from ttapi_pipeline.core.errors import InvalidValueError
+from ttapi_pipeline.core.sessions import FIRST_DATE
+from ttapi_pipeline.core.ttl import ACCEPTED_DURATION, DEFAULT_TTLS, format_duration, parse_duration
+
+T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
+
+PREFIX: Final = "TT_"
+"""Every variable begins with it, and a name that begins with it is a variable of ours or a mistake."""
+
+_METADATA_KEY: Final = "variable"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One row of the table.
+
+    Attributes:
+        name: Of the environment variable.
+        parse: Text to value; raises ValueError.
+        accepts: What `parse` accepts, in words that go on from "it accepts".
+        default: The default as one would write it in a `.env` file; empty when nothing is set by default.
+        meaning: What it is for, without a full stop.
+        default_in_words: Where the default depends on something else: on what, and how.
+        is_secret: Whether the value may not be shown.
+    """
+
+    name: str
+    parse: Callable[[str], object]
+    accepts: str
+    default: str
+    meaning: str
+    default_in_words: str = ""
+    is_secret: bool = False
+
+    def read(self, text: str) -> Any:
+        """The value of a text.
+
+        Raises:
+            InvalidValueError: The text is not what the variable accepts.
+        """
+        try:
+            return self.parse(text)
+        except ValueError:
+            # Without its cause, and without what stands before an @ in a URL: either may hold a password.
+            raise InvalidValueError(self.name, re.sub(r"//.*@", "//***@", text), self.accepts) from None
+
+
+def setting(
+    name: str,
+    parse: Callable[[str], T],
+    *,
+    accepts: str,
+    default: T,
+    meaning: str,
+    default_in_words: str = "",
+    is_secret: bool = False,
+) -> T:
+    """Declare an attribute of a dataclass that is read from a variable; the arguments are those of `Variable`.
+
+    Returns:
+        A dataclass field, whose default is the variable's. Typed as the value, as `dataclasses.field` is.
+    """
+    # A secret has no default to be shown: it is the simulator's own, or has to be set.
+    shown = "" if is_secret or default_in_words else _as_text(default)
+    variable = Variable(name, parse, accepts, shown, meaning, default_in_words, is_secret)
+    return field(default=default, repr=not is_secret, metadata={_METADATA_KEY: variable})
+
+
+def variables_of(settings: type[Any]) -> Mapping[str, Variable]:
+    """The variables of a dataclass by attribute, in its order."""
+    declared = {each.name: each.metadata.get(_METADATA_KEY) for each in fields(settings)}
+    return MappingProxyType({name: variable for name, variable in declared.items() if variable is not None})
+
+
+def ttl_variables() -> Mapping[str, Variable]:
+    """The variable of each dataset's TTL, by dataset: they belong to one attribute together, `Settings.ttls`."""
+    return {
+        dataset: Variable(
+            f"{PREFIX}TTL_{dataset.upper()}",
+            parse_duration,
+            ACCEPTED_DURATION,
+            format_duration(default),
+            f"how long {dataset} stays fresh",
+        )
+        for dataset, default in DEFAULT_TTLS.items()
+    }
+
+
+def read_ttls(values: Mapping[str, str]) -> Mapping[str, timedelta]:
+    """The TTL of each dataset: from its variable where that is set, else its default.
+
+    Raises:
+        InvalidValueError: A value is not a duration.
+    """
+    given = {
+        dataset: variable.read(values[variable.name])
+        for dataset, variable in ttl_variables().items()
+        if variable.name in values
+    }
+    return MappingProxyType({**DEFAULT_TTLS, **given})
+
+
+def _as_text(default: object) -> str:
+    match default:
+        case None:
+            return ""
+        case bool():
+            return str(default).lower()
+        case _:
+            return str(default)
+
+
+def member_of(enum: type[E]) -> Callable[[str], E]:
+    """Reads the value of an enumeration, in capital or small letters."""
+    return lambda text: enum(text.lower())
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """Reads one of the words, in capital or small letters; the result is in small letters."""
+
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(text)
+        return text.lower()
+
+    return parse
+
+
+def integer(least: int, most: int) -> Callable[[str], int]:
+    """Reads a whole number between two others, both included."""
+
+    def parse(text: str) -> int:
+        number = int(text)
+        if not least <= number <= most:
+            raise ValueError(text)
+        return number
+
+    return parse
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1; NaN is not one."""
+    number = float(text)
+    if not 0.0 <= number <= 1.0:
+        raise ValueError(text)
+    return number
+
+
+def boolean(text: str) -> bool:
+    """True or false in one of the four usual spellings."""
+    match text.lower():
+        case "true" | "1" | "yes" | "on":
+            return True
+        case "false" | "0" | "no" | "off":
+            return False
+        case _:
+            raise ValueError(text)
+
+
+def web_url(text: str) -> str:
+    """An http or https URL without credentials, query or fragment; a final slash is cut off."""
+    parts = urlsplit(text)
+    is_web = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    # Reading the port raises ValueError for one that cannot be.
+    if not is_web or parts.port == 0 or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError(text)
+    return text.rstrip("/")
+
+
+def universe(text: str) -> str:
+    """The number of a list, or the path of a file that exists."""
+    if text not in {"1", "2", "3"} and not Path(text).is_file():
+        raise ValueError(text)
+    return text
+
+
+def location(text: str) -> str:
+    """A local path or an fsspec URL, without a final slash; whether it exists is not looked at."""
+    return text.rstrip("/") or "/"
+
+
+def existing_folder(text: str) -> Path:
+    """A folder that exists; a leading ~ is the home folder."""
+    path = Path(text).expanduser()
+    if not path.is_dir():
+        raise ValueError(text)
+    return path
+
+
+def existing_file(text: str) -> Path:
+    """A file that exists; a leading ~ is the home folder."""
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise ValueError(text)
+    return path
+
+
+def history_start(text: str) -> date:
+    """A date as YYYY-MM-DD, a month or more after the first day of the packaged calendar."""
+    # date.fromisoformat accepts 20100104 as well, and a week's date.
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text) is None:
+        raise ValueError(text)
+    day = date.fromisoformat(text)
+    if not FIRST_DATE + timedelta(days=31) <= day:
+        raise ValueError(text)
+    return day

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""README's table of settings and `.env.example` say what the table in `settings` says."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import fields
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ttapi_pipeline.core.settings import KNOWN_VARIABLES, VARIABLES, Settings
+from ttapi_pipeline.core.ttl import ACCEPTED_DURATION, DEFAULT_TTLS
+from ttapi_pipeline.core.variables import Variable, ttl_variables
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def readme_rows() -> Iterator[str]:
+    """The rows of the table, without its head and the variable of another program."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## Settings\n")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|")]
+    assert rows[0] == "| variable | default | accepts | meaning |"
+    yield from (row for row in rows[2:] if not row.startswith("| `DAGSTER_HOME`"))
+
+
+def readme_row(variable: Variable) -> str:
+    default = variable.default_in_words or (f"`{variable.default}`" if variable.default else "")
+    return f"| `{variable.name}` | {default} | {variable.accepts} | {variable.meaning} |".replace("|  |", "| |")
+
+
+def example(variable: Variable) -> str:
+    """The lines of a variable in `.env.example`: what it means, what it accepts, and its default, commented out."""
+    sentences = [f"{variable.meaning[0].upper()}{variable.meaning[1:]}.", f"It accepts {variable.accepts}."]
+    if variable.default_in_words:
+        sentences.append(f"By default {variable.default_in_words}.")
+    return "\n".join([comment(" ".join(sentences)), f"# {variable.name}={variable.default}"])
+
+
+def comment(text: str) -> str:
+    lines = textwrap.wrap(text, 118, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(f"# {line}" for line in lines)
+
+
+def test_the_readme_has_a_row_for_every_variable() -> None:
+    ttl = Variable(
+        "TT_TTL_<DATASET>", str, ACCEPTED_DURATION, "", "how long a dataset stays fresh", "by dataset, see above"
+    )
+    assert list(readme_rows()) == [readme_row(variable) for variable in (*VARIABLES.values(), ttl)]
+
+
+def test_the_example_shows_every_variable_with_what_it_accepts_and_its_default() -> None:
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    shown = [variable for variable in VARIABLES.values() if not variable.is_secret]
+    assert [example(variable) for variable in shown if f"\n{example(variable)}\n" not in text] == []
+    # The text above the secrets says where to get them.
+    secrets = [variable for variable in VARIABLES.values() if variable.is_secret]
+    assert [variable.name for variable in secrets if f"\n# {variable.name}=\n" not in text] == []
+    ttls = [f"# {variable.name}={variable.default}" for variable in ttl_variables().values()]
+    assert "\n".join([comment(f"How long each dataset stays fresh. They accept {ACCEPTED_DURATION}."), *ttls]) in text
+
+
+def test_the_example_has_no_variable_that_is_not_a_setting() -> None:
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^#? ?(TT_\w+)=", text, re.MULTILINE)) == sorted(KNOWN_VARIABLES)
+
+
+@pytest.mark.parametrize("attribute", [name for name, variable in VARIABLES.items() if variable.default])
+def test_a_default_is_read_as_the_default(attribute: str) -> None:
+    variable = VARIABLES[attribute]
+    assert getattr(Settings.from_values({variable.name: variable.default}), attribute) == getattr(Settings(), attribute)
+
+
+@pytest.mark.parametrize("dataset", DEFAULT_TTLS)
+def test_a_default_ttl_is_read_as_the_default(dataset: str) -> None:
+    variable = ttl_variables()[dataset]
+    assert Settings.from_values({variable.name: variable.default}).ttls == DEFAULT_TTLS
+    assert isinstance(variable.read("90"), timedelta)
+
+
+def test_every_attribute_but_the_ttls_has_one_variable() -> None:
+    assert [each.name for each in fields(Settings) if each.name not in VARIABLES] == ["ttls"]
+    assert len({variable.name for variable in VARIABLES.values()}) == len(VARIABLES)
