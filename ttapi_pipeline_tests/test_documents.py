@@ -83,3 +83,15 @@ def test_a_relative_link_leads_to_a_file_and_a_heading(source: str, target: str)
 def test_no_heading_of_a_document_stands_twice(path: Path) -> None:
     found = HEADING.findall(FENCED.sub("", path.read_text(encoding="utf-8")))
     assert len(found) == len(set(found))
+
+
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=name_of)
+def test_a_decision_has_the_parts_of_the_template_and_a_line_in_the_index(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences", "What was rejected"]
+    number = path.name.partition("-")[0]
+    (title,) = re.findall(rf"^# {number}\. (.+)$", text, re.MULTILINE)
+    assert f"| [{number}]({path.name}) | {title} |" in (path.parent / "README.md").read_text(encoding="utf-8")
