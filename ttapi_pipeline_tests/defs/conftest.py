@@ -3,17 +3,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import shutil
-import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -27,6 +22,8 @@ from ttapi_pipeline.simulator.market.market import Market
 from ttapi_pipeline.simulator.market.metastock_files import default_last, write_metastock_files
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.storage.layout import read_manifest
+from ttapi_pipeline_tests.support.clocks import StoppedClock
+from ttapi_pipeline_tests.support.simulator import SimulatorControl
 
 SATURDAY = datetime(2026, 11, 21, 15, 0, tzinfo=UTC)
 """Friday's session is settled, Monday's is far away."""
@@ -36,59 +33,14 @@ IN_FILES = SYMBOLS[:5]
 FIRST = date(2025, 1, 2)
 
 
-class StoppedClock:
-    """The time is what the test says; deadlines run on the machine's clock, since the simulator is real."""
-
-    def __init__(self, at: datetime = SATURDAY) -> None:
-        self.at = at
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """The simulator process, through its control endpoints."""
-
-    url: str
-
-    def call(self, method: str, path: str, body: object = None) -> Any:
-        request = urllib.request.Request(
-            self.url + path,
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json", "User-Agent": "tests/1"},
-        )
-        with urllib.request.urlopen(request, timeout=10) as response:
-            return json.load(response)["data"]
-
-    def fault(self, kind: str, route: str = "*", **more: object) -> None:
-        self.call("POST", "/simulator/faults", {"kind": kind, "route": route, **more})
-
-    def reset(self) -> None:
-        self.call("DELETE", "/simulator/faults")
-        self.call("POST", "/simulator/counters/reset")
-
-    def requests(self) -> Mapping[str, int]:
-        """Per route; the control endpoints themselves are left out."""
-        counted: Mapping[str, int] = self.call("GET", "/simulator/counters")["requests"]
-        return {route: count for route, count in counted.items() if "/simulator" not in route}
-
-
 @dataclass
 class World:
     """A data folder, a Dagster instance and the settings and clock of a user."""
 
     settings: Settings
     home: Path
-    exchange: Exchange
-    clock: StoppedClock = field(default_factory=StoppedClock)
+    exchange: SimulatorControl
+    clock: StoppedClock = field(default_factory=lambda: StoppedClock(SATURDAY))
 
     @property
     def data(self) -> Path:
@@ -148,13 +100,13 @@ class World:
 
 
 @pytest.fixture(scope="session")
-def exchange_process() -> Iterator[Exchange]:
+def exchange_process() -> Iterator[SimulatorControl]:
     with SimulatorProcess(arguments=["--now", SATURDAY.isoformat()]) as process:
-        yield Exchange(process.url)
+        yield SimulatorControl(process.url)
 
 
 @pytest.fixture
-def exchange(exchange_process: Exchange) -> Exchange:
+def exchange(exchange_process: SimulatorControl) -> SimulatorControl:
     """The simulator without faults and with its counters at zero."""
     exchange_process.reset()
     return exchange_process
@@ -171,12 +123,12 @@ class FirstRun:
 
 
 @pytest.fixture(scope="session")
-def first_run(tmp_path_factory: pytest.TempPathFactory, exchange_process: Exchange) -> FirstRun:
+def first_run(tmp_path_factory: pytest.TempPathFactory, exchange_process: SimulatorControl) -> FirstRun:
     """Everything is missing, everything is made: the state from which most tests start."""
     root = tmp_path_factory.mktemp("first")
     universe = root / "universe.txt"
     universe.write_text("\n".join(SYMBOLS))
-    clock = StoppedClock()
+    clock = StoppedClock(SATURDAY)
     write_metastock_files(
         Market(7, clock=clock), root / "metastock", first=FIRST, last=default_last(SATURDAY), symbols=IN_FILES
     )
@@ -197,7 +149,7 @@ def first_run(tmp_path_factory: pytest.TempPathFactory, exchange_process: Exchan
 
 
 @pytest.fixture
-def world(first_run: FirstRun, exchange: Exchange, tmp_path: Path) -> World:
+def world(first_run: FirstRun, exchange: SimulatorControl, tmp_path: Path) -> World:
     """A copy of the state after the first run: its data, its MetaStock folder and its Dagster instance."""
     for name in ("data", "home", "metastock"):
         shutil.copytree(first_run.root / name, tmp_path / name)
@@ -210,7 +162,7 @@ def world_of() -> Callable[..., World]:
     """A world with nothing stored yet, on the exchange at `url`, with the clock stopped at `at`."""
 
     def make(settings: Settings, *, home: Path, url: str, at: datetime) -> World:
-        return World(settings, home, Exchange(url), StoppedClock(at))
+        return World(settings, home, SimulatorControl(url), StoppedClock(at))
 
     return make
 

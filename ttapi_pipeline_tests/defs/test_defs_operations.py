@@ -29,18 +29,9 @@ from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
 from ttapi_pipeline.defs.automation.sensors import KEPT_FAILURES, append_failures, failure_sensor, metastock_sensor
 from ttapi_pipeline.defs.operations.pools import free_orphaned_slots
 from ttapi_pipeline.defs.operations.retention import build_retention, prune
+from ttapi_pipeline_tests.support.clocks import FakeClock
 
 NOW = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
-
-
-class Clock:
-    def now(self) -> datetime:
-        return NOW
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    async def sleep(self, seconds: float) -> None: ...
 
 
 @pytest.fixture
@@ -97,7 +88,7 @@ class TestFailureRecords:
                 dagster_run=result.dagster_run,
                 dagster_event=event,
             ).for_run_failure()
-            failure_sensor(settings, clock=Clock())(context)
+            failure_sensor(settings, clock=FakeClock(NOW))(context)
             (record,) = self.records(settings)
             assert record.pop("run_id") == result.run_id
         return record
@@ -147,7 +138,7 @@ def test_old_runs_go_and_those_behind_the_current_data_stay() -> None:
         only = run(weekly, 60)
         old = [run(daily, days_ago) for days_ago in (50, 45, 40)]
         recent = run(daily, 5)
-        job, schedule = build_retention(Settings(), clock=Clock())
+        job, schedule = build_retention(Settings(), clock=FakeClock(NOW))
         assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
         result = job.execute_in_process(instance=instance)
         assert result.success
@@ -181,7 +172,7 @@ def test_runs_of_nothing_but_quotes_go_after_two_days() -> None:
             run(days_ago, "quotes")
         recent = [run(1, "quotes"), run(1, "quotes")]
         latest = run(5, "accounts")
-        prune_job, _ = build_retention(Settings(), clock=Clock())
+        prune_job, _ = build_retention(Settings(), clock=FakeClock(NOW))
         result = prune_job.execute_in_process(instance=instance)
         assert set(instance.get_run_ids()) == {both, hourly, latest, *recent, result.run_id}
         # Without any since, the last one stays however old it is.

@@ -18,6 +18,7 @@ from ttapi_pipeline.defs.assembly import build_definitions
 from ttapi_pipeline.quote_recorder.history import compact_session, read_history
 from ttapi_pipeline.quote_recorder.log import Origin, QuoteLog
 from ttapi_pipeline.quote_recorder.tables import QUOTES
+from ttapi_pipeline_tests.support.clocks import FakeClock
 
 FRIDAY = date(2026, 11, 20)
 NOON = datetime(2026, 11, 20, 17, tzinfo=UTC)
@@ -26,27 +27,13 @@ END = datetime(2026, 11, 21, 1, tzinfo=UTC)
 KEY = dg.AssetKey("quote_history")
 
 
-class StillClock:
-    def __init__(self) -> None:
-        self.at = END + timedelta(minutes=15)
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        raise AssertionError("nobody looks at this clock")
-
-    async def sleep(self, seconds: float) -> None:
-        raise AssertionError("nobody waits here")
-
-
 class Desk:
     """A data folder with a log, a Dagster instance, and the definitions over both."""
 
     def __init__(self, data: Path, instance: dg.DagsterInstance) -> None:
         self.data = data
         self.instance = instance
-        self.clock = StillClock()
+        self.clock = FakeClock(END + timedelta(minutes=15))
         self.settings = replace(Settings(), data_dir=str(data))
         self.definitions = build_definitions(self.settings, clock=self.clock)
 
