@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
 
@@ -58,10 +59,26 @@ def part_of(path: Path) -> str:
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
-def imports(path: Path, *, at_import: bool = False) -> Iterator[str]:
+@cache
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """A file's syntax tree, which the tests of a module share."""
+    return ast.parse(text_of(path))
+
+
+@cache
+def imports(path: Path, *, at_import: bool = False) -> Collection[str]:
     """Absolute names of the modules that a file imports, or only of those imported when it is imported itself."""
+    return frozenset(_imports(path, at_import=at_import))
+
+
+def _imports(path: Path, *, at_import: bool) -> Iterator[str]:
     package = name_of(path) if path.name == "__init__.py" else name_of(path).rpartition(".")[0]
-    for node in _nodes(ast.parse(path.read_text(encoding="utf-8")), at_import=at_import):
+    for node in _nodes(tree_of(path), at_import=at_import):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -107,17 +124,16 @@ def test_core_imports_no_framework(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_a_module_opens_with_its_licence_and_its_purpose(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert text.startswith("# SPDX-License-Identifier: MIT\n")
-    assert ast.get_docstring(ast.parse(text))
+    assert text_of(path).startswith("# SPDX-License-Identifier: MIT\n")
+    assert ast.get_docstring(tree_of(path))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_annotations_are_postponed_except_where_dagster_reads_them(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    if not any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) for node in ast.walk(tree)):
+    definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    if not any(isinstance(node, definition) for node in ast.walk(tree_of(path))):
         return
-    is_postponed = "__future__.annotations" in set(imports(path))
+    is_postponed = "__future__.annotations" in imports(path)
     assert is_postponed == (part_of(path) != "defs")
 
 
@@ -131,7 +147,7 @@ LOGGERS_OF_OTHERS = {
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_a_logger_has_the_name_of_its_module(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     made = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and "getLogger" in ast.unparse(node.func)]
     if name_of(path) not in LOGGERS_OF_OTHERS:
         assert {ast.unparse(call) for call in made} <= {"logging.getLogger(__name__)"}
