@@ -44,7 +44,7 @@ from ttapi_pipeline.quote_recorder.log import Origin, QuoteLog
 from ttapi_pipeline.quote_recorder.recorder import QuoteStream, quote_stream
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
 from ttapi_pipeline.streaming.feed import FeedOptions, quote_feed
-from ttapi_pipeline.streaming.history import OpenConnection
+from ttapi_pipeline.streaming.links import OpenConnection
 
 if TYPE_CHECKING:
     from tastytrade import Session

@@ -32,7 +32,7 @@ from ttapi_pipeline.streaming.background import beside, within
 from ttapi_pipeline.streaming.consumers import QuoteConsumer, SaleConsumer
 from ttapi_pipeline.streaming.feed import FeedOptions, QuoteFeed, quote_feed
 from ttapi_pipeline.streaming.feed_health import FeedHealth
-from ttapi_pipeline.streaming.history import OpenConnection
+from ttapi_pipeline.streaming.links import OpenConnection
 from ttapi_pipeline.streaming.quote_board import QuoteBoard
 
 FLUSH_SECONDS: Final = 2.0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Candle events into bars: the snapshot rules of one series; who subscribes to what, and until when, is in `history`.
+"""Candle events into bars: the snapshot rules of one series. The subscriptions are in `candle_collection`.
 
 Everything works on runs of rows, not on rows: a history of millions of bars arrives in a few thousand frames, each of
 which is a handful of array operations.

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A DXLink session over a WebSocket: it carries what `protocol` decides, keeps alive and notices a dead link.
 
-What is subscribed to, and what happens after a link was lost, is the consumer's: see `history` and `feed_link`.
+Subscriptions are up to the user of a link: see `candle_collection`, `quote_collection` and `feed_link`. A lost link is
+replaced in `links`.
 """
 
 from __future__ import annotations

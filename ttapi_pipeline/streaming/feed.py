@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Quotes and sales of many symbols for as long as anybody wants them: lost links are replaced, gaps recorded.
 
-One connection is in `supervised`, the latest values are in `quote_board`, those who read are in `consumers`.
+One connection is in `feed_connection`, the latest values are in `quote_board`, those who read are in `consumers`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.streaming.background import beside
 from ttapi_pipeline.streaming.connection import CLOSE_SECONDS
 from ttapi_pipeline.streaming.consumers import MOST_ROWS, QuoteConsumer, SaleConsumer
+from ttapi_pipeline.streaming.feed_connection import FeedConnection
 from ttapi_pipeline.streaming.feed_health import FeedHealth, Gap, Window
 from ttapi_pipeline.streaming.feed_link import FeedOptions
-from ttapi_pipeline.streaming.history import OpenConnection
+from ttapi_pipeline.streaming.links import OpenConnection
 from ttapi_pipeline.streaming.market_data import sales
 from ttapi_pipeline.streaming.protocol import FeedData
 from ttapi_pipeline.streaming.quote_board import QuoteBoard
 from ttapi_pipeline.streaming.seen_sales import SeenSales
-from ttapi_pipeline.streaming.supervised import SupervisedConnection
 
 __all__ = ("FeedOptions", "Gap", "QuoteFeed", "quote_feed", "recovery_seconds")
 
@@ -73,7 +73,7 @@ class QuoteFeed:
         self._options = FeedOptions() if options is None else options
         self._clock = clock
         self._on_gap = on_gap
-        self._connections: list[SupervisedConnection] = []
+        self._connections: list[FeedConnection] = []
         self._tasks: asyncio.TaskGroup | None = None
         self._quote_consumers: list[QuoteConsumer] = []
         self._sale_consumers: list[SaleConsumer] = []
@@ -113,7 +113,7 @@ class QuoteFeed:
         # Evenly, so that no connection is left with the dregs.
         count = -(-len(new) // most)
         for part in range(count):
-            connection = SupervisedConnection(
+            connection = FeedConnection(
                 len(self._connections) + 1,
                 self._open_connection,
                 options=self._options,

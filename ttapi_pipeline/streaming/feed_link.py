@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""One link of a feed: its channels and subscriptions, and whether it still delivers. `supervised` replaces it."""
+"""One link of a feed: its channels and subscriptions, and whether it still delivers.
+
+`feed_connection` replaces it when it fails.
+"""
 
 from __future__ import annotations
 

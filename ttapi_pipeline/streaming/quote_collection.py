@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""The present quotes of many symbols, once: as long as it takes until each has answered, over replaceable links.
+"""The present quotes of many symbols, once: subscribe them until each has answered, over as many links as it takes.
 
-What the values are is `quote_board`'s; a subscription that goes on is none of this module's.
+The values are described in `quote_board`, the replacing of a lost link is in `links`. A subscription that goes on is in
+`feed`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -17,9 +18,10 @@ import numpy as np
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.collection import Collection, ProgressCallback, no_progress
 from ttapi_pipeline.core.errors import ApiError, AuthError, StreamClosedError, StreamError
+from ttapi_pipeline.streaming.background import within
 from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.connection import DxLinkConnection
-from ttapi_pipeline.streaming.history import OpenConnection
+from ttapi_pipeline.streaming.links import Links, OpenConnection
 from ttapi_pipeline.streaming.market_data import TICKER_FIELDS
 from ttapi_pipeline.streaming.messages import Contract, Subscription
 from ttapi_pipeline.streaming.protocol import ChannelClosed, ErrorReceived, Event, FeedData, TokenRefused
@@ -83,110 +85,134 @@ async def collect_quotes(
     Raises:
         AuthError: The credentials were refused.
     """
-    collector = _Collector(open_connection, board, clock, progress, backoff or Backoff(0.5, most_seconds=5.0))
-    links = [slice(start, start + symbols_per_link) for start in range(0, len(board), symbols_per_link)]
+    told = -1
+
+    def tell() -> None:
+        nonlocal told
+        done = len(board) - sum(len(share.unanswered()) for share in shares)
+        if done != told:
+            told = done
+            progress(done, len(board))
+
+    starts = range(0, len(board), symbols_per_link)
+    shares = [_Share(board, slice(start, start + symbols_per_link), clock=clock, on_answer=tell) for start in starts]
+    delays = backoff or Backoff(0.5, most_seconds=5.0)
+    tell()
+    await within(deadline_seconds, _collect_all(shares, open_connection, delays), clock)
+    return _collection(board, shares, otherwise=f"within {deadline_seconds:g} s")
+
+
+async def _collect_all(shares: Sequence[_Share], open_connection: OpenConnection, backoff: Backoff) -> None:
     async with asyncio.TaskGroup() as tasks:
-        work = tasks.create_task(collector.collect(links))
-        alarm = tasks.create_task(clock.sleep(deadline_seconds))
-        await asyncio.wait({work, alarm}, return_when=asyncio.FIRST_COMPLETED)
-        work.cancel()
-        alarm.cancel()
-    return collector.result(links, otherwise=f"within {deadline_seconds:g} s")
+        for share in shares:
+            tasks.create_task(share.collect(open_connection, backoff))
 
 
-class _Collector:
-    """Who has answered, and why a link was given up; it outlives the links."""
+def _collection(board: QuoteBoard, shares: Sequence[_Share], *, otherwise: str) -> Collection[str]:
+    """What came. The reason for a symbol that is missing is that of its share, or `otherwise` if it has none."""
+    for share in shares:
+        if share.refusal is not None:
+            raise share.refusal
+    symbols = board.symbols
+    has_sent = {event_type: board.has_answered(event_type) for event_type in NEEDED}
+    missing = {}
+    for share in shares:
+        for position in share.unanswered():
+            lacking = ", ".join(event_type for event_type in NEEDED if not has_sent[event_type][position])
+            missing[symbols[position]] = f"no {lacking} {share.reason or otherwise}"
+    rows = [symbol for symbol in symbols if symbol not in missing]
+    return Collection(rows, missing, requested=len(symbols))
 
-    def __init__(
-        self,
-        open_connection: OpenConnection,
-        board: QuoteBoard,
-        clock: Clock,
-        progress: ProgressCallback,
-        backoff: Backoff,
-    ) -> None:
-        self._open_connection = open_connection
+
+class _Share:
+    """The symbols of a board that go over one link; it outlives its links.
+
+    Attributes:
+        reason: Why the latest link was given up; empty while a link is at work.
+        refusal: Set when the credentials were refused.
+    """
+
+    name: Final = "quotes"
+
+    def __init__(self, board: QuoteBoard, positions: slice, *, clock: Clock, on_answer: Callable[[], None]) -> None:
+        self.reason = ""
+        self.refusal: AuthError | None = None
         self._board = board
+        self._positions = positions
         self._symbols = board.symbols
         self._clock = clock
-        self._progress = progress
-        self._backoff = backoff
-        self._reported = -1
-        self._reasons: dict[int, str] = {}
-        self._refusal: AuthError | None = None
+        self._on_answer = on_answer
+        self._unanswered_at_loss = len(self.unanswered())
 
-    async def collect(self, links: Sequence[slice]) -> None:
-        self._report()
-        async with asyncio.TaskGroup() as tasks:
-            for link in links:
-                tasks.create_task(self._collect(link))
+    async def collect(self, open_connection: OpenConnection, backoff: Backoff) -> None:
+        """Ask until all symbols have answered, nothing new comes, or links fail too often."""
+        links = Links(open_connection, self, backoff=backoff, clock=self._clock, max_failures=MAX_FAILURES)
+        try:
+            async for link in links:
+                async with link as connection:
+                    self.reason = ""
+                    await self._receive(connection)
+        except AuthError as refusal:
+            self.refusal = refusal
+        except (ApiError, StreamError) as error:
+            self.note_loss(error)
 
-    def result(self, links: Sequence[slice], *, otherwise: str) -> Collection[str]:
-        """What came; `otherwise` is the reason for what did not, where its link knows no other."""
-        if self._refusal is not None:
-            raise self._refusal
-        has_sent = {event_type: self._board.has_answered(event_type) for event_type in NEEDED}
-        missing = {}
-        for link in links:
-            reason = self._reasons.get(link.start, otherwise)
-            for position in self._unanswered(link):
-                lacking = ", ".join(event_type for event_type in NEEDED if not has_sent[event_type][position])
-                missing[self._symbols[position]] = f"no {lacking} {reason}"
-        rows = [symbol for symbol in self._symbols if symbol not in missing]
-        return Collection(rows, missing, requested=len(self._symbols))
+    # What `links` asks
 
-    async def _collect(self, link: slice) -> None:
-        """Ask for one link's symbols until all have answered, or links fail too often."""
-        failures = 0
-        while waiting := len(self._unanswered(link)):
-            try:
-                async with self._open_connection() as connection:
-                    self._reasons.pop(link.start, None)
-                    await self._receive(connection, link)
-                return
-            except AuthError as refusal:
-                self._refusal = refusal
-                return
-            except (ApiError, StreamError) as error:
-                left = len(self._unanswered(link))
-                failures = 1 if left < waiting else failures + 1
-                self._reasons[link.start] = f"because the link failed: {error}"
-                may_recover = error.retryable or isinstance(error, StreamError)
-                if not left or not may_recover or failures >= MAX_FAILURES:
-                    return
-                delay = self._backoff.seconds(failures)
-                _LOGGER.warning("quotes: %s; a new link in %.1f s", error, delay)
-                await self._clock.sleep(delay)
+    @property
+    def is_done(self) -> bool:
+        return not self.unanswered()
 
-    async def _receive(self, connection: DxLinkConnection, link: slice) -> None:
-        """Receive until all symbols of the link have answered or nothing new comes, or it fails with a StreamError."""
+    @property
+    def has_advanced(self) -> bool:
+        return len(self.unanswered()) < self._unanswered_at_loss
+
+    def note_loss(self, error: ApiError | StreamError) -> None:
+        self.reason = f"because the link failed: {error}"
+        self._unanswered_at_loss = len(self.unanswered())
+
+    # What is collected
+
+    def unanswered(self) -> Sequence[int]:
+        """Positions of the symbols that have not sent what is needed."""
+        has_answered = [self._board.has_answered(event_type)[self._positions] for event_type in NEEDED]
+        found = np.flatnonzero(~np.logical_and.reduce(has_answered)) + self._positions.start
+        positions: list[int] = found.tolist()
+        return positions
+
+    def _answers(self) -> int:
+        """How many first values have come, of all types."""
+        return sum(int(self._board.has_answered(event_type)[self._positions].sum()) for event_type in EVENT_TYPES)
+
+    async def _receive(self, connection: DxLinkConnection) -> None:
+        """Receive until all symbols have answered or nothing new comes, or it fails with a StreamError."""
         channel = await connection.open_feed(Contract.TICKER, TICKER_FIELDS)
-        wanted = [self._symbols[position] for position in self._unanswered(link)]
+        wanted = [self._symbols[position] for position in self.unanswered()]
         # What is not waited for goes first, and has mostly come by the time that the rest has.
         order = (OPTIONAL, *NEEDED)
         await connection.subscribe(channel, add=[Subscription(kind, symbol) for kind in order for symbol in wanted])
         answers, quiet_at = 0, self._clock.monotonic() + QUIET_SECONDS
-        while self._unanswered(link):
+        while self.unanswered():
             left = quiet_at - self._clock.monotonic()
             if left <= 0:
-                if not self._answers(link):
+                if not self._answers():
                     raise StreamClosedError(f"{connection!r}: nothing came within {QUIET_SECONDS:g} s")
-                self._reasons[link.start] = f"after {QUIET_SECONDS:g} s without a new answer"
+                self.reason = f"after {QUIET_SECONDS:g} s without a new answer"
                 return
             self._take(connection, await connection.next_events(within=left))
-            before, answers = answers, self._answers(link)
+            before, answers = answers, self._answers()
             if answers > before:
                 # Further values of what has answered already are no sign that the rest is on its way.
                 quiet_at = self._clock.monotonic() + QUIET_SECONDS
-        await self._await_trades(connection, link)
+        await self._await_trades(connection)
 
-    async def _await_trades(self, connection: DxLinkConnection, link: slice) -> None:
+    async def _await_trades(self, connection: DxLinkConnection) -> None:
         until = self._clock.monotonic() + GRACE_SECONDS
-        while not self._board.has_answered(OPTIONAL)[link].all():
-            within = until - self._clock.monotonic()
-            if within <= 0:
+        while not self._board.has_answered(OPTIONAL)[self._positions].all():
+            left = until - self._clock.monotonic()
+            if left <= 0:
                 return
-            self._take(connection, await connection.next_events(within=within))
+            self._take(connection, await connection.next_events(within=left))
 
     def _take(self, connection: DxLinkConnection, events: Sequence[Event]) -> None:
         received_at = (self._clock.now() - _EPOCH) // _MICROSECOND
@@ -205,20 +231,4 @@ class _Collector:
                     raise StreamClosedError(f"{connection!r}: the session's token is no longer accepted")
                 case _:
                     pass
-        self._report()
-
-    def _unanswered(self, link: slice) -> Sequence[int]:
-        """Positions of the symbols that have not sent what is needed."""
-        has_answered = np.logical_and.reduce([self._board.has_answered(event_type)[link] for event_type in NEEDED])
-        found: list[int] = (np.flatnonzero(~has_answered) + (link.start or 0)).tolist()
-        return found
-
-    def _answers(self, link: slice) -> int:
-        """How many first values have come, of all types."""
-        return sum(int(np.count_nonzero(self._board.has_answered(event_type)[link])) for event_type in EVENT_TYPES)
-
-    def _report(self) -> None:
-        done = len(self._symbols) - len(self._unanswered(slice(None)))
-        if done != self._reported:
-            self._reported = done
-            self._progress(done, len(self._symbols))
+        self._on_answer()

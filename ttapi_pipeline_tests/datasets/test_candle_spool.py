@@ -17,7 +17,7 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.daily_candles import build as daily_candles
 from ttapi_pipeline.datasets.daily_candles.build import build_daily_candles, candle_spool, recorded_revisions, revisions
 from ttapi_pipeline.datasets.daily_candles.spool import CandleSpool
-from ttapi_pipeline.streaming.history import CandleHistory
+from ttapi_pipeline.streaming.candles import CandleHistory
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
 START = date(2026, 1, 2)

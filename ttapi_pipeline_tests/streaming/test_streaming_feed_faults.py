@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from ttapi_pipeline.simulator.market.instruments import Instrument
-    from ttapi_pipeline.streaming.history import OpenConnection
+    from ttapi_pipeline.streaming.links import OpenConnection
 
 FRIDAY_MORNING = datetime(2026, 11, 20, 15, 30, 20, tzinfo=UTC)
 SYMBOLS = ("AAPL", "MSFT", "SPY", "KO", "XOM")

@@ -10,7 +10,7 @@ import pytest
 
 from ttapi_pipeline.streaming.feed import QuoteFeed
 from ttapi_pipeline.streaming.feed_health import ConnectionHealth, LinkState, Window
-from ttapi_pipeline.streaming.history import OpenConnection
+from ttapi_pipeline.streaming.links import OpenConnection
 
 AT = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
 

@@ -13,8 +13,9 @@ import pytest
 from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline.simulator.server import build_simulator, serving
 from ttapi_pipeline.streaming.backoff import Backoff
+from ttapi_pipeline.streaming.candle_collection import collect_daily_candles
+from ttapi_pipeline.streaming.candles import CandleHistory
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
-from ttapi_pipeline.streaming.history import CandleHistory, collect_daily_candles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -22,7 +22,9 @@ from ttapi_pipeline.datasets.build import Build, rows_per_source
 from ttapi_pipeline.datasets.daily_candles.spool import CandleSpool
 from ttapi_pipeline.datasets.daily_candles.table import CANDLE_REVISIONS, DAILY_CANDLES
 from ttapi_pipeline.storage.layout import state_folder
-from ttapi_pipeline.streaming.history import CandleHistory, OpenConnection, collect_daily_candles
+from ttapi_pipeline.streaming.candle_collection import collect_daily_candles
+from ttapi_pipeline.streaming.candles import CandleHistory
+from ttapi_pipeline.streaming.links import OpenConnection
 from ttapi_pipeline.tables.conform import conform
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 

@@ -23,7 +23,7 @@ from ttapi_pipeline.core.collection import Collection, ProgressCallback, summari
 from ttapi_pipeline.core.manifest import Fact
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
 from ttapi_pipeline.datasets.quotes.table import QUOTES
-from ttapi_pipeline.streaming.history import OpenConnection
+from ttapi_pipeline.streaming.links import OpenConnection
 from ttapi_pipeline.streaming.quote_board import NUMBER_COLUMNS, QuoteBoard
 from ttapi_pipeline.streaming.quote_collection import collect_quotes
 from ttapi_pipeline.tables.conform import conform

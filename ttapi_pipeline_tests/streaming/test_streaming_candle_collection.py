@@ -12,8 +12,9 @@ import pytest
 
 from ttapi_pipeline.core.errors import AuthError, StorageError, TransportError
 from ttapi_pipeline.streaming.backoff import Backoff
+from ttapi_pipeline.streaming.candle_collection import collect_daily_candles
+from ttapi_pipeline.streaming.candles import CandleHistory
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
-from ttapi_pipeline.streaming.history import CandleHistory, collect_daily_candles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""One connection of a feed, kept up: link after link, delays between them, and the gaps. Who wants it is in `feed`."""
+"""One connection of a feed, kept up: what each new link has to deliver, and the gaps between links.
+
+The connections of a feed are held together in `feed`; one link is in `feed_link`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,7 +22,7 @@ from ttapi_pipeline.core.errors import ApiError, AuthError, StreamClosedError, S
 from ttapi_pipeline.streaming.connection import DxLinkConnection, Received
 from ttapi_pipeline.streaming.feed_health import ConnectionHealth, Gap, LinkState, Window
 from ttapi_pipeline.streaming.feed_link import FeedLink, FeedOptions
-from ttapi_pipeline.streaming.history import OpenConnection
+from ttapi_pipeline.streaming.links import Links, OpenConnection
 from ttapi_pipeline.streaming.protocol import FeedData, joined, may_join
 from ttapi_pipeline.streaming.seen_sales import SeenSales
 
@@ -34,7 +37,7 @@ class _Batch:
     times_us: list[int] = field(default_factory=list)
 
 
-class SupervisedConnection:
+class FeedConnection:
     """Some symbols of a feed, and the link that delivers them now.
 
     Attributes:
@@ -71,7 +74,6 @@ class SupervisedConnection:
         self.gaps = 0
         self.events = 0
         self._number = number
-        self._name = f"quotes, connection {number}"
         self._open_connection = open_connection
         self._options = options
         self._clock = clock
@@ -89,8 +91,9 @@ class SupervisedConnection:
         # Until when nothing can have been missed.
         self._complete_until = self._since
         self._live_at: float | None = None
-        self._reconnects = self._failures = 0
+        self._reconnects = 0
         self._reason = ""
+        self._links = Links(self._open, self, backoff=options.backoff, clock=clock)
 
     @property
     def frames(self) -> int:
@@ -126,7 +129,7 @@ class SupervisedConnection:
             since=self._since,
             symbols=len(self.wanted),
             reconnects=self._reconnects,
-            failures=self._failures,
+            failures=self._links.failures,
             reason=self._reason,
         )
 
@@ -134,68 +137,83 @@ class SupervisedConnection:
         """Open link after link until cancelled.
 
         Raises:
-            TTError: What a new link cannot mend.
+            TTError: No new link can mend it.
         """
-        while True:
-            try:
-                await self._hold_link()
-            except (ApiError, StreamError) as error:
-                if isinstance(error, AuthError) and error.retry_at is None:
-                    _LOGGER.error("%s: ended, %s", self._name, error)  # noqa: TRY400 - it is raised, here it is stated
-                    raise
-                await self._clock.sleep(self._delay(error))
+        try:
+            async for link in self._links:
+                async with link as connection:
+                    await self._work_over(connection)
+        except AuthError as error:
+            _LOGGER.error("%s: ended, %s", self.name, error)  # noqa: TRY400 - it is raised, here it is stated
+            raise
 
-    async def _hold_link(self) -> None:
-        """Open a link and work with it until it fails."""
+    # What `links` asks
+
+    @property
+    def name(self) -> str:
+        """For the log."""
+        return f"quotes, connection {self._number}"
+
+    @property
+    def is_done(self) -> bool:
+        """A feed needs its connections until it is cancelled."""
+        return False
+
+    @property
+    def has_advanced(self) -> bool:
+        """Whether the link that was lost delivered for long enough to count as healthy."""
+        if self._live_at is None:
+            return False
+        return self._clock.monotonic() - self._live_at >= self._options.healthy_seconds
+
+    def note_loss(self, error: ApiError | StreamError) -> None:
+        """The gap begins, if it has not yet."""
+        self._live_at = None
+        self._reconnects += 1
+        self._reason = str(error)
+        self._begin_gap(self._reason, self._complete_until)
+        self._enter(LinkState.WAITING)
+
+    # One link
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[DxLinkConnection]:
         self._enter(LinkState.CONNECTING)
+        seconds = self._options.open_seconds
         async with AsyncExitStack() as stack:
-            seconds = self._options.open_seconds
             try:
                 async with asyncio.timeout(seconds):
                     connection = await stack.enter_async_context(self._open_connection())
             except TimeoutError:
                 raise StreamClosedError(f"no link within {seconds:g} s") from None
-            link = FeedLink(
-                connection,
-                self.wanted,
-                name=self._name,
-                witness=self._witness,
-                options=self._options,
-                clock=self._clock,
-                on_frames=self._take,
-                on_live=self._go_live,
-                on_doubt=self._doubt,
-            )
-            self._connection, self._link = connection, link
-            self._enter(LinkState.SUBSCRIBING)
-            try:
-                await link.run()
-            finally:
-                if link.is_live:
-                    quiet = self._clock.monotonic() - link.data_at
-                    self._complete_until = self._clock.now() - timedelta(seconds=quiet)
-                self._past_frames += connection.frames
-                self._past_bytes += connection.bytes
-                self._past_errors += link.errors
-                self._witness = link.witness
-                self._connection = self._link = None
+            yield connection
 
-    def _delay(self, error: ApiError | StreamError) -> float:
-        """Take note of a loss; how many seconds to wait before the next link."""
-        is_healthy = self._live_at is not None and (
-            self._clock.monotonic() - self._live_at >= self._options.healthy_seconds
+    async def _work_over(self, connection: DxLinkConnection) -> None:
+        """Keep a link at work until it fails."""
+        link = FeedLink(
+            connection,
+            self.wanted,
+            name=self.name,
+            witness=self._witness,
+            options=self._options,
+            clock=self._clock,
+            on_frames=self._take,
+            on_live=self._go_live,
+            on_doubt=self._doubt,
         )
-        self._live_at = None
-        self._failures = 1 if is_healthy else self._failures + 1
-        self._reconnects += 1
-        self._reason = str(error)
-        self._begin_gap(self._reason, self._complete_until)
-        delay = self._options.backoff.seconds(self._failures)
-        if isinstance(error, AuthError) and error.retry_at is not None:
-            delay = max(delay, (error.retry_at - self._clock.now()).total_seconds())
-        self._enter(LinkState.WAITING)
-        _LOGGER.warning("%s: %s; a new link in %.1f s", self._name, self._reason, delay)
-        return delay
+        self._connection, self._link = connection, link
+        self._enter(LinkState.SUBSCRIBING)
+        try:
+            await link.run()
+        finally:
+            if link.is_live:
+                quiet = self._clock.monotonic() - link.data_at
+                self._complete_until = self._clock.now() - timedelta(seconds=quiet)
+            self._past_frames += connection.frames
+            self._past_bytes += connection.bytes
+            self._past_errors += link.errors
+            self._witness = link.witness
+            self._connection = self._link = None
 
     def _take(self, frames: Sequence[Received]) -> None:
         # What came together is taken together: a handful of array operations per type, however small the frames are.
@@ -227,11 +245,11 @@ class SupervisedConnection:
         now = self._clock.now()
         gap, self.gap = self.gap, None
         if gap is None:
-            _LOGGER.info("%s: live, %d symbols", self._name, len(self.wanted))
+            _LOGGER.info("%s: live, %d symbols", self.name, len(self.wanted))
             return
         _LOGGER.info(
             "%s: live again, %d symbols, after a gap of %.1f s",
-            self._name,
+            self.name,
             len(self.wanted),
             (now - gap.since).total_seconds(),
         )
@@ -258,4 +276,4 @@ class SupervisedConnection:
     def _enter(self, state: LinkState) -> None:
         if state is not self._state:
             self._state, self._since = state, self._clock.now()
-            _LOGGER.debug("%s: %s", self._name, state)
+            _LOGGER.debug("%s: %s", self.name, state)

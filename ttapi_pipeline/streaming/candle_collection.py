@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Daily candles of many symbols over replaceable links; one link is in `connection`, one series in `candles`."""
+"""Daily candles of many symbols, over as many links as it takes.
+
+The rules of one series are in `candles`, the replacing of a lost link in `links`.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Final
@@ -18,13 +20,9 @@ from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.candle_symbols import daily_candle_symbol
 from ttapi_pipeline.streaming.candles import CANDLE_FIELDS, CandleHistory, CandleSeries, candle_rows
 from ttapi_pipeline.streaming.connection import DxLinkConnection
+from ttapi_pipeline.streaming.links import Links, OpenConnection
 from ttapi_pipeline.streaming.messages import Contract, Subscription
 from ttapi_pipeline.streaming.protocol import ChannelClosed, ErrorReceived, FeedData, TokenRefused
-
-__all__ = ("CandleHistory", "OpenConnection", "collect_daily_candles")
-
-OpenConnection = Callable[[], AbstractAsyncContextManager[DxLinkConnection]]
-"""Fetches a new quote token and opens a link with it; called once per link."""
 
 MAX_IN_FLIGHT: Final = 18
 DEADLINE_SECONDS: Final = 30.0
@@ -78,27 +76,15 @@ async def collect_daily_candles(
         on_symbol=on_symbol,
     )
     delays = Backoff() if backoff is None else backoff
-    failures, settled, has_opened = 0, collector.settled, False
-    while not collector.is_done:
-        try:
-            async with open_connection() as connection:
-                has_opened = True
+    links = Links(open_connection, collector, backoff=delays, clock=clock, max_failures=max_failures)
+    try:
+        async for link in links:
+            async with link as connection:
                 await collector.collect_over(connection, delays, max_failures)
-        except (ApiError, StreamError) as error:
-            if not collector.unsettled:
-                break
-            failures = 1 if collector.settled > settled else failures + 1
-            settled = collector.settled
-            may_recover = error.retryable or isinstance(error, StreamError)
-            if not may_recover or failures >= max_failures:
-                if not has_opened:
-                    raise
-                collector.give_up(f"the link was lost and not replaced: {error}")
-                break
-            delay = delays.seconds(failures)
-            _LOGGER.warning("candles: %s; a new link in %.1f s, %d symbols to go", error, delay, collector.unsettled)
-            collector.requeue()
-            await clock.sleep(delay)
+    except (ApiError, StreamError) as error:
+        if not links.has_opened:
+            raise
+        collector.give_up(f"the link was lost and not replaced: {error}")
     return collector.result()
 
 
@@ -149,6 +135,7 @@ class _Collector:
                 self._waiting.append(_Request(symbol, daily_candle_symbol(symbol), from_time))
             except ValueError as error:
                 self._missing[symbol] = str(error)
+        self._settled_at_loss = self.settled
         self._progress(self.settled, self._total)
 
     @property
@@ -159,14 +146,30 @@ class _Collector:
     def unsettled(self) -> int:
         return len(self._waiting) + len(self._in_flight)
 
+    # What `links` asks
+
+    @property
+    def name(self) -> str:
+        return f"candles, {self.unsettled} symbols to go"
+
     @property
     def is_done(self) -> bool:
         return not self.unsettled
 
+    @property
+    def has_advanced(self) -> bool:
+        return self.settled > self._settled_at_loss
+
+    def note_loss(self, _: ApiError | StreamError) -> None:
+        self._settled_at_loss = self.settled
+        self._requeue()
+
+    # What is collected
+
     def result(self) -> Collection[CandleHistory]:
         return Collection(rows=self._done, missing=self._missing, empty=frozenset(self._empty), requested=self._total)
 
-    def requeue(self) -> None:
+    def _requeue(self) -> None:
         """Forget the snapshots of a lost link. What was in flight goes last: it may be why the link was lost."""
         for request in self._in_flight.values():
             request.series = CandleSeries()
@@ -174,7 +177,7 @@ class _Collector:
         self._in_flight.clear()
 
     def give_up(self, reason: str) -> None:
-        self.requeue()
+        self._requeue()
         self._missing.update((request.symbol, reason) for request in self._waiting)
         self._waiting.clear()
         self._progress(self.settled, self._total)
