@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import tempfile
 from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
+
+from ttapi_pipeline.core.files import replacing
 
 T = TypeVar("T")
 
@@ -32,18 +31,10 @@ def write_state(file: Path, state: object) -> None:
     """Replace the file in one step. A folder that cannot be written is logged: the process itself still remembers."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(msgspec.json.format(msgspec.json.encode(state)) + b"\n")
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(file)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
+        with replacing(file) as staging:
+            # For this user alone.
+            staging.touch(mode=0o600)
+            staging.write_bytes(msgspec.json.format(msgspec.json.encode(state)) + b"\n")
     except OSError as error:
         _LOGGER.warning("%s cannot be written, the next process will not know: %s", file, error)
 

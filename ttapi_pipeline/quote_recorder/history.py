@@ -38,7 +38,7 @@ from ttapi_pipeline.quote_recorder.log import (
 )
 from ttapi_pipeline.quote_recorder.tables import TABLES, TableName
 from ttapi_pipeline.storage.append_table import PartTable, storage_errors
-from ttapi_pipeline.storage.files import make_folder, staged
+from ttapi_pipeline.storage.files import make_folder, staged, write_file
 from ttapi_pipeline.storage.hashing import HASHED_BY, ContentHash
 from ttapi_pipeline.storage.incremental.pieces import ROW_GROUP_ROWS
 from ttapi_pipeline.storage.layout import FOOTER_KEY, storage_error
@@ -282,11 +282,7 @@ def _compact(data: Path, session: date, *, is_recorded_to_the_end: bool) -> Sess
     if not is_recorded_to_the_end and last_at is not None and last_at < ended_at:
         gaps.append(Gap(last_at, ended_at, "nothing recorded until the end of the session"))
     history = SessionHistory(session, origin, tables, gaps)
-    path = _manifest_file(data, session)
-    with staged(path) as file:
-        with storage_errors(path):
-            file.path.write_text(history.to_json(), encoding="utf-8")
-        file.commit()
+    write_file(_manifest_file(data, session), history.to_json())
     return history
 
 

@@ -26,7 +26,7 @@ from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, LockTimeou
 from ttapi_pipeline.core.sessions import last_settled_session, next_session, previous_session, session_hours
 from ttapi_pipeline.quote_recorder.tables import TABLES, TableName
 from ttapi_pipeline.storage.append_table import PartTable, scan_parts
-from ttapi_pipeline.storage.files import make_folder, staged
+from ttapi_pipeline.storage.files import make_folder, write_file
 from ttapi_pipeline.storage.layout import storage_error
 from ttapi_pipeline.storage.lock import DatasetLock
 
@@ -331,7 +331,7 @@ class _OpenSession:
     def record(self, gaps: Sequence[Gap]) -> None:
         """Add gaps to those that are recorded. The file is replaced, so that no crash can leave half a line."""
         recorded = [*read_gaps(self._data, self.session), *gaps]
-        self._write(GAPS_FILE, "".join(f"{gap.to_json()}\n" for gap in recorded))
+        write_file(self._folder / GAPS_FILE, "".join(f"{gap.to_json()}\n" for gap in recorded))
 
     def last_received_at(self) -> datetime | None:
         newest = (scan_log(self._data, self.session, name).select(pl.col("received_at").max()) for name in TABLES)
@@ -341,20 +341,12 @@ class _OpenSession:
         found = read_origin(self._data, self.session)
         if found is None:
             make_folder(self._folder)
-            self._write(ORIGIN_FILE, json.dumps(asdict(origin)) + "\n")
+            write_file(self._folder / ORIGIN_FILE, json.dumps(asdict(origin)) + "\n")
         elif found != origin:
             raise ConfigError(
                 f"{self._folder} holds what came from {found.name}, and this is {origin.name}: "
                 "remove it, or set TT_DATA_DIR to another folder"
             )
-
-    def _write(self, name: str, text: str) -> None:
-        with staged(self._folder / name) as file:
-            try:
-                file.path.write_text(text, encoding="utf-8")
-            except OSError as error:
-                raise storage_error(file.path, error) from error
-            file.commit()
 
 
 def _begin(session: date) -> datetime:

@@ -25,8 +25,9 @@ from typing import IO, Final
 import polars as pl
 
 from ttapi_pipeline.core.errors import CorruptFileError
+from ttapi_pipeline.core.files import STAGED_SUFFIX
 from ttapi_pipeline.storage.layout import os_error_in, storage_error
-from ttapi_pipeline.storage.files import STAGED_SUFFIX, make_folder, staged
+from ttapi_pipeline.storage.files import make_folder, staged
 
 FAN_IN: Final = 16
 """Parts of one size that are merged into one."""

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,14 +10,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from uuid import uuid4
 
 from xxhash import xxh3_128
 
+from ttapi_pipeline.core.files import left_over, put_in_place, staging_path
 from ttapi_pipeline.core.manifest import FileFacts
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder, storage_error
-
-STAGED_SUFFIX: Final = ".staged"
 
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -50,9 +47,7 @@ class StagedFile:
         try:
             facts = file_facts(self.path) if facts is None else facts
             if isinstance(self.target, Path):
-                sync(self.path)
-                self.path.replace(self.target)
-                sync(self.target.parent)
+                put_in_place(self.path, self.target)
             else:
                 # A PUT is whole by itself, and object stores know no rename.
                 self.target.fs.put_file(str(self.path), self.target.path)
@@ -64,9 +59,8 @@ class StagedFile:
 @contextmanager
 def staged(target: Folder) -> Iterator[StagedFile]:
     """A place to write what shall become `target`; it is gone at the end of the block, one way or another."""
-    name = f".{target.name}.{uuid4().hex}{STAGED_SUFFIX}"
     if isinstance(target, Path):
-        file = StagedFile(target.parent / name, target)
+        file = StagedFile(staging_path(target), target)
         try:
             yield file
         finally:
@@ -78,9 +72,26 @@ def staged(target: Folder) -> Iterator[StagedFile]:
     except OSError as error:
         raise storage_error(Path(tempfile.gettempdir()), error) from error
     try:
-        yield StagedFile(folder / name, target)
+        yield StagedFile(folder / target.name, target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_file(target: Folder, content: str | bytes) -> FileFacts:
+    """Put a small file in place; text is written as UTF-8.
+
+    Returns:
+        Size and hash of the file.
+
+    Raises:
+        StorageError: The disk is full, the folder cannot be written; the target is as it was.
+    """
+    with staged(target) as file:
+        try:
+            file.path.write_bytes(content.encode() if isinstance(content, str) else content)
+        except OSError as error:
+            raise storage_error(target, error) from error
+        return file.commit()
 
 
 def make_folder(folder: Folder) -> None:
@@ -99,8 +110,8 @@ def stale_files(files: DatasetFiles) -> list[Path]:
     """Staged files of a dataset. To whoever holds its lock, they are those of writers that died."""
     if not isinstance(files.folder, Path) or not files.folder.is_dir():
         return []
-    targets = (files.parquet.name, files.csv.name, files.manifest.name)
-    return sorted(path for name in targets for path in files.folder.glob(f".{name}.*{STAGED_SUFFIX}"))
+    targets = (files.parquet, files.csv, files.manifest)
+    return sorted(path for target in targets if isinstance(target, Path) for path in left_over(target))
 
 
 def remove_stale_files(files: DatasetFiles) -> None:
@@ -118,12 +129,3 @@ def file_facts(path: Folder) -> FileFacts:
             digest.update(chunk)
             size += len(chunk)
     return FileFacts(bytes=size, xxh3_128=digest.hexdigest())
-
-
-def sync(path: Path) -> None:
-    """Have a file or the names in a folder on the disk; OSError when that fails."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -28,7 +28,7 @@ from ttapi_pipeline.core.errors import CorruptFileError, DataError, StorageError
 from ttapi_pipeline.core.manifest import FileFacts, Manifest, Provenance
 from ttapi_pipeline.storage.layout import FOOTER_KEY, DatasetFiles, Folder, os_error_in, storage_error
 from ttapi_pipeline.tables.conform import conform
-from ttapi_pipeline.storage.files import StagedFile, make_folder, remove_stale_files, staged
+from ttapi_pipeline.storage.files import StagedFile, make_folder, remove_stale_files, staged, write_file
 from ttapi_pipeline.storage.hashing import HASHED_BY, ContentHash
 from ttapi_pipeline.tables.constraints import check_keys, check_nulls
 from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS, DatasetLock
@@ -244,12 +244,7 @@ def manifest_from_footer(footer: dict[str, Any], parquet: FileFacts) -> Manifest
 
 def write_manifest(files: DatasetFiles, manifest: Manifest) -> None:
     """Put a manifest in place; the caller holds the dataset's lock. StorageError when that fails."""
-    with staged(files.manifest) as staging:
-        try:
-            staging.path.write_text(manifest.to_json(), encoding="utf-8")
-        except OSError as error:
-            raise storage_error(files.manifest, error) from error
-        staging.commit()
+    write_file(files.manifest, manifest.to_json())
 
 
 def publish_csv(files: DatasetFiles, manifest: Manifest) -> Manifest:

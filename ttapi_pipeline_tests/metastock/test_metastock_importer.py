@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ttapi_pipeline.core.errors import StorageError
-from ttapi_pipeline.metastock import importer, parts
+from ttapi_pipeline.metastock import importer
 from ttapi_pipeline.metastock.importer import FolderImport, import_folder
 from ttapi_pipeline.metastock.reader import BARS, ImportOptions
 
@@ -214,7 +214,7 @@ def test_a_full_disk_leaves_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def refuse(path: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(parts, "sync", refuse)
+    monkeypatch.setattr("ttapi_pipeline.core.files.sync", refuse)
     with pytest.raises(StorageError, match="free some space"):
         import_folder(folder, cache=cache)
     monkeypatch.undo()

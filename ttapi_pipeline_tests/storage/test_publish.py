@@ -6,8 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import subprocess
-import sys
+import resource
 import tempfile
 import threading
 from collections.abc import Callable
@@ -304,30 +303,14 @@ def test_a_full_disk_is_said_and_leaves_nothing_behind(
 ) -> None:
     """The limit on file size stands in for the disk: the system refuses the write in the same place (EFBIG)."""
     publish(marks_frame(), marks, tmp_path, provenance)
-    marks_frame(symbols=5_000).write_parquet(tmp_path.parent / f"{name}-rows.parquet")
-    program = f"""
-import resource
-from datetime import UTC, datetime
-from pathlib import Path
-import polars as pl
-from ttapi_pipeline.core.errors import StorageError
-from ttapi_pipeline.core.manifest import Provenance
-from ttapi_pipeline.storage.publish import publish
-from ttapi_pipeline.tables.schema import DatasetSchema
-from ttapi_pipeline.tables.schema import Column
-frame = pl.read_parquet({str(tmp_path.parent / f"{name}-rows.parquet")!r})
-required = {marks.key!r} + ("fetched_at",)
-columns = tuple(Column(name, dtype, "", name not in required) for name, dtype in frame.schema.items())
-schema = DatasetSchema("marks", columns, key={marks.key!r})
-resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
-try:
-    publish(frame, schema, Path({str(tmp_path)!r}), Provenance(
-        dataset="marks", code_version="2", fetched_at=datetime(2026, 1, 6, tzinfo=UTC))).wait()
-except StorageError as error:
-    print(error)
-"""
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert f"marks.{name}: File too large; free some space" in ran.stdout, ran.stderr
+    frame = marks_frame(symbols=5_000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        with pytest.raises(StorageError, match=rf"marks\.{name}: File too large; free some space"):
+            publish(frame, marks, tmp_path, provenance).wait()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert visible(tmp_path) == VISIBLE
     rows = scan(tmp_path, marks).collect().height
     assert rows == (12 if name == "parquet" else 20_000)

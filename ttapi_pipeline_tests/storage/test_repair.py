@@ -239,8 +239,7 @@ from pathlib import Path
 import polars as pl
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.storage.publish import publish
-from ttapi_pipeline.tables.schema import Column
-from ttapi_pipeline.tables.schema import DatasetSchema
+from ttapi_pipeline.tables.schema import COUNT, STRING, Column, DatasetSchema
 schema = DatasetSchema("killed", (
     Column("symbol", STRING, "", is_nullable=False), Column("version", COUNT, "", is_nullable=False),
     Column("note", STRING, ""),

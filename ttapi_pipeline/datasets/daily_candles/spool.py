@@ -8,15 +8,14 @@ import json
 import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import fields
 from datetime import date
 from pathlib import Path
 from typing import Final
-from uuid import uuid4
 
 import numpy as np
 
+from ttapi_pipeline.core.files import replacing
 from ttapi_pipeline.core.symbology import file_stem
 from ttapi_pipeline.storage.layout import storage_error
 from ttapi_pipeline.streaming.candles import CandleHistory
@@ -56,15 +55,12 @@ class CandleSpool:
             StorageError: The disk is full.
         """
         target = self._path(history.symbol, start)
-        staged = target.with_name(f"{uuid4().hex}.staged")
+        columns = {name: getattr(history, name) for name in _COLUMNS}
         try:
-            with staged.open("wb") as file:
-                columns = {name: getattr(history, name) for name in _COLUMNS}
+            # A history that the machine's power has cut short is fetched again, so it need not be durable.
+            with replacing(target, is_durable=False) as staging, staging.open("wb") as file:
                 np.savez(file, allow_pickle=False, is_snipped=np.array(history.is_snipped), **columns)
-            staged.rename(target)
         except OSError as error:
-            with suppress(OSError):
-                staged.unlink(missing_ok=True)
             raise storage_error(target, error) from error
 
     def take(self, requests: Mapping[str, date]) -> Sequence[CandleHistory]:

@@ -18,10 +18,11 @@ from typing import Final
 
 import polars as pl
 
+from ttapi_pipeline.core.files import left_over
 from ttapi_pipeline.core.ordered import map_in_order
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
 from ttapi_pipeline.datasets.registry import DATASETS
-from ttapi_pipeline.storage.files import STAGED_SUFFIX, make_folder, staged
+from ttapi_pipeline.storage.files import make_folder, staged
 from ttapi_pipeline.storage.hashing import HASHED_BY, data_version
 from ttapi_pipeline.storage.layout import storage_error
 from ttapi_pipeline.storage.lock import locked
@@ -200,9 +201,8 @@ def _remember(memory: Path, ranges: pl.DataFrame) -> None:
     make_folder(memory)
     with locked(memory, "survey"):
         try:
-            # Of writers that died.
-            for left_over in memory.glob(f".{_FILE}.*{STAGED_SUFFIX}"):
-                left_over.unlink(missing_ok=True)
+            for path in left_over(memory / _FILE):
+                path.unlink(missing_ok=True)
             with staged(memory / _FILE) as file:
                 ranges.write_parquet(file.path, compression="lz4")
                 file.commit()

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from ttapi_pipeline.datasets.build import Chart
-from ttapi_pipeline.storage.files import make_folder, staged
+from ttapi_pipeline.storage.files import make_folder, write_file
 from ttapi_pipeline.storage.layout import Folder
 
 FOLDER = "plots"
@@ -28,9 +28,7 @@ def draw_charts(
         try:
             png = chart(is_simulated=is_simulated)
             make_folder(folder / FOLDER)
-            with staged(target) as file:
-                file.path.write_bytes(png)
-                file.commit()
+            write_file(target, png)
         except Exception as error:
             log.exception("%s could not be drawn", target)
             metadata[f"chart_{name}"] = f"not drawn: {error}"

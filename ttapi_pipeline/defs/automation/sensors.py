@@ -13,7 +13,7 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
 from ttapi_pipeline.datasets.status import metastock_version
 from ttapi_pipeline.defs.assets.reuse import observation
-from ttapi_pipeline.storage.files import make_folder, staged
+from ttapi_pipeline.storage.files import make_folder, write_file
 from ttapi_pipeline.storage.layout import state_folder
 
 FAILURES_FILE = "failures.jsonl"
@@ -103,6 +103,4 @@ def append_failures(settings: Settings, records: list[dict[str, str]]) -> None:
     target = folder / FAILURES_FILE
     lines = target.read_text(encoding="utf-8").splitlines() if target.exists() else []
     lines += [json.dumps(record, ensure_ascii=False) for record in records]
-    with staged(target) as file:
-        file.path.write_text("".join(f"{line}\n" for line in lines[-KEPT_FAILURES:]), encoding="utf-8")
-        file.commit()
+    write_file(target, "".join(f"{line}\n" for line in lines[-KEPT_FAILURES:]))

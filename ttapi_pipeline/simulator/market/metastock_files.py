@@ -7,8 +7,6 @@ not share any code with. Importing this module imports Polars, which `market` do
 
 from __future__ import annotations
 
-import secrets
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -19,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from ttapi_pipeline.core.errors import StorageError
+from ttapi_pipeline.core.files import replacing_folder
 from ttapi_pipeline.core.sessions import all_sessions, last_closed_session, session_hours, session_on_or_before
 from ttapi_pipeline.core.symbology import symbol_to_metastock
 from ttapi_pipeline.core.universes import sp500
@@ -119,19 +118,13 @@ def write_metastock_files(
     """
     wanted = metastock_symbols(market) if symbols is None else tuple(symbols)
     folder = folder.absolute()
-    staged = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:
         if folder.exists() and any(folder.iterdir()):
             raise StorageError(f"{folder} has files already; MetaStock files are written into a new or empty folder")
-        staged.mkdir(parents=True)
-        try:
-            written = _write_all(market, staged, first=first, last=last, symbols=wanted, progress=progress)
-            staged.replace(folder)
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
+        with replacing_folder(folder, is_durable=False) as staged:
+            return _write_all(market, staged, first=first, last=last, symbols=wanted, progress=progress)
     except OSError as error:
         raise StorageError(f"MetaStock files cannot be written to {folder}: {error}") from error
-    return written
 
 
 def _write_all(

@@ -28,6 +28,7 @@ from polars.io.plugins import register_io_source
 from xxhash import xxh3_64, xxh3_64_intdigest, xxh3_128
 
 from ttapi_pipeline.core.errors import CorruptFileError, DataError
+from ttapi_pipeline.core.files import left_over, replacing
 from ttapi_pipeline.core.manifest import FileFacts, Manifest
 from ttapi_pipeline.core.ordered import map_in_order
 from ttapi_pipeline.storage.layout import DatasetFiles
@@ -346,9 +347,11 @@ def remember(files: DatasetFiles, manifest: Manifest, pieces: Sequence[StoredPie
         "write_id": manifest.write_id,
         "pieces": [asdict(piece) for piece in pieces],
     }
-    staged = path.with_suffix(".staged")
-    staged.write_text(json.dumps(document), encoding="utf-8")
-    staged.replace(path)
+    for staged in left_over(path):
+        staged.unlink(missing_ok=True)
+    # A note that is cut short is not believed, so it need not be durable.
+    with replacing(path, is_durable=False) as staged:
+        staged.write_text(json.dumps(document), encoding="utf-8")
 
 
 def _made_by(code_version: str) -> list[object]:

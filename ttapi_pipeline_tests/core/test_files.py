@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""A target is the old one or the new one, whatever interrupts the writer."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from ttapi_pipeline.core.files import left_over, replacing, replacing_folder, staging_path
+
+
+def test_the_target_changes_at_the_end_of_the_block(tmp_path: Path) -> None:
+    target = tmp_path / "state.json"
+    target.write_text("old")
+    with replacing(target) as staging:
+        staging.write_text("new")
+        assert target.read_text() == "old"
+    assert target.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("is_durable", [True, False])
+def test_what_is_durable_is_synced_before_it_is_renamed_and_its_name_after(
+    *, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_durable: bool
+) -> None:
+    steps: list[str] = []
+
+    def sync(descriptor: int) -> None:
+        steps.append("sync folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "sync file")
+
+    rename = Path.replace
+
+    def replace(path: Path, target: Path) -> Path:
+        steps.append("rename")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(Path, "replace", replace)
+    with replacing(tmp_path / "state.json", is_durable=is_durable) as staging:
+        staging.write_text("new")
+    assert steps == (["sync file", "rename", "sync folder"] if is_durable else ["rename"])
+    steps.clear()
+    with replacing_folder(tmp_path / "part", is_durable=is_durable) as folder:
+        (folder / "rows").write_text("1")
+    assert steps == (["sync file", "sync folder", "rename", "sync folder"] if is_durable else ["rename"])
+
+
+def test_after_an_exception_the_target_is_as_it_was_and_nothing_is_left(tmp_path: Path) -> None:
+    file, folder = tmp_path / "state.json", tmp_path / "part"
+    file.write_text("old")
+
+    def interrupted(writing: AbstractContextManager[Path], name: str) -> None:
+        with writing as staging:
+            (staging / name if name else staging).write_text("half")
+            raise KeyboardInterrupt
+
+    for writing, name in ((replacing(file), ""), (replacing_folder(folder), "rows")):
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(writing, name)
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_folder_takes_the_place_of_none_or_of_an_empty_one_only(tmp_path: Path) -> None:
+    target = tmp_path / "part"
+    target.mkdir()
+    with replacing_folder(target) as staging:
+        (staging / "rows").write_text("1")
+    assert (target / "rows").read_text() == "1"
+    with pytest.raises(OSError, match="not empty"), replacing_folder(target) as staging:
+        (staging / "rows").write_text("2")
+    assert [path.name for path in target.iterdir()] == ["rows"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_a_killed_writer_left_is_found_by_its_target(tmp_path: Path) -> None:
+    target, neighbour = tmp_path / "bars.json", tmp_path / "bars.jsonl"
+    staged = sorted(staging_path(target) for _ in range(2))
+    for path in (*staged, staging_path(neighbour)):
+        path.write_text("half")
+    assert left_over(target) == staged
