@@ -20,9 +20,9 @@ from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.candle_symbols import daily_candle_symbol
 from ttapi_pipeline.streaming.candles import CANDLE_FIELDS, CandleHistory, CandleSeries, candle_rows
 from ttapi_pipeline.streaming.connection import DxLinkConnection
+from ttapi_pipeline.streaming.events import ChannelClosed, ErrorReceived, FeedData, TokenRefused
 from ttapi_pipeline.streaming.links import Links, OpenConnection
 from ttapi_pipeline.streaming.messages import Contract, Subscription
-from ttapi_pipeline.streaming.protocol import ChannelClosed, ErrorReceived, FeedData, TokenRefused
 
 MAX_IN_FLIGHT: Final = 18
 DEADLINE_SECONDS: Final = 30.0

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from ttapi_pipeline.core.errors import ProtocolError
 from ttapi_pipeline.streaming.candle_symbols import canonical_candle_symbol
+from ttapi_pipeline.streaming.events import FeedData
 from ttapi_pipeline.streaming.messages import floats, integers, strings
-from ttapi_pipeline.streaming.protocol import FeedData
 
 T = TypeVar("T")
 

@@ -23,16 +23,9 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import ProtocolError, StreamClosedError, StreamError, TransportError
 from ttapi_pipeline.streaming.background import beside
 from ttapi_pipeline.streaming.background import within as within_seconds
+from ttapi_pipeline.streaming.events import Authorized, ErrorReceived, Event, TokenRefused
 from ttapi_pipeline.streaming.messages import Contract, Subscription
-from ttapi_pipeline.streaming.protocol import (
-    DEFAULT_KEEPALIVE_SECONDS,
-    Authorized,
-    DxLinkProtocol,
-    ErrorReceived,
-    Event,
-    Phase,
-    TokenRefused,
-)
+from ttapi_pipeline.streaming.protocol import DEFAULT_KEEPALIVE_SECONDS, DxLinkProtocol, Handshake
 
 SILENCE_SECONDS: Final = 60.0
 OPEN_SECONDS: Final = 10.0
@@ -227,7 +220,7 @@ class DxLinkConnection:
         self._started.set()
         deadline = self._clock.monotonic() + seconds
         complaint = ""
-        while self._protocol.phase is not Phase.READY:
+        while self._protocol.handshake is not Handshake.READY:
             left = deadline - self._clock.monotonic()
             if left <= 0:
                 raise StreamClosedError(f"{self._place}: not authorised within {seconds:g} s{complaint}")

@@ -20,12 +20,12 @@ from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.streaming.background import beside
 from ttapi_pipeline.streaming.connection import CLOSE_SECONDS
 from ttapi_pipeline.streaming.consumers import MOST_ROWS, QuoteConsumer, SaleConsumer
+from ttapi_pipeline.streaming.events import FeedData
 from ttapi_pipeline.streaming.feed_connection import FeedConnection
 from ttapi_pipeline.streaming.feed_health import FeedHealth, Gap, Window
 from ttapi_pipeline.streaming.feed_link import FeedOptions
 from ttapi_pipeline.streaming.links import OpenConnection
 from ttapi_pipeline.streaming.market_data import sales
-from ttapi_pipeline.streaming.protocol import FeedData
 from ttapi_pipeline.streaming.quote_board import QuoteBoard
 from ttapi_pipeline.streaming.seen_sales import SeenSales
 

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.errors import ApiError, AuthError, StreamClosedError, StreamError
 from ttapi_pipeline.streaming.connection import DxLinkConnection, Received
+from ttapi_pipeline.streaming.events import FeedData, joined, may_join
 from ttapi_pipeline.streaming.feed_health import ConnectionHealth, Gap, LinkState, Window
 from ttapi_pipeline.streaming.feed_link import FeedLink, FeedOptions
 from ttapi_pipeline.streaming.links import Links, OpenConnection
-from ttapi_pipeline.streaming.protocol import FeedData, joined, may_join
 from ttapi_pipeline.streaming.seen_sales import SeenSales
 
 _LOGGER: Final = logging.getLogger(__name__)

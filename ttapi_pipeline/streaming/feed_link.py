@@ -18,9 +18,9 @@ from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.errors import ApiError, StreamClosedError, StreamError
 from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.connection import DxLinkConnection, Received
+from ttapi_pipeline.streaming.events import ChannelClosed, ErrorReceived, FeedData, FeedReady, TokenRefused
 from ttapi_pipeline.streaming.market_data import SALE_FIELDS, TICKER_FIELDS
 from ttapi_pipeline.streaming.messages import MAX_ENTRIES, Contract, Subscription
-from ttapi_pipeline.streaming.protocol import ChannelClosed, ErrorReceived, FeedData, FeedReady, TokenRefused
 
 _FORGET_SECONDS: Final = 600.0
 """After so long without another one, a refusal counts as the first."""
@@ -56,7 +56,7 @@ class FeedOptions:
 
 
 @dataclass(slots=True)
-class _Channel:
+class _Delivery:
     """What one channel should deliver, and how far that is."""
 
     contract: Contract
@@ -127,9 +127,9 @@ class FeedLink:
         self._on_frames = on_frames
         self._on_live = on_live
         self._on_doubt = on_doubt
-        self._channels = [_Channel(Contract.TICKER, TICKER_FIELDS)]
+        self._channels = [_Delivery(Contract.TICKER, TICKER_FIELDS)]
         if options.has_sales:
-            self._channels.insert(0, _Channel(Contract.STREAM, {"TimeAndSale": SALE_FIELDS}))
+            self._channels.insert(0, _Delivery(Contract.STREAM, {"TimeAndSale": SALE_FIELDS}))
         self._ticker = self._channels[-1]
         self._is_settled = False
         self._is_live = False
@@ -172,7 +172,7 @@ class FeedLink:
         if failure is not None:
             raise failure
 
-    async def _open(self, channel: _Channel) -> None:
+    async def _open(self, channel: _Delivery) -> None:
         channel.asked_at = self._clock.monotonic()
         if channel.is_closed:
             channel.is_closed = False
@@ -305,7 +305,7 @@ class FeedLink:
             return True
         return False
 
-    def _next_added(self, channel: _Channel, most: int) -> list[str]:
+    def _next_added(self, channel: _Delivery, most: int) -> list[str]:
         if len(channel.subscribed) == len(self._wanted):
             return []
         return list(islice((symbol for symbol in self._wanted if symbol not in channel.subscribed), most))
@@ -347,6 +347,6 @@ class FeedLink:
         await self._connection.subscribe(self._ticker.number, remove=entries, add=entries)
 
 
-def _entries(channel: _Channel, symbols: Sequence[str]) -> list[Subscription]:
+def _entries(channel: _Delivery, symbols: Sequence[str]) -> list[Subscription]:
     # By type: a server that sends current values in this order fills its messages, which hold one type each.
     return [Subscription(event_type, symbol) for event_type in channel.fields for symbol in symbols]

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from ttapi_pipeline.core.errors import ProtocolError
 from ttapi_pipeline.streaming.candles import EventFlag
+from ttapi_pipeline.streaming.events import FeedData
 from ttapi_pipeline.streaming.messages import floats, integers, strings
-from ttapi_pipeline.streaming.protocol import FeedData
 
 # The fields that matter most come first: a server that announces fewer leaves the last ones out.
 QUOTE_FIELDS: Final = ("eventSymbol", "bidPrice", "askPrice", "bidSize", "askSize")

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ttapi_pipeline.streaming.events import FeedData
 from ttapi_pipeline.streaming.market_data import microseconds, numbers, positions
-from ttapi_pipeline.streaming.protocol import FeedData
 
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]

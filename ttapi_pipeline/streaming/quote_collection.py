@@ -21,10 +21,10 @@ from ttapi_pipeline.core.errors import ApiError, AuthError, StreamClosedError, S
 from ttapi_pipeline.streaming.background import within
 from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.connection import DxLinkConnection
+from ttapi_pipeline.streaming.events import ChannelClosed, ErrorReceived, Event, FeedData, TokenRefused
 from ttapi_pipeline.streaming.links import Links, OpenConnection
 from ttapi_pipeline.streaming.market_data import TICKER_FIELDS
 from ttapi_pipeline.streaming.messages import Contract, Subscription
-from ttapi_pipeline.streaming.protocol import ChannelClosed, ErrorReceived, Event, FeedData, TokenRefused
 from ttapi_pipeline.streaming.quote_board import EVENT_TYPES, QuoteBoard
 
 NEEDED: Final = ("Quote", "Summary")

@@ -23,7 +23,7 @@ from ttapi_pipeline.datasets.quotes.build import build_quotes, quotes_frame, sna
 from ttapi_pipeline.datasets.quotes.table import QUOTES
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.storage.hashing import data_version
-from ttapi_pipeline.streaming.protocol import FeedData
+from ttapi_pipeline.streaming.events import FeedData
 from ttapi_pipeline.streaming.quote_board import QuoteBoard
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 from ttapi_pipeline.tables.rules import violations

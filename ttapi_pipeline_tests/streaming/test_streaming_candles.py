@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ttapi_pipeline.core.errors import ProtocolError
 from ttapi_pipeline.streaming.candles import CANDLE_FIELDS, CandleHistory, CandleSeries, candle_rows
-from ttapi_pipeline.streaming.protocol import FeedData
+from ttapi_pipeline.streaming.events import FeedData
 
 DAY = 86_400_000
 Row = tuple[int, str, int, int, float]

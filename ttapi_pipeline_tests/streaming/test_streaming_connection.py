@@ -13,8 +13,8 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from ttapi_pipeline.core.errors import ProtocolError, StreamClosedError, TransportError
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
+from ttapi_pipeline.streaming.events import FeedData, FeedReady
 from ttapi_pipeline.streaming.messages import Contract, Subscription
-from ttapi_pipeline.streaming.protocol import FeedData, FeedReady
 
 if TYPE_CHECKING:
     from ttapi_pipeline_tests.streaming.conftest import Exchange, FakeClock

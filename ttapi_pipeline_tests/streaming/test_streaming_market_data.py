@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ttapi_pipeline.core.errors import ProtocolError
+from ttapi_pipeline.streaming.events import FeedData
 from ttapi_pipeline.streaming.market_data import Sales, SaleType, microseconds, numbers, positions, sales
-from ttapi_pipeline.streaming.protocol import FeedData
 
 KNOWN = {"AAPL": 0, "MSFT": 1}
 AT = 1_795_190_400_000_000

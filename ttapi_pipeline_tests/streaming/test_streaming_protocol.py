@@ -12,19 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ttapi_pipeline.core.errors import ProtocolError
-from ttapi_pipeline.streaming.messages import Contract, Subscription
-from ttapi_pipeline.streaming.protocol import (
+from ttapi_pipeline.streaming.events import (
     Authorized,
     ChannelClosed,
-    DxLinkProtocol,
     ErrorReceived,
     FeedData,
     FeedReady,
-    Phase,
     TokenRefused,
     joined,
     may_join,
 )
+from ttapi_pipeline.streaming.messages import Contract, Subscription
+from ttapi_pipeline.streaming.protocol import DxLinkProtocol, Handshake
 
 CANARY = "canary-quote-token-4711"
 QUOTE_FIELDS = ("eventSymbol", "bidPrice", "askPrice")
@@ -113,7 +112,7 @@ def test_a_refused_token_is_sent_once() -> None:
     protocol.start()
     tell(protocol, **UNAUTHORIZED)
     assert tell(protocol, **UNAUTHORIZED) == [TokenRefused()]
-    assert protocol.phase is Phase.REFUSED
+    assert protocol.handshake is Handshake.REFUSED
     assert [message["type"] for message in sent(protocol)] == ["SETUP", "AUTH"]
     with pytest.raises(ProtocolError, match="AUTH_STATE"):
         tell(protocol, **AUTHORIZED)
@@ -295,7 +294,7 @@ def test_errors_are_told_and_close_nothing() -> None:
         ErrorReceived(1, "BAD_ACTION", "too fast")
     ]
     assert tell(protocol, type="ERROR", channel=0) == [ErrorReceived(0, "UNKNOWN", "")]
-    assert protocol.phase is Phase.READY
+    assert protocol.handshake is Handshake.READY
 
 
 def test_messages_of_unknown_types_are_ignored() -> None:
@@ -354,7 +353,7 @@ TYPES = [
 )
 def test_no_order_of_messages_raises_anything_but_a_protocol_error(messages: list[dict[str, Any]]) -> None:
     for protocol in (DxLinkProtocol(CANARY), ready()):
-        if protocol.phase is Phase.NEW:
+        if protocol.handshake is Handshake.NEW:
             protocol.start()
             protocol.open_feed(Contract.TICKER, {"Quote": QUOTE_FIELDS})
         for message in messages:

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ttapi_pipeline.core.errors import ProtocolError
+from ttapi_pipeline.streaming.events import FeedData
 from ttapi_pipeline.streaming.market_data import TICKER_FIELDS
 from ttapi_pipeline.streaming.messages import Contract
-from ttapi_pipeline.streaming.protocol import DxLinkProtocol, FeedData
+from ttapi_pipeline.streaming.protocol import DxLinkProtocol
 from ttapi_pipeline.streaming.quote_board import EVENT_TYPES, NUMBER_COLUMNS, TIME_COLUMNS, QuoteBoard
 
 SYMBOLS = ("AAPL", "MSFT", "SPX")

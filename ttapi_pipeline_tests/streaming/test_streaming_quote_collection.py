@@ -19,7 +19,7 @@ from ttapi_pipeline.simulator.server import Simulator, build_simulator, serving
 from ttapi_pipeline.streaming import quote_collection
 from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
-from ttapi_pipeline.streaming.protocol import ChannelClosed, ErrorReceived, Event, FeedData, TokenRefused
+from ttapi_pipeline.streaming.events import ChannelClosed, ErrorReceived, Event, FeedData, TokenRefused
 from ttapi_pipeline.streaming.quote_board import QuoteBoard
 from ttapi_pipeline.streaming.quote_collection import (
     DEADLINE_SECONDS,

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from ttapi_pipeline.streaming.candles import candle_rows
+from ttapi_pipeline.streaming.events import ErrorReceived, FeedData
 from ttapi_pipeline.streaming.market_data import TICKER_FIELDS, sales
 from ttapi_pipeline.streaming.messages import Contract
-from ttapi_pipeline.streaming.protocol import DxLinkProtocol, ErrorReceived, FeedData
+from ttapi_pipeline.streaming.protocol import DxLinkProtocol
 from ttapi_pipeline.streaming.quote_board import QuoteBoard
 
 HANDSHAKE = [

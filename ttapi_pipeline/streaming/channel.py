@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+"""One FEED channel of a link: its states, the layouts that the server announces, and its data as columns.
+
+`protocol` owns the channels, hands them their messages and sends what they answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from ttapi_pipeline.core.errors import ProtocolError
+from ttapi_pipeline.streaming.events import ChannelClosed, CompactColumns, FeedData
+from ttapi_pipeline.streaming.messages import Contract
+
+Message = Mapping[str, Any]
+
+
+class ChannelState(StrEnum):
+    """How far a channel is."""
+
+    WANTED = "wanted"
+    REQUESTED = "requested"
+    OPENED = "opened"
+    READY = "ready"
+    CANCELLED = "cancelled"
+    CLOSED = "closed"
+
+
+_ON_THE_SERVER = frozenset({ChannelState.REQUESTED, ChannelState.OPENED, ChannelState.READY})
+_OVER = frozenset({ChannelState.CANCELLED, ChannelState.CLOSED})
+
+
+class FeedChannel:
+    """A channel from the wish for it to its end. Its methods return what has to be sent.
+
+    Attributes:
+        number: Odd, as the server demands.
+        state: How far it is.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        contract: Contract,
+        fields: Mapping[str, Sequence[str]],
+        aggregation_seconds: float | None,
+        *,
+        quote: Callable[[str | None], str],
+    ) -> None:
+        """A channel that was not asked for yet.
+
+        Args:
+            number: Its number.
+            contract: What it delivers.
+            fields: The fields wanted of each event type.
+            aggregation_seconds: Wanted aggregation period; up to the server when None.
+            quote: Makes a text of the server fit for an error message.
+        """
+        self.number = number
+        self.state = ChannelState.WANTED
+        self._contract = contract
+        self._fields = fields
+        self._aggregation_seconds = aggregation_seconds
+        self._quote = quote
+        self._layouts: dict[str, Mapping[str, int]] = {}
+        self._waiting: list[str] = []
+
+    def renewed(self) -> FeedChannel:
+        """The same channel as at first, to be asked for again: without layouts and subscriptions."""
+        return FeedChannel(self.number, self._contract, self._fields, self._aggregation_seconds, quote=self._quote)
+
+    def request(self) -> Message:
+        """Ask for it."""
+        self.state = ChannelState.REQUESTED
+        return {
+            "type": "CHANNEL_REQUEST",
+            "channel": self.number,
+            "service": "FEED",
+            "parameters": {"contract": self._contract},
+        }
+
+    def subscribe(self, frames: Iterable[str]) -> Iterable[str]:
+        """Take frames of subscriptions; those that may be sent now. The others wait until the channel is ready."""
+        if self.state is ChannelState.READY:
+            return frames
+        if self.state not in _OVER:
+            self._waiting.extend(frames)
+        return ()
+
+    def cancel(self) -> Message | None:
+        """Close it; None when the server does not know of it."""
+        self._waiting.clear()
+        if self.state in _ON_THE_SERVER:
+            self.state = ChannelState.CANCELLED
+            return {"type": "CHANNEL_CANCEL", "channel": self.number}
+        if self.state is ChannelState.WANTED:
+            self.state = ChannelState.CLOSED
+        return None
+
+    # What the server says
+
+    def opened(self) -> Message | None:
+        """CHANNEL_OPENED came: set it up, unless it was cancelled meanwhile.
+
+        Raises:
+            ProtocolError: It was not asked for.
+        """
+        if self.state is ChannelState.CANCELLED:
+            return None
+        if self.state is not ChannelState.REQUESTED:
+            raise ProtocolError(f"CHANNEL_OPENED for channel {self.number}, which is {self.state}")
+        self.state = ChannelState.OPENED
+        setup: dict[str, Any] = {
+            "type": "FEED_SETUP",
+            "channel": self.number,
+            "acceptDataFormat": "COMPACT",
+            "acceptEventFields": {event_type: list(names) for event_type, names in self._fields.items()},
+        }
+        if self._aggregation_seconds is not None:
+            setup["acceptAggregationPeriod"] = self._aggregation_seconds
+        return setup
+
+    def configured(self, event_fields: Mapping[str, Sequence[str]]) -> Sequence[str] | None:
+        """FEED_CONFIG came. The announced fields are the layout from here on, for the types that they name.
+
+        Returns:
+            The frames that waited for this, when the channel has become ready; else None.
+
+        Raises:
+            ProtocolError: A type has no field, or one twice.
+        """
+        for event_type, names in event_fields.items():
+            if not names or len(set(names)) != len(names):
+                raise ProtocolError(f"FEED_CONFIG: the fields of {self._quote(event_type)} are empty or repeated")
+            self._layouts[event_type] = {name: place for place, name in enumerate(names)}
+        if self.state is not ChannelState.OPENED:
+            return None
+        self.state = ChannelState.READY
+        waiting, self._waiting = self._waiting, []
+        return waiting
+
+    def closed(self) -> ChannelClosed | None:
+        """CHANNEL_CLOSED came; None when it was closed already."""
+        if self.state is ChannelState.CLOSED:
+            return None
+        is_requested = self.state is ChannelState.CANCELLED
+        self.state = ChannelState.CLOSED
+        self._waiting.clear()
+        return ChannelClosed(self.number, is_requested)
+
+    def received(self, data: Sequence[Any]) -> list[FeedData]:
+        """FEED_DATA came; what comes after the end of the channel is dropped.
+
+        Raises:
+            ProtocolError: The data is in neither format, or of a type whose fields were not announced.
+        """
+        if self.state in _OVER or not data:
+            return []
+        # The format can change at any time, announced or not, so the shape of each message decides.
+        return self._compact(data) if isinstance(data[0], str) else self._full(data)
+
+    def _compact(self, data: Sequence[Any]) -> list[FeedData]:
+        if len(data) % 2:
+            raise ProtocolError("FEED_DATA: a type without its values")
+        events: list[FeedData] = []
+        for event_type, values in zip(data[::2], data[1::2], strict=True):
+            if not isinstance(event_type, str) or not isinstance(values, list):
+                raise ProtocolError("FEED_DATA: compact data is not pairs of a type and its values")
+            if not values:
+                continue
+            layout = self._layouts.get(event_type)
+            if layout is None:
+                raise ProtocolError(f"FEED_DATA: {self._quote(event_type)} before its fields were announced")
+            width = len(layout)
+            if len(values) % width:
+                raise ProtocolError(f"FEED_DATA: {len(values)} values are not events of {width} fields")
+            events.append(FeedData(self.number, event_type, len(values) // width, CompactColumns(layout, values)))
+        return events
+
+    def _full(self, data: Sequence[Any]) -> list[FeedData]:
+        events: list[FeedData] = []
+        run: list[Mapping[str, Any]] = []
+        for row in data:
+            if not isinstance(row, dict) or not isinstance(row.get("eventType"), str):
+                raise ProtocolError("FEED_DATA: full data is not objects with their eventType")
+            if run and row["eventType"] != run[0]["eventType"]:
+                events.append(_columns(self.number, run))
+                run = []
+            run.append(row)
+        events.append(_columns(self.number, run))
+        return events
+
+
+def _columns(channel: int, rows: Sequence[Mapping[str, Any]]) -> FeedData:
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    return FeedData(channel, str(rows[0]["eventType"]), len(rows), columns)

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""What the frames of a server tell: the events that `protocol` hands out, and the columns of data events.
+
+The meaning of the columns is in `candles` and `market_data`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Authorized:
+    """The session may open channels."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRefused:
+    """The token was refused, or is no longer accepted; the session is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedReady:
+    """A channel is open and configured; subscriptions go out from here on."""
+
+    channel: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelClosed:
+    """The server closed a channel; `is_requested` when we asked for it."""
+
+    channel: int
+    is_requested: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReceived:
+    """The server complained; by specification this closes nothing. Channel 0 is the session itself."""
+
+    channel: int
+    error: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedData:
+    """Events of one type, as columns of equal length in the order in which they came.
+
+    Attributes:
+        channel: Where they came.
+        event_type: ``Candle``, ``Quote``, ...
+        count: How many events.
+        columns: Values per field, as JSON has them; None where an event left the field out.
+    """
+
+    channel: int
+    event_type: str
+    count: int
+    columns: Mapping[str, Sequence[Any]] = field(repr=False)
+
+
+class CompactColumns(Mapping[str, Sequence[Any]]):
+    """Columns that are cut out of the events laid end to end when somebody asks for them.
+
+    Attributes:
+        layout: The place of each field in an event.
+        flat: The events' values, end to end.
+    """
+
+    __slots__ = ("flat", "layout")
+
+    def __init__(self, layout: Mapping[str, int], flat: Sequence[Any]) -> None:
+        self.layout = layout
+        self.flat = flat
+
+    def __getitem__(self, name: str) -> Sequence[Any]:
+        return self.flat[self.layout[name] :: len(self.layout)]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.layout
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.layout)
+
+    def __len__(self) -> int:
+        return len(self.layout)
+
+
+def joined(parts: Sequence[FeedData]) -> FeedData:
+    """Events of one type as one, in order; all parts but a single one have the same layout."""
+    first = parts[0]
+    if len(parts) == 1 or not isinstance(first.columns, CompactColumns):
+        return first
+    flat = list(chain.from_iterable(part.columns.flat for part in parts if isinstance(part.columns, CompactColumns)))
+    columns = CompactColumns(first.columns.layout, flat)
+    return FeedData(first.channel, first.event_type, len(flat) // len(columns), columns)
+
+
+def may_join(one: FeedData, other: FeedData) -> bool:
+    """Whether both have the same type and layout, so that `joined` takes them."""
+    return (
+        one.event_type == other.event_type
+        and isinstance(one.columns, CompactColumns)
+        and isinstance(other.columns, CompactColumns)
+        and one.columns.layout is other.columns.layout
+    )
+
+
+Event = Authorized | TokenRefused | FeedReady | ChannelClosed | ErrorReceived | FeedData
