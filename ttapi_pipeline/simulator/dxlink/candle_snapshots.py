@@ -9,8 +9,8 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from ttapi_pipeline.simulator.market.candle_bars import CandleBars, Integers
-from ttapi_pipeline.simulator.market.values import Floats
+from ttapi_pipeline.simulator.dxlink.candle_bars import CandleBars, Integers
+from ttapi_pipeline.simulator.market.paths import Floats
 
 T = TypeVar("T", int, Integers)
 

@@ -10,11 +10,11 @@ from aiohttp import ClientConnectionResetError, WSMsgType, web
 
 from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.simulator.counters import Counters
+from ttapi_pipeline.simulator.dxlink.candle_bars import CandleSource
 from ttapi_pipeline.simulator.dxlink.events import EventSource
 from ttapi_pipeline.simulator.dxlink.session import DxLinkSession
 from ttapi_pipeline.simulator.dxlink.tokens import QuoteTokens
 from ttapi_pipeline.simulator.faults import FaultPlan
-from ttapi_pipeline.simulator.market.candle_bars import CandleSource
 from ttapi_pipeline.simulator.market.market import Market
 
 ROUTE: Final = "/realtime"

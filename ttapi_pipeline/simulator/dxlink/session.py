@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from ttapi_pipeline.simulator.dxlink.candle_bars import NO_BARS, CandleBars, CandleSource, Preparation, candle_or_none
 from ttapi_pipeline.simulator.dxlink.candle_snapshots import (
     TX_PENDING,
     CandleRows,
@@ -39,7 +40,6 @@ from ttapi_pipeline.simulator.dxlink.messages import (
     encode,
 )
 from ttapi_pipeline.simulator.faults import Fault
-from ttapi_pipeline.simulator.market.candle_bars import NO_BARS, CandleBars, CandleSource, Preparation, candle_or_none
 
 SERVER_VERSION: Final = "1.0-1.2.3-20240912-171526"
 """As production spelled it in a published capture."""

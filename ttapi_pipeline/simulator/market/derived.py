@@ -19,7 +19,6 @@ from ttapi_pipeline.core.symbology import plain_decimal
 from ttapi_pipeline.simulator.market.chains import third_friday, volatility_expiration
 from ttapi_pipeline.simulator.market.market import Market
 from ttapi_pipeline.simulator.market.pricing import RISK_FREE_RATE, Greeks, greeks
-from ttapi_pipeline.simulator.rest.listed import find_listed
 
 MONTH_CODES: Final = "FGHJKMNQUVXZ"
 _QUARTERS: Final = "HMUZ"
@@ -198,7 +197,7 @@ class DerivedMarket:
 
     def contracts(self, product: Product, now: datetime) -> Sequence[Contract]:
         """The nearest listed contracts, by expiration; none before the underlying is listed."""
-        if find_listed(self._market, product.underlying, now) is None:
+        if self._market.find_listed(product.underlying, now) is None:
             return ()
         today = now.astimezone(NEW_YORK).date()
         contracts: list[Contract] = []
@@ -259,7 +258,7 @@ class DerivedMarket:
     def crypto_price(self, symbol: str, at: datetime) -> DerivedPrice | None:
         """US dollars per coin; None before there is a price, and for a symbol that is not one."""
         _, underlying, ratio = CRYPTOCURRENCIES.get(symbol, ("", "", 0.0))
-        if find_listed(self._market, underlying, at) is None:
+        if self._market.find_listed(underlying, at) is None:
             return None
         return self._derived(underlying, ratio, at, tick=0.01)
 

@@ -11,10 +11,11 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Final, Literal
 
-from ttapi_pipeline.core.sessions import all_sessions
+from ttapi_pipeline.core.sessions import all_sessions, session_hours
 from ttapi_pipeline.core.universes import sp500
 from ttapi_pipeline.simulator.market.randomness import normal, stable_key, uniforms
 
@@ -193,6 +194,17 @@ def listings(*, extra_equities: int) -> dict[str, Listing]:
     """The market's list by symbol: S&P 500, indices, funds, a few special ones, then `extra_equities` made-up ones."""
     rows = [*_constituents(), *_indices(), *_funds(), *_special(), *map(_made_up, range(extra_equities))]
     return {row.instrument.symbol: row for row in rows}
+
+
+def is_listed(instrument: Instrument, at: datetime) -> bool:
+    """Whether its first session has opened."""
+    return _opens_at(instrument.listed_date) <= at
+
+
+@cache
+def _opens_at(session: date) -> datetime:
+    # Looked up for every symbol in every request, for a few dozen different days.
+    return session_hours(session).opens_at
 
 
 def draw_traits(listing: Listing, *, seed: int) -> Traits:

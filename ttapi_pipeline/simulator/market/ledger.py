@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from ttapi_pipeline.core.sessions import next_session, session_hours, sessions_between
 from ttapi_pipeline.simulator.market.market import Market
-from ttapi_pipeline.simulator.market.values import Bars, Floats
+from ttapi_pipeline.simulator.market.paths import Floats
+from ttapi_pipeline.simulator.market.prices import Bars
 
 OPENED_DATE: Final = date(2010, 1, 4)
 _FIRST_ID: Final = 900_000_001

@@ -23,8 +23,8 @@ from ttapi_pipeline.core.symbology import symbol_to_metastock
 from ttapi_pipeline.core.universes import sp500
 from ttapi_pipeline.simulator.market.instruments import Instrument
 from ttapi_pipeline.simulator.market.market import Market
+from ttapi_pipeline.simulator.market.prices import Bars
 from ttapi_pipeline.simulator.market.randomness import uniforms
-from ttapi_pipeline.simulator.market.values import Bars
 
 DEFAULT_FIRST: Final = date(2000, 1, 3)
 SESSIONS_BEHIND: Final = 30

@@ -35,8 +35,9 @@ Ints = npt.NDArray[np.int64]
 
 KNOT_SECONDS: Final = 5
 """Within a session prices are drawn every five seconds and lie on a line in between."""
+SESSIONS_PER_YEAR: Final = 252
 
-_YEAR: Final = 252.0
+_SQRT_YEAR: Final = math.sqrt(SESSIONS_PER_YEAR)
 _OVERNIGHT_SHARE: Final = 0.3  # of a day's variance
 _MARKET_PERSISTENCE: Final = 0.985
 _MARKET_STATE_STDDEV: Final = 0.38
@@ -124,7 +125,7 @@ def draw_market_factor(seed: int) -> MarketFactor:
     scale = _MARKET_STATE_STDDEV * math.sqrt(1 - _MARKET_PERSISTENCE**2)
     state = autoregression(scale * state_shock, _MARKET_PERSISTENCE)
     state *= np.where(state < 0.0, _CALM, 1.0)
-    volatility = MARKET_VOLATILITY / math.sqrt(_YEAR) * _volatility_in_force(state, _MARKET_STATE_STDDEV)
+    volatility = MARKET_VOLATILITY / _SQRT_YEAR * _volatility_in_force(state, _MARKET_STATE_STDDEV)
     overnight = volatility * math.sqrt(_OVERNIGHT_SHARE) * z[:, 0]
     intraday = volatility * math.sqrt(1 - _OVERNIGHT_SHARE) * z[:, 1]
     anchor = position_of(ANCHOR_DATE)
@@ -142,7 +143,7 @@ def draw_symbol_path(seed: int, instrument: Instrument, traits: Traits, market: 
     fat = z[:2] * (0.8 + 0.06 * z[:2] ** 2)  # variance stays near 1, kurtosis near 5
 
     own_state = autoregression(_OWN_STATE_STDDEV * math.sqrt(1 - _OWN_PERSISTENCE**2) * z[2], _OWN_PERSISTENCE)
-    own_volatility = traits.own_volatility / math.sqrt(_YEAR) * _volatility_in_force(own_state, _OWN_STATE_STDDEV)
+    own_volatility = traits.own_volatility / _SQRT_YEAR * _volatility_in_force(own_state, _OWN_STATE_STDDEV)
     own_overnight = own_volatility * math.sqrt(_OVERNIGHT_SHARE) * fat[0]
     own_intraday = own_volatility * math.sqrt(1 - _OVERNIGHT_SHARE) * fat[1]
     quarters = None

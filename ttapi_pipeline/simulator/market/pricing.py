@@ -13,6 +13,8 @@ from typing import Final, Literal
 RISK_FREE_RATE: Final = 0.0433
 """Continuous, annual; what the public margin configuration reports."""
 THIRTY_DAYS: Final = 30 / 365
+YEAR_SECONDS: Final = 365 * 86_400.0
+"""Years to an expiration are calendar time."""
 
 _REVERSION: Final = 5.0  # per year: how fast variance is expected to come back to its long-run level
 _SMILE: Final = 0.018  # relative, per squared standard deviation of log moneyness

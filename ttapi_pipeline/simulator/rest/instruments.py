@@ -17,9 +17,8 @@ import orjson
 from ttapi_pipeline.core.sessions import NEW_YORK, previous_session, session_hours
 from ttapi_pipeline.core.symbology import OptionSymbol, plain_decimal
 from ttapi_pipeline.simulator.market.chains import Expiration
-from ttapi_pipeline.simulator.market.instruments import HALT_DATE, Instrument
+from ttapi_pipeline.simulator.market.instruments import HALT_DATE, Instrument, is_listed
 from ttapi_pipeline.simulator.market.market import Market
-from ttapi_pipeline.simulator.rest.listed import find_listed, is_listed
 from ttapi_pipeline.simulator.rest.router import Route
 from ttapi_pipeline.simulator.rest.wire import (
     Answer,
@@ -70,7 +69,7 @@ class InstrumentRoutes:
         return {symbol: _equity_row(self._market.instruments[symbol]) for symbol in sorted(self._market.instruments)}
 
     def _equity(self, call: Call) -> Answer:
-        instrument = find_listed(self._market, call.params["symbol"], call.now)
+        instrument = self._market.find_listed(call.params["symbol"], call.now)
         if instrument is None:
             raise not_found(f"instrument with symbol {call.params['symbol'][:20]}")
         return single(call, self._rows[instrument.symbol])
@@ -88,7 +87,7 @@ class InstrumentRoutes:
             rows = [
                 self._rows[symbol]
                 for symbol in dict.fromkeys(symbols)
-                if find_listed(self._market, symbol, call.now) is not None
+                if self._market.find_listed(symbol, call.now) is not None
             ]
         rows = [
             row
@@ -102,7 +101,7 @@ class InstrumentRoutes:
         return page(call, rows, per_page=EQUITIES_PER_PAGE, most=MOST_ACTIVE_PER_PAGE)
 
     def _underlying(self, call: Call) -> Instrument:
-        instrument = find_listed(self._market, call.params["symbol"], call.now)
+        instrument = self._market.find_listed(call.params["symbol"], call.now)
         if instrument is None or not instrument.has_options:
             raise not_found(f"option chain for {call.params['symbol'][:20]}")
         return instrument

@@ -10,13 +10,14 @@ from typing import Final
 import orjson
 
 from ttapi_pipeline.core.sessions import previous_session, session_hours
+from ttapi_pipeline.simulator.market.corporate_events import EarningsReport
 from ttapi_pipeline.simulator.market.derived import DerivedMarket
 from ttapi_pipeline.simulator.market.instruments import HALT_DATE, Instrument
 from ttapi_pipeline.simulator.market.market import Market
-from ttapi_pipeline.simulator.market.values import EarningsReport, Metrics, OptionQuote
+from ttapi_pipeline.simulator.market.metrics import Metrics
+from ttapi_pipeline.simulator.market.options import OptionQuote
 from ttapi_pipeline.simulator.rest.futures import derived_data
 from ttapi_pipeline.simulator.rest.instruments import lendability
-from ttapi_pipeline.simulator.rest.listed import find_listed
 from ttapi_pipeline.simulator.rest.router import Route
 from ttapi_pipeline.simulator.rest.wire import (
     Answer,
@@ -71,7 +72,7 @@ class MetricsRoutes:
         if not symbols:
             raise invalid("symbols", "is missing")
         at = snapshot_instant(call.now)
-        found = [find_listed(self._market, symbol, at) for symbol in dict.fromkeys(symbols)]
+        found = [self._market.find_listed(symbol, at) for symbol in dict.fromkeys(symbols)]
         rows = [self._metrics_row(instrument, at) for instrument in found if instrument is not None]
         return listing(call, rows, has_context=False)
 
@@ -85,7 +86,7 @@ class MetricsRoutes:
         return row
 
     def _instrument(self, call: Call) -> Instrument:
-        instrument = find_listed(self._market, call.params["symbol"], call.now)
+        instrument = self._market.find_listed(call.params["symbol"], call.now)
         if instrument is None:
             raise not_found(f"instrument with symbol {call.params['symbol'][:20]}")
         return instrument
@@ -128,7 +129,7 @@ class MetricsRoutes:
     def _market_data(self, kind: str, symbol: str, at: datetime) -> Row | None:
         match kind:
             case "Equity" | "Index":
-                instrument = find_listed(self._market, symbol, at)
+                instrument = self._market.find_listed(symbol, at)
                 if instrument is None or (instrument.kind == "Index") != (kind == "Index"):
                     return None
                 return self._equity_data(instrument, at)

@@ -653,7 +653,7 @@ async def test_intraday_bars_of_a_session_add_up_to_its_daily_bar(
 async def test_intraday_history_beyond_its_limits_is_snipped(
     closed_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ttapi_pipeline.simulator.market.candle_bars.INTRADAY_SESSIONS", 30)
+    monkeypatch.setattr("ttapi_pipeline.simulator.dxlink.candle_bars.INTRADAY_SESSIONS", 30)
     async with closed_server.feed(fields={"Candle": FIELDS}) as client:
         await client.subscribe("Candle", "AAPL{=1m}", fromTime=0)
         rows = await client.candles("AAPL")

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ttapi_pipeline.simulator.dxlink.candle_bars import NO_BARS, CandleBars, CandleSource
 from ttapi_pipeline.simulator.dxlink.candle_snapshots import snapshot_rows, update_rows
 from ttapi_pipeline.simulator.dxlink.candle_symbols import parse_candle_symbol
 from ttapi_pipeline.simulator.dxlink.events import EventSource
 from ttapi_pipeline.simulator.dxlink.feed import EVENT_FIELDS, MESSAGE_LIMIT, RowSender
 from ttapi_pipeline.simulator.dxlink.messages import Auth, decode
 from ttapi_pipeline.simulator.dxlink.session import DxLinkSession
-from ttapi_pipeline.simulator.market.candle_bars import NO_BARS, CandleBars, CandleSource
 from ttapi_pipeline.simulator.market.market import Market
 
 AT = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ttapi_pipeline.core.sessions import next_session, session_hours, sessions_between
 from ttapi_pipeline.core.universes import sp500
 from ttapi_pipeline.simulator.market.market import Market
-from ttapi_pipeline.simulator.market.values import Bars
+from ttapi_pipeline.simulator.market.prices import Bars
 
 MARKET = Market(7)
 OPEN_AT = datetime(2026, 11, 20, 16, 12, 33, 250_000, tzinfo=UTC)  # a Friday, 11:12 in New York

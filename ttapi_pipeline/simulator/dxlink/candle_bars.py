@@ -16,8 +16,9 @@ from ttapi_pipeline.core.sessions import NEW_YORK, session_hours
 from ttapi_pipeline.core.symbology import OptionSymbol
 from ttapi_pipeline.simulator.dxlink.candle_symbols import CandleSymbol, parse_candle_symbol
 from ttapi_pipeline.simulator.market.market import Market
-from ttapi_pipeline.simulator.market.paths import KNOT_SECONDS
-from ttapi_pipeline.simulator.market.values import Bars, Floats
+from ttapi_pipeline.simulator.market.options import CONTRACTS_PER_TRADE
+from ttapi_pipeline.simulator.market.paths import KNOT_SECONDS, Floats
+from ttapi_pipeline.simulator.market.prices import Bars
 
 Integers = npt.NDArray[np.int64]
 
@@ -28,7 +29,6 @@ INTRADAY_SESSIONS: Final = 260
 """How far back intraday bars go, about a year; older ones are withheld (SNAPSHOT_SNIP)."""
 
 _SESSIONS_PER_STEP: Final = 4
-_CONTRACTS_PER_TRADE: Final = 5
 _EPOCH_MONDAY: Final = 4  # 1970-01-05 was the first Monday after the epoch
 _DAY_MS: Final = 86_400_000
 _LAST_MS: Final = 4_102_444_800_000  # 2100-01-01, later than any bar
@@ -218,7 +218,7 @@ class CandleSource:
             rows[row] = self._market.option_prices(option, prices, ends[source])
         return CandleBars(
             underlying.time[traded],
-            np.ceil(volume[traded] / _CONTRACTS_PER_TRADE).astype(np.int64),
+            np.ceil(volume[traded] / CONTRACTS_PER_TRADE).astype(np.int64),
             rows[:, 0],
             np.maximum(rows[:, 1], rows[:, 2]),
             np.minimum(rows[:, 1], rows[:, 2]),
