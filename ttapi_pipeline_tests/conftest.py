@@ -9,4 +9,4 @@ from hypothesis import settings
 settings.register_profile("pipeline", deadline=None)
 settings.load_profile("pipeline")
 
-pytest_plugins = ["ttapi_pipeline_tests.support.marks"]
+pytest_plugins = ["ttapi_pipeline_tests.support.budget", "ttapi_pipeline_tests.support.marks"]
