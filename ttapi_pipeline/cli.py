@@ -212,7 +212,7 @@ def _breakers(settings: Settings) -> Mapping[str, str]:
 def _refresh(settings: Settings, names: Sequence[str], *, is_forced: bool, is_json: bool) -> int:
     forced = frozenset(names or DATASETS) if is_forced else frozenset()
     statuses = survey(settings, now=SYSTEM_CLOCK.now(), forced=forced)
-    refuse_to_overwrite(settings, statuses)
+    refuse_to_overwrite(settings)
     selection = _selection(statuses, names)
     outcomes: Mapping[str, Work] | None = None
     if selection:

@@ -84,7 +84,7 @@ def _stored_times(settings: Settings, clock: Clock) -> Finding:
     for status in statuses.values():
         if status.verdict.rule is Rule.CLOCK:
             return Finding(
-                "stored times", f"{status.declaration.name}: {status.verdict.reason}; set the clock", is_good=False
+                "stored times", f"{status.dataset.name}: {status.verdict.reason}; set the clock", is_good=False
             )
     return Finding("stored times", "nothing stored is from the future", is_good=True)
 

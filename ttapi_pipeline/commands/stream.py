@@ -91,7 +91,7 @@ def run_stream(settings: Settings, request: StreamRequest, *, clock: Clock = SYS
         KeyboardInterrupt: The second SIGINT.
     """
     named = named_symbols(request.symbols)
-    data = folder_for_log(settings, now=clock.now()) if request.has_log else None
+    data = folder_for_log(settings) if request.has_log else None
     with Broker(settings, clock=clock) as broker:
         # Before the event loop takes the signals: a Ctrl-C may end the wait for a simulator.
         broker.server_url()

@@ -13,12 +13,12 @@ from ttapi_pipeline.broker.broker import Broker
 from ttapi_pipeline.client import TastytradeClient
 from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.collection import ProgressCallback
-from ttapi_pipeline.core.declaration import Declaration
 from ttapi_pipeline.core.errors import CorruptFileError, StorageError
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.progress import current_board
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
+from ttapi_pipeline.datasets.dataset import Dataset
+from ttapi_pipeline.datasets.registry import REPORTS
 from ttapi_pipeline.datasets.status import shaping_settings
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder
 from ttapi_pipeline.storage.scan import scan
@@ -33,31 +33,31 @@ class Refresh:
         settings: The checked settings.
         now: When the refresh began; the dataset's age counts from here.
         clock: For deadlines.
-        api: What opens clients and links.
+        broker: Opens REST clients and links to the feed.
     """
 
     settings: Settings
     now: datetime
     clock: Clock
-    api: Broker
-    _declaration: Declaration
+    broker: Broker
+    _dataset: Dataset
     _folder: Folder
     _manifest: Manifest | None
 
     def connect(self) -> AbstractAsyncContextManager[TastytradeClient]:
         """A REST client."""
-        return self.api.connect()
+        return self.broker.connect()
 
     def previous(self) -> pl.LazyFrame | None:
         """The stored rows, when they were made by the same code from the same settings; None otherwise."""
-        manifest, declaration = self._manifest, self._declaration
+        manifest, dataset = self._manifest, self._dataset
         if (
             manifest is None
-            or manifest.provenance.code_version != declaration.code_version
-            or dict(manifest.provenance.settings) != dict(shaping_settings(self.settings, declaration))
+            or manifest.provenance.code_version != dataset.code_version
+            or dict(manifest.provenance.settings) != dict(shaping_settings(self.settings, dataset))
         ):
             return None
-        return self._stored(DATASETS[declaration.name].schema)
+        return self._stored(dataset.schema)
 
     def recorded(self, report: str) -> pl.LazyFrame | None:
         """What is stored of a table beside the dataset, when the dataset's own rows may be carried over."""
@@ -72,12 +72,12 @@ class Refresh:
             CorruptFileError: They are there and cannot be read; building without them would lose them.
             StorageError: Likewise.
         """
-        manifest, name = self._manifest, self._declaration.name
+        manifest, name = self._manifest, self._dataset.name
         if manifest is None and DatasetFiles.of(self._folder, name).parquet.exists():
             raise CorruptFileError(f"the manifest of {name} cannot be read; `tt doctor --repair` rebuilds it")
         if manifest is None or manifest.provenance.settings.get("origin") != self.settings.origin:
             return None
-        return scan(self._folder, DATASETS[name].schema)
+        return scan(self._folder, self._dataset.schema)
 
     def _stored(self, schema: DatasetSchema) -> pl.LazyFrame | None:
         try:
@@ -88,7 +88,7 @@ class Refresh:
 
     def progress(self, step: str) -> ProgressCallback:
         """A callback that shows how far a step has come."""
-        board, name = current_board(), self._declaration.name
+        board, name = current_board(), self._dataset.name
 
         def report(done: int, total: int) -> None:
             board.count(name, step, done, total)

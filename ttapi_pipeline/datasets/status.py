@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The state of every dataset at once: what is stored, and the verdict on it. Needs neither Polars nor Dagster."""
+"""The status of datasets: what is stored of them, and the verdict on it. Needs neither Polars nor Dagster."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, StorageErr
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.verdict import Verdict, decide
-from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
+from ttapi_pipeline.datasets.dataset import METASTOCK_FILES, Dataset
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.metastock.fingerprint import folder_fingerprint
-from ttapi_pipeline.storage.layout import Folder, Stored, open_folder, read_stored
+from ttapi_pipeline.storage.layout import Folder, Stored, open_folder, read_manifest, read_stored
 
 NO_METASTOCK: Final = "none"
 """Data version of `metastock_files` without a folder."""
@@ -29,13 +29,13 @@ class DatasetStatus:
     """One dataset, stored or not.
 
     Attributes:
-        declaration: What it is.
+        dataset: What it is.
         stored: What is there of it; a manifest that cannot be read counts as none.
         verdict: Whether it can be used as it is.
         damage: Why its manifest, or the MetaStock folder that it is made from, cannot be read; None when all is well.
     """
 
-    declaration: Declaration
+    dataset: Dataset
     stored: Stored
     verdict: Verdict
     damage: str | None = None
@@ -108,6 +108,25 @@ def _digest(path: Path, variable: str) -> str:
         raise StorageError(f"{variable}: {path} cannot be read: {error}") from error
 
 
+def status_of(
+    dataset: Dataset, settings: Settings, *, now: datetime, folder: Folder | None = None, is_forced: bool = False
+) -> DatasetStatus:
+    """The status of one dataset. Besides its own files this reads the manifests of what is directly upstream.
+
+    Args:
+        dataset: Which one.
+        settings: Where the data is, TTLs, and what shapes it.
+        now: Aware UTC.
+        folder: The data folder, when it is open already.
+        is_forced: Whether it is refreshed in any case.
+
+    Raises:
+        StorageError: The data folder, or a file that a setting names, cannot be read.
+    """
+    root = open_folder(settings.data_dir) if folder is None else folder
+    return _Look(settings, root, now).status(dataset, is_forced=is_forced)
+
+
 def survey(
     settings: Settings, *, now: datetime, forced: Collection[str] = (), folder: Folder | None = None
 ) -> Mapping[str, DatasetStatus]:
@@ -120,57 +139,85 @@ def survey(
         folder: The data folder, when it is open already.
 
     Raises:
-        StorageError: The data folder cannot be read.
+        StorageError: As `status_of`.
     """
-    root = open_folder(settings.data_dir) if folder is None else folder
-    stored: dict[str, Stored] = {}
-    damage: dict[str, str] = {}
-    for name in DATASETS:
-        try:
-            stored[name] = read_stored(root, name)
-        except CorruptFileError as error:
-            stored[name], damage[name] = Stored(None), str(error)
-    versions: dict[str, str | None] = {
-        name: each.manifest.data_version if each.manifest else None for name, each in stored.items()
-    }
-    try:
-        versions[METASTOCK_FILES] = metastock_version(settings)
-    except StorageError as error:
-        # A folder that is gone is a matter of what is made from it; accounts and chains need not wait for it.
-        versions[METASTOCK_FILES] = None
-        damage.update({name: str(error) for name, each in DATASETS.items() if METASTOCK_FILES in each.upstream})
-    return {
-        name: DatasetStatus(
-            declaration,
-            stored[name],
-            decide(
-                declaration,
-                stored[name].manifest,
-                ttl=settings.ttls[name],
-                now=now,
-                upstream={upstream: versions[upstream] for upstream in declaration.upstream},
-                settings=shaping_settings(settings, declaration),
-                lost_files=stored[name].lost_files,
-                is_calendar_aware=settings.calendar_aware_ttl,
-                is_forced=name in forced,
-            ),
-            damage.get(name),
+    look = _Look(settings, open_folder(settings.data_dir) if folder is None else folder, now)
+    return {name: look.status(dataset, is_forced=name in forced) for name, dataset in DATASETS.items()}
+
+
+class _Look:
+    """One look at the data folder: each manifest is read, and the MetaStock folder fingerprinted, once at most."""
+
+    def __init__(self, settings: Settings, folder: Folder, now: datetime) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._now = now
+        self._stored: dict[str, Stored] = {}
+        self._damage: dict[str, str] = {}
+        self._metastock: str | None = None
+
+    def status(self, dataset: Dataset, *, is_forced: bool) -> DatasetStatus:
+        stored = self._read(dataset.name)
+        upstream = {name: self._version(name) for name in dataset.upstream}
+        verdict = decide(
+            dataset,
+            stored.manifest,
+            ttl=self._settings.ttls[dataset.name],
+            now=self._now,
+            upstream=upstream,
+            settings=shaping_settings(self._settings, dataset),
+            lost_files=stored.lost_files,
+            is_calendar_aware=self._settings.calendar_aware_ttl,
+            is_forced=is_forced,
         )
-        for name, declaration in DATASETS.items()
-    }
+        damage = self._damage.get(dataset.name)
+        if METASTOCK_FILES in dataset.upstream:
+            damage = self._damage.get(METASTOCK_FILES, damage)
+        return DatasetStatus(dataset, stored, verdict, damage)
+
+    def _read(self, name: str) -> Stored:
+        if name not in self._stored:
+            try:
+                self._stored[name] = read_stored(self._folder, name)
+            except CorruptFileError as error:
+                self._stored[name], self._damage[name] = Stored(None), str(error)
+        return self._stored[name]
+
+    def _version(self, name: str) -> str | None:
+        """The present data version of something upstream; None when it is not stored, or cannot be read."""
+        if name != METASTOCK_FILES:
+            manifest = self._read(name).manifest
+            return None if manifest is None else manifest.data_version
+        if self._metastock is None and METASTOCK_FILES not in self._damage:
+            try:
+                self._metastock = metastock_version(self._settings)
+            except StorageError as error:
+                # A folder that is gone concerns what is made from it. Accounts and chains need not wait for it.
+                self._damage[METASTOCK_FILES] = str(error)
+        return self._metastock
 
 
-def refuse_to_overwrite(settings: Settings, statuses: Mapping[str, DatasetStatus]) -> None:
+def refuse_to_overwrite(settings: Settings, folder: Folder | None = None) -> None:
     """Keep the simulator away from real data.
 
+    Args:
+        settings: Which environment, and where the data is.
+        folder: The data folder, when it is open already.
+
     Raises:
-        ConfigError: The data folder holds tables that are not simulated, and the settings name the simulator.
+        ConfigError: The data folder holds a table that is not simulated, and the settings name the simulator.
+        StorageError: The data folder cannot be read.
     """
     if not settings.is_simulated:
         return
-    for name, status in statuses.items():
-        if status.manifest is not None and not status.manifest.provenance.is_simulated:
-            origin = status.manifest.provenance.settings.get("origin", "another environment")
+    root = open_folder(settings.data_dir) if folder is None else folder
+    for name in DATASETS:
+        try:
+            manifest = read_manifest(root, name)
+        except CorruptFileError:
+            continue
+        if manifest is not None and not manifest.provenance.is_simulated:
+            origin = manifest.provenance.settings.get("origin", "another environment")
             raise ConfigError(
                 f"{settings.data_dir} holds {name} from {origin}, and the simulator does not overwrite real data: "
                 "set the credentials again, or set TT_DATA_DIR to another folder"

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from ttapi_pipeline.broker.broker import Broker
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.status import refuse_to_overwrite, survey
+from ttapi_pipeline.datasets.status import refuse_to_overwrite
 from ttapi_pipeline.quote_recorder.log import Origin, QuoteLog
 from ttapi_pipeline.quote_recorder.recorder import FLUSH_SECONDS, QuoteStream, quote_stream
 from ttapi_pipeline.quote_recorder.subscription import streamer_symbols
@@ -38,7 +37,7 @@ class QuoteService:
     origin: Origin
 
 
-def folder_for_log(settings: Settings, *, now: datetime) -> Path:
+def folder_for_log(settings: Settings) -> Path:
     """The data folder, once it is known that a quote log may be written there; it is created when it is not there.
 
     Raises:
@@ -48,7 +47,7 @@ def folder_for_log(settings: Settings, *, now: datetime) -> Path:
     folder = open_folder(settings.data_dir)
     if not isinstance(folder, Path):
         raise ConfigError(f"the quote log needs a local folder, and TT_DATA_DIR is {settings.data_dir}: use --no-log")
-    refuse_to_overwrite(settings, survey(settings, now=now))
+    refuse_to_overwrite(settings)
     check_writable(folder)
     return folder
 

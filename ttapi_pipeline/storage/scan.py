@@ -6,8 +6,9 @@ from __future__ import annotations
 import polars as pl
 
 from ttapi_pipeline.core.errors import CorruptFileError
-from ttapi_pipeline.storage.layout import DatasetFiles, Folder, storage_error
+from ttapi_pipeline.storage.layout import DatasetFiles, Folder, read_manifest, storage_error
 from ttapi_pipeline.storage.publish import scan_file
+from ttapi_pipeline.storage.table import StoredTable
 from ttapi_pipeline.tables.schema import DatasetSchema
 from ttapi_pipeline.storage.spreadsheet import read_csv_back
 
@@ -36,3 +37,11 @@ def scan(folder: Folder, schema: DatasetSchema) -> pl.LazyFrame:
         raise CorruptFileError(f"{path} is not what {schema.name} holds now; refresh it with --force")
     # Said to Polars, the order spares hashing 29 million symbols: a group of one is where it starts and ends.
     return frame.set_sorted(schema.sort_by[0])
+
+
+def open_table(folder: Folder, schema: DatasetSchema) -> StoredTable:
+    """Open a dataset together with its data version; raises as `scan` does."""
+    # The manifest first: a publication between the two reads makes the rows newer than the version that is noted, which
+    # costs one rebuild of what is made from them. In the other order that rebuild would be missed.
+    manifest = read_manifest(folder, schema.name)
+    return StoredTable(scan(folder, schema), manifest)

@@ -21,12 +21,8 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.universes import SP500_AS_OF, sp500
 from ttapi_pipeline.datasets.accounts.build import accounts_frame, build_accounts
 from ttapi_pipeline.datasets.build import carry_over
-from ttapi_pipeline.datasets.symbols.build import (
-    build_implied_volatility,
-    build_symbols,
-    implied_volatility_frame,
-    symbols_frame,
-)
+from ttapi_pipeline.datasets.implied_volatility.build import build_implied_volatility, implied_volatility_frame
+from ttapi_pipeline.datasets.symbols.build import build_symbols, symbols_frame
 from ttapi_pipeline.datasets.universe.build import build_universe, collect_membership, universe_frame
 
 FakeClient = Callable[..., SimpleNamespace]

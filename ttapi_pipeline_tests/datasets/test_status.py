@@ -20,7 +20,6 @@ from ttapi_pipeline.datasets.status import (
     metastock_version,
     refuse_to_overwrite,
     shaping_settings,
-    survey,
 )
 from ttapi_pipeline.storage.publish import publish
 
@@ -93,12 +92,12 @@ class TestRefusal:
         self.store(tmp_path, is_simulated=False)
         settings = replace(Settings(), data_dir=str(tmp_path))
         with pytest.raises(ConfigError, match=r"universe from production api\.tastyworks\.com"):
-            refuse_to_overwrite(settings, survey(settings, now=NOW))
+            refuse_to_overwrite(settings)
 
     def test_it_replaces_its_own(self, tmp_path: Path) -> None:
         self.store(tmp_path, is_simulated=True)
         settings = replace(Settings(), data_dir=str(tmp_path))
-        refuse_to_overwrite(settings, survey(settings, now=NOW))
+        refuse_to_overwrite(settings)
 
     def test_the_broker_replaces_either(self, tmp_path: Path) -> None:
         self.store(tmp_path, is_simulated=True)
@@ -109,4 +108,4 @@ class TestRefusal:
             client_secret="secret",
             refresh_token="token",
         )
-        refuse_to_overwrite(settings, survey(settings, now=NOW))
+        refuse_to_overwrite(settings)

@@ -10,8 +10,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.assets.interrupts import run_async
-from ttapi_pipeline.defs.assets.steps import STEPS
 
 
 @pytest.fixture
@@ -85,8 +85,8 @@ def test_an_interrupted_run_ends_and_begins_no_further_step(world: Any, monkeypa
     async def never(*_: object, **__: object) -> None:
         calls.append("later")
 
-    steps = {**dict.fromkeys(STEPS, never), "universe": interrupted}
-    monkeypatch.setattr("ttapi_pipeline.defs.assets.building.STEPS", steps)
+    for name in DATASETS:
+        monkeypatch.setattr(f"ttapi_pipeline.datasets.{name}.build.build", interrupted if name == "universe" else never)
     before = world.files()
     result = world.run("universe", "symbols", force=True)
     assert calls == ["universe"]

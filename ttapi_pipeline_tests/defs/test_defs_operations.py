@@ -24,7 +24,6 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.assets.failures import failure
 from ttapi_pipeline.defs.assets.lineage import column_lineage
-from ttapi_pipeline.defs.assets.steps import STEPS
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
 from ttapi_pipeline.defs.automation.sensors import KEPT_FAILURES, append_failures, failure_sensor, metastock_sensor
 from ttapi_pipeline.defs.operations.pools import free_orphaned_slots
@@ -281,7 +280,8 @@ def test_the_code_location_loads_without_what_only_a_run_needs(tmp_path: Path) -
     """And pandas can be imported afterwards, as exchange_calendars does in the refresh of the calendar."""
     code = (
         "import sys, ttapi_pipeline.definitions as d; d.defs.get_repository_def(); print(*sorted(sys.modules)); "
-        "import ttapi_pipeline.defs.assets.building, ttapi_pipeline.defs.assets.cached; print(*sorted(sys.modules)); "
+        "import ttapi_pipeline.defs.assets.execution; from ttapi_pipeline.datasets.registry import DATASETS; "
+        "[dataset.builder() for dataset in DATASETS.values()]; print(*sorted(sys.modules)); "
         "import pandas; print(pandas.Series(['text']).to_list())"
     )
     done = subprocess.run(
@@ -295,7 +295,7 @@ def test_the_code_location_loads_without_what_only_a_run_needs(tmp_path: Path) -
     loaded, run, last = done.stdout.splitlines()
     ours = {
         *("broker.broker", "datasets.refresh", "defs.io_manager", "defs.without_pandas"),
-        *(f"defs.assets.{name}" for name in ("building", "cached", "charts", "interrupts", "steps")),
+        *(f"defs.assets.{name}" for name in ("charts", "execution", "interrupts")),
     }
     of_a_run = {
         *("aiohttp", "antlr4", "dagster_polars", "numpy", "pyarrow", "pybreaker", "tenacity", "websockets"),
@@ -316,6 +316,6 @@ def test_the_code_location_loads_without_what_only_a_run_needs(tmp_path: Path) -
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_a_step_takes_what_its_declaration_is_built_from(name: str) -> None:
-    refresh, *inputs = inspect.signature(STEPS[name]).parameters
+    refresh, *inputs = inspect.signature(DATASETS[name].builder()).parameters
     assert refresh == "refresh"
     assert inputs == [upstream for upstream in DATASETS[name].upstream if upstream in DATASETS]

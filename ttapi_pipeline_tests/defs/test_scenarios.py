@@ -51,7 +51,6 @@ from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import survey
 from ttapi_pipeline.defs.assets import datasets as assets_module
-from ttapi_pipeline.defs.assets import steps
 from ttapi_pipeline.defs.automation.schedules import close_request
 from ttapi_pipeline.defs.resources import CacheResource, StorageResource, api_resource
 from ttapi_pipeline.terminal.grid import status_document
@@ -165,23 +164,23 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, outside: Outside) -> None:
         return outside.calendar(now)
 
     stand_ins: Mapping[str, Callable[..., Any]] = {
-        "build_trading_calendar": calendar,
-        "build_accounts": fetched("accounts"),
-        "build_universe": fetched("universe"),
-        "build_symbols": fetched("symbols"),
-        "build_implied_volatility": fetched("implied_volatility"),
-        "build_earnings": computed("earnings", 0),
-        "build_quotes": fetched("quotes"),
+        "trading_calendar": calendar,
+        "accounts": fetched("accounts"),
+        "universe": fetched("universe"),
+        "symbols": fetched("symbols"),
+        "implied_volatility": fetched("implied_volatility"),
+        "earnings": computed("earnings", 0),
+        "quotes": fetched("quotes"),
         # It reads the universe and the calendar, and both leave this row as it is.
-        "build_expiration_series": fetched("expiration_series"),
-        "build_daily_candles": fetched("daily_candles"),
-        "build_eod_snapshot": snapshot,
-        "build_returns_stddev": computed("returns_stddev", 0, 1, 2),
-        "build_volatility": computed("volatility", 0, 1),
-        "build_volatility_cone": computed("volatility_cone", 0),
+        "expiration_series": fetched("expiration_series"),
+        "daily_candles": fetched("daily_candles"),
+        "eod_snapshot": snapshot,
+        "returns_stddev": computed("returns_stddev", 0, 1, 2),
+        "volatility": computed("volatility", 0, 1),
+        "volatility_cone": computed("volatility_cone", 0),
     }
     for name, function in stand_ins.items():
-        monkeypatch.setattr(steps, name, function)
+        monkeypatch.setattr(f"ttapi_pipeline.datasets.{name}.build.build_{name}", function)
 
 
 class Daemon:

@@ -14,6 +14,7 @@ from ttapi_pipeline.core.collection import Collection, ProgressCallback
 from ttapi_pipeline.core.errors import ApiError, AuthError
 from ttapi_pipeline.datasets.accounts.table import ACCOUNTS
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
+from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.tables.conform import conform
 
 AccountWithBalance = tuple[Account, Balance | None]
@@ -115,3 +116,15 @@ async def build_accounts(
         statistics={"coverage": accounts.coverage},
         is_simulated=client.is_simulated,
     )
+
+
+async def build(refresh: Refresh) -> Build:
+    """Fetch the accounts and the balance of each."""
+    async with refresh.connect() as client:
+        return await build_accounts(
+            client,
+            previous=refresh.previous(),
+            now=refresh.now,
+            min_coverage=refresh.settings.min_coverage,
+            progress=refresh.progress("balances"),
+        )

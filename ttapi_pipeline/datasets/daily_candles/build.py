@@ -21,6 +21,7 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build, rows_per_source
 from ttapi_pipeline.datasets.daily_candles.spool import CandleSpool
 from ttapi_pipeline.datasets.daily_candles.table import CANDLE_REVISIONS, DAILY_CANDLES
+from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.storage.layout import state_folder
 from ttapi_pipeline.streaming.candle_collection import collect_daily_candles
 from ttapi_pipeline.streaming.candles import CandleHistory
@@ -251,3 +252,20 @@ async def _collect(
 
 def _named(histories: Collection[CandleHistory], names: Mapping[str, str]) -> Sequence[CandleHistory]:
     return [history.renamed(names[history.symbol]) for history in histories.rows]
+
+
+async def build(refresh: Refresh, trading_calendar: pl.LazyFrame, universe: pl.LazyFrame) -> Build:
+    """Fetch the bars that are not stored yet."""
+    return await build_daily_candles(
+        refresh.broker.open_link,
+        universe.collect(),
+        trading_calendar.collect(),
+        previous=refresh.previous(),
+        history_start=refresh.settings.history_start,
+        now=refresh.now,
+        clock=refresh.clock,
+        min_coverage=refresh.settings.min_coverage,
+        progress=refresh.progress("histories"),
+        spool=candle_spool(refresh.settings, now=refresh.now),
+        recorded=refresh.recorded(CANDLE_REVISIONS.name),
+    )

@@ -16,6 +16,7 @@ from ttapi_pipeline.core.errors import InvalidFormatError, StorageError
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.datasets.build import Build, rows_per_source
 from ttapi_pipeline.datasets.earnings.table import EARNINGS
+from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.tables.conform import conform
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
@@ -150,3 +151,8 @@ def read_earnings_file(path: Path, *, now: datetime) -> pl.DataFrame:
         source=pl.lit(_FILE),
         fetched_at=moment,
     ).unique(_KEY, keep="last", maintain_order=True)
+
+
+def build(refresh: Refresh, symbols: pl.LazyFrame) -> Build:
+    """Take over the dates that the metrics name."""
+    return build_earnings(symbols, previous=refresh.accumulated(), file=refresh.settings.earnings_file, now=refresh.now)

@@ -17,6 +17,7 @@ from typing import Final
 
 import polars as pl
 
+from ttapi_pipeline.broker.simulated_files import write_simulated_files
 from ttapi_pipeline.core.collection import ProgressCallback, no_progress
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.core.settings import Settings
@@ -24,6 +25,8 @@ from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
 from ttapi_pipeline.datasets.eod_snapshot.survey import COMPARISON, SPLITS, RangeSurvey, Survey, survey_ranges
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_OVERLAPS, EOD_REJECTS, EOD_SNAPSHOT, EOD_SPLITS
+from ttapi_pipeline.datasets.refresh import Refresh
+from ttapi_pipeline.datasets.status import metastock_folder, metastock_version
 from ttapi_pipeline.metastock.importer import FolderImport, SymbolRange, import_folder
 from ttapi_pipeline.metastock.symbol_map import read_symbol_map
 from ttapi_pipeline.plots.charts import coverage_chart
@@ -452,3 +455,20 @@ def _accounting(imported: FolderImport | None) -> Mapping[str, int]:
         "metastock_files_read": imported.files_read,
         **{f"metastock_{name}": value for name, value in totals.items()},
     }
+
+
+def build(refresh: Refresh, daily_candles: pl.LazyFrame, trading_calendar: pl.LazyFrame) -> Build:
+    """Import the MetaStock folder and continue it with candles."""
+    settings, folder = refresh.settings, metastock_folder(refresh.settings)
+    if folder is not None and settings.metastock_dir is None and not folder.is_dir():
+        write_simulated_files(
+            folder, settings, clock=refresh.clock, progress=refresh.progress("generating MetaStock files")
+        )
+    return build_eod_snapshot(
+        folder,
+        daily_candles,
+        trading_calendar,
+        metastock_version=metastock_version(settings),
+        options=snapshot_options(settings),
+        progress=refresh.progress("files"),
+    )

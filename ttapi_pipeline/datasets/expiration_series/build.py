@@ -19,6 +19,7 @@ from ttapi_pipeline.core.errors import InvalidFormatError
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
 from ttapi_pipeline.datasets.expiration_series.table import EXPIRATION_SERIES
+from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.tables.conform import conform
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
@@ -148,3 +149,17 @@ async def build_expiration_series(
         },
         is_simulated=client.is_simulated,
     )
+
+
+async def build(refresh: Refresh, trading_calendar: pl.LazyFrame, universe: pl.LazyFrame) -> Build:
+    """Fetch the option chains of the universe."""
+    async with refresh.connect() as client:
+        return await build_expiration_series(
+            client,
+            universe.collect(),
+            trading_calendar.collect(),
+            previous=refresh.previous(),
+            now=refresh.now,
+            min_coverage=refresh.settings.min_coverage,
+            progress=refresh.progress("chains"),
+        )

@@ -23,6 +23,7 @@ from ttapi_pipeline.core.collection import Collection, ProgressCallback, summari
 from ttapi_pipeline.core.manifest import Fact
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
 from ttapi_pipeline.datasets.quotes.table import QUOTES
+from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.streaming.links import OpenConnection
 from ttapi_pipeline.streaming.quote_board import NUMBER_COLUMNS, QuoteBoard
 from ttapi_pipeline.streaming.quote_collection import collect_quotes
@@ -187,4 +188,18 @@ async def build_quotes(
         sources=rows_per_source(frame),
         statistics={"coverage": quotes.coverage, **statistics, "rows_carried_over": frame.height - rows.height},
         is_simulated=is_simulated,
+    )
+
+
+async def build(refresh: Refresh, universe: pl.LazyFrame) -> Build:
+    """Collect the present quotes of the universe."""
+    return await build_quotes(
+        refresh.broker.open_link,
+        refresh.connect,
+        universe.collect(),
+        previous=refresh.previous(),
+        now=refresh.now,
+        clock=refresh.clock,
+        min_coverage=refresh.settings.min_coverage,
+        progress=refresh.progress("quotes"),
     )

@@ -16,6 +16,7 @@ from ttapi_pipeline.analytics.horizons import horizon_statistics, horizons
 from ttapi_pipeline.analytics.implied import expected_move, move_ratio
 from ttapi_pipeline.core.errors import DataError
 from ttapi_pipeline.datasets.build import Build
+from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.returns_stddev.table import RETURNS_STDDEV
 from ttapi_pipeline.plots.charts import moves_chart
 from ttapi_pipeline.tables.conform import conform
@@ -143,4 +144,23 @@ def build_returns_stddev(
             "rows_without_implied_volatility": frame["implied_volatility"].null_count(),
         },
         charts={"implied_and_realised_moves": partial(moves_chart, frame, symbol=most_traded(snapshot, as_of=as_of))},
+    )
+
+
+def build(
+    refresh: Refresh,
+    expiration_series: pl.LazyFrame,
+    eod_snapshot: pl.LazyFrame,
+    implied_volatility: pl.LazyFrame,
+    trading_calendar: pl.LazyFrame,
+) -> Build:
+    """Compute from what is stored."""
+    return build_returns_stddev(
+        expiration_series,
+        eod_snapshot,
+        implied_volatility,
+        trading_calendar,
+        now=refresh.now,
+        lookback=refresh.settings.lookback_sessions,
+        annualization=refresh.settings.annualization_sessions,
     )

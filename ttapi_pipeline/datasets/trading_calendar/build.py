@@ -17,6 +17,7 @@ import polars as pl
 from ttapi_pipeline.client import MarketHolidays, MarketSession, TastytradeClient
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.datasets.build import Build, rows_per_source
+from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.trading_calendar.table import TRADING_CALENDAR
 from ttapi_pipeline.tables.conform import conform
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
@@ -138,3 +139,9 @@ async def build_trading_calendar(client: TastytradeClient, *, now: datetime) -> 
         },
         is_simulated=client.is_simulated,
     )
+
+
+async def build(refresh: Refresh) -> Build:
+    """Fetch the sessions around now and merge them into the exchange's."""
+    async with refresh.connect() as client:
+        return await build_trading_calendar(client, now=refresh.now)

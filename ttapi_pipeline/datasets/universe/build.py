@@ -17,6 +17,7 @@ from ttapi_pipeline.core.errors import DataError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.universes import SP500_AS_OF, read_symbol_file, sp500
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
+from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.universe.table import UNIVERSE
 from ttapi_pipeline.tables.conform import conform
 
@@ -115,3 +116,15 @@ async def build_universe(
         },
         is_simulated=client.is_simulated,
     )
+
+
+async def build(refresh: Refresh) -> Build:
+    """Fetch what the members are."""
+    async with refresh.connect() as client:
+        return await build_universe(
+            client,
+            refresh.settings,
+            previous=refresh.previous(),
+            now=refresh.now,
+            progress=refresh.progress("instruments"),
+        )

@@ -16,6 +16,7 @@ import polars as pl
 from ttapi_pipeline.analytics.current import bar_quality, current_volatility, volatility_rank
 from ttapi_pipeline.analytics.earnings import volatility_without_earnings
 from ttapi_pipeline.datasets.build import Build
+from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.returns_stddev.build import last_final_session
 from ttapi_pipeline.datasets.volatility.table import BROKER_WINDOWS, EX_EARNINGS_WINDOWS, VOLATILITY
 from ttapi_pipeline.plots.charts import ranking_chart
@@ -132,4 +133,22 @@ def build_volatility(
             "symbols_without_announcement": frame["earnings_sessions_left_out_30"].null_count(),
         },
         charts={"iv_rv_ranking": partial(ranking_chart, frame)},
+    )
+
+
+def build(
+    refresh: Refresh,
+    eod_snapshot: pl.LazyFrame,
+    symbols: pl.LazyFrame,
+    earnings: pl.LazyFrame,
+    trading_calendar: pl.LazyFrame,
+) -> Build:
+    """Compute from what is stored."""
+    return build_volatility(
+        eod_snapshot,
+        symbols,
+        earnings,
+        trading_calendar,
+        annualization=refresh.settings.annualization_sessions,
+        now=refresh.now,
     )

@@ -16,6 +16,7 @@ import polars as pl
 from ttapi_pipeline.analytics.cone import volatility_cone
 from ttapi_pipeline.analytics.slices import ROWS_AT_A_TIME, collect_in_parts
 from ttapi_pipeline.datasets.build import Build
+from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.returns_stddev.build import last_final_session, most_traded
 from ttapi_pipeline.datasets.volatility_cone.table import VOLATILITY_CONE
 from ttapi_pipeline.plots.charts import cone_chart
@@ -83,4 +84,14 @@ def build_volatility_cone(
             "rows_without_current": frame["current"].null_count(),
         },
         charts={"volatility_cone": partial(cone_chart, frame, symbol=most_traded(snapshot, as_of=as_of))},
+    )
+
+
+def build(refresh: Refresh, eod_snapshot: pl.LazyFrame, trading_calendar: pl.LazyFrame) -> Build:
+    """Compute from what is stored."""
+    return build_volatility_cone(
+        eod_snapshot,
+        trading_calendar,
+        annualization=refresh.settings.annualization_sessions,
+        now=refresh.now,
     )

@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""The assets, each made from its declaration; what one does when it is executed is `cached`'s and `steps`'."""
+"""The assets, each made from the description of its dataset. What one does when it is executed: see `execution`."""
 
-import inspect
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
-import polars as pl
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
-from ttapi_pipeline.core.declaration import Changes, Declaration
+from ttapi_pipeline.core.declaration import Changes
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
+from ttapi_pipeline.datasets.dataset import METASTOCK_FILES, Dataset
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import metastock_version
 from ttapi_pipeline.defs.assets.metadata import table_schema
@@ -19,75 +17,72 @@ from ttapi_pipeline.defs.automation.conditions import when_due
 from ttapi_pipeline.defs.automation.freshness import freshness_policy
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
 from ttapi_pipeline.defs.resources import CacheResource
+from ttapi_pipeline.storage.table import StoredTable
+
+if TYPE_CHECKING:
+    from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager
+    from ttapi_pipeline.defs.resources import ApiResource
+
+# Dagster wants one type per name, so all inputs share this one.
+_STORED = dg.AssetIn(dagster_type=dg.PythonObjectDagsterType(StoredTable))
 
 
 def build_assets(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> Sequence[dg.AssetsDefinition | dg.SourceAsset]:
     """Every asset, upstream first, with TTLs and automation by these settings."""
     condition = when_due(settings, clock=clock)
-    datasets = [_dataset_asset(declaration, settings, condition) for declaration in DATASETS.values()]
+    datasets = [_dataset_asset(dataset, settings, condition) for dataset in DATASETS.values()]
     return [_metastock_source(settings), *datasets]
 
 
-def _dataset_asset(
-    declaration: Declaration, settings: Settings, condition: dg.AutomationCondition[Any]
-) -> dg.AssetsDefinition:
-    """The asset of a declared dataset; the upstream datasets are its inputs, which it reads lazily."""
-    name = declaration.name
-    return dg.asset(
-        name=name,
-        deps=[upstream for upstream in declaration.upstream if upstream not in DATASETS],
-        code_version=declaration.code_version,
-        group_name=declaration.group,
-        description=_description(declaration, settings),
+def _dataset_asset(dataset: Dataset, settings: Settings, condition: dg.AutomationCondition[Any]) -> dg.AssetsDefinition:
+    """The asset of a dataset. What is upstream of it is read lazily, with its data version."""
+
+    @dg.asset(
+        name=dataset.name,
+        ins={name: _STORED for name in dataset.upstream if name in DATASETS},
+        deps=[name for name in dataset.upstream if name not in DATASETS],
+        code_version=dataset.code_version,
+        group_name=dataset.group,
+        description=_description(dataset, settings),
         kinds={"python", "polars", "parquet"},
         owners=["team:data"],
         metadata={
-            "dagster/column_schema": table_schema(DATASETS[name].schema),
-            "ttl_seconds": settings.ttls[name].total_seconds(),
-            "source": declaration.source,
+            "dagster/column_schema": table_schema(dataset.schema),
+            "ttl_seconds": settings.ttls[dataset.name].total_seconds(),
+            "source": dataset.source,
         },
-        freshness_policy=freshness_policy(declaration, settings),
+        freshness_policy=freshness_policy(dataset, settings),
         automation_condition=condition,
         output_required=False,
         # What is old again within minutes goes last, so that it is fresh when the run ends.
-        op_tags={"dagster/priority": "-5"} if declaration.changes is Changes.WHILE_OPEN else None,
-        pool=BROKER_POOL if declaration.is_fetched else None,
+        op_tags={"dagster/priority": "-5"} if dataset.changes is Changes.WHILE_OPEN else None,
+        pool=BROKER_POOL if dataset.is_fetched else None,
         io_manager_key="io_manager",
-    )(_body(declaration))
-
-
-def _body(declaration: Declaration) -> Any:
-    """The function that Dagster calls, with the signature that it reads resources and inputs from."""
-
-    def body(
-        context: dg.AssetExecutionContext, cache: CacheResource, api: Any, io_manager: Any, **frames: pl.LazyFrame
-    ) -> Any:
-        from ttapi_pipeline.defs.assets.cached import execute  # noqa: PLC0415 - a run's, see `defs`
-
-        return execute(context, declaration, api=api, io_manager=io_manager, frames=frames, is_forced=cache.force)
-
-    parameters = {
-        "context": dg.AssetExecutionContext,
-        "cache": CacheResource,
-        "api": dg.ResourceParam[object],
-        "io_manager": dg.ResourceParam[object],
-        **{upstream: pl.LazyFrame for upstream in declaration.upstream if upstream in DATASETS},
-    }
-    body.__name__ = declaration.name
-    body.__annotations__ = {**parameters, "return": Any}
-    body.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [
-            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=annotation)
-            for name, annotation in parameters.items()
-        ],
-        return_annotation=Any,
     )
-    return body
+    def refresh(
+        context: dg.AssetExecutionContext,
+        cache: CacheResource,
+        api: dg.ResourceParam[object],
+        io_manager: dg.ResourceParam[object],
+        **inputs: StoredTable,
+    ) -> Any:
+        from ttapi_pipeline.defs.assets.execution import execute  # noqa: PLC0415 - a run's, see `defs`
+
+        return execute(
+            context,
+            dataset,
+            api=cast("ApiResource", api),
+            io_manager=cast("ParquetCsvIOManager", io_manager),
+            inputs=inputs,
+            is_forced=cache.force,
+        )
+
+    return refresh
 
 
-def _description(declaration: Declaration, settings: Settings) -> str:
+def _description(dataset: Dataset, settings: Settings) -> str:
     simulated = "\n\n**Simulated data**: no credentials are set." if settings.is_simulated else ""
-    return f"{declaration.description}\n\nSource: {declaration.source}.{simulated}"
+    return f"{dataset.description}\n\nSource: {dataset.source}.{simulated}"
 
 
 def _metastock_source(settings: Settings) -> dg.SourceAsset:

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 """From our errors to Dagster's failure: one sentence, what it means for what is stored, and whether to try again."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
 
 from ttapi_pipeline.core.errors import CoverageError, TTError
+from ttapi_pipeline.core.progress import Phase, current_board
+from ttapi_pipeline.datasets.dataset import Dataset
 
 FETCH_RETRY = dg.RetryPolicy(max_retries=1, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 """A second attempt within the run, for errors that may pass; the client has repeated single requests by then.
@@ -22,8 +26,23 @@ def failure(name: str, error: TTError) -> dg.Failure:
     return dg.Failure(description=f"{name}: {error}", metadata=metadata)
 
 
-def fetch_failure(name: str, error: TTError, *, retry_number: int) -> dg.RetryRequested | dg.Failure:
-    """A second attempt after an error that may pass, else the failure."""
-    if error.retryable and retry_number < FETCH_RETRY.max_retries:
-        return dg.RetryRequested(FETCH_RETRY.max_retries, FETCH_RETRY.calculate_delay(retry_number + 1))
-    return failure(name, error)
+@contextmanager
+def failures_of(dataset: Dataset, *, attempt: int = FETCH_RETRY.max_retries) -> Iterator[None]:
+    """Turn an error of ours inside the block into what Dagster is told, and show it on the progress board.
+
+    Args:
+        dataset: What the block works on.
+        attempt: Attempts before this one. A fetched dataset whose error may pass is tried again while there are fewer
+            than FETCH_RETRY allows; without the argument it is not.
+
+    Raises:
+        dagster.RetryRequested: The dataset is to be tried again.
+        dagster.Failure: It is not.
+    """
+    try:
+        yield
+    except TTError as error:
+        current_board().set_phase(dataset.name, Phase.FAILED, str(error))
+        if dataset.is_fetched and error.retryable and attempt < FETCH_RETRY.max_retries:
+            raise dg.RetryRequested(FETCH_RETRY.max_retries, FETCH_RETRY.calculate_delay(attempt + 1)) from error
+        raise failure(dataset.name, error) from error
