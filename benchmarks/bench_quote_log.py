@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ttapi_pipeline.quote_recorder.tables import QUOTES
+from ttapi_pipeline.quote_recorder.schemas import QUOTES
 from ttapi_pipeline.storage.append_table import PartTable, list_parts, scan_parts
 from ttapi_pipeline.storage.files import staged
 

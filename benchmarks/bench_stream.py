@@ -40,10 +40,12 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from websockets.sync.server import ServerConnection, serve
 
-from ttapi_pipeline.quote_recorder.log import Origin, QuoteLog
-from ttapi_pipeline.quote_recorder.recorder import QuoteStream, quote_stream
+from ttapi_pipeline.quote_recorder.log import Origin
+from ttapi_pipeline.quote_recorder.log_writer import LogWriter
+from ttapi_pipeline.quote_recorder.recorder import QuoteRecorder, recording
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
-from ttapi_pipeline.streaming.feed import FeedOptions, quote_feed
+from ttapi_pipeline.streaming.feed import quote_feed
+from ttapi_pipeline.streaming.feed_options import FeedOptions
 from ttapi_pipeline.streaming.links import OpenConnection
 
 if TYPE_CHECKING:
@@ -293,13 +295,13 @@ async def run_ours(url: str, events: int) -> Measured:
 @contextlib.asynccontextmanager
 async def logging_stream(
     url: str, symbols: Sequence[str], options: FeedOptions
-) -> AsyncIterator[tuple[QuoteStream, Callable[[], Awaitable[None]]]]:
+) -> AsyncIterator[tuple[QuoteRecorder, Callable[[], Awaitable[None]]]]:
     """The service behind `tt stream`, and what ends its run with a last flush."""
     with tempfile.TemporaryDirectory() as name:
         data = Path(name)
-        with QuoteLog(data, Origin("bench", is_simulated=True), now=datetime.now(UTC)) as log:
+        with LogWriter(data, Origin("bench", is_simulated=True), now=datetime.now(UTC)) as log:
             names = {symbol: symbol for symbol in symbols}
-            async with quote_stream(links_to(url), names, log=log, data=data, options=options) as stream:
+            async with recording(links_to(url), names, log=log, data=data, options=options) as stream:
                 stop = asyncio.Event()
                 run = asyncio.create_task(stream.run(stop))
 

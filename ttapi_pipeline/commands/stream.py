@@ -17,9 +17,9 @@ from ttapi_pipeline.broker.broker import Broker
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.ttl import format_duration
-from ttapi_pipeline.quote_recorder.recorder import FLUSH_SECONDS, StreamHealth
+from ttapi_pipeline.quote_recorder.recorder import FLUSH_SECONDS, RecorderHealth
 from ttapi_pipeline.quote_recorder.service import QuoteService, folder_for_log, quote_service
-from ttapi_pipeline.quote_recorder.subscription import named_symbols
+from ttapi_pipeline.quote_recorder.symbols import named_symbols
 from ttapi_pipeline.terminal.live_quotes import AskToStop, showing_grid, writing_reports
 
 REPORT_SECONDS: Final = 5.0
@@ -57,7 +57,7 @@ class StreamEnd:
     """
 
     reason: str
-    health: StreamHealth
+    health: RecorderHealth
     seconds: float
 
     @property
@@ -117,8 +117,8 @@ async def _run(broker: Broker, request: StreamRequest, named: Sequence[str], *, 
             )
             stack.callback(timer.cancel)
         await stack.enter_async_context(_view(service, request, ask_to_stop, clock))
-        await service.stream.run(stop)
-        return StreamEnd(reasons[0], service.stream.health(), clock.monotonic() - started)
+        await service.recorder.run(stop)
+        return StreamEnd(reasons[0], service.recorder.health(), clock.monotonic() - started)
 
 
 def _view(

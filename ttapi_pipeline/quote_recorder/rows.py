@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ttapi_pipeline.quote_recorder.tables import QUOTES, TRADES
+from ttapi_pipeline.quote_recorder.schemas import QUOTES, TRADES
 from ttapi_pipeline.streaming.market_data import Sales, SaleType
 from ttapi_pipeline.streaming.quote_board import NUMBER_COLUMNS, QuoteBoard
 

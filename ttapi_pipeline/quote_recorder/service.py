@@ -15,11 +15,12 @@ from ttapi_pipeline.broker.broker import Broker
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.status import refuse_to_overwrite
-from ttapi_pipeline.quote_recorder.log import Origin, QuoteLog
-from ttapi_pipeline.quote_recorder.recorder import FLUSH_SECONDS, QuoteStream, quote_stream
-from ttapi_pipeline.quote_recorder.subscription import streamer_symbols
+from ttapi_pipeline.quote_recorder.log import Origin
+from ttapi_pipeline.quote_recorder.log_writer import LogWriter
+from ttapi_pipeline.quote_recorder.recorder import FLUSH_SECONDS, QuoteRecorder, recording
+from ttapi_pipeline.quote_recorder.symbols import streamer_symbols
 from ttapi_pipeline.storage.layout import check_writable, open_folder
-from ttapi_pipeline.streaming.feed import FeedOptions
+from ttapi_pipeline.streaming.feed_options import FeedOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,12 @@ class QuoteService:
     """A service that is ready to run.
 
     Attributes:
-        stream: Its feed, which is subscribed, and its log; `QuoteStream.run` writes the log.
+        stream: Its feed, which is subscribed, and its log; `QuoteRecorder.run` writes the log.
         symbols: By position on the board of the feed.
         origin: Where the quotes come from.
     """
 
-    stream: QuoteStream
+    recorder: QuoteRecorder
     symbols: Sequence[str]
     origin: Origin
 
@@ -73,9 +74,9 @@ async def quote_service(
         async with broker.connect() as client:
             symbols = await streamer_symbols(client, settings, named, now=clock.now())
             origin = Origin(settings.origin, settings.is_simulated or client.is_simulated)
-        log = None if data is None else stack.enter_context(QuoteLog(data, origin, now=clock.now()))
+        log = None if data is None else stack.enter_context(LogWriter(data, origin, now=clock.now()))
         stream = await stack.enter_async_context(
-            quote_stream(
+            recording(
                 broker.open_link,
                 symbols,
                 log=log,

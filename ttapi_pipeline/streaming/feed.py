@@ -18,37 +18,17 @@ from numpy.typing import NDArray
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.streaming.background import beside
-from ttapi_pipeline.streaming.connection import CLOSE_SECONDS
 from ttapi_pipeline.streaming.consumers import MOST_ROWS, QuoteConsumer, SaleConsumer
 from ttapi_pipeline.streaming.events import FeedData
 from ttapi_pipeline.streaming.feed_connection import FeedConnection
-from ttapi_pipeline.streaming.feed_health import FeedHealth, Gap, Window
-from ttapi_pipeline.streaming.feed_link import FeedOptions
+from ttapi_pipeline.streaming.feed_health import FeedGap, FeedHealth, Window
+from ttapi_pipeline.streaming.feed_options import FeedOptions
 from ttapi_pipeline.streaming.links import OpenConnection
 from ttapi_pipeline.streaming.market_data import sales
 from ttapi_pipeline.streaming.quote_board import QuoteBoard
 from ttapi_pipeline.streaming.seen_sales import SeenSales
 
-__all__ = ("FeedOptions", "Gap", "QuoteFeed", "quote_feed", "recovery_seconds")
-
 GAPS_KEPT: Final = 1_000
-
-
-def recovery_seconds(options: FeedOptions, *, silence_seconds: float, symbols: int) -> float:
-    """The longest time from the last frame of a link that fails until its replacement delivers again.
-
-    It holds when the token service and the server answer by then; while they do not, each attempt after another one
-    takes this time at most.
-
-    Args:
-        options: Of the feed.
-        silence_seconds: Of the links that are opened.
-        symbols: On the connection.
-    """
-    # A link without events, but with keepalives, is given up after two probe times.
-    noticed = max(silence_seconds, 2 * options.probe_seconds) + 2 * CLOSE_SECONDS
-    frames = symbols / 60 + (symbols / 200 if options.has_sales else 0) + 2
-    return noticed + options.backoff.most_seconds + 2 * options.open_seconds + frames * options.pace_seconds
 
 
 class QuoteFeed:
@@ -65,7 +45,7 @@ class QuoteFeed:
         *,
         options: FeedOptions | None = None,
         clock: Clock = SYSTEM_CLOCK,
-        on_gap: Callable[[Gap], None] | None = None,
+        on_gap: Callable[[FeedGap], None] | None = None,
     ) -> None:
         """A feed that does not run yet, see `quote_feed`."""
         self.board = QuoteBoard()
@@ -77,7 +57,7 @@ class QuoteFeed:
         self._tasks: asyncio.TaskGroup | None = None
         self._quote_consumers: list[QuoteConsumer] = []
         self._sale_consumers: list[SaleConsumer] = []
-        self._gaps: deque[Gap] = deque(maxlen=GAPS_KEPT)
+        self._gaps: deque[FeedGap] = deque(maxlen=GAPS_KEPT)
         self._window = Window()
         self._sales = 0
         self._duplicates = 0
@@ -95,7 +75,7 @@ class QuoteFeed:
         return [symbol for connection in self._connections for symbol in connection.wanted]
 
     @property
-    def gaps(self) -> Sequence[Gap]:
+    def gaps(self) -> Sequence[FeedGap]:
         """The latest GAPS_KEPT gaps that have ended, and all that have not, by their end."""
         return [*self._gaps, *(connection.gap for connection in self._connections if connection.gap is not None)]
 
@@ -228,7 +208,7 @@ class QuoteFeed:
             self._newest_event_us = newest_us
             self._event_lag = (at_us - newest_us) / 1e6
 
-    def _close_gap(self, gap: Gap) -> None:
+    def _close_gap(self, gap: FeedGap) -> None:
         self._gaps.append(gap)
         if self._on_gap is not None:
             self._on_gap(gap)
@@ -241,13 +221,14 @@ async def quote_feed(
     *,
     options: FeedOptions | None = None,
     clock: Clock = SYSTEM_CLOCK,
-    on_gap: Callable[[Gap], None] | None = None,
+    on_gap: Callable[[FeedGap], None] | None = None,
 ) -> AsyncIterator[QuoteFeed]:
     """Subscribe these streamer symbols for as long as the block runs.
 
     A link that is closed, refused, silent, or that delivers nothing although it should, is replaced after a delay,
-    with a new token from `open_connection`, and subscribed again, within `recovery_seconds`. The failure of one
-    connection does not disturb the others. The block starts at once: `QuoteFeed.health` says how far it is.
+    with a new token from `open_connection`, and subscribed again; `feed_options.recovery_seconds` is the longest time
+    that takes. The failure of one connection does not disturb the others. The block starts at once: `QuoteFeed.health`
+    says how far the feed is.
 
     Args:
         open_connection: Fetches a token and opens a link with it; called once per link.

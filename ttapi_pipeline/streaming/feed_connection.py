@@ -21,8 +21,9 @@ from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.errors import ApiError, AuthError, StreamClosedError, StreamError
 from ttapi_pipeline.streaming.connection import DxLinkConnection, Received
 from ttapi_pipeline.streaming.events import FeedData, joined, may_join
-from ttapi_pipeline.streaming.feed_health import ConnectionHealth, Gap, LinkState, Window
-from ttapi_pipeline.streaming.feed_link import FeedLink, FeedOptions
+from ttapi_pipeline.streaming.feed_health import ConnectionHealth, FeedGap, LinkState, Window
+from ttapi_pipeline.streaming.feed_link import FeedLink
+from ttapi_pipeline.streaming.feed_options import FeedOptions
 from ttapi_pipeline.streaming.links import Links, OpenConnection
 from ttapi_pipeline.streaming.seen_sales import SeenSales
 
@@ -56,7 +57,7 @@ class FeedConnection:
         clock: Clock,
         window: Window,
         on_data: Callable[[FeedData, NDArray[np.int64], SeenSales], None],
-        on_gap: Callable[[Gap], None],
+        on_gap: Callable[[FeedGap], None],
     ) -> None:
         """A connection without symbols and link.
 
@@ -70,7 +71,7 @@ class FeedConnection:
             on_gap: Told each gap when it has ended.
         """
         self.wanted: dict[str, None] = {}
-        self.gap: Gap | None = None
+        self.gap: FeedGap | None = None
         self.gaps = 0
         self.events = 0
         self._number = number
@@ -265,7 +266,7 @@ class FeedConnection:
     def _begin_gap(self, reason: str, since: datetime) -> None:
         if self.gap is None:
             self._symbols = self._symbols or tuple(self.wanted)
-            self.gap = Gap(self._number, since, None, reason, self._symbols)
+            self.gap = FeedGap(self._number, since, None, reason, self._symbols)
             self.gaps += 1
 
     def _change(self) -> None:

@@ -23,7 +23,7 @@ class LinkState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class FeedGap:
     """A time in which events of some symbols may have been missed.
 
     Attributes:

@@ -16,9 +16,9 @@ from typing import Final
 
 from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.errors import ApiError, StreamClosedError, StreamError
-from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.connection import DxLinkConnection, Received
 from ttapi_pipeline.streaming.events import ChannelClosed, ErrorReceived, FeedData, FeedReady, TokenRefused
+from ttapi_pipeline.streaming.feed_options import FeedOptions
 from ttapi_pipeline.streaming.market_data import SALE_FIELDS, TICKER_FIELDS
 from ttapi_pipeline.streaming.messages import MAX_ENTRIES, Contract, Subscription
 
@@ -28,31 +28,6 @@ _FORGET_SECONDS: Final = 600.0
 _PROBED_SYMBOLS: Final = 20
 
 _LOGGER: Final = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedOptions:
-    """How a feed behaves; times are in seconds.
-
-    Attributes:
-        symbols_per_connection: A longer list is spread over several connections.
-        has_sales: Whether TimeAndSale events are subscribed, too.
-        aggregation_seconds: Wanted conflation of quotes at the server; up to the server when None.
-        pace_seconds: Pause after each frame of subscriptions, of 200 entries at most.
-        open_seconds: Deadline of opening a link, token included, and again of each channel.
-        probe_seconds: After so long without an event, a link has to answer a subscription, and has as long again.
-        healthy_seconds: A link that delivered for so long starts the delays over when it is lost.
-        backoff: Delays before a link is replaced, and before a refused subscription is repeated.
-    """
-
-    symbols_per_connection: int = 2_000
-    has_sales: bool = False
-    aggregation_seconds: float | None = None
-    pace_seconds: float = 0.1
-    open_seconds: float = 30.0
-    probe_seconds: float = 60.0
-    healthy_seconds: float = 30.0
-    backoff: Backoff = field(default_factory=Backoff)
 
 
 @dataclass(slots=True)

@@ -39,7 +39,7 @@ class _GridView:
     """The grid, its last line, and the keys that turn it. The screen calls `frame` and `on_key` in its thread."""
 
     def __init__(self, service: QuoteService, ask_to_stop: Callable[[], object]) -> None:
-        self._stream = service.stream
+        self._stream = service.recorder
         self._ask_to_stop = ask_to_stop
         self._grid = QuoteGrid(
             service.symbols,
@@ -125,7 +125,7 @@ async def writing_reports(
 
 
 def _report(service: QuoteService, *, is_json: bool) -> str:
-    health, origin = service.stream.health(), service.origin
+    health, origin = service.recorder.health(), service.origin
     if is_json:
         return json.dumps({"origin": origin.name, "is_simulated": origin.is_simulated} | health.to_document())
     mark = ["SIMULATED DATA"] if origin.is_simulated else []

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ttapi_pipeline.quote_recorder.recorder import StreamHealth
+from ttapi_pipeline.quote_recorder.recorder import RecorderHealth
 
 Floats = NDArray[np.float64]
 
@@ -261,7 +261,7 @@ class QuoteGrid:
         return f"\x1b[{style}m{text}\x1b[0m" if style and self._is_coloured else text
 
 
-def status_words(health: StreamHealth) -> Sequence[str]:
+def status_words(health: RecorderHealth) -> Sequence[str]:
     """How the stream is, the most important first: for the last line of the grid, and for plain lines."""
     feed, log = health.feed, health.log
     oldest = feed.oldest_quote_seconds
@@ -280,7 +280,7 @@ def status_words(health: StreamHealth) -> Sequence[str]:
     return words
 
 
-def _state(health: StreamHealth) -> str:
+def _state(health: RecorderHealth) -> str:
     if health.log is not None and health.log.error is not None:
         return "DISK REFUSES"
     links = health.feed.connections

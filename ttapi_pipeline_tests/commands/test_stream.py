@@ -22,7 +22,8 @@ import pytest
 
 from ttapi_pipeline import cli
 from ttapi_pipeline.quote_recorder.history import scan_quote_log
-from ttapi_pipeline.quote_recorder.log import logged_sessions, read_gaps
+from ttapi_pipeline.quote_recorder.layout import logged_sessions
+from ttapi_pipeline.quote_recorder.log import read_gaps
 from ttapi_pipeline.simulator.process import SimulatorProcess
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,9 +15,11 @@ import pytest
 
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.defs.assembly import build_definitions
-from ttapi_pipeline.quote_recorder.history import compact_session, read_history
-from ttapi_pipeline.quote_recorder.log import Origin, QuoteLog
-from ttapi_pipeline.quote_recorder.tables import QUOTES
+from ttapi_pipeline.quote_recorder.compaction import compact_session
+from ttapi_pipeline.quote_recorder.history import read_history
+from ttapi_pipeline.quote_recorder.log import Origin
+from ttapi_pipeline.quote_recorder.log_writer import LogWriter
+from ttapi_pipeline.quote_recorder.schemas import QUOTES
 from ttapi_pipeline_tests.support.clocks import FakeClock
 
 FRIDAY = date(2026, 11, 20)
@@ -40,7 +42,7 @@ class Desk:
     def record(self, at: datetime) -> None:
         """Have a row received then."""
         row = pl.DataFrame(schema=QUOTES).clear(1).with_columns(symbol=pl.lit("AAPL"), received_at=pl.lit(at))
-        with QuoteLog(self.data, Origin("simulator seed 7", is_simulated=True), now=at) as log:
+        with LogWriter(self.data, Origin("simulator seed 7", is_simulated=True), now=at) as log:
             log.add("quotes", row.match_to_schema(QUOTES))
             log.write()
 

@@ -19,26 +19,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, LockTimeoutError, StorageError
-from ttapi_pipeline.quote_recorder import history as quote_history
-from ttapi_pipeline.quote_recorder.history import (
-    compact_session,
+from ttapi_pipeline.quote_recorder import compaction
+from ttapi_pipeline.quote_recorder.compaction import compact_session, remove_old_logs
+from ttapi_pipeline.quote_recorder.history import read_history, scan_quote_log
+from ttapi_pipeline.quote_recorder.layout import (
     compacted_sessions,
     finished_sessions,
     history_file,
-    read_history,
-    remove_old_logs,
-    scan_quote_log,
-)
-from ttapi_pipeline.quote_recorder.log import (
-    Gap,
-    Origin,
-    QuoteLog,
     log_folder,
     logged_sessions,
-    read_gaps,
     session_at,
 )
-from ttapi_pipeline.quote_recorder.tables import QUOTES, TRADES
+from ttapi_pipeline.quote_recorder.log import LogGap, Origin, read_gaps
+from ttapi_pipeline.quote_recorder.log_writer import LogWriter
+from ttapi_pipeline.quote_recorder.schemas import QUOTES, TRADES
 
 ROOT = Path(__file__).resolve().parents[2]
 FRIDAY, MONDAY = date(2026, 11, 20), date(2026, 11, 23)
@@ -87,8 +81,8 @@ def parts(data: Path, table: str, session: date = FRIDAY) -> list[str]:
     return sorted(path.name for path in (log_folder(data, session) / table).iterdir())
 
 
-def open_log(data: Path, now: datetime = NOON, origin: Origin = SIMULATED) -> QuoteLog:
-    return QuoteLog(data, origin, now=now)
+def open_log(data: Path, now: datetime = NOON, origin: Origin = SIMULATED) -> LogWriter:
+    return LogWriter(data, origin, now=now)
 
 
 class TestSessions:
@@ -205,13 +199,13 @@ class TestGaps:
             log.add("quotes", quotes(NOON, "A"))
             log.write()
         with open_log(tmp_path, NOON + timedelta(minutes=5)) as log:
-            log.add_gap(Gap(NOON + timedelta(minutes=6), NOON + timedelta(minutes=7), "link lost", symbols=2))
+            log.add_gap(LogGap(NOON + timedelta(minutes=6), NOON + timedelta(minutes=7), "link lost", symbols=2))
             log.write()
         thursday_evening = datetime(2026, 11, 20, 1, tzinfo=UTC)
         assert read_gaps(tmp_path, FRIDAY) == [
-            Gap(thursday_evening, NOON, "not running"),
-            Gap(NOON, NOON + timedelta(minutes=5), "not running"),
-            Gap(NOON + timedelta(minutes=6), NOON + timedelta(minutes=7), "link lost", symbols=2),
+            LogGap(thursday_evening, NOON, "not running"),
+            LogGap(NOON, NOON + timedelta(minutes=5), "not running"),
+            LogGap(NOON + timedelta(minutes=6), NOON + timedelta(minutes=7), "link lost", symbols=2),
         ]
         line = (log_folder(tmp_path, FRIDAY) / "gaps.jsonl").read_text().splitlines()[-1]
         assert json.loads(line)["seconds"] == 60.0
@@ -281,7 +275,7 @@ class TestCompaction:
         whole = compact_session(data, FRIDAY, is_recorded_to_the_end=True)
         rows = pl.read_parquet(history_file(data, FRIDAY, "quotes"))
         (data / "quote_history" / "2026-11-20.json").unlink()
-        monkeypatch.setattr(quote_history, "_BATCH_ROWS", 5)
+        monkeypatch.setattr(compaction, "_BATCH_ROWS", 5)
         assert compact_session(data, FRIDAY, is_recorded_to_the_end=True).data_version == whole.data_version
         assert pl.read_parquet(history_file(data, FRIDAY, "quotes")).equals(rows)
 
@@ -374,11 +368,12 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 import polars as pl
-from ttapi_pipeline.quote_recorder.log import Origin, QuoteLog
-from ttapi_pipeline.quote_recorder.tables import QUOTES
+from ttapi_pipeline.quote_recorder.log import Origin
+from ttapi_pipeline.quote_recorder.log_writer import LogWriter
+from ttapi_pipeline.quote_recorder.schemas import QUOTES
 data, now = Path(sys.argv[1]), datetime(2026, 11, 20, 17, tzinfo=UTC)
 row = pl.DataFrame(schema=QUOTES).clear(1)
-with QuoteLog(data, Origin("test", True), now=now) as log:
+with LogWriter(data, Origin("test", True), now=now) as log:
     from ttapi_pipeline.quote_recorder.log import scan_log
     number = scan_log(data, log.session, "quotes").select(pl.len()).collect().item()
     print("ready", number, flush=True)

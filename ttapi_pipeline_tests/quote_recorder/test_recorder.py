@@ -18,17 +18,19 @@ import polars as pl
 import pytest
 
 from ttapi_pipeline.core.errors import AuthError, StorageError
-from ttapi_pipeline.quote_recorder import recorder as quote_stream_module
-from ttapi_pipeline.quote_recorder.history import compact_session, read_history, scan_quote_log
-from ttapi_pipeline.quote_recorder.log import Origin, QuoteLog, read_gaps
-from ttapi_pipeline.quote_recorder.recorder import QuoteStream, quote_stream
+from ttapi_pipeline.quote_recorder import log_keeper, recorder
+from ttapi_pipeline.quote_recorder.compaction import compact_session
+from ttapi_pipeline.quote_recorder.history import read_history, scan_quote_log
+from ttapi_pipeline.quote_recorder.log import Origin, read_gaps
+from ttapi_pipeline.quote_recorder.log_writer import LogWriter
+from ttapi_pipeline.quote_recorder.recorder import QuoteRecorder, recording
 from ttapi_pipeline.quote_recorder.rows import quote_rows, trade_rows
-from ttapi_pipeline.quote_recorder.tables import QUOTES, TRADES
+from ttapi_pipeline.quote_recorder.schemas import QUOTES, TRADES
 from ttapi_pipeline.simulator.server import OffsetClock, Simulator, build_simulator, serving
 from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
-from ttapi_pipeline.streaming.feed import FeedOptions
-from ttapi_pipeline.streaming.feed_health import Gap as FeedGap
+from ttapi_pipeline.streaming.feed_health import FeedGap
+from ttapi_pipeline.streaming.feed_options import FeedOptions
 from ttapi_pipeline.streaming.market_data import NO_SALES, Sales
 from ttapi_pipeline.streaming.quote_board import QuoteBoard
 
@@ -54,8 +56,8 @@ class Desk:
 
     data: Path
     simulator: Simulator
-    stream: QuoteStream
-    log: QuoteLog
+    stream: QuoteRecorder
+    log: LogWriter
     stop: asyncio.Event
     running: asyncio.Task[None]
 
@@ -89,9 +91,9 @@ async def desk(
                 yield link
 
         options = FeedOptions(has_sales=True, pace_seconds=0.01, backoff=Backoff(first_seconds=0.1))
-        with QuoteLog(data, Origin("simulator seed 7", is_simulated=True), now=clock.now()) as log:
+        with LogWriter(data, Origin("simulator seed 7", is_simulated=True), now=clock.now()) as log:
             async with (
-                quote_stream(
+                recording(
                     open_connection,
                     SYMBOLS,
                     log=log,
@@ -179,7 +181,7 @@ async def test_a_gap_that_has_not_ended_is_recorded_all_the_same(
 async def test_a_disk_that_refuses_costs_time_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.WARNING, "ttapi_pipeline.quote_recorder.recorder")
+    caplog.set_level(logging.WARNING, "ttapi_pipeline.quote_recorder.log_keeper")
     write, is_full = pl.DataFrame.write_parquet, False
 
     def refuse(self: pl.DataFrame, file: Path, **options: object) -> None:
@@ -211,9 +213,9 @@ async def test_a_disk_that_refuses_costs_time_and_nothing_else(
 async def test_sales_that_cannot_wait_any_longer_are_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with desk(tmp_path) as running:
         await running.until(lambda: running.stream.health().feed.is_live)
-        writer = running.stream._writer
-        assert writer is not None
-        writer.sales.dropped += 7
+        keeper = running.stream._keeper
+        assert keeper is not None
+        keeper.sales.dropped += 7
         await running.until(lambda: (log := running.stream.health().log) and log.lost == 7)
         await running.end()
         assert not running.stream.health().is_complete
@@ -248,16 +250,16 @@ async def test_a_feed_that_fails_for_good_ends_it_and_what_came_before_is_kept(t
         async with connect(f"ws{url.removeprefix('http')}/realtime", token) as link:
             yield link
 
-    async def stream_for_ever(log: QuoteLog) -> None:
+    async def stream_for_ever(log: LogWriter) -> None:
         options = FeedOptions(has_sales=True, backoff=Backoff(first_seconds=0.1))
-        async with quote_stream(
+        async with recording(
             open_connection, SYMBOLS, log=log, data=tmp_path, flush_seconds=600, options=options
         ) as stream:
             await stream.run(asyncio.Event())
 
     origin = Origin("simulator", is_simulated=True)
     async with serving(simulator) as url:
-        with QuoteLog(tmp_path, origin, now=datetime.now(UTC)) as log:
+        with LogWriter(tmp_path, origin, now=datetime.now(UTC)) as log:
             with pytest.raises(AuthError, match="refused for good"):
                 await stream_for_ever(log)
             session = log.session
@@ -274,7 +276,7 @@ async def test_without_a_log_nothing_is_written() -> None:
                 yield link
 
         stop = asyncio.Event()
-        async with quote_stream(open_connection, SYMBOLS, log=None) as stream, asyncio.TaskGroup() as tasks:
+        async with recording(open_connection, SYMBOLS, log=None) as stream, asyncio.TaskGroup() as tasks:
             tasks.create_task(stream.run(stop))
             await until(lambda: stream.health().feed.answered == 3)
             document = json.loads(json.dumps(stream.health().to_document()))
@@ -297,8 +299,8 @@ async def test_a_compaction_that_fails_is_tried_again_later(
             raise StorageError("no room")
         return compact(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(quote_stream_module, "compact_session", fail_once)
-    monkeypatch.setattr(quote_stream_module, "RETRY_COMPACTION_SECONDS", 0.05)
+    monkeypatch.setattr(log_keeper, "compact_session", fail_once)
+    monkeypatch.setattr(log_keeper, "RETRY_COMPACTION_SECONDS", 0.05)
     async with desk(tmp_path, start=datetime(2026, 11, 21, 0, 59, 58, tzinfo=UTC)) as running:
         await running.until(lambda: read_history(tmp_path, FRIDAY))
         await running.end()
@@ -312,7 +314,7 @@ async def test_health_is_in_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "ttapi_pipeline.quote_recorder.recorder")
-    monkeypatch.setattr(quote_stream_module, "HEALTH_SECONDS", 0.05)
+    monkeypatch.setattr(recorder, "HEALTH_SECONDS", 0.05)
     async with desk(tmp_path) as running:
         await running.until(lambda: "3 of 3 symbols" in caplog.text)
     record = next(record for record in caplog.records if "3 of 3 symbols" in record.getMessage())

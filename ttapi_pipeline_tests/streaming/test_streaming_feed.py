@@ -13,8 +13,9 @@ import pytest
 from ttapi_pipeline.core.errors import AuthError, ConfigError
 from ttapi_pipeline.simulator.server import Simulator, build_simulator, serving
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
-from ttapi_pipeline.streaming.feed import FeedOptions, QuoteFeed, quote_feed, recovery_seconds
+from ttapi_pipeline.streaming.feed import QuoteFeed, quote_feed
 from ttapi_pipeline.streaming.feed_health import LinkState
+from ttapi_pipeline.streaming.feed_options import FeedOptions, recovery_seconds
 from ttapi_pipeline_tests.streaming.conftest import ScaledClock, until
 
 if TYPE_CHECKING:

@@ -21,7 +21,9 @@ from ttapi_pipeline.simulator.faults import DXLINK_KINDS
 from ttapi_pipeline.simulator.server import Simulator, build_simulator, serving
 from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
-from ttapi_pipeline.streaming.feed import FeedOptions, Gap, QuoteFeed, quote_feed, recovery_seconds
+from ttapi_pipeline.streaming.feed import QuoteFeed, quote_feed
+from ttapi_pipeline.streaming.feed_health import FeedGap
+from ttapi_pipeline.streaming.feed_options import FeedOptions, recovery_seconds
 from ttapi_pipeline_tests.streaming.conftest import ScaledClock, until
 
 if TYPE_CHECKING:
@@ -106,7 +108,7 @@ class Run:
     created: dict[tuple[str, int], datetime]
     witnessed: list[tuple[str, int]]
     received: list[tuple[str, int]]
-    gaps: list[Gap]
+    gaps: list[FeedGap]
     witness: QuoteFeed
 
     def differences(self, *, at: datetime, exempt: set[str]) -> list[str]:
@@ -200,7 +202,7 @@ async def running(*faults: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     undisturbed = build_simulator(seed=7, clock=clock, market=simulator.market)
     for fault in faults:
         simulator.faults.add_option(fault)
-    gaps: list[Gap] = []
+    gaps: list[FeedGap] = []
     async with AsyncExitStack() as stack:
         open_link = await stack.enter_async_context(linked(simulator))
         open_witness = await stack.enter_async_context(linked(undisturbed))
@@ -319,11 +321,11 @@ async def test_it_recovers_from_many_mixtures_of_faults(seed: int, monkeypatch: 
 @asynccontextmanager
 async def opening(
     *failures: Exception | float, open_seconds: float = 20.0
-) -> AsyncIterator[tuple[QuoteFeed, ScaledClock, list[Gap]]]:
+) -> AsyncIterator[tuple[QuoteFeed, ScaledClock, list[FeedGap]]]:
     """A feed whose first links fail to open, each in its own way; a number is an opening that takes so many seconds."""
     clock = ScaledClock(FRIDAY_MORNING, SPEED)
     left = list(failures)
-    gaps: list[Gap] = []
+    gaps: list[FeedGap] = []
     async with linked(build_simulator(seed=7, clock=clock)) as open_link:
 
         @asynccontextmanager

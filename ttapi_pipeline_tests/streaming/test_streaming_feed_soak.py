@@ -22,7 +22,9 @@ from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.simulator.server import OffsetClock
 from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.connection import SILENCE_SECONDS, DxLinkConnection, connect
-from ttapi_pipeline.streaming.feed import FeedOptions, Gap, QuoteFeed, quote_feed, recovery_seconds
+from ttapi_pipeline.streaming.feed import QuoteFeed, quote_feed
+from ttapi_pipeline.streaming.feed_health import FeedGap
+from ttapi_pipeline.streaming.feed_options import FeedOptions, recovery_seconds
 from ttapi_pipeline.streaming.market_data import Sales
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "30"))
@@ -62,7 +64,7 @@ def resident_mb() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-def unexplained(feed: QuoteFeed, gaps: list[Gap], silence: tuple[int, datetime, datetime]) -> float:
+def unexplained(feed: QuoteFeed, gaps: list[FeedGap], silence: tuple[int, datetime, datetime]) -> float:
     """Seconds of a silence that no gap of the symbol covers."""
     position, since, until = silence
     symbol = feed.board.symbols[position]
@@ -78,7 +80,7 @@ def unexplained(feed: QuoteFeed, gaps: list[Gap], silence: tuple[int, datetime, 
 async def test_half_an_hour_of_disconnects_leaves_no_gap_unrecorded_and_no_growth() -> None:
     start = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
     arguments = ("--now", start.isoformat(), "--fault", "dx-lifetime:seconds=60,route=dxlink")
-    gaps: list[Gap] = []
+    gaps: list[FeedGap] = []
     with SimulatorProcess(arguments=arguments) as simulator:
         # The simulator's clock started when its process did; seconds do not matter here.
         clock = OffsetClock(start)

@@ -17,7 +17,8 @@ from websockets.exceptions import ConnectionClosed
 
 from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
-from ttapi_pipeline.streaming.feed import FeedOptions, QuoteFeed, quote_feed
+from ttapi_pipeline.streaming.feed import QuoteFeed, quote_feed
+from ttapi_pipeline.streaming.feed_options import FeedOptions
 from ttapi_pipeline.streaming.market_data import SaleType
 from ttapi_pipeline_tests.streaming.conftest import until
 

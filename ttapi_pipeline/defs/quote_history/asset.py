@@ -12,7 +12,7 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.defs.automation.jobs import RUN_TAGS
-from ttapi_pipeline.quote_recorder.tables import QUOTES
+from ttapi_pipeline.quote_recorder.schemas import QUOTES
 
 QUOTE_HISTORY = "quote_history"
 QUOTE_HISTORY_JOB = "compact_quotes"

@@ -15,15 +15,10 @@ from ttapi_pipeline.defs.assets.failures import failure
 from ttapi_pipeline.defs.assets.reuse import version_tags
 from ttapi_pipeline.defs.operations.retention import KEPT_DAYS
 from ttapi_pipeline.defs.quote_history.asset import QUOTE_HISTORY, quote_sessions
-from ttapi_pipeline.quote_recorder.history import (
-    SessionHistory,
-    compact_session,
-    finished_sessions,
-    history_file,
-    remove_old_logs,
-)
-from ttapi_pipeline.quote_recorder.log import is_compacted
-from ttapi_pipeline.quote_recorder.tables import TABLES
+from ttapi_pipeline.quote_recorder.compaction import compact_session, remove_old_logs
+from ttapi_pipeline.quote_recorder.history import SessionHistory
+from ttapi_pipeline.quote_recorder.layout import finished_sessions, history_file, is_compacted
+from ttapi_pipeline.quote_recorder.schemas import TABLES
 from ttapi_pipeline.storage.layout import open_folder
 
 GRACE = timedelta(minutes=15)
