@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""A stored table as its readers get it: rows and manifest together. Opening one is in `scan`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ttapi_pipeline.core.manifest import Manifest
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTable:
+    """A stored table, and the manifest that was in place when it was opened.
+
+    Attributes:
+        frame: Its rows, lazily; the frame keeps the file that it was made from.
+        manifest: Says what the rows are; None when a crash has left the table without one.
+    """
+
+    frame: pl.LazyFrame
+    manifest: Manifest | None
+
+    @property
+    def data_version(self) -> str:
+        """Hash of the content; ``unknown`` without a manifest."""
+        return "unknown" if self.manifest is None else self.manifest.data_version
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether any of the rows is invented."""
+        return self.manifest is not None and self.manifest.provenance.is_simulated
