@@ -23,7 +23,7 @@ from ttapi_pipeline.core.logs import configure_logging
 from ttapi_pipeline.core.progress import Phase, ProgressBoard, Work, watched
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.ttl import ACCEPTED_DURATION, parse_duration
-from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.datasets.registry import DATASETS, load_settings
 from ttapi_pipeline.datasets.status import DatasetStatus, refuse_to_overwrite, survey
 from ttapi_pipeline.storage.layout import check_writable, open_folder, state_folder
 from ttapi_pipeline.terminal.grid import status_document, status_table
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.chdir(project_root())
     errors = Console(stderr=True, highlight=False)
     try:
-        settings = Settings.load()
+        settings = load_settings()
         configure_logging(settings)
         match options.command:
             case "status":

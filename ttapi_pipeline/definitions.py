@@ -2,9 +2,9 @@
 """The code location: what `dagster dev`, `dagster asset materialize` and the web UI load."""
 
 from ttapi_pipeline.core.logs import configure_logging
-from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets.registry import load_settings
 from ttapi_pipeline.defs.assembly import build_definitions
 
-settings = Settings.load()
+settings = load_settings()
 configure_logging(settings)
 defs = build_definitions(settings)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
@@ -18,10 +18,10 @@ from typing import Final
 from dotenv import dotenv_values
 
 from ttapi_pipeline.core import variables
+from ttapi_pipeline.core.declaration import Declaration
 from ttapi_pipeline.core.errors import ConfigError, MissingEnvVarError
 from ttapi_pipeline.core.sessions import FIRST_DATE
-from ttapi_pipeline.core.ttl import DEFAULT_TTLS
-from ttapi_pipeline.core.variables import PREFIX, Variable, read_ttls, setting, ttl_variables, variables_of
+from ttapi_pipeline.core.variables import PREFIX, TTL_PREFIX, Variable, read_ttls, setting, variables_of
 
 
 class Environment(StrEnum):
@@ -54,7 +54,7 @@ class Settings:
         environment: Production when the variable is not set and a credential is.
         client_secret, refresh_token: The simulator's own in its environment.
         api_url: Without a final slash; by default the environment's, or None for a simulator that is started on demand.
-        ttls: How long each dataset stays fresh; the variable of a dataset is ``TT_TTL_<DATASET>``.
+        ttls: How long a dataset stays fresh where ``TT_TTL_<DATASET>`` says so; see `ttl`.
     """
 
     environment: Environment = setting(
@@ -177,7 +177,7 @@ class Settings:
         default=0.8,
         meaning="share of the universe below which a dataset is not replaced",
     )
-    ttls: Mapping[str, timedelta] = field(default_factory=lambda: DEFAULT_TTLS)
+    ttls: Mapping[str, timedelta] = field(default_factory=lambda: MappingProxyType({}))
     calendar_aware_ttl: bool = setting(
         "TT_CALENDAR_AWARE_TTL",
         variables.boolean,
@@ -234,14 +234,26 @@ class Settings:
             return f"simulator seed {self.simulator_seed}"
         return f"{self.environment} {self.api_url}"
 
+    def ttl(self, dataset: Declaration) -> timedelta:
+        """How long a dataset stays fresh: by its variable where that is set, else by its declaration."""
+        return self.ttls.get(dataset.name, dataset.ttl)
+
     @classmethod
-    def load(cls, environ: Mapping[str, str] | None = None, *, dotenv: Path | None = None) -> Settings:
+    def load(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        dotenv: Path | None = None,
+        datasets: Collection[str] | None = None,
+    ) -> Settings:
         """Read the process's environment over a `.env` file, and check every variable.
 
         Args:
             environ: Variables; the process's own by default. One that is empty counts as not set, and hides the one in
                 the file.
             dotenv: The file; `.env` in the current folder by default. It may be absent.
+            datasets: Names that ``TT_TTL_<DATASET>`` may end in; any by default. `datasets.registry.load_settings`
+                gives them.
 
         Raises:
             ConfigError: A variable is unknown, is not what it accepts, or contradicts another one.
@@ -249,16 +261,17 @@ class Settings:
         file = Path(".env") if dotenv is None else dotenv
         values = {name: value for name, value in _read_dotenv(file).items() if value is not None}
         values.update(os.environ if environ is None else environ)
-        return cls.from_values({name: value.strip() for name, value in values.items() if value.strip()})
+        given = {name: value.strip() for name, value in values.items() if value.strip()}
+        return cls.from_values(given, datasets=datasets)
 
     @classmethod
-    def from_values(cls, values: Mapping[str, str]) -> Settings:
+    def from_values(cls, values: Mapping[str, str], *, datasets: Collection[str] | None = None) -> Settings:
         """Check variables that are already gathered; unset ones are absent, and those of other programs are ignored.
 
         Raises:
             ConfigError: As `load` does.
         """
-        _refuse_unknown(values)
+        _refuse_unknown(values, datasets)
         environment = _environment(values)
         _check_credentials(values, environment)
         given = {
@@ -271,11 +284,12 @@ class Settings:
 
 
 VARIABLES: Final[Mapping[str, Variable]] = variables_of(Settings)
-"""By attribute. The variables of `Settings.ttls` are not among them, see `variables.ttl_variables`."""
+"""By attribute. The variables of `Settings.ttls` are not among them, see `variables.ttl_variable`."""
 
 SECRET_VARIABLES: Final = tuple(variable.name for variable in VARIABLES.values() if variable.is_secret)
 
-KNOWN_VARIABLES: Final = frozenset(variable.name for variable in (*VARIABLES.values(), *ttl_variables().values()))
+KNOWN_VARIABLES: Final = frozenset(variable.name for variable in VARIABLES.values())
+"""All but those of the TTLs."""
 
 
 def _read_dotenv(file: Path) -> Mapping[str, str | None]:
@@ -285,11 +299,13 @@ def _read_dotenv(file: Path) -> Mapping[str, str | None]:
         raise ConfigError(f"{file} cannot be read: {error}") from error
 
 
-def _refuse_unknown(values: Mapping[str, str]) -> None:
+def _refuse_unknown(values: Mapping[str, str], datasets: Collection[str] | None) -> None:
     # A misspelt TT_TTL_SYMBOL that is silently ignored would leave the user with a TTL that nobody chose.
-    unknown = sorted(name for name in values if name.startswith(PREFIX) and name not in KNOWN_VARIABLES)
+    ttls = {name for name in values if name.startswith(TTL_PREFIX) and name != TTL_PREFIX}
+    known = KNOWN_VARIABLES | (ttls if datasets is None else {f"{TTL_PREFIX}{name.upper()}" for name in datasets})
+    unknown = sorted(name for name in values if name.startswith(PREFIX) and name not in known)
     if unknown:
-        raise ConfigError(f"{unknown[0]} is not a setting; known ones are {', '.join(sorted(KNOWN_VARIABLES))}")
+        raise ConfigError(f"{unknown[0]} is not a setting; known ones are {', '.join(sorted(known))}")
 
 
 def _environment(values: Mapping[str, str]) -> Environment:

@@ -1,32 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""How long each dataset stays fresh, and how such durations are written."""
+"""How durations are written: in settings, in the status grid and in reasons."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import timedelta
-from types import MappingProxyType
 from typing import Final
-
-DEFAULT_TTLS: Final[Mapping[str, timedelta]] = MappingProxyType(
-    {
-        "trading_calendar": timedelta(days=7),
-        "accounts": timedelta(hours=1),
-        "universe": timedelta(hours=24),
-        "symbols": timedelta(hours=24),
-        "implied_volatility": timedelta(hours=24),
-        "earnings": timedelta(hours=24),
-        "quotes": timedelta(minutes=5),
-        "expiration_series": timedelta(days=7),
-        "daily_candles": timedelta(days=1),
-        "eod_snapshot": timedelta(days=1),
-        "returns_stddev": timedelta(days=1),
-        "volatility": timedelta(days=1),
-        "volatility_cone": timedelta(days=1),
-    }
-)
-"""TTL per dataset; ``TT_TTL_<DATASET>`` overrides one."""
 
 ACCEPTED_DURATION: Final = "a positive number of seconds, or a number with s, m, h, d or w, such as 90, 5m, 12h, 7d"
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from ttapi_pipeline.core.errors import InvalidValueError
 from ttapi_pipeline.core.sessions import FIRST_DATE
-from ttapi_pipeline.core.ttl import ACCEPTED_DURATION, DEFAULT_TTLS, format_duration, parse_duration
+from ttapi_pipeline.core.ttl import ACCEPTED_DURATION, format_duration, parse_duration
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
@@ -92,32 +92,30 @@ def variables_of(settings: type[Any]) -> Mapping[str, Variable]:
     return MappingProxyType({name: variable for name, variable in declared.items() if variable is not None})
 
 
-def ttl_variables() -> Mapping[str, Variable]:
-    """The variable of each dataset's TTL, by dataset: they belong to one attribute together, `Settings.ttls`."""
-    return {
-        dataset: Variable(
-            f"{PREFIX}TTL_{dataset.upper()}",
-            parse_duration,
-            ACCEPTED_DURATION,
-            format_duration(default),
-            f"how long {dataset} stays fresh",
-        )
-        for dataset, default in DEFAULT_TTLS.items()
-    }
+TTL_PREFIX: Final = f"{PREFIX}TTL_"
+
+
+def ttl_variable(dataset: str, default: timedelta) -> Variable:
+    """The variable of a dataset's TTL; the datasets and their own TTLs are in `datasets.registry`."""
+    return Variable(
+        f"{TTL_PREFIX}{dataset.upper()}",
+        parse_duration,
+        ACCEPTED_DURATION,
+        format_duration(default),
+        f"how long {dataset} stays fresh",
+    )
 
 
 def read_ttls(values: Mapping[str, str]) -> Mapping[str, timedelta]:
-    """The TTL of each dataset: from its variable where that is set, else its default.
+    """The TTLs that variables give, by dataset.
 
     Raises:
         InvalidValueError: A value is not a duration.
     """
-    given = {
-        dataset: variable.read(values[variable.name])
-        for dataset, variable in ttl_variables().items()
-        if variable.name in values
-    }
-    return MappingProxyType({**DEFAULT_TTLS, **given})
+    names = {name.removeprefix(TTL_PREFIX).lower(): name for name in values if name.startswith(TTL_PREFIX)}
+    return MappingProxyType(
+        {dataset: ttl_variable(dataset, timedelta(0)).read(values[name]) for dataset, name in names.items()}
+    )
 
 
 def _as_text(default: object) -> str:

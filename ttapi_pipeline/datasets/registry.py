@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.tables.schema import DatasetSchema
 
@@ -43,3 +45,8 @@ REPORTS: Final[Mapping[str, DatasetSchema]] = MappingProxyType(
     {report.name: report for dataset in DATASETS.values() for report in dataset.reports}
 )
 """Tables that are published with a dataset, by name."""
+
+
+def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | None = None) -> Settings:
+    """Read and check the settings, TTLs of the datasets among them; see `core.settings.Settings.load`."""
+    return Settings.load(environ, dotenv=dotenv, datasets=DATASETS)

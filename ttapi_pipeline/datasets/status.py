@@ -162,7 +162,7 @@ class _Look:
         verdict = decide(
             dataset,
             stored.manifest,
-            ttl=self._settings.ttls[dataset.name],
+            ttl=self._settings.ttl(dataset),
             now=self._now,
             upstream=upstream,
             settings=shaping_settings(self._settings, dataset),

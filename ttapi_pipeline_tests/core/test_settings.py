@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import traceback
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from ttapi_pipeline.core.settings import (
     Environment,
     Settings,
 )
-from ttapi_pipeline.core.ttl import DEFAULT_TTLS
 
 CREDENTIALS = {"TT_CLIENT_SECRET": "s3cr3t-client", "TT_REFRESH_TOKEN": "s3cr3t-refresh"}
 NO_FILE = Path("no-such-folder/.env")
@@ -80,7 +79,7 @@ BAD = [
     ("TT_SIMULATOR_SEED", "-1", "a whole number from 0"),
     ("TT_LOG_FORMAT", "xml", "text or json"),
     ("TT_LOG_LEVEL", "loud", "debug, info, warning or error"),
-    *((f"TT_TTL_{name.upper()}", "soon", "a positive number of seconds") for name in DEFAULT_TTLS),
+    ("TT_TTL_SYMBOLS", "soon", "a positive number of seconds"),
 ]
 
 
@@ -99,7 +98,7 @@ def test_without_any_variable_the_simulator_runs_on_the_documented_defaults() ->
         100,
         0.8,
     )
-    assert (settings.history_start, settings.ttls, settings.metastock_dir) == (date(2010, 1, 4), DEFAULT_TTLS, None)
+    assert (settings.history_start, settings.ttls, settings.metastock_dir) == (date(2010, 1, 4), {}, None)
 
 
 @pytest.mark.parametrize(("variable", "value", "attribute", "expected"), GOOD)
@@ -116,15 +115,9 @@ def test_a_bad_value_is_refused_with_its_name_and_what_is_accepted(variable: str
     assert accepts in str(caught.value)
 
 
-@pytest.mark.parametrize("dataset", DEFAULT_TTLS)
-def test_every_dataset_has_a_ttl_variable(dataset: str) -> None:
-    ttls = load(**{f"TT_TTL_{dataset.upper()}": "90"}).ttls
-    assert ttls == {**DEFAULT_TTLS, dataset: timedelta(seconds=90)}
-
-
 def test_every_variable_is_tried_here() -> None:
     tried = {variable for variable, *_ in [*GOOD, *BAD]}
-    assert tried | set(CREDENTIALS) == KNOWN_VARIABLES
+    assert tried | set(CREDENTIALS) == KNOWN_VARIABLES | {"TT_TTL_SYMBOLS"}
 
 
 def test_paths_of_files_and_folders_that_exist_are_accepted(tmp_path: Path) -> None:
@@ -144,7 +137,7 @@ def test_spaces_around_a_value_do_not_matter() -> None:
 
 def test_an_unknown_variable_is_refused_with_the_list_of_known_ones() -> None:
     with pytest.raises(ConfigError, match="TT_TTL_SYMBOL is not a setting") as caught:
-        load(TT_TTL_SYMBOL="5m")
+        Settings.load({"TT_TTL_SYMBOL": "5m"}, dotenv=NO_FILE, datasets=["symbols", "quotes"])
     assert "TT_TTL_SYMBOLS" in str(caught.value)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ttapi_pipeline.core.ttl import DEFAULT_TTLS, format_duration, parse_duration
+from ttapi_pipeline.core.ttl import format_duration, parse_duration
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -76,22 +76,3 @@ def test_what_is_shown_is_never_more_and_loses_less_than_the_larger_unit(seconds
     shown = sum(map(parse_duration, parts), timedelta(0))
     lost = seconds - shown.total_seconds()
     assert 0 <= lost < (3600 if seconds >= 86_400 else 60 if seconds >= 3600 else 1)
-
-
-def test_the_default_ttls_are_the_documented_ones() -> None:
-    days = {name: ttl / timedelta(days=1) for name, ttl in DEFAULT_TTLS.items()}
-    assert days == {
-        "trading_calendar": 7,
-        "accounts": pytest.approx(1 / 24),
-        "universe": 1,
-        "symbols": 1,
-        "implied_volatility": 1,
-        "earnings": 1,
-        "quotes": 5 / (24 * 60),
-        "expiration_series": 7,
-        "daily_candles": 1,
-        "eod_snapshot": 1,
-        "returns_stddev": 1,
-        "volatility": 1,
-        "volatility_cone": 1,
-    }

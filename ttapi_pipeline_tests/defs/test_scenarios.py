@@ -355,7 +355,7 @@ class TestADay:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("TT_TTL_SYMBOLS", "2h")
         month = dict.fromkeys(DATASETS, 30 * DAYS)
-        daemon = open_daemon(ttls=MappingProxyType({**month, "symbols": Settings.load().ttls["symbols"]}))
+        daemon = open_daemon(ttls=MappingProxyType({**month, "symbols": DATASETS["symbols"].ttl}))
         assert daemon.tick() == (ALL, ALL)
         for after, is_over in ((2 * HOURS - 1 * SECONDS, False), (1 * SECONDS, True)):
             daemon.clock.at += after

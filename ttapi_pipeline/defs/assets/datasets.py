@@ -48,7 +48,7 @@ def _dataset_asset(dataset: Dataset, settings: Settings, condition: dg.Automatio
         owners=["team:data"],
         metadata={
             "dagster/column_schema": table_schema(dataset.schema),
-            "ttl_seconds": settings.ttls[dataset.name].total_seconds(),
+            "ttl_seconds": settings.ttl(dataset).total_seconds(),
             "source": dataset.source,
         },
         freshness_policy=freshness_policy(dataset, settings),

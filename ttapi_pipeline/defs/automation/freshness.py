@@ -34,7 +34,7 @@ def freshness_policy(declaration: Declaration, settings: Settings) -> dg.Freshne
     for quotes. Dagster knows neither holidays nor half days, and quotes have no deadline in the first half hour, since
     cron would put one at 9:00 as well, before the open: there, badge and verdict differ.
     """
-    ttl = settings.ttls[declaration.name]
+    ttl = settings.ttl(declaration)
     if settings.calendar_aware_ttl:
         match declaration.changes:
             case Changes.ONCE_SETTLED if ttl <= timedelta(days=1):

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.automation.jobs import RUN_TAGS
 from ttapi_pipeline.defs.event_log import sqlite_event_log
 
@@ -99,7 +100,7 @@ def build_retention(
     settings: Settings, *, clock: Clock = SYSTEM_CLOCK
 ) -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
     """The job and its schedule, on by default: in the morning, before a session opens."""
-    frequent = [name for name, ttl in settings.ttls.items() if ttl < FREQUENT]
+    frequent = [name for name, dataset in DATASETS.items() if settings.ttl(dataset) < FREQUENT]
 
     @dg.op(name="prune_runs", description="Delete old runs with their events and logs.")
     def prune_runs(context: dg.OpExecutionContext, config: PruneConfig) -> None:

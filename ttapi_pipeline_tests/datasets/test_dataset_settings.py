@@ -12,11 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from ttapi_pipeline.core.errors import ConfigError, InvalidValueError
 from ttapi_pipeline.core.settings import KNOWN_VARIABLES, VARIABLES, Settings
-from ttapi_pipeline.core.ttl import ACCEPTED_DURATION, DEFAULT_TTLS
-from ttapi_pipeline.core.variables import Variable, ttl_variables
+from ttapi_pipeline.core.ttl import ACCEPTED_DURATION
+from ttapi_pipeline.core.variables import Variable, ttl_variable
+from ttapi_pipeline.datasets.registry import DATASETS, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
+NO_FILE = Path("no such file")
+TTLS = {name: ttl_variable(name, dataset.ttl) for name, dataset in DATASETS.items()}
 
 
 def readme_rows() -> Iterator[str]:
@@ -59,13 +63,15 @@ def test_the_example_shows_every_variable_with_what_it_accepts_and_its_default()
     # The text above the secrets says where to get them.
     secrets = [variable for variable in VARIABLES.values() if variable.is_secret]
     assert [variable.name for variable in secrets if f"\n# {variable.name}=\n" not in text] == []
-    ttls = [f"# {variable.name}={variable.default}" for variable in ttl_variables().values()]
+    ttls = [f"# {variable.name}={variable.default}" for variable in TTLS.values()]
     assert "\n".join([comment(f"How long each dataset stays fresh. They accept {ACCEPTED_DURATION}."), *ttls]) in text
 
 
 def test_the_example_has_no_variable_that_is_not_a_setting() -> None:
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
-    assert sorted(re.findall(r"^#? ?(TT_\w+)=", text, re.MULTILINE)) == sorted(KNOWN_VARIABLES)
+    assert sorted(re.findall(r"^#? ?(TT_\w+)=", text, re.MULTILINE)) == sorted(
+        KNOWN_VARIABLES | {variable.name for variable in TTLS.values()}
+    )
 
 
 @pytest.mark.parametrize("attribute", [name for name, variable in VARIABLES.items() if variable.default])
@@ -74,13 +80,43 @@ def test_a_default_is_read_as_the_default(attribute: str) -> None:
     assert getattr(Settings.from_values({variable.name: variable.default}), attribute) == getattr(Settings(), attribute)
 
 
-@pytest.mark.parametrize("dataset", DEFAULT_TTLS)
-def test_a_default_ttl_is_read_as_the_default(dataset: str) -> None:
-    variable = ttl_variables()[dataset]
-    assert Settings.from_values({variable.name: variable.default}).ttls == DEFAULT_TTLS
-    assert isinstance(variable.read("90"), timedelta)
+@pytest.mark.parametrize("name", DATASETS)
+def test_the_ttl_of_every_dataset_has_a_variable(name: str) -> None:
+    variable, dataset = TTLS[name], DATASETS[name]
+    assert load_settings({}, dotenv=NO_FILE).ttl(dataset) == dataset.ttl
+    assert load_settings({variable.name: variable.default}, dotenv=NO_FILE).ttl(dataset) == dataset.ttl
+    changed = load_settings({variable.name: "90"}, dotenv=NO_FILE)
+    assert changed.ttls == {name: timedelta(seconds=90)}
+    assert changed.ttl(dataset) == timedelta(seconds=90)
+    with pytest.raises(InvalidValueError, match=f"{variable.name} is 'soon'; it accepts a positive number of seconds"):
+        load_settings({variable.name: "soon"}, dotenv=NO_FILE)
+
+
+def test_the_ttl_of_a_dataset_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ConfigError, match="TT_TTL_SYMBOL is not a setting") as caught:
+        load_settings({"TT_TTL_SYMBOL": "5m"}, dotenv=NO_FILE)
+    assert "TT_TTL_SYMBOLS" in str(caught.value)
 
 
 def test_every_attribute_but_the_ttls_has_one_variable() -> None:
     assert [each.name for each in fields(Settings) if each.name not in VARIABLES] == ["ttls"]
     assert len({variable.name for variable in VARIABLES.values()}) == len(VARIABLES)
+
+
+def test_the_default_ttls_are_the_documented_ones() -> None:
+    days = {name: dataset.ttl / timedelta(days=1) for name, dataset in DATASETS.items()}
+    assert days == {
+        "trading_calendar": 7,
+        "accounts": pytest.approx(1 / 24),
+        "universe": 1,
+        "symbols": 1,
+        "implied_volatility": 1,
+        "earnings": 1,
+        "quotes": 5 / (24 * 60),
+        "expiration_series": 7,
+        "daily_candles": 1,
+        "eod_snapshot": 1,
+        "returns_stddev": 1,
+        "volatility": 1,
+        "volatility_cone": 1,
+    }
