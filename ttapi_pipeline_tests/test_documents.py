@@ -5,35 +5,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
-import ttapi_pipeline
+from ttapi_pipeline_tests.support.documents import DOCUMENTS, ROOT, headings, name_of, text_of
 
-ROOT = Path(ttapi_pipeline.__file__).parents[1]
 SOURCES = sorted(
     path
     for folder in ("ttapi_pipeline", "ttapi_pipeline_tests", "benchmarks")
     for path in (ROOT / folder).rglob("*.py")
 )
-DOCUMENTS = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "data" / "README.md"})
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 
-FENCED = re.compile(r"^( *)```.*?^\1```$", re.DOTALL | re.MULTILINE)
-HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 CITATION = re.compile(r'(docs/[\w./-]+\.md)(?:, "([^"]+)")?')
-
-
-def name_of(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
-@cache
-def headings(path: Path) -> frozenset[str]:
-    return frozenset(HEADING.findall(FENCED.sub("", path.read_text(encoding="utf-8"))))
 
 
 def anchor(heading: str) -> str:
@@ -54,8 +41,8 @@ def citations() -> Iterator[tuple[str, str, str]]:
 
 def links() -> Iterator[tuple[str, str]]:
     for path in DOCUMENTS:
-        text = FENCED.sub("", path.read_text(encoding="utf-8"))
-        yield from ((name_of(path), target) for target in LINK.findall(text) if not re.match(r"\w+:", target))
+        targets = LINK.findall(text_of(path))
+        yield from ((name_of(path), target) for target in targets if not re.match(r"\w+:", target))
 
 
 def test_the_walk_finds_documents_and_citations() -> None:
@@ -68,7 +55,7 @@ def test_the_walk_finds_documents_and_citations() -> None:
 def test_a_cited_document_and_its_heading_exist(source: str, document: str, heading: str) -> None:
     path = ROOT / document
     assert path.is_file(), f"{source} cites {document}"
-    assert not heading or heading in headings(path), f"{source} cites {heading!r}; there are {sorted(headings(path))}"
+    assert not heading or heading in headings(path), f"{source} cites {heading!r}; there are {headings(path)}"
 
 
 @pytest.mark.parametrize(("source", "target"), sorted(set(links())))
@@ -81,11 +68,8 @@ def test_a_relative_link_leads_to_a_file_and_a_heading(source: str, target: str)
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 def test_no_heading_of_a_document_stands_twice(path: Path) -> None:
-    found = HEADING.findall(FENCED.sub("", path.read_text(encoding="utf-8")))
+    found = headings(path)
     assert len(found) == len(set(found))
-
-
-DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 
 
 @pytest.mark.parametrize("path", DECISIONS, ids=name_of)

@@ -3,7 +3,7 @@
 
 Two halves, since every `dagster` command loads the definitions and few of them run anything. What describes the
 pipeline imports Dagster, Polars for the schemas, and what of ours needs no more than the two. What a run does
-(`cached`, `building`, `compaction`, `interrupts`, `steps`, `refresh`, `api`, `io_manager`, `charts`, `light`) imports
-the client, the feed, the files and dagster-polars, and is itself imported inside of functions that a run alone calls;
-`building`, `interrupts` and `api` on a miss alone.
+(`execution`, `compaction`, `interrupts`, `io_manager`, `charts`, `without_pandas`) imports the files and
+dagster-polars, on a miss the client and the feed as well. It is itself imported inside of functions that a run alone
+calls.
 """

@@ -61,7 +61,7 @@ async def quote_service(
 
     Args:
         broker: Opens the client that finds the symbols, and each link of the feed.
-        named: Symbols as `subscription.named_symbols` returns them; empty for the universe.
+        named: Symbols as `symbols.named_symbols` returns them; empty for the universe.
         data: The data folder, see `folder_for_log`; None to keep nothing.
         flush_seconds: From one flush of the log to the next.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where a dataset's files are and what its manifest says; reading and writing the tables is `frames`'.
+"""Where a dataset's files are and what its manifest says; reading the tables is in `scan`, writing in `publish`.
 
 Standard library only, so that a verdict over every dataset takes milliseconds; UPath is imported for a URL alone.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Bars of any candle period out of the market's daily bars, as columns; how they are sent is in `dxlink_feed`."""
+"""Bars of any candle period out of the market's daily bars, as columns; how they are sent is in `dxlink`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a DXLink client may send, typed, and how the server answers; market data is in `dxlink_feed`."""
+"""What a DXLink client may send, typed, and how the server answers; market data is in `feed`."""
 
 from __future__ import annotations
 

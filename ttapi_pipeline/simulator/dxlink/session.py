@@ -2,8 +2,8 @@
 """DXLink from the server's side without socket, clock and task: messages in, messages out.
 
 The order of what is sent: answers to the client first, then market data, in which symbols take turns. Data is made when
-it is asked for, so that a slow reader costs no memory and gets the newest quotes. The socket is in `dxlink`, values are
-in `dxlink_events` and `candle_bars`, their encoding is in `dxlink_feed`.
+it is asked for, so that a slow reader costs no memory and gets the newest quotes. The socket is in `endpoint`, values
+are in `events` and `candle_bars`, their encoding is in `feed`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Futures, options on them and cryptocurrencies: priced off the market's instruments, so that all prices agree.
 
-How they look on the wire is in `rest_futures`.
+How they look on the wire is in `simulator.rest.futures`.
 """
 
 from __future__ import annotations

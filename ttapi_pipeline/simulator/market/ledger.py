@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What happened in the simulated accounts, and what they are worth: a savings plan over the market's own prices.
 
-Every January a deposit, every quarter a purchase of the same shares. How that looks on the wire is in `rest_accounts`.
+Every January a deposit, every quarter a purchase of the same shares. On the wire it is in `simulator.rest.accounts`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`/instruments` of equities and their options, `/option-chains`; futures and currencies are in `rest_futures`."""
+"""`/instruments` of equities and their options, `/option-chains`; futures and currencies are in `futures`."""
 
 from __future__ import annotations
 

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+"""Stored datasets by name, for notebooks and other programs. Which datasets there are is in `registry`."""
+
+from __future__ import annotations
+
+import os
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from ttapi_pipeline.core.errors import ConfigError
+from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
+from ttapi_pipeline.storage.layout import open_folder
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def open_dataset(name: str, data_dir: str | os.PathLike[str] = "data") -> pl.LazyFrame:
+    """The rows of a stored dataset, or of a table that is published with one, such as ``eod_rejects``.
+
+    Args:
+        name: Of the dataset.
+        data_dir: The data folder, or the fsspec URL of one, as in TT_DATA_DIR. A relative path is relative to the
+            current folder.
+
+    Returns:
+        One row per key, sorted by it; the columns are described in the dataset's `table` module. Nothing is read but
+        the file's footer until the frame is collected. The frame keeps the file that it was made from: a refresh in
+        between does not disturb it.
+
+    Raises:
+        ConfigError: There is no dataset of that name.
+        StorageError: Nothing is stored there, or it cannot be read.
+        CorruptFileError: The file is damaged, or another version of the program wrote it.
+    """
+    schemas = {**{known: dataset.schema for known, dataset in DATASETS.items()}, **REPORTS}
+    if name not in schemas:
+        likely = get_close_matches(name, schemas, n=1)
+        hint = f" (did you mean {likely[0]}?)" if likely else ""
+        raise ConfigError(f"there is no dataset {name!r}{hint}; there are {', '.join(schemas)}")
+    from ttapi_pipeline.storage.scan import scan  # noqa: PLC0415 - Polars, for what is read
+
+    return scan(open_folder(os.fspath(data_dir)), schemas[name])

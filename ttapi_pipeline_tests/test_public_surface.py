@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""What other programs may import: the package's own names, what the documents show, and the types in the wheel."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hatchling.builders.wheel import WheelBuilder
+
+import ttapi_pipeline
+from ttapi_pipeline import Settings, TTError, open_dataset
+from ttapi_pipeline.core.errors import ConfigError, StorageError
+from ttapi_pipeline.core.manifest import Provenance
+from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
+from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline_tests.support.documents import DOCUMENTS, ROOT, name_of, python_blocks
+
+NOW = datetime(2026, 11, 20, 21, tzinfo=UTC)
+
+
+def shown_imports() -> Iterator[tuple[str, str, str]]:
+    """Document, module and name of every import from our package that a document shows."""
+    for path in DOCUMENTS:
+        for block in python_blocks(path):
+            for node in ast.walk(ast.parse(block)):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "ttapi_pipeline":
+                    yield from ((name_of(path), str(node.module), each.name) for each in node.names)
+
+
+def store(name: str, folder: Path) -> None:
+    schema = {**{known: dataset.schema for known, dataset in DATASETS.items()}, **REPORTS}[name]
+    publish(schema.polars.to_frame(), schema, folder, Provenance(dataset=name, code_version="1", fetched_at=NOW))
+
+
+def test_every_public_name_is_there_and_no_other_one_is_made_up() -> None:
+    assert set(ttapi_pipeline.__all__) <= set(dir(ttapi_pipeline))
+    assert all(getattr(ttapi_pipeline, name) for name in ttapi_pipeline.__all__)
+    assert (Settings.__module__, TTError.__module__) == ("ttapi_pipeline.core.settings", "ttapi_pipeline.core.errors")
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = ttapi_pipeline.nothing
+
+
+def test_the_readme_shows_the_public_names_that_a_notebook_needs() -> None:
+    shown = {(document, module) for document, module, _ in shown_imports()}
+    assert ("README.md", "ttapi_pipeline") in shown
+
+
+@pytest.mark.parametrize(("document", "module", "name"), sorted(set(shown_imports())))
+def test_what_a_document_imports_can_be_imported(document: str, module: str, name: str) -> None:
+    loaded = import_module(module)
+    assert hasattr(loaded, name), f"{document} imports {name} from {module}"
+    assert module != "ttapi_pipeline" or name in loaded.__all__
+
+
+def test_importing_the_package_loads_nothing_that_it_may_not_need() -> None:
+    program = "import sys, ttapi_pipeline; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert {"polars", "dagster", "dotenv", "msgspec", "numpy"}.isdisjoint(done.stdout.split())
+
+
+def test_a_stored_dataset_is_opened_by_its_name(tmp_path: Path) -> None:
+    store("accounts", tmp_path)
+    for data_dir in (tmp_path, str(tmp_path), f"file://{tmp_path}"):
+        frame = open_dataset("accounts", data_dir)
+        assert isinstance(frame, pl.LazyFrame)
+        assert frame.collect_schema() == DATASETS["accounts"].schema.polars
+
+
+def test_the_data_folder_is_data_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store("accounts", tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    assert open_dataset("accounts").collect().height == 0
+
+
+def test_a_table_that_belongs_to_a_dataset_is_opened_too(tmp_path: Path) -> None:
+    store("eod_rejects", tmp_path)
+    assert open_dataset("eod_rejects", tmp_path).collect_schema() == REPORTS["eod_rejects"].polars
+
+
+def test_a_name_that_is_no_dataset_is_refused_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"no dataset 'symbol' \(did you mean symbols\?\); there are trading_calendar"
+    ):
+        open_dataset("symbol", tmp_path)
+
+
+def test_a_dataset_that_is_not_stored_is_missed_by_its_file(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"accounts\.parquet"):
+        open_dataset("accounts", tmp_path)
+
+
+def test_the_wheel_says_that_the_package_is_typed() -> None:
+    files = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
+    assert "ttapi_pipeline/py.typed" in files
+    assert "ttapi_pipeline/__init__.py" in files
