@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ttapi_pipeline import cli
+from ttapi_pipeline.commands.refresh import select
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN, Settings
 from ttapi_pipeline.datasets.registry import DATASETS
@@ -191,8 +192,8 @@ def test_status_of_nothing_says_what_is_to_be_done(tt: Run) -> None:
 def test_a_named_dataset_brings_what_is_due_above_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     statuses = survey(Settings(), now=SYSTEM_CLOCK.now())
-    assert cli._selection(statuses, ["expiration_series"]) == ["trading_calendar", "universe", "expiration_series"]
-    assert cli._selection(statuses, []) == list(DATASETS)
+    assert select(statuses, ["expiration_series"]) == ["trading_calendar", "universe", "expiration_series"]
+    assert select(statuses, []) == list(DATASETS)
 
 
 def test_ctrl_c_ends_a_refresh_and_leaves_no_simulator(project: Path, environment: Mapping[str, str]) -> None:

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The commands of `tt`, a module each; `cli` dispatches.
+"""The commands of `tt`, one module each; `cli` parses the command line and calls one of them.
 
-Put here: what a command does with its arguments, and its exit code. Not here: tables and screens (`terminal`), what is
-due (`datasets.status`), what Dagster runs (`defs`).
+Put here: the options of a command, what it does with them, and its exit code. Not here: tables and screens
+(`terminal`), whether a dataset is due (`datasets.status`), what Dagster runs (`defs`).
+
+A module of a command has two functions: `add_parser` adds its options to the command line, `run` takes the settings and
+the parsed options and returns the exit code. All of these modules are imported whichever command is typed, so they
+import Polars, Dagster and the client inside of functions.
 """

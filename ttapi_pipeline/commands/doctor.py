@@ -1,124 +1,36 @@
 # SPDX-License-Identifier: MIT
-"""`tt doctor`: what is wrong with settings, storage, connections or clock, and what to do."""
+"""`tt doctor`: prints whether settings, storage, connections and clock are well. They are examined in `examination`."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+import argparse
+import asyncio
 
-from ttapi_pipeline.broker.broker import Broker
-from ttapi_pipeline.client import QuoteToken
-from ttapi_pipeline.client.server_clock import server_clock_offset
-from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
-from ttapi_pipeline.core.errors import TTError
+from ttapi_pipeline.commands.exit_codes import FAILED, OK
+from ttapi_pipeline.commands.parsers import Subparsers
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.ttl import format_duration
-from ttapi_pipeline.core.verdict import CLOCK_TOLERANCE, Rule
-from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
-from ttapi_pipeline.datasets.status import metastock_folder, metastock_version, survey
-from ttapi_pipeline.storage.layout import check_writable, open_folder, read_stored
-from ttapi_pipeline.storage.repair import check, repair
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was examined."""
-
-    subject: str
-    text: str
-    is_good: bool
+def add_parser(commands: Subparsers) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser("doctor", help="examine settings, storage, connection and clock; say what to do")
+    parser.add_argument("--repair", action="store_true", help="mend what the stored Parquet files allow to mend")
 
 
-async def examine(settings: Settings, *, is_repairing: bool, clock: Clock = SYSTEM_CLOCK) -> Sequence[Finding]:
-    """Examine everything; nothing is changed unless it repairs."""
-    findings = [Finding("settings", f"{settings.origin}, data in {settings.data_dir}", is_good=True)]
-    findings += _storage(settings, is_repairing=is_repairing)
-    findings.append(_metastock(settings))
-    findings.append(_stored_times(settings, clock))
-    with Broker(settings, clock=clock) as broker:
-        # A simulator that does not start is no finding: nothing could be said about the connection.
-        broker.server_url()
-        findings += [finding async for finding in _connections(broker)]
-        findings.append(await _server_time(broker))
-    return findings
+def run(settings: Settings, options: argparse.Namespace) -> int:
+    """Print a line per finding; 0 when every one of them is good, else 4.
 
+    Raises:
+        TTError: No simulator could be started.
+    """
+    from rich.console import Console
 
-def _storage(settings: Settings, *, is_repairing: bool) -> Iterator[Finding]:
-    try:
-        folder = open_folder(settings.data_dir)
-        check_writable(folder)
-    except TTError as error:
-        yield Finding("storage", str(error), is_good=False)
-        return
-    for schema in (*(dataset.schema for dataset in DATASETS.values()), *REPORTS.values()):
-        try:
-            problems = repair(folder, schema) if is_repairing else check(folder, schema)
-            is_stored = read_stored(folder, schema.name).manifest is not None
-        except TTError as error:
-            yield Finding(schema.name, str(error), is_good=False)
-            continue
-        for problem in problems:
-            is_mended = is_repairing and problem.is_repairable
-            yield Finding(schema.name, f"{problem}{' (mended)' if is_mended else ''}", is_good=is_mended)
-        if not problems:
-            text = "Parquet, CSV and manifest agree" if is_stored else "nothing is stored; `tt refresh` fills it"
-            yield Finding(schema.name, text, is_good=True)
+    from ttapi_pipeline.commands.examination import examine
 
-
-def _metastock(settings: Settings) -> Finding:
-    try:
-        metastock_version(settings)
-        folder = metastock_folder(settings)
-    except TTError as error:
-        return Finding("metastock", str(error), is_good=False)
-    return Finding("metastock", "no folder is set" if folder is None else f"{folder}", is_good=True)
-
-
-def _stored_times(settings: Settings, clock: Clock) -> Finding:
-    """Whether what is stored is from before now."""
-    try:
-        statuses = survey(settings, now=clock.now())
-    except TTError as error:
-        return Finding("stored times", str(error), is_good=False)
-    for status in statuses.values():
-        if status.verdict.rule is Rule.CLOCK:
-            return Finding(
-                "stored times", f"{status.dataset.name}: {status.verdict.reason}; set the clock", is_good=False
-            )
-    return Finding("stored times", "nothing stored is from the future", is_good=True)
-
-
-async def _connections(broker: Broker) -> AsyncIterator[Finding]:
-    """REST with the credentials, then the feed with the quote token that REST gave."""
-    try:
-        async with broker.connect() as client:
-            accounts = await client.accounts()
-            token = await client.quote_token()
-    except TTError as error:
-        yield Finding("connection", str(error), is_good=False)
-        return
-    yield Finding("connection", f"{broker.settings.origin} answers, {len(accounts)} accounts", is_good=True)
-    yield await _feed(broker, token)
-
-
-async def _feed(broker: Broker, token: QuoteToken) -> Finding:
-    try:
-        async with broker.open_link_with(token):
-            return Finding("feed", "DXLink opens and accepts the quote token", is_good=True)
-    except TTError as error:
-        return Finding("feed", str(error), is_good=False)
-
-
-async def _server_time(broker: Broker) -> Finding:
-    try:
-        offset = await server_clock_offset(broker.server_url(), clock=broker.clock)
-    except TTError as error:
-        return Finding("clock", str(error), is_good=False)
-    if offset is None:
-        return Finding("clock", "the server does not say what time it is", is_good=True)
-    if abs(offset) < CLOCK_TOLERANCE:
-        return Finding("clock", "agrees with the server's", is_good=True)
-    way = "behind" if offset > timedelta(0) else "ahead of"
-    text = f"{format_duration(abs(offset))} {way} the server's: ages and TTLs are wrong; set the clock"
-    return Finding("clock", text, is_good=False)
+    console = Console(highlight=False)
+    findings = asyncio.run(examine(settings, is_repairing=options.repair))
+    for finding in findings:
+        style = "green" if finding.is_good else "red"
+        console.print(f"[{style}]{'ok  ' if finding.is_good else 'bad '}[/] ", end="")
+        console.print(f"{finding.subject}: {finding.text}", markup=False, soft_wrap=True)
+    return OK if all(finding.is_good for finding in findings) else FAILED

@@ -1,59 +1,115 @@
 # SPDX-License-Identifier: MIT
-"""`tt stream`: puts client, feed, quote log and terminal together, and runs them until it is asked to stop."""
+"""`tt stream`: runs the quote service until it is asked to stop, and says how that went.
+
+The service is put together in `quote_recorder.service`; `terminal.live_quotes` shows it.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING
 
-from ttapi_pipeline.broker.broker import Broker
-from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
+from ttapi_pipeline.commands.exit_codes import FAILED, INCOMPLETE, OK
+from ttapi_pipeline.commands.parsers import Subparsers
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.ttl import format_duration
-from ttapi_pipeline.quote_recorder.recorder import FLUSH_SECONDS, RecorderHealth
-from ttapi_pipeline.quote_recorder.service import QuoteService, folder_for_log, quote_service
-from ttapi_pipeline.quote_recorder.symbols import named_symbols
-from ttapi_pipeline.terminal.live_quotes import AskToStop, showing_grid, writing_reports
+from ttapi_pipeline.core.ttl import ACCEPTED_DURATION, format_duration, parse_duration
+from ttapi_pipeline.terminal.console import print_error
 
-REPORT_SECONDS: Final = 5.0
+if TYPE_CHECKING:
+    from ttapi_pipeline.broker.broker import Broker
+    from ttapi_pipeline.quote_recorder.recorder import RecorderHealth
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamRequest:
-    """What the command line asks for.
+def add_parser(commands: Subparsers) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser("stream", help="live quotes in a grid, accumulated to disk")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = (
+        "Live quotes of some symbols, or of the universe: in a grid on a terminal, a line per report elsewhere.\n"
+        "What comes is kept in the quote log of TT_DATA_DIR; each session that has ended becomes a part of\n"
+        "quote_history there. It runs until Ctrl-C (twice: without waiting), SIGTERM or SIGHUP."
+    )
+    parser.epilog = (
+        "keys: n and p turn the page, s sorts by something else, q ends\n\n"
+        "exit codes:\n"
+        "  0    stopped as asked, and nothing is missing\n"
+        "  2    wrong usage or settings, an unknown symbol\n"
+        "  3    stopped as asked; gaps, sales that were lost, or symbols that never answered\n"
+        "  4    failed: credentials refused, another tt stream at work, rows that could not be saved\n"
+        "  130  a second Ctrl-C: what was not flushed is lost"
+    )
+    parser.add_argument(
+        "symbol", nargs="*", metavar="SYMBOL", help="such as AAPL, BRK/B or .AAPL261218C150; by default the universe"
+    )
+    parser.add_argument("--json", action="store_true", help="report health as a line of JSON, instead of a grid")
+    parser.add_argument("--no-log", action="store_true", help="show only, keep nothing")
+    parser.add_argument("--duration", type=_duration, metavar="TIME", help="stop by itself: seconds, or 5m, 6h, 2d")
+    parser.add_argument(
+        "--flush-seconds", type=_seconds, default=2.0, metavar="N", help="how much a crash may cost (default 2)"
+    )
+    parser.add_argument(
+        "--report-seconds", type=_seconds, default=5.0, metavar="N", help="from one report to the next (default 5)"
+    )
 
-    Attributes:
-        symbols: As they were typed; none for the universe.
-        is_json: A line of JSON per report on standard output, instead of a grid or lines.
-        has_log: Whether the quote log is written.
-        duration: When to stop by itself; None for never.
-        flush_seconds: From one flush of the log to the next.
-        report_seconds: From one report to the next, where there is no grid.
+
+def _duration(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}; it accepts {ACCEPTED_DURATION}") from None
+
+
+def _seconds(text: str) -> float:
+    if not 0.1 <= float(text) <= 3600:
+        raise ValueError(text)
+    return float(text)
+
+
+def run(settings: Settings, options: argparse.Namespace) -> int:
+    """Stream until SIGINT, SIGTERM, SIGHUP, `q` or the end of the duration; a second SIGINT does not wait.
+
+    Returns:
+        0 when nothing is missing; 3 after gaps, losses or silent symbols; 4 when rows could not be saved.
+
+    Raises:
+        ConfigError: A symbol is not known; the log is not a local folder, or holds quotes of another origin.
+        TTError: The credentials were refused; another service writes the log; its folder cannot be written.
+        KeyboardInterrupt: The second SIGINT.
     """
+    from ttapi_pipeline.broker.broker import Broker
+    from ttapi_pipeline.quote_recorder.service import folder_for_log
+    from ttapi_pipeline.quote_recorder.symbols import named_symbols
 
-    symbols: Sequence[str] = ()
-    is_json: bool = False
-    has_log: bool = True
-    duration: timedelta | None = None
-    flush_seconds: float = FLUSH_SECONDS
-    report_seconds: float = REPORT_SECONDS
+    named = named_symbols(options.symbol)
+    data = None if options.no_log else folder_for_log(settings)
+    with Broker(settings) as broker:
+        # Before the event loop takes the signals: a Ctrl-C may end the wait for a simulator.
+        broker.server_url()
+        end = asyncio.run(_stream(broker, options, named, data))
+    # After SIGHUP the terminal may be gone.
+    with suppress(OSError):
+        print_error(end.sentence())
+    if not end.is_saved:
+        return FAILED
+    return OK if end.health.is_complete else INCOMPLETE
 
 
 @dataclass(frozen=True, slots=True)
-class StreamEnd:
-    """How it was, when it had been asked to stop.
+class _End:
+    """The state of a service that was asked to stop.
 
     Attributes:
-        reason: Who asked.
+        reason: By what it was stopped, as a sentence begins.
         health: The last one.
-        seconds: How long it had run.
+        seconds: For how long it had run.
     """
 
     reason: str
@@ -66,7 +122,7 @@ class StreamEnd:
         return self.health.log is None or not self.health.log.pending
 
     def sentence(self) -> str:
-        """For the end of the output."""
+        """One line for the end of the output."""
         feed, log = self.health.feed, self.health.log
         words = [
             f"{feed.answered:,} of {feed.symbols:,} symbols answered",
@@ -82,23 +138,10 @@ class StreamEnd:
         return f"{self.reason} after {format_duration(timedelta(seconds=self.seconds))}: {', '.join(words)}"
 
 
-def run_stream(settings: Settings, request: StreamRequest, *, clock: Clock = SYSTEM_CLOCK) -> StreamEnd:
-    """Stream until SIGINT, SIGTERM, SIGHUP, `q` or the end of the duration; a second SIGINT does not wait.
+async def _stream(broker: Broker, options: argparse.Namespace, named: Sequence[str], data: Path | None) -> _End:
+    from ttapi_pipeline.quote_recorder.service import quote_service
+    from ttapi_pipeline.terminal.live_quotes import showing_grid, writing_reports
 
-    Raises:
-        ConfigError: A symbol is not known; the log is no local folder or holds what came from somewhere else.
-        TTError: The credentials were refused; another service writes the log; its folder cannot be written.
-        KeyboardInterrupt: The second SIGINT.
-    """
-    named = named_symbols(request.symbols)
-    data = folder_for_log(settings) if request.has_log else None
-    with Broker(settings, clock=clock) as broker:
-        # Before the event loop takes the signals: a Ctrl-C may end the wait for a simulator.
-        broker.server_url()
-        return asyncio.run(_run(broker, request, named, data=data))
-
-
-async def _run(broker: Broker, request: StreamRequest, named: Sequence[str], *, data: Path | None) -> StreamEnd:
     clock, stop, reasons = broker.clock, asyncio.Event(), list[str]()
     started = clock.monotonic()
 
@@ -109,30 +152,25 @@ async def _run(broker: Broker, request: StreamRequest, named: Sequence[str], *, 
     async with AsyncExitStack() as stack:
         stack.enter_context(_signals(ask_to_stop))
         service = await stack.enter_async_context(
-            quote_service(broker, named, data=data, flush_seconds=request.flush_seconds)
+            quote_service(broker, named, data=data, flush_seconds=options.flush_seconds)
         )
-        if request.duration is not None:
-            timer = asyncio.get_running_loop().call_later(
-                request.duration.total_seconds(), ask_to_stop, "stopped as asked"
-            )
+        if options.duration is not None:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(options.duration.total_seconds(), ask_to_stop, "stopped as asked")
             stack.callback(timer.cancel)
-        await stack.enter_async_context(_view(service, request, ask_to_stop, clock))
+        if options.json or not sys.stdout.isatty():
+            view = writing_reports(
+                service, ask_to_stop, is_json=options.json, every_seconds=options.report_seconds, clock=clock
+            )
+        else:
+            view = showing_grid(service, ask_to_stop, clock=clock)
+        await stack.enter_async_context(view)
         await service.recorder.run(stop)
-        return StreamEnd(reasons[0], service.recorder.health(), clock.monotonic() - started)
-
-
-def _view(
-    service: QuoteService, request: StreamRequest, ask_to_stop: AskToStop, clock: Clock
-) -> AbstractAsyncContextManager[None]:
-    if not request.is_json and sys.stdout.isatty():
-        return showing_grid(service, ask_to_stop, clock=clock)
-    return writing_reports(
-        service, ask_to_stop, is_json=request.is_json, every_seconds=request.report_seconds, clock=clock
-    )
+        return _End(reasons[0], service.recorder.health(), clock.monotonic() - started)
 
 
 @contextmanager
-def _signals(ask_to_stop: AskToStop) -> Iterator[None]:
+def _signals(ask_to_stop: Callable[[str], None]) -> Iterator[None]:
     """Ask to stop when a signal comes; the second Ctrl-C raises KeyboardInterrupt."""
     loop = asyncio.get_running_loop()
 

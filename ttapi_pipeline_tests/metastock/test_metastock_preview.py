@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from ttapi_pipeline import cli
+from ttapi_pipeline.commands.exit_codes import FAILED, OK
 from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.metastock.importer import preview_folder
 from ttapi_pipeline.terminal.import_report import import_document, import_report
@@ -71,11 +72,11 @@ def test_the_command_prints_json_and_writes_nothing(
     (tmp_path / "dagster.yaml").touch()
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    assert cli.main(["import", "--dry-run", "--json", str(folder)]) == cli.OK
+    assert cli.main(["import", "--dry-run", "--json", str(folder)]) == OK
     assert json.loads(capsys.readouterr().out)["symbols"][-1] == "S4"
-    assert cli.main(["import", "--dry-run", str(folder)]) == cli.OK
+    assert cli.main(["import", "--dry-run", str(folder)]) == OK
     assert "5 symbols" in capsys.readouterr().out
     assert sorted(tmp_path.rglob("*")) == before
-    assert cli.main(["import", "--dry-run", str(tmp_path / "nowhere")]) == cli.FAILED
+    assert cli.main(["import", "--dry-run", str(tmp_path / "nowhere")]) == FAILED
     with pytest.raises(SystemExit):
         cli.main(["import", str(folder)])

@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from ttapi_pipeline.client.server_clock import server_clock_offset
-from ttapi_pipeline.commands.doctor import Finding, examine
+from ttapi_pipeline.commands.examination import Finding, examine
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.errors import TransportError
 from ttapi_pipeline.core.manifest import Provenance

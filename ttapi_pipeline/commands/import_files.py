@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""`tt import --dry-run`: the outcome of an import of a MetaStock folder, told beforehand. `tt refresh` imports."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from ttapi_pipeline.commands.exit_codes import OK
+from ttapi_pipeline.commands.parsers import Subparsers
+from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.terminal.console import output_console
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "import",
+        help="say what an import of a MetaStock folder would give",
+        description="Say what an import of a MetaStock folder would give: files, symbols, rows, rejects.",
+    )
+    parser.add_argument("--dry-run", action="store_true", required=True, help="write nothing; `tt refresh` imports")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="read recursively")
+
+
+def run(settings: Settings, options: argparse.Namespace) -> int:
+    """Look at the folder and print the report, as tables or as one JSON object; nothing is written.
+
+    Raises:
+        StorageError: The folder, or the symbol map of the settings, cannot be read.
+    """
+    from ttapi_pipeline.metastock.importer import preview_folder
+    from ttapi_pipeline.metastock.symbol_map import read_symbol_map
+    from ttapi_pipeline.terminal.import_report import import_document, import_report
+
+    path = settings.metastock_symbol_map
+    preview = preview_folder(options.folder, symbol_map=None if path is None else read_symbol_map(path))
+    if options.json:
+        sys.stdout.write(json.dumps(import_document(preview), indent=2) + "\n")
+    else:
+        output_console().print(import_report(preview))
+    return OK

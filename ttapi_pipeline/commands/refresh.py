@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""`tt refresh`: refreshes in this process what is due. A refresh of hits alone imports neither Polars nor Dagster."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from ttapi_pipeline.commands.exit_codes import FAILED, INCOMPLETE, OK
+from ttapi_pipeline.commands.parsers import Subparsers
+from ttapi_pipeline.commands.status import print_grid
+from ttapi_pipeline.core.clock import SYSTEM_CLOCK
+from ttapi_pipeline.core.progress import Phase, ProgressBoard, Work, watched
+from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.datasets.status import DatasetStatus, refuse_to_overwrite, survey
+from ttapi_pipeline.storage.layout import check_writable, open_folder
+from ttapi_pipeline.terminal.console import print_error
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser("refresh", help="refresh what is due", description="Refresh what is due.")
+    # With nargs="*" and no words, argparse checks the empty list against the choices.
+    parser.add_argument("dataset", nargs="*", choices=[[], *DATASETS], metavar="DATASET", help=", ".join(DATASETS))
+    parser.add_argument("--force", action="store_true", help="refresh in any case: the datasets named, or all")
+    parser.add_argument("--json", action="store_true", help="print the grid as JSON")
+
+
+def run(settings: Settings, options: argparse.Namespace) -> int:
+    """Refresh and print the grid; 0 when all is fresh and complete, 3 when rows are missing, 4 when something failed.
+
+    Raises:
+        ConfigError: The data folder holds real data, and the settings name the simulator.
+        TTError: The data folder cannot be written, or the run could not be started.
+    """
+    names: Sequence[str] = options.dataset
+    forced = frozenset(names or DATASETS) if options.force else frozenset()
+    statuses = survey(settings, now=SYSTEM_CLOCK.now(), forced=forced)
+    refuse_to_overwrite(settings)
+    selection = select(statuses, names)
+    outcomes: Mapping[str, Work] | None = None
+    if selection:
+        check_writable(open_folder(settings.data_dir))
+        outcomes = _refresh(settings, selection, is_forced=options.force, is_quiet=options.json)
+        statuses = survey(settings, now=SYSTEM_CLOCK.now())
+    print_grid(settings, statuses, is_json=options.json, outcomes=outcomes)
+    _explain_failures(outcomes or {})
+    return _exit_code(statuses, outcomes or {}, names)
+
+
+def select(statuses: Mapping[str, DatasetStatus], names: Collection[str]) -> Sequence[str]:
+    """The datasets to run, upstream first: those due among the named and above them, and those that a change may reach.
+
+    Args:
+        statuses: Of every dataset.
+        names: The datasets that the user named; empty for all.
+    """
+    wanted = set(names or DATASETS)
+    for name in reversed(list(DATASETS)):
+        if name in wanted:
+            wanted.update(upstream for upstream in DATASETS[name].upstream if upstream in DATASETS)
+    selected: set[str] = set()
+    for name, declaration in DATASETS.items():
+        is_reached = any(upstream in selected for upstream in declaration.upstream)
+        is_due = not statuses[name].verdict.is_hit or statuses[name].stored.is_lagging
+        if name in wanted and (is_due or is_reached):
+            selected.add(name)
+    return [name for name in DATASETS if name in selected]
+
+
+def _refresh(settings: Settings, selection: Sequence[str], *, is_forced: bool, is_quiet: bool) -> Mapping[str, Work]:
+    """Run the selection in this process, on the project's Dagster instance."""
+    from rich.console import Console
+
+    from ttapi_pipeline.terminal.watch import watching
+
+    os.environ.setdefault("DAGSTER_HOME", str(Path.cwd()))
+    board = ProgressBoard()
+    # Dagster redirects the process's own stderr into its compute logs while a step runs.
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as terminal:
+        console = Console(file=terminal, highlight=False, quiet=is_quiet)
+        console.print(f"refreshing {len(selection)} of {len(DATASETS)} datasets from {settings.origin}", markup=False)
+        with watched(board), watching(board, selection, console):
+            from ttapi_pipeline.defs.operations.launch import refresh_datasets
+
+            refresh_datasets(settings, selection, board, is_forced=is_forced)
+    outcomes = dict(board.snapshot())
+    for name in selection:
+        if name not in outcomes:
+            outcomes[name] = Work(phase=Phase.SKIPPED, note="not run: something upstream failed")
+    return outcomes
+
+
+def _explain_failures(outcomes: Mapping[str, Work]) -> None:
+    """Print one sentence per cause, with every dataset that it stopped."""
+    stopped: dict[str, list[str]] = {}
+    for name, work in outcomes.items():
+        if work.phase is Phase.FAILED:
+            stopped.setdefault(work.note.removeprefix(f"{name}: "), []).append(name)
+    for reason, names in stopped.items():
+        print_error(f"error: {', '.join(names)}: {reason}")
+
+
+def _exit_code(statuses: Mapping[str, DatasetStatus], outcomes: Mapping[str, Work], names: Collection[str]) -> int:
+    if any(work.phase in {Phase.FAILED, Phase.SKIPPED} for work in outcomes.values()):
+        return FAILED
+    asked = [statuses[name] for name in names or DATASETS]
+    is_complete = all(status.verdict.is_hit and not _has_missing_rows(status) for status in asked)
+    return OK if is_complete else INCOMPLETE
+
+
+def _has_missing_rows(status: DatasetStatus) -> bool:
+    return status.manifest is not None and bool(status.manifest.provenance.missing)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""`tt simulator`: runs the local exchange, or writes MetaStock files of its market.
+
+The exchange as a program, with its options, is `simulator.program`. Neither reads the project's settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import date
+from pathlib import Path
+
+from ttapi_pipeline.commands.exit_codes import OK, WRONG_USAGE
+from ttapi_pipeline.commands.parsers import CommandParser, Subparsers
+from ttapi_pipeline.core.clock import SYSTEM_CLOCK
+from ttapi_pipeline.core.errors import TTError
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Add the command to the command line; its options come from the simulator's own program, when it is chosen."""
+    parser = commands.add_parser(
+        "simulator", help="run the local exchange, or write its MetaStock files (see its --help)"
+    )
+    parser.add_options = _add_options
+
+
+def _add_options(parser: CommandParser) -> None:
+    from ttapi_pipeline.simulator import program
+
+    program.add_options(parser)
+    parser.set_defaults(run_simulator=program.run)
+    files = parser.add_subparsers(metavar="[metastock]").add_parser(
+        "metastock",
+        help="write MetaStock files of the same market instead",
+        description="Write MetaStock ASCII files of the simulated market.",
+    )
+    files.set_defaults(run_simulator=_write_files)
+    files.add_argument("folder", type=Path, help="a folder that is new or empty")
+    # Without a default of its own: it would replace a --seed in front of the word "metastock".
+    files.add_argument("--seed", type=int, default=argparse.SUPPRESS)
+    files.add_argument("--first", type=date.fromisoformat, help="first session, YYYY-MM-DD")
+    files.add_argument("--last", type=date.fromisoformat, help="last session; by default 30 before the last closed one")
+    files.add_argument("--symbols", nargs="+", help="by default 95%% of the S&P 500")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until a signal, or write the files; 0 afterwards, 2 for wrong usage."""
+    code: int = options.run_simulator(options)
+    return code
+
+
+def _write_files(options: argparse.Namespace) -> int:
+    from ttapi_pipeline.simulator.market.market import Market
+    from ttapi_pipeline.simulator.market.metastock_files import DEFAULT_FIRST, default_last, write_metastock_files
+
+    first = options.first or DEFAULT_FIRST
+    last = options.last or default_last(SYSTEM_CLOCK.now())
+    try:
+        files = write_metastock_files(
+            Market(options.seed), options.folder, first=first, last=last, symbols=options.symbols
+        )
+    except (TTError, KeyError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return WRONG_USAGE
+    sys.stdout.write(f"{files} files in {options.folder}, simulated, {first} to {last}\n")
+    return OK

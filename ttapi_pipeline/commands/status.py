@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""`tt status`: how fresh every dataset is, and why."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+
+from ttapi_pipeline.commands.exit_codes import INCOMPLETE, OK
+from ttapi_pipeline.commands.parsers import Subparsers
+from ttapi_pipeline.core.clock import SYSTEM_CLOCK
+from ttapi_pipeline.core.progress import Work
+from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets.status import DatasetStatus, survey
+from ttapi_pipeline.storage.layout import state_folder
+from ttapi_pipeline.terminal.console import output_console
+from ttapi_pipeline.terminal.grid import status_document, status_table
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "status", help="show how fresh every dataset is, and why", description="Show the grid."
+    )
+    parser.add_argument("--json", action="store_true", help="print the grid as JSON")
+
+
+def run(settings: Settings, options: argparse.Namespace) -> int:
+    """Print the grid; 0 when every dataset is a hit, else 3."""
+    statuses = survey(settings, now=SYSTEM_CLOCK.now())
+    print_grid(settings, statuses, is_json=options.json)
+    return OK if all(status.verdict.is_hit for status in statuses.values()) else INCOMPLETE
+
+
+def print_grid(
+    settings: Settings,
+    statuses: Mapping[str, DatasetStatus],
+    *,
+    is_json: bool,
+    outcomes: Mapping[str, Work] | None = None,
+) -> None:
+    """Write the grid to standard output, as a table or as one JSON object.
+
+    Args:
+        settings: Name the origin, and where circuit breakers are remembered.
+        statuses: By dataset, upstream first.
+        is_json: An object instead of a table.
+        outcomes: By dataset, of the run that has just ended; None when there was none.
+    """
+    breakers = _waiting_breakers(settings)
+    if is_json:
+        document = {
+            "origin": settings.origin,
+            "is_simulated": settings.is_simulated,
+            "datasets": status_document(statuses, outcomes=outcomes),
+            "breakers": breakers,
+        }
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+        return
+    table = status_table(
+        statuses, origin=settings.origin, is_simulated=settings.is_simulated, outcomes=outcomes, breakers=breakers
+    )
+    output_console().print(table)
+
+
+def _waiting_breakers(settings: Settings) -> Mapping[str, str]:
+    """Each circuit breaker that is not closed, by endpoint family."""
+    folder = state_folder(settings.data_dir)
+    if folder is None:
+        return {}
+    try:
+        # Read as plain JSON: importing the client, which writes the file, takes longer than all the rest.
+        states = json.loads((folder / "breakers.json").read_text(encoding="utf-8"))
+        return {
+            family: f"circuit breaker {each['state']}" for family, each in states.items() if each["state"] != "closed"
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        # Nothing has failed yet, or another process is writing the file; the grid does without.
+        return {}
