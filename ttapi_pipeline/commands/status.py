@@ -16,7 +16,7 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.status import DatasetStatus, survey
 from ttapi_pipeline.storage.layout import state_folder
 from ttapi_pipeline.terminal.console import output_console
-from ttapi_pipeline.terminal.grid import status_document, status_table
+from ttapi_pipeline.terminal.status_grid import status_document, status_table
 
 
 def add_parser(commands: Subparsers) -> None:

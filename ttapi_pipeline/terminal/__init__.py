@@ -1,2 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The status grid and the progress of a run, for a terminal and for plain text."""
+"""What a user sees of a run, a symbol or a stream: tables, lines and screens.
+
+Put here: how something looks, on a terminal and without one. Not here: options and exit codes (`commands`), charts
+(`plots`), where the figures come from (`datasets`, `quote_recorder`).
+"""

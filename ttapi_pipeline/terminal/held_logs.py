@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Log records that would be written across a grid: held until it is gone. What is logged is up to its writer."""
+"""Holds log records that would be written across a grid, until the grid is gone.
+
+How records are written in the end: see `core.logs`.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,11 @@ from contextlib import contextmanager
 from typing import Final
 
 HELD_RECORDS: Final = 1_000
-"""The newest ones are kept."""
+"""As many of the newest records are held; older ones are lost."""
 
 
 class HeldLogs(logging.Handler):
-    """Keeps records instead of writing them."""
+    """A log handler that keeps records instead of writing them. Any thread may log."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,12 +27,12 @@ class HeldLogs(logging.Handler):
         self._records.append(record)
 
     def latest(self) -> str:
-        """The newest message from warnings on; empty when there was none."""
+        """The newest message of level warning or above; empty when there is none."""
         warnings = (record for record in reversed(tuple(self._records)) if record.levelno >= logging.WARNING)
         return next((record.getMessage() for record in warnings), "")
 
     def take(self) -> list[logging.LogRecord]:
-        """The records, the oldest first; they are no longer held."""
+        """The held records, the oldest first; afterwards none is held."""
         records = list(self._records)
         self._records.clear()
         return records
@@ -37,7 +40,7 @@ class HeldLogs(logging.Handler):
 
 @contextmanager
 def holding_logs() -> Iterator[HeldLogs]:
-    """Hold what goes to the root logger's handlers for the length of the block; they get it afterwards."""
+    """Hold the records of the root logger for the length of the block; its handlers get them afterwards."""
     root, held = logging.getLogger(), HeldLogs()
     handlers = root.handlers[:]
     root.handlers[:] = [held]

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What an import of a MetaStock folder would give, in words; looking at the folder is `metastock.importer`'s."""
+"""The report of `tt import --dry-run`: what an import of a MetaStock folder would give.
+
+The folder is examined in `metastock.importer`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _MOST_REASONS: Final = 20
 
 
 def import_report(preview: FolderPreview) -> RenderableType:
-    """Files per dialect, symbols, date range, rows, and what would be rejected and why."""
+    """Files and rows per dialect, symbols, first and last session, and the commonest reasons for rejected rows."""
     files = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     files.add_column("dialect", no_wrap=True)
     for name in ("files", "MB", "read", "rows", "rejected"):
@@ -39,7 +42,7 @@ def import_report(preview: FolderPreview) -> RenderableType:
 
 
 def import_document(preview: FolderPreview) -> dict[str, Any]:
-    """The same for JSON."""
+    """The report as plain values for JSON, with every reason; sessions are ISO dates, null for no rows."""
     return {
         "is_complete": preview.is_complete,
         "first_session": preview.first and preview.first.isoformat(),

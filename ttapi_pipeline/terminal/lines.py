@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Lines for output that is no terminal: a program, a file. Whoever writes them does not wait for who reads them."""
+"""Writes lines to a program or a file without waiting for it: a slow reader does not delay the caller.
+
+On a terminal, a grid is drawn instead: see `screen`.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,8 @@ class LineWriter:
     """Writes lines in a thread; while the reader does not read, QUEUED_LINES wait and further ones are left out.
 
     Args:
-        output: Where to.
-        on_closed: Called in the thread, once, when nobody reads any more.
+        output: Where the lines go.
+        on_closed: Called in the thread, once, when the reader has closed the output.
     """
 
     def __init__(self, output: Output, on_closed: Callable[[], object]) -> None:
@@ -38,12 +41,12 @@ class LineWriter:
         self._thread.start()
 
     def put(self, line: str) -> None:
-        """Have a line written soon."""
+        """Queue a line, without its end; it is left out when the queue is full."""
         with suppress(queue.Full):
             self._lines.put_nowait(line)
 
     def close(self) -> None:
-        """Have the lines written that wait, unless nobody reads them."""
+        """Write the lines that wait, but give up after a second: the reader may have stopped reading."""
         with suppress(queue.Full):
             self._lines.put_nowait(None)
         self._thread.join(_JOIN_SECONDS)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Shows a running quote service: as a grid on a terminal, or as one line per report.
 
-The words of both are in `stream_grid`; `screen` draws the grid, `lines` writes the lines.
+The rows of the grid are in `quote_grid`. `screen` draws it, and `lines` writes the reports.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from ttapi_pipeline.core.clock import Clock
+from ttapi_pipeline.quote_recorder.recorder import RecorderHealth
 from ttapi_pipeline.quote_recorder.service import QuoteService
 from ttapi_pipeline.streaming.background import beside
+from ttapi_pipeline.terminal.figures import seconds
 from ttapi_pipeline.terminal.held_logs import HeldLogs, holding_logs
 from ttapi_pipeline.terminal.lines import LineWriter
+from ttapi_pipeline.terminal.quote_grid import QuoteGrid
 from ttapi_pipeline.terminal.screen import showing
-from ttapi_pipeline.terminal.stream_grid import QuoteGrid, status_words
 
 AskToStop: TypeAlias = Callable[[str], None]
 """Takes the reason in words; to be called in the event loop."""
@@ -47,14 +49,14 @@ class _GridView:
             is_simulated=service.origin.is_simulated,
             is_coloured=not os.environ.get("NO_COLOR"),
         )
-        self._status = status_words(self._stream.health())
+        self._status = _status_words(self._stream.health())
         self._height = 0
 
     async def follow(self, held: HeldLogs | None, clock: Clock) -> None:
         """Renew the last line until cancelled: the health of the stream and the newest warning."""
         while True:
             warning = "" if held is None else held.latest()
-            self._status = [*status_words(self._stream.health()), *([warning] if warning else [])]
+            self._status = [*_status_words(self._stream.health()), *([warning] if warning else [])]
             await clock.sleep(_STATUS_SECONDS)
 
     def frame(self, width: int, height: int) -> Sequence[str]:
@@ -104,7 +106,7 @@ async def writing_reports(
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
-        # The interpreter flushes what is left in the buffer when it ends, and fails if nobody takes it.
+        # The interpreter flushes the buffer of standard output when it ends, and would fail on the closed pipe.
         with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
         loop.call_soon_threadsafe(ask_to_stop, "stopped, nobody reads the output any more")
@@ -129,4 +131,34 @@ def _report(service: QuoteService, *, is_json: bool) -> str:
     if is_json:
         return json.dumps({"origin": origin.name, "is_simulated": origin.is_simulated} | health.to_document())
     mark = ["SIMULATED DATA"] if origin.is_simulated else []
-    return "  ".join([health.feed.at.isoformat(timespec="seconds"), *mark, *status_words(health)])
+    return "  ".join([health.feed.at.isoformat(timespec="seconds"), *mark, *_status_words(health)])
+
+
+def _status_words(health: RecorderHealth) -> Sequence[str]:
+    """The health of the stream in words, the most important first: for the last line of the grid, and for reports."""
+    feed, log = health.feed, health.log
+    oldest = feed.oldest_quote_seconds
+    words = [
+        _link_words(health),
+        f"{feed.events_per_second:,.0f} ev/s",
+        f"lag {feed.lag_seconds * 1e3:,.0f} ms",
+        f"reconnects {feed.reconnects}",
+        f"drops {feed.drops}",
+        f"oldest {seconds(float('nan') if oldest is None else oldest)}",
+        f"{feed.answered:,}/{feed.symbols:,}",
+        f"gaps {feed.gaps}",
+    ]
+    if log is not None:
+        words.append(f"log {log.session} {log.quotes:,} quotes, {log.trades:,} trades")
+    return words
+
+
+def _link_words(health: RecorderHealth) -> str:
+    if health.log is not None and health.log.error is not None:
+        return "DISK REFUSES"
+    links = health.feed.connections
+    if health.feed.is_live:
+        return "live"
+    if len(links) == 1:
+        return str(links[0].state)
+    return f"{sum(link.state == 'live' for link in links)} of {len(links)} links live"

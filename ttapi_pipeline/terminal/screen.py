@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The one that owns the cursor: lines in place on a terminal, rewritten where they have changed; what they say is not
-its business.
+"""Draws lines in place on a terminal, and rewrites those that have changed. Only this module moves the cursor.
+
+The text of the lines comes from the caller: see `quote_grid`.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from typing import Final, Protocol
 
 FRAME_SECONDS: Final = 0.1
 SMALLEST: Final = (20, 4)
-"""Columns and lines that are drawn for at least: a terminal that says 0 does not know its size."""
+"""The least columns and lines to draw for: a terminal that does not know its size says 0."""
 
+# Alternate screen, no cursor, no line breaks of the terminal's own, and everything erased; then back in reverse order.
 _ENTER: Final = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
 _LEAVE: Final = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
-# Terminals that know it show the frame at once, the others ignore it.
+# Synchronised output: a terminal that knows this mode shows the frame at once, others ignore it.
 _BEGIN_FRAME: Final = "\x1b[?2026h"
 _END_FRAME: Final = "\x1b[?2026l"
 _JOIN_SECONDS: Final = 1.0
 _REDRAW: Final = b"\x0c"
+"""Ctrl-L, which asks for a fresh screen wherever there is one."""
 
 
 class Terminal(Protocol):
@@ -36,7 +39,7 @@ class Terminal(Protocol):
 
 
 class Screen:
-    """Remembers what it has drawn and writes the difference, a frame in one piece."""
+    """Remembers the lines that it has drawn, and writes those that differ, all of a frame in one write."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
@@ -49,11 +52,11 @@ class Screen:
         self.forget()
 
     def leave(self) -> None:
-        """Give the terminal back as it was."""
+        """Switch back to the screen, cursor and line breaks that were there before."""
         self._put(_LEAVE)
 
     def forget(self) -> None:
-        """Draw everything the next time."""
+        """Draw every line the next time, changed or not."""
         self._size = (0, 0)
 
     def draw(self, lines: Sequence[str], size: tuple[int, int]) -> int:
@@ -64,14 +67,15 @@ class Screen:
             size: Its columns and lines; when they have changed, everything is drawn again.
 
         Returns:
-            How many lines were written.
+            The number of lines that were written.
         """
         is_new = size != self._size
         if is_new:
             self._lines, self._size = [], size
         before = self._lines
         changed = [
-            # Erased first: behind a line of full width, the cursor still stands on its last cell.
+            # Erased before it is written: after a line of full width the cursor stands on its last cell, so that an
+            # erasure would take that cell away.
             f"\x1b[{number};1H\x1b[K{line}\x1b[0m"
             for number, line in enumerate(lines, start=1)
             if number > len(before) or before[number - 1] != line
@@ -101,21 +105,21 @@ def showing(
 ) -> Iterator[None]:
     """Draw frames, and pass keys on, for as long as the block runs.
 
-    This is done in a thread: a terminal that is held (Ctrl-S) or a slow connection delays nothing else. A new size is
-    noticed with the next frame.
+    A thread does this: a terminal that is held (Ctrl-S) or on a slow connection delays nothing else. A new size of the
+    terminal is noticed with the next frame.
 
     Args:
-        frame: The lines of a frame for that many columns and lines. It is called in the thread.
-        on_key: Told what was typed, as it comes from the terminal. Likewise.
+        frame: Called in the thread with the columns and lines of the terminal; returns the lines of a frame.
+        on_key: Called in the thread with the bytes that were typed, as the terminal sends them.
         terminal: Where to draw.
         output: The file descriptor behind it, which knows the size.
-        keys: The file descriptor of the keyboard; None for none. Ctrl-C stays a signal.
+        keys: The file descriptor of the keyboard; None to take no keys. Ctrl-C stays a signal.
         frame_seconds: From one frame to the next.
     """
     screen, ended = Screen(terminal), Event()
 
     def watch() -> None:
-        # A terminal that has gone away ends the drawing and nothing else.
+        # A terminal that is gone (its window was closed) ends the drawing and nothing else.
         with suppress(OSError, ValueError):
             source = keys
             screen.enter()
@@ -131,7 +135,7 @@ def showing(
                 elif typed:
                     on_key(typed)
                 elif typed is not None:
-                    # The keyboard has gone away.
+                    # An end of file: the keyboard is gone, and a select on it would return at once for ever.
                     source = None
             screen.leave()
 
@@ -142,7 +146,7 @@ def showing(
             yield
         finally:
             ended.set()
-            # One that cannot write, since the terminal is held, is left behind.
+            # A thread that cannot write, since the terminal is held, is left behind: it is a daemon.
             painter.join(_JOIN_SECONDS)
 
 
@@ -153,14 +157,14 @@ def terminal_size(descriptor: int) -> tuple[int, int]:
 
 
 def _typed(keys: int, seconds: float) -> bytes | None:
-    """What is typed within that time; None when nothing is, empty when there is no keyboard any more."""
+    """The bytes that are typed within that time; None when none are, empty when the keyboard is gone."""
     readable, _, _ = select.select([keys], [], [], seconds)
     return os.read(keys, 64) if readable else None
 
 
 @contextmanager
 def _unbuffered(keys: int | None) -> Iterator[None]:
-    """Keys one by one and without echo for the length of the block."""
+    """Let each key arrive at once and without echo, for the length of the block."""
     if keys is None:
         yield
         return
@@ -169,6 +173,6 @@ def _unbuffered(keys: int | None) -> Iterator[None]:
     try:
         yield
     finally:
-        # One that was closed needs nothing.
+        # A terminal that was closed cannot be set back, and need not be.
         with suppress(termios.error):
             termios.tcsetattr(keys, termios.TCSADRAIN, before)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""One symbol on the terminal: its volatility, its cone, its expirations; the same for many at once are the charts."""
+"""One symbol on the terminal, for `tt show`: its volatility, its cone, its expirations.
+
+Charts of many symbols are in `plots`.
+"""
 
 from __future__ import annotations
 
@@ -26,21 +29,22 @@ from ttapi_pipeline.storage.scan import scan
 from ttapi_pipeline.tables.schema import DatasetSchema
 
 _WIDE: Final = 100
-"""Columns of a terminal below which only what matters most is shown."""
+"""A terminal with fewer columns than this gets the most important columns of each table alone."""
 
+# Drawn in this order, so that the inner range of the cone covers the outer one.
 _CONE_MARKS: Final = (("minimum", "maximum", "─"), ("p10", "p90", "░"), ("p25", "p75", "▒"))
 
 
 @dataclass(frozen=True, slots=True)
 class SymbolRows:
-    """What is stored of one symbol.
+    """The stored rows of one symbol.
 
     Attributes:
         volatility: Its row of `volatility`.
-        metrics: Its row of `symbols`; empty when it is in the snapshot alone.
-        cone: Its rows of `volatility_cone`.
-        series: Its rows of `returns_stddev`.
-        is_simulated: Whether any of it is invented.
+        metrics: Its row of `symbols`; empty for a symbol that has bars and no metrics.
+        cone: Its rows of `volatility_cone`, by horizon.
+        series: Its rows of `returns_stddev`, by expiration.
+        is_simulated: Whether any of the rows is invented.
     """
 
     volatility: dict[str, Any]
@@ -51,11 +55,11 @@ class SymbolRows:
 
 
 def read_symbol(folder: Folder, symbol: str) -> SymbolRows:
-    """Read what is stored of a symbol.
+    """Read the stored rows of a symbol.
 
     Args:
         folder: The data folder.
-        symbol: As tastytrade writes it; small letters, and a dot for the slash of BRK/B, do as well.
+        symbol: As tastytrade writes it; small letters, and a dot for the slash of BRK/B, are accepted as well.
 
     Raises:
         ConfigError: The stored data does not know the symbol.
@@ -88,7 +92,7 @@ def read_symbol(folder: Folder, symbol: str) -> SymbolRows:
 
 @dataclass(frozen=True, slots=True)
 class SymbolView:
-    """The rows of a symbol, laid out for the width of the console."""
+    """The tables of a symbol, laid out for the width of the console on which they are printed."""
 
     rows: SymbolRows
 
@@ -186,7 +190,7 @@ def _cone(cone: pl.DataFrame, *, width: int, is_wide: bool) -> Table:
 
 
 def _strip(row: dict[str, Any], *, width: int, most: float) -> Text:
-    """The cone at one horizon as a line of characters, from 0 to the highest volatility of all horizons."""
+    """The cone at one horizon as `width` characters: the left end is 0, the right end is `most`."""
 
     def place(value: float) -> int:
         return min(int(value / most * width), width - 1) if most > 0 else 0

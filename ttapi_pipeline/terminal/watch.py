@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Shows a progress board while somebody else works: a live grid on a terminal, a line per change elsewhere."""
+"""Shows the progress of a run while it runs: a live grid on a terminal, a line per change elsewhere.
+
+The table and the lines themselves are in `status_grid`.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,20 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from ttapi_pipeline.core.progress import ProgressBoard, Work
-from ttapi_pipeline.terminal.grid import progress_line, progress_table
+from ttapi_pipeline.terminal.status_grid import progress_line, progress_table
 
 _POLL_SECONDS = 0.2
 
 
 @contextmanager
 def watching(board: ProgressBoard, names: Sequence[str], console: Console) -> Iterator[None]:
-    """Show the board for the length of the block."""
+    """Show the board for the length of the block.
+
+    Args:
+        board: Filled by the run, in any thread.
+        names: The datasets of the grid, in its order.
+        console: Where to show it; lines instead of a grid when it is not a terminal.
+    """
     shown = _live(board, names, console) if console.is_terminal else _lines(board, console)
     with shown:
         yield

@@ -53,7 +53,7 @@ from ttapi_pipeline.datasets.status import survey
 from ttapi_pipeline.defs.assets import datasets as assets_module
 from ttapi_pipeline.defs.automation.schedules import close_request
 from ttapi_pipeline.defs.resources import CacheResource, StorageResource, api_resource
-from ttapi_pipeline.terminal.grid import status_document
+from ttapi_pipeline.terminal.status_grid import status_document
 
 # The tester selects with a parameter that is in beta.
 pytestmark = pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.BetaWarning")

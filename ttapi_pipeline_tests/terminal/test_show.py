@@ -15,8 +15,8 @@ from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.storage.publish import publish
-from ttapi_pipeline.terminal.grid import render
 from ttapi_pipeline.terminal.show import SymbolView, read_symbol
+from ttapi_pipeline.terminal.status_grid import render
 
 NOW = datetime(2026, 11, 21, 15, 0, tzinfo=UTC)
 AS_OF = date(2026, 11, 20)

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The grid: one row per dataset, how old it is, and why it was or was not refreshed."""
+"""The status grid: one row per dataset, with its age, and why it was or was not refreshed.
+
+It is also here that the grid becomes JSON. The state of the datasets comes from `datasets.status`; a run under way is
+shown by `watch`.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +40,13 @@ def status_table(
     outcomes: Mapping[str, Work] | None = None,
     breakers: Mapping[str, str] | None = None,
 ) -> RenderableType:
-    """The state of every dataset.
+    """The status grid of all datasets, with a line about their origin above it.
 
     Args:
         statuses: By dataset, upstream first.
-        origin: Where data comes from by the settings.
-        is_simulated: Whether that is a simulator, which the grid then says.
-        outcomes: What the run that has just ended did, by dataset.
+        origin: Where the settings say that data comes from.
+        is_simulated: Whether that is a simulator; the grid says so then.
+        outcomes: By dataset, of the run that has just ended; None when there was none.
         breakers: State of each circuit breaker that is not closed, by endpoint family.
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
@@ -104,7 +108,7 @@ def _reason(name: str, status: DatasetStatus, outcomes: Mapping[str, Work] | Non
 
 
 def progress_table(names: Sequence[str], work: Mapping[str, Work]) -> RenderableType:
-    """A run under way: one row per dataset."""
+    """A run under way: one row per dataset, in the order of `names`, with a bar where something is counted."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("dataset", no_wrap=True)
     table.add_column("state", no_wrap=True)
@@ -124,12 +128,12 @@ def _bar(work: Work) -> str:
 
 
 def progress_line(name: str, work: Work) -> str:
-    """One line for output that is not a terminal."""
+    """One line about a dataset, for output that is not a terminal."""
     return f"{name}: {work.phase}{f', {work.note}' if work.note else ''}"
 
 
 def render(renderable: RenderableType, *, width: int = 160) -> str:
-    """Plain text of any of the tables."""
+    """Any of the tables as plain text, at most `width` columns wide."""
     console = Console(file=StringIO(), width=width, color_system=None, legacy_windows=False)
     with console.capture() as capture:
         console.print(renderable)
@@ -139,7 +143,7 @@ def render(renderable: RenderableType, *, width: int = 160) -> str:
 def status_document(
     statuses: Mapping[str, DatasetStatus], *, outcomes: Mapping[str, Work] | None = None
 ) -> list[dict[str, Any]]:
-    """The grid as plain values, for JSON; ages in seconds."""
+    """The grid as plain values for JSON, one object per dataset; ages in seconds, null for an unknown one."""
     rows = []
     for name, status in statuses.items():
         manifest, verdict, work = status.manifest, status.verdict, (outcomes or {}).get(name)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Live quotes as lines of text; `screen` puts them on the terminal, and where they come from is `datasets`'.
+"""The live grid of `tt stream`: quotes as lines of text, one row per symbol.
 
-A frame costs a comparison of four columns, however many symbols there are, and the formatting of the rows that fit.
+Whatever the number of symbols, a frame costs a comparison of three columns and the formatting of the rows that fit.
+Drawing the lines on the terminal: see `screen`. The running service behind them: see `live_quotes`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ttapi_pipeline.quote_recorder.recorder import RecorderHealth
+from ttapi_pipeline.terminal.figures import price, quantity, seconds, signed
 
 Floats = NDArray[np.float64]
 
@@ -24,13 +25,17 @@ _FADES: Final = ((0.4, "1;"), (1.2, ""), (2.5, "2;"))
 _UP, _DOWN, _HEAD, _WARNING, _QUIET = "32", "31", "1", "1;33", "2"
 _WATCHED: Final = ("last_price", "bid_price", "ask_price")
 _SORT_SECONDS: Final = 2.0
-"""How often rows may change places, so that one can read them."""
+"""From one change of the order of the rows to the next: rows that move faster cannot be read."""
 
 _LINES_AROUND: Final = 3
+"""Lines that are not rows: the head, the titles and the status."""
 
 
 class Columns(Protocol):
-    """Latest values by the position of the symbol; NaN, or 0 for a time, where there is none."""
+    """Latest values by the position of the symbol, as `streaming.quote_board` keeps them.
+
+    NaN where there is no value; `received_at` is microseconds since the epoch, 0 before the first event.
+    """
 
     @property
     def bid_price(self) -> Floats: ...
@@ -74,9 +79,9 @@ class _Column:
     Attributes:
         title: Its head.
         width: Cells, without the space before it.
-        cell: Text for a position.
-        moves: The column of the board whose changes colour it; None for none.
-        is_signed: Whether its own sign colours it.
+        cell: Makes the text of a row's cell.
+        moves: The column of the board whose changes colour the cell; None for no such colour.
+        is_signed: Whether the sign of the day's change colours the cell.
     """
 
     title: str
@@ -88,7 +93,7 @@ class _Column:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One symbol's values."""
+    """The values of one symbol; NaN where a number is not known."""
 
     board: Columns
     position: int
@@ -117,7 +122,7 @@ def _price_column(title: str, name: str, *, is_watched: bool = False) -> _Column
 
 
 _SYMBOL_CELLS: Final = 8
-# What fits is shown, from the first on; at 80 columns that is up to the age.
+# Shown from the left on, as many as fit. A terminal of 80 columns has room up to the age.
 _COLUMNS: Final = (
     _price_column("last", "last_price", is_watched=True),
     _Column("chg %", 7, lambda row: signed(100 * row.change_share), is_signed=True),
@@ -138,12 +143,12 @@ _COLUMNS: Final = (
 
 
 class QuoteGrid:
-    """The grid of a list of symbols: which page is shown, in which order, and what has just changed.
+    """The grid of a list of symbols. Remembers the page, the order of the rows, and when each price last changed.
 
     Args:
         symbols: By position on the board.
         title: Where the quotes come from.
-        is_simulated: Whether they are invented, which the grid then says.
+        is_simulated: Whether the quotes are invented; the grid says so then.
         is_coloured: Whether the lines may have colours, as escape sequences.
     """
 
@@ -163,7 +168,7 @@ class QuoteGrid:
         self._sorted_at = -np.inf
 
     def pages(self, height: int) -> int:
-        """How many pages there are on a terminal of that many lines."""
+        """The number of pages on a terminal of `height` lines."""
         return max(1, -(-len(self._symbols) // _rows(height)))
 
     def turn(self, pages: int, *, height: int) -> None:
@@ -181,7 +186,7 @@ class QuoteGrid:
 
         Args:
             board: The latest values.
-            status: What the last line says, the most important first; what does not fit is left out.
+            status: Words for the last line, the most important first; words that do not fit are left out.
             width, height: Of the terminal.
             at: Epoch seconds; from frame to frame it does not go back.
         """
@@ -261,70 +266,6 @@ class QuoteGrid:
         return f"\x1b[{style}m{text}\x1b[0m" if style and self._is_coloured else text
 
 
-def status_words(health: RecorderHealth) -> Sequence[str]:
-    """How the stream is, the most important first: for the last line of the grid, and for plain lines."""
-    feed, log = health.feed, health.log
-    oldest = feed.oldest_quote_seconds
-    words = [
-        _state(health),
-        f"{feed.events_per_second:,.0f} ev/s",
-        f"lag {feed.lag_seconds * 1e3:,.0f} ms",
-        f"reconnects {feed.reconnects}",
-        f"drops {feed.drops}",
-        f"oldest {seconds(float('nan') if oldest is None else oldest)}",
-        f"{feed.answered:,}/{feed.symbols:,}",
-        f"gaps {feed.gaps}",
-    ]
-    if log is not None:
-        words.append(f"log {log.session} {log.quotes:,} quotes, {log.trades:,} trades")
-    return words
-
-
-def _state(health: RecorderHealth) -> str:
-    if health.log is not None and health.log.error is not None:
-        return "DISK REFUSES"
-    links = health.feed.connections
-    if health.feed.is_live:
-        return "live"
-    if len(links) == 1:
-        return str(links[0].state)
-    return f"{sum(link.state == 'live' for link in links)} of {len(links)} links live"
-
-
-def price(value: float) -> str:
-    """US dollars: cents, and for less than a dollar a hundredth of them."""
-    if np.isnan(value):
-        return "-"
-    return f"{value:.4f}" if -1.0 < value < 1.0 else f"{value:.2f}"
-
-
-def signed(value: float) -> str:
-    """Two decimals, always with a sign."""
-    return "-" if np.isnan(value) else f"{value:+.2f}"
-
-
-def quantity(value: float) -> str:
-    """A count in at most six cells: 950, 12.3k, 4.56M."""
-    if np.isnan(value):
-        return "-"
-    for unit, suffix in ((1e9, "B"), (1e6, "M"), (1e4, "k")):
-        if value >= unit:
-            scaled = value / min(unit, 1e3) if suffix == "k" else value / unit
-            return f"{scaled:.{2 if scaled < 10 else 1 if scaled < 100 else 0}f}{suffix}"
-    return f"{value:.0f}"
-
-
-def seconds(value: float) -> str:
-    """An age in at most five cells: 0s, 12s, 7m, 3h, 2d; in whole ones, so that not every frame changes every line."""
-    if np.isnan(value):
-        return "-"
-    whole = max(int(value), 0)
-    for unit, name, until in ((1, "s", 100), (60, "m", 6_000), (3_600, "h", 360_000)):
-        if whole < until:
-            return f"{whole // unit}{name}"
-    return f"{whole // 86_400}d"
-
-
 def _rows(height: int) -> int:
     return max(1, height - _LINES_AROUND)
 
@@ -346,7 +287,7 @@ def _joined(symbol: str, cells: Sequence[str], columns: Sequence[_Column]) -> st
 
 
 def _fitted(words: Sequence[str], width: int) -> str:
-    """The words with two spaces between, as many as fit; the first one is cut if need be."""
+    """As many of the words as fit, with two spaces between; the first is cut when it does not fit alone."""
     line = words[0][: max(width, 0)] if words else ""
     for word in words[1:]:
         if len(line) + 2 + len(word) <= width:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the grid says, as plain text."""
+"""The status grid and the progress of a run, as plain text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ttapi_pipeline.core.verdict import decide
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import DatasetStatus, survey
 from ttapi_pipeline.storage.layout import Stored
-from ttapi_pipeline.terminal.grid import progress_line, progress_table, render, status_document, status_table
+from ttapi_pipeline.terminal.status_grid import progress_line, progress_table, render, status_document, status_table
 from ttapi_pipeline.terminal.watch import watching
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
