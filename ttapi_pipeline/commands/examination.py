@@ -17,8 +17,9 @@ from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.core.verdict import CLOCK_TOLERANCE, Rule
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.datasets.status import metastock_folder, metastock_version, survey
-from ttapi_pipeline.storage.layout import check_writable, open_folder, read_stored
+from ttapi_pipeline.storage.layout import check_writable, open_folder
 from ttapi_pipeline.storage.repair import check, repair
+from ttapi_pipeline.storage.stored import read_stored
 
 
 @dataclass(frozen=True, slots=True)

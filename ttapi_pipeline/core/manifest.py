@@ -2,7 +2,7 @@
 """The manifest beside each dataset: what is stored and what it was built from.
 
 The cache verdict reads nothing else, so it survives a pruned run, a new Dagster instance and a restored back-up.
-Reading and writing the file is `storage.layout`'s and `storage.publish`'s.
+The file is read in `storage.stored` and written in `storage.publish`.
 """
 
 from __future__ import annotations

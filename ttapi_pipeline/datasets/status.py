@@ -18,7 +18,8 @@ from ttapi_pipeline.core.verdict import Verdict, decide
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES, Dataset
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.metastock.fingerprint import folder_fingerprint
-from ttapi_pipeline.storage.layout import Folder, Stored, open_folder, read_manifest, read_stored
+from ttapi_pipeline.storage.layout import Folder, open_folder
+from ttapi_pipeline.storage.stored import Stored, read_manifest, read_stored
 
 NO_METASTOCK: Final = "none"
 """Data version of `metastock_files` without a folder."""

@@ -21,7 +21,8 @@ from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.trading_calendar.table import TRADING_CALENDAR
 from ttapi_pipeline.datasets.volatility.table import VOLATILITY
 from ttapi_pipeline.defs.resources import Storage
-from ttapi_pipeline.storage.layout import Folder, read_stored
+from ttapi_pipeline.storage.layout import Folder
+from ttapi_pipeline.storage.stored import read_stored
 from ttapi_pipeline.tables.schema import DatasetSchema
 
 _DESCRIPTIONS = {

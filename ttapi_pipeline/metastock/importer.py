@@ -44,7 +44,7 @@ from ttapi_pipeline.metastock.reader import (
     read_files,
 )
 from ttapi_pipeline.metastock.sniff import Layout
-from ttapi_pipeline.storage.layout import storage_error
+from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.storage.lock import locked
 from ttapi_pipeline.tables.sorting import sort_keys
 

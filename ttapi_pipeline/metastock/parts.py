@@ -29,7 +29,7 @@ from ttapi_pipeline.metastock.reader import (
     FilesRead,
     ImportOptions,
 )
-from ttapi_pipeline.storage.layout import storage_error
+from ttapi_pipeline.storage.errors import storage_error
 
 FORMAT: Final = 1
 """Of the parts; another one makes what is stored void."""

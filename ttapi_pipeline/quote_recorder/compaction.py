@@ -32,11 +32,13 @@ from ttapi_pipeline.quote_recorder.layout import (
 )
 from ttapi_pipeline.quote_recorder.log import LogGap, read_gaps, read_origin, scan_log
 from ttapi_pipeline.quote_recorder.schemas import TABLES, TableName
-from ttapi_pipeline.storage.append_table import PartTable, storage_errors
-from ttapi_pipeline.storage.files import make_folder, staged, write_file
+from ttapi_pipeline.storage.append_table import PartTable
+from ttapi_pipeline.storage.errors import storage_error, storage_errors
+from ttapi_pipeline.storage.files import staged, write_file
 from ttapi_pipeline.storage.hashing import HASHED_BY, ContentHash
 from ttapi_pipeline.storage.incremental.pieces import ROW_GROUP_ROWS
-from ttapi_pipeline.storage.layout import FOOTER_KEY, storage_error
+from ttapi_pipeline.storage.layout import make_folder
+from ttapi_pipeline.storage.stored import FOOTER_KEY
 
 SORTED_BY: Final[Mapping[TableName, Sequence[str]]] = MappingProxyType(
     {"quotes": ("symbol", "received_at"), "trades": ("symbol", "traded_at", "sequence")}

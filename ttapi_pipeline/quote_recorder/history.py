@@ -20,8 +20,7 @@ from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.quote_recorder.layout import history_file, is_compacted, manifest_file
 from ttapi_pipeline.quote_recorder.log import LogGap, Origin, scan_log
 from ttapi_pipeline.quote_recorder.schemas import TABLES, TableName
-from ttapi_pipeline.storage.append_table import storage_errors
-from ttapi_pipeline.storage.layout import storage_error
+from ttapi_pipeline.storage.errors import storage_error, storage_errors
 from ttapi_pipeline.storage.publish import scan_file
 
 _TIMES: Final = ("first_at", "last_at")

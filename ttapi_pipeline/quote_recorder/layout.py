@@ -18,7 +18,7 @@ from typing import Final
 
 from ttapi_pipeline.core.sessions import last_settled_session, next_session, previous_session, session_hours
 from ttapi_pipeline.quote_recorder.schemas import TableName
-from ttapi_pipeline.storage.layout import storage_error
+from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.storage.lock import DatasetLock
 
 LOG_FOLDER: Final = "quote_log"

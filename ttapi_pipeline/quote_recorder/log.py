@@ -21,7 +21,7 @@ from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.quote_recorder.layout import log_folder
 from ttapi_pipeline.quote_recorder.schemas import TABLES, TableName
 from ttapi_pipeline.storage.append_table import scan_parts
-from ttapi_pipeline.storage.layout import storage_error
+from ttapi_pipeline.storage.errors import storage_error
 
 GAPS_FILE: Final = "gaps.jsonl"
 ORIGIN_FILE: Final = "origin.json"

@@ -32,7 +32,8 @@ from ttapi_pipeline.quote_recorder.layout import (
 from ttapi_pipeline.quote_recorder.log import GAPS_FILE, ORIGIN_FILE, LogGap, Origin, read_gaps, read_origin, scan_log
 from ttapi_pipeline.quote_recorder.schemas import TABLES, TableName
 from ttapi_pipeline.storage.append_table import PartTable
-from ttapi_pipeline.storage.files import make_folder, write_file
+from ttapi_pipeline.storage.files import write_file
+from ttapi_pipeline.storage.layout import make_folder
 from ttapi_pipeline.storage.lock import DatasetLock
 
 _LOCK_SECONDS: Final = 60.0

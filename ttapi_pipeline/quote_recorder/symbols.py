@@ -15,8 +15,9 @@ from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import shaping_settings
 from ttapi_pipeline.datasets.universe.build import build_universe
 from ttapi_pipeline.datasets.universe.table import UNIVERSE
-from ttapi_pipeline.storage.layout import open_folder, read_manifest
+from ttapi_pipeline.storage.layout import open_folder
 from ttapi_pipeline.storage.scan import scan
+from ttapi_pipeline.storage.stored import read_manifest
 
 
 def named_symbols(words: Sequence[str]) -> Sequence[str]:

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -26,8 +26,9 @@ import polars as pl
 
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.core.files import STAGED_SUFFIX
-from ttapi_pipeline.storage.layout import os_error_in, storage_error
-from ttapi_pipeline.storage.files import make_folder, staged
+from ttapi_pipeline.storage.errors import storage_error, storage_errors
+from ttapi_pipeline.storage.files import staged
+from ttapi_pipeline.storage.layout import make_folder
 
 FAN_IN: Final = 16
 """Parts of one size that are merged into one."""
@@ -248,19 +249,6 @@ def list_parts(folder: Path) -> Sequence[Part]:
     except OSError as error:
         raise storage_error(folder, error) from error
     return [part for part in map(Part.read_name, names) if part is not None]
-
-
-@contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
-    """What the operating system and Polars say of a path, as our errors."""
-    try:
-        yield
-    except OSError as error:
-        raise storage_error(path, error) from error
-    except pl.exceptions.PolarsError as error:
-        if os_error := os_error_in(error):
-            raise storage_error(path, os_error) from error
-        raise CorruptFileError(f"{path}: a file cannot be read: {error}") from error
 
 
 def _scan(folder: Path, parts: Sequence[Part], schema: pl.Schema) -> pl.LazyFrame:

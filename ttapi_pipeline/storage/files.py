@@ -15,7 +15,8 @@ from xxhash import xxh3_128
 
 from ttapi_pipeline.core.files import left_over, put_in_place, staging_path
 from ttapi_pipeline.core.manifest import FileFacts
-from ttapi_pipeline.storage.layout import DatasetFiles, Folder, storage_error
+from ttapi_pipeline.storage.errors import storage_error
+from ttapi_pipeline.storage.layout import DatasetFiles, Folder
 
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -92,18 +93,6 @@ def write_file(target: Folder, content: str | bytes) -> FileFacts:
         except OSError as error:
             raise storage_error(target, error) from error
         return file.commit()
-
-
-def make_folder(folder: Folder) -> None:
-    """Create the data folder where it is not there yet.
-
-    Raises:
-        StorageError: It cannot be created, or is a file.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(folder, error) from error
 
 
 def stale_files(files: DatasetFiles) -> list[Path]:

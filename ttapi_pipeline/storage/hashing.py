@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 
 from ttapi_pipeline.core.errors import CorruptFileError
-from ttapi_pipeline.storage.layout import storage_error
+from ttapi_pipeline.storage.errors import storage_error
 
 NOT_CONTENT: Final = ("fetched_at", "received_at")
 """Columns that say when and not what."""

@@ -11,7 +11,8 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from ttapi_pipeline.core.errors import LockTimeoutError
-from ttapi_pipeline.storage.layout import Folder, storage_error
+from ttapi_pipeline.storage.errors import storage_error
+from ttapi_pipeline.storage.layout import Folder
 
 DEFAULT_LOCK_TIMEOUT_SECONDS: Final = 600.0
 """Long enough for the CSV of 29 million rows on a slow disk."""

@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""Publishing a dataset: Parquet, manifest and CSV, each whole at every instant; mending them is `storage.repair`'s.
+"""Publishing a dataset: Parquet, manifest and CSV, each whole at every instant. Mending them: see `repair`.
 
-The order, under the dataset's lock: (1) the Parquet file, which is the truth and whose footer repeats the manifest's
-facts; (2) the manifest, without a CSV; (3) the CSV, made from that Parquet file, in the background if an executor is
-given; (4) the manifest again, with the CSV's size and hash. Each is staged, synced and renamed. A crash after (1)
-leaves a manifest whose write id is not in the footer, after (2) or (3) one that knows no CSV: `storage.layout.read_stored`
-sees both, and `storage.repair` rebuilds from the Parquet file what lags. The lock is held until (4), so that a CSV
-never comes from another publication than its Parquet file. A table in pieces goes the same way; `storage.incremental.pieces` copies
-those of its bytes that stay the same.
+The order of writing, under the dataset's lock:
+
+1. The Parquet file, which is the truth and whose footer repeats the manifest's facts.
+2. The manifest, without a CSV.
+3. The CSV, made from that Parquet file; in the background if an executor is given.
+4. The manifest again, with the CSV's size and hash.
+
+Each file is staged, synced and renamed. A crash after step 1 leaves a manifest whose write id is not in the footer; a
+crash after step 2 or 3 leaves a manifest that knows no CSV. `stored.read_stored` sees both, and `repair` rebuilds the
+files that lag from the Parquet file. The lock is held until step 4 is done, so that a CSV never comes from another
+publication than its Parquet file. A table in pieces is published in the same order; `incremental` copies the bytes of
+pieces that stay the same.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import CancelledError, Executor, Future
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,12 +31,9 @@ import polars as pl
 
 from ttapi_pipeline.core.errors import CorruptFileError, DataError, StorageError
 from ttapi_pipeline.core.manifest import FileFacts, Manifest, Provenance
-from ttapi_pipeline.storage.layout import FOOTER_KEY, DatasetFiles, Folder, os_error_in, storage_error
-from ttapi_pipeline.tables.conform import conform
-from ttapi_pipeline.storage.files import StagedFile, make_folder, remove_stale_files, staged, write_file
+from ttapi_pipeline.storage.errors import storage_errors
+from ttapi_pipeline.storage.files import remove_stale_files, staged, write_file
 from ttapi_pipeline.storage.hashing import HASHED_BY, ContentHash
-from ttapi_pipeline.tables.constraints import check_keys, check_nulls
-from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS, DatasetLock
 from ttapi_pipeline.storage.incremental.pieces import (
     COMPRESSION_LEVEL,
     ROW_GROUP_ROWS,
@@ -42,8 +44,13 @@ from ttapi_pipeline.storage.incremental.pieces import (
     write_csv,
     write_parquet,
 )
-from ttapi_pipeline.tables.schema import DatasetSchema
+from ttapi_pipeline.storage.layout import DatasetFiles, Folder, make_folder
+from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS, DatasetLock
 from ttapi_pipeline.storage.spreadsheet import sink_csv
+from ttapi_pipeline.storage.stored import FOOTER_KEY
+from ttapi_pipeline.tables.conform import conform
+from ttapi_pipeline.tables.constraints import check_keys, check_nulls
+from ttapi_pipeline.tables.schema import DatasetSchema
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +161,7 @@ def _publish_pieces(
         footer.update(_footer(provenance, schema, content, write_id))
         return {FOOTER_KEY: json.dumps(footer, ensure_ascii=False)}
 
-    with staged(files.parquet) as staging, _reading_and_writing(files.parquet, schema):
+    with staged(files.parquet) as staging, _computing(files.parquet, schema):
         written = write_parquet(staging.path, table, schema, known, key_values=facts)
         return manifest_from_footer(footer, staging.commit(written.facts)), written
 
@@ -169,7 +176,7 @@ def _publish_csv_of_pieces(
     """What `publish_csv` does, with the lines of pieces that did not change copied."""
     if not isinstance(files.parquet, Path):
         return publish_csv(files, manifest)
-    with _placing_csv(files) as staging:
+    with staged(files.csv) as staging, _making_csv(files.csv):
         noted, facts = write_csv(staging.path, files.parquet, schema, known, written)
         complete = replace(manifest, csv=staging.commit(facts))
     write_manifest(files, complete)
@@ -216,7 +223,7 @@ def _publish_parquet(
         footer.update(_footer(provenance, schema, content, write_id))
         return {FOOTER_KEY: json.dumps(footer, ensure_ascii=False)}
 
-    with staged(files.parquet) as staging, _reading_and_writing(files.parquet, schema):
+    with staged(files.parquet) as staging, _computing(files.parquet, schema):
         ordered.map_batches(inspect, streamable=True, schema=schema.polars).sink_parquet(
             staging.path,
             compression="zstd",
@@ -254,23 +261,21 @@ def publish_csv(files: DatasetFiles, manifest: Manifest) -> Manifest:
         CorruptFileError: The Parquet file cannot be read.
         StorageError: The CSV or the manifest cannot be written.
     """
-    with _placing_csv(files) as staging:
+    with staged(files.csv) as staging, _making_csv(files.csv):
         sink_csv(scan_file(files.parquet), staging.path)
         complete = replace(manifest, csv=staging.commit())
     write_manifest(files, complete)
     return complete
 
 
-@contextmanager
-def _placing_csv(files: DatasetFiles) -> Iterator[StagedFile]:
-    """A place to write the CSV, with Polars' errors and the system's as ours."""
-    with staged(files.csv) as staging:
-        try:
-            yield staging
-        except pl.exceptions.PolarsError as error:
-            raise CorruptFileError(f"{files.csv} cannot be made: {error}") from error
-        except OSError as error:
-            raise storage_error(files.csv, error) from error
+def _computing(path: Folder, schema: DatasetSchema) -> AbstractContextManager[None]:
+    """Our errors for a block in which Polars computes a dataset's rows and writes them."""
+    return storage_errors(path, of_polars=lambda error: DataError(f"{schema.name} cannot be computed: {error}"))
+
+
+def _making_csv(path: Folder) -> AbstractContextManager[None]:
+    """Our errors for a block in which Polars reads the Parquet file and writes the CSV."""
+    return storage_errors(path, of_polars=lambda error: CorruptFileError(f"{path} cannot be made: {error}"))
 
 
 def scan_file(path: Folder) -> pl.LazyFrame:
@@ -281,20 +286,6 @@ def scan_file(path: Folder) -> pl.LazyFrame:
     """
     with path.open("rb") as file:
         return pl.scan_parquet(file if isinstance(path, Path) else file.read())
-
-
-@contextmanager
-def _reading_and_writing(path: Folder, schema: DatasetSchema) -> Iterator[None]:
-    """Polars' errors as ours: what its engine says of the disk, and what it says of the rows."""
-    try:
-        yield
-    except OSError as error:
-        raise storage_error(path, error) from error
-    except pl.exceptions.PolarsError as error:
-        # The Parquet writer wraps what the system said.
-        if os_error := os_error_in(error):
-            raise storage_error(path, os_error) from error
-        raise DataError(f"{schema.name} cannot be computed: {error}") from error
 
 
 def _done(write: partial[Manifest]) -> Future[Manifest]:

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""Reading stored tables; what is stored is `storage.layout`'s, and writing is `storage.publish`'s."""
+"""Reading the rows of stored tables. Manifests are read in `stored`, and tables are written in `publish`."""
 
 from __future__ import annotations
 
 import polars as pl
 
 from ttapi_pipeline.core.errors import CorruptFileError
-from ttapi_pipeline.storage.layout import DatasetFiles, Folder, read_manifest, storage_error
+from ttapi_pipeline.storage.errors import storage_errors
+from ttapi_pipeline.storage.layout import DatasetFiles, Folder
 from ttapi_pipeline.storage.publish import scan_file
+from ttapi_pipeline.storage.spreadsheet import read_csv_back
+from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.storage.table import StoredTable
 from ttapi_pipeline.tables.schema import DatasetSchema
-from ttapi_pipeline.storage.spreadsheet import read_csv_back
 
 __all__ = ["read_csv_back", "scan"]
 
@@ -26,13 +28,9 @@ def scan(folder: Folder, schema: DatasetSchema) -> pl.LazyFrame:
         StorageError: Nothing is stored, or it cannot be read.
     """
     path = DatasetFiles.of(folder, schema.name).parquet
-    try:
+    with storage_errors(path, of_polars=lambda error: _damaged(path, schema, error)):
         frame = scan_file(path)
         actual = frame.collect_schema()
-    except OSError as error:
-        raise storage_error(path, error) from error
-    except pl.exceptions.PolarsError as error:
-        raise CorruptFileError(f"{path} is damaged: {error}; refresh {schema.name} with --force") from error
     if actual != schema.polars:
         raise CorruptFileError(f"{path} is not what {schema.name} holds now; refresh it with --force")
     # Said to Polars, the order spares hashing 29 million symbols: a group of one is where it starts and ends.
@@ -45,3 +43,7 @@ def open_table(folder: Folder, schema: DatasetSchema) -> StoredTable:
     # costs one rebuild of what is made from them. In the other order that rebuild would be missed.
     manifest = read_manifest(folder, schema.name)
     return StoredTable(scan(folder, schema), manifest)
+
+
+def _damaged(path: Folder, schema: DatasetSchema, error: Exception) -> CorruptFileError:
+    return CorruptFileError(f"{path} is damaged: {error}; refresh {schema.name} with --force")

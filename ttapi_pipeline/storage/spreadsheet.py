@@ -19,7 +19,8 @@ from typing import Final, Literal
 import polars as pl
 
 from ttapi_pipeline.core.errors import CorruptFileError
-from ttapi_pipeline.storage.layout import Folder, storage_error
+from ttapi_pipeline.storage.errors import storage_error
+from ttapi_pipeline.storage.layout import Folder
 from ttapi_pipeline.tables.schema import DatasetSchema
 
 _RISKY: Final = r"^('*[=+\-@\t\r])"

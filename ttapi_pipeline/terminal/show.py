@@ -24,8 +24,9 @@ from ttapi_pipeline.datasets.returns_stddev.table import RETURNS_STDDEV
 from ttapi_pipeline.datasets.symbols.table import SYMBOLS
 from ttapi_pipeline.datasets.volatility.table import VOLATILITY
 from ttapi_pipeline.datasets.volatility_cone.table import VOLATILITY_CONE
-from ttapi_pipeline.storage.layout import Folder, read_manifest
+from ttapi_pipeline.storage.layout import Folder
 from ttapi_pipeline.storage.scan import scan
+from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.tables.schema import DatasetSchema
 
 _WIDE: Final = 100

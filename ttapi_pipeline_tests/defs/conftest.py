@@ -21,7 +21,7 @@ from ttapi_pipeline.defs.automation.jobs import REFRESH_JOB
 from ttapi_pipeline.simulator.market.market import Market
 from ttapi_pipeline.simulator.market.metastock_files import default_last, write_metastock_files
 from ttapi_pipeline.simulator.process import SimulatorProcess
-from ttapi_pipeline.storage.layout import read_manifest
+from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline_tests.support.clocks import StoppedClock
 from ttapi_pipeline_tests.support.simulator import SimulatorControl
 

@@ -18,8 +18,9 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.earnings.table import EARNINGS
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.registry import DATASETS
-from ttapi_pipeline.storage.layout import DatasetFiles, read_manifest
+from ttapi_pipeline.storage.layout import DatasetFiles
 from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline.storage.stored import read_manifest
 
 NOW = datetime(2026, 5, 4, 16, tzinfo=UTC)
 ROW = ("AAPL", date(2026, 4, 30), "AMC", True, NOW, "tastytrade", NOW)

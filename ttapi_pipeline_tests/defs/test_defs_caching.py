@@ -21,8 +21,8 @@ from ttapi_pipeline.datasets import registry as declarations
 from ttapi_pipeline.datasets import status as survey
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.assets import datasets as assets
-from ttapi_pipeline.storage.layout import read_manifest
 from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline.storage.stored import read_manifest
 
 Names = Callable[[dg.ExecuteInProcessResult], Sequence[str]]
 ALL = sorted(DATASETS)

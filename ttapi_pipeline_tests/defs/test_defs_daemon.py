@@ -25,7 +25,7 @@ from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.simulator.market.market import Market
 from ttapi_pipeline.simulator.market.metastock_files import write_metastock_files
 from ttapi_pipeline.simulator.process import SimulatorProcess
-from ttapi_pipeline.storage.layout import read_manifest
+from ttapi_pipeline.storage.stored import read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 SYMBOLS = ("AAPL", "KO")

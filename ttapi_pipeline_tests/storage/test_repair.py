@@ -19,12 +19,11 @@ from upath import UPath
 
 from ttapi_pipeline.core.errors import CorruptFileError, LockTimeoutError
 from ttapi_pipeline.core.manifest import Provenance
-from ttapi_pipeline.storage.layout import read_manifest, read_stored
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.repair import check, repair
-from ttapi_pipeline.tables.schema import STRING, COUNT, Column
-from ttapi_pipeline.tables.schema import DatasetSchema
 from ttapi_pipeline.storage.scan import read_csv_back, scan
+from ttapi_pipeline.storage.stored import read_manifest, read_stored
+from ttapi_pipeline.tables.schema import COUNT, STRING, Column, DatasetSchema
 
 Make = Callable[..., pl.DataFrame]
 

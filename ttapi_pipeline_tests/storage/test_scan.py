@@ -15,10 +15,12 @@ from upath import UPath
 
 from ttapi_pipeline.core.errors import CorruptFileError, StorageError
 from ttapi_pipeline.core.manifest import Provenance
-from ttapi_pipeline.storage.layout import Stored, open_folder, read_manifest, read_stored, storage_error
+from ttapi_pipeline.storage.errors import storage_error
+from ttapi_pipeline.storage.layout import open_folder
 from ttapi_pipeline.storage.publish import publish
-from ttapi_pipeline.tables.schema import DatasetSchema
 from ttapi_pipeline.storage.scan import read_csv_back, scan
+from ttapi_pipeline.storage.stored import Stored, read_manifest, read_stored
+from ttapi_pipeline.tables.schema import DatasetSchema
 
 Make = Callable[..., pl.DataFrame]
 
@@ -35,7 +37,8 @@ def test_a_folder_is_a_path_or_a_url(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_reading_manifests_imports_no_table_library() -> None:
     program = (
-        "import sys; from ttapi_pipeline.storage.layout import read_stored, open_folder; "
+        "import sys; from ttapi_pipeline.storage.layout import open_folder; "
+        "from ttapi_pipeline.storage.stored import read_stored; "
         "read_stored(open_folder('.'), 'marks'); "
         "print(sorted({'polars', 'pyarrow', 'fsspec', 'upath', 'dagster'} & set(sys.modules)))"
     )

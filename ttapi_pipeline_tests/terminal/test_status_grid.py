@@ -17,7 +17,7 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.verdict import decide
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import DatasetStatus, survey
-from ttapi_pipeline.storage.layout import Stored
+from ttapi_pipeline.storage.stored import Stored
 from ttapi_pipeline.terminal.status_grid import progress_line, progress_table, render, status_document, status_table
 from ttapi_pipeline.terminal.watch import watching
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from ttapi_pipeline.core.files import replacing
 from ttapi_pipeline.core.symbology import file_stem
-from ttapi_pipeline.storage.layout import storage_error
+from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.streaming.candles import CandleHistory
 
 _FORMAT: Final = 1

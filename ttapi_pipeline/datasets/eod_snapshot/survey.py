@@ -22,9 +22,10 @@ from ttapi_pipeline.core.files import left_over
 from ttapi_pipeline.core.ordered import map_in_order
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
 from ttapi_pipeline.datasets.registry import DATASETS
-from ttapi_pipeline.storage.files import make_folder, staged
+from ttapi_pipeline.storage.errors import storage_error
+from ttapi_pipeline.storage.files import staged
 from ttapi_pipeline.storage.hashing import HASHED_BY, data_version
-from ttapi_pipeline.storage.layout import storage_error
+from ttapi_pipeline.storage.layout import make_folder
 from ttapi_pipeline.storage.lock import locked
 
 COMPARISON: Final = pl.Schema(

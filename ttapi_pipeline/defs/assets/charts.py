@@ -8,8 +8,8 @@ from typing import Any
 import dagster as dg
 
 from ttapi_pipeline.datasets.build import Chart
-from ttapi_pipeline.storage.files import make_folder, write_file
-from ttapi_pipeline.storage.layout import Folder
+from ttapi_pipeline.storage.files import write_file
+from ttapi_pipeline.storage.layout import Folder, make_folder
 
 FOLDER = "plots"
 

@@ -13,8 +13,8 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
 from ttapi_pipeline.datasets.status import metastock_version
 from ttapi_pipeline.defs.assets.reuse import observation
-from ttapi_pipeline.storage.files import make_folder, write_file
-from ttapi_pipeline.storage.layout import state_folder
+from ttapi_pipeline.storage.files import write_file
+from ttapi_pipeline.storage.layout import make_folder, state_folder
 
 FAILURES_FILE = "failures.jsonl"
 KEPT_FAILURES = 1_000

@@ -31,10 +31,7 @@ from ttapi_pipeline.core.errors import CorruptFileError, DataError
 from ttapi_pipeline.core.files import left_over, replacing
 from ttapi_pipeline.core.manifest import FileFacts, Manifest
 from ttapi_pipeline.core.ordered import map_in_order
-from ttapi_pipeline.storage.layout import DatasetFiles
-from ttapi_pipeline.tables.conform import conform
 from ttapi_pipeline.storage.hashing import HASHED_BY, ContentHash
-from ttapi_pipeline.tables.constraints import check_keys, check_nulls
 from ttapi_pipeline.storage.incremental.row_groups import (
     MAGIC,
     Footer,
@@ -44,8 +41,11 @@ from ttapi_pipeline.storage.incremental.row_groups import (
     move,
     read_footer,
 )
-from ttapi_pipeline.tables.schema import DatasetSchema
+from ttapi_pipeline.storage.layout import DatasetFiles
 from ttapi_pipeline.storage.spreadsheet import csv_header, csv_rows
+from ttapi_pipeline.tables.conform import conform
+from ttapi_pipeline.tables.constraints import check_keys, check_nulls
+from ttapi_pipeline.tables.schema import DatasetSchema
 
 ROW_GROUP_ROWS: Final = 65_536
 """Of 29 million rows these are some 500 groups: one symbol is in one or two, and the statistics say in which."""

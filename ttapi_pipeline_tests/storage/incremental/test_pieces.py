@@ -20,16 +20,15 @@ from hypothesis import strategies as st
 
 from ttapi_pipeline.core.errors import DataError, StorageError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
-from ttapi_pipeline.storage.incremental import pieces as under_test
 from ttapi_pipeline.storage.hashing import data_version
+from ttapi_pipeline.storage.incremental import pieces as under_test
 from ttapi_pipeline.storage.incremental.pieces import Piece, Pieces
+from ttapi_pipeline.storage.incremental.row_groups import read_footer
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.repair import check
-from ttapi_pipeline.storage.incremental.row_groups import read_footer
-from ttapi_pipeline.tables.dtypes import UTC_DATETIME
-from ttapi_pipeline.tables.schema import STRING, DATE, FLOAT, TIMESTAMP, Column
-from ttapi_pipeline.tables.schema import DatasetSchema
 from ttapi_pipeline.storage.scan import read_csv_back, scan
+from ttapi_pipeline.tables.dtypes import UTC_DATETIME
+from ttapi_pipeline.tables.schema import DATE, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema
 
 SCHEMA = DatasetSchema(
     "bars",

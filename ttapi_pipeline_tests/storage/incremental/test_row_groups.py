@@ -14,7 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ttapi_pipeline.core.errors import CorruptFileError
-from ttapi_pipeline.storage.incremental.row_groups import MAGIC, drop_page_index, encode_footer, move, read_footer, rows_of
+from ttapi_pipeline.storage.incremental.row_groups import (
+    MAGIC,
+    drop_page_index,
+    encode_footer,
+    move,
+    read_footer,
+    rows_of,
+)
 
 FRAME = pl.DataFrame(
     {

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""Reading what is stored of a dataset: its manifest, and whether its files agree with it. Tables are read by `scan`.
+
+Standard library only, so that a verdict over every dataset takes milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Final
+
+from ttapi_pipeline.core.errors import CorruptFileError
+from ttapi_pipeline.core.manifest import Manifest
+from ttapi_pipeline.storage.errors import storage_error
+from ttapi_pipeline.storage.layout import DatasetFiles, Folder
+
+FOOTER_KEY: Final = "ttapi_pipeline"
+"""Key of the manifest's facts in a Parquet footer."""
+
+_PARQUET_MAGIC: Final = b"PAR1"
+_FOOTER_TAIL: Final = 8
+"""The last bytes of a Parquet file: four for the footer's length, little endian, and the magic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is there of a dataset.
+
+    Attributes:
+        manifest: None when there is none, which is how nothing stored looks.
+        lost_files: Names of the Parquet and CSV files that should be there and are not.
+        is_lagging: Whether a manifest or a CSV is behind its Parquet file, which `storage.repair.repair` mends: a
+            publication was cut short, or its CSV is being written right now.
+    """
+
+    manifest: Manifest | None
+    lost_files: tuple[str, ...] = ()
+    is_lagging: bool = False
+
+
+def read_manifest(folder: Folder, dataset: str) -> Manifest | None:
+    """The manifest of a dataset; None when it has none.
+
+    Raises:
+        CorruptFileError: The file is not a manifest.
+        StorageError: It cannot be read.
+    """
+    path = folder / f"{dataset}.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise CorruptFileError(f"{path} is not a manifest: {error}; `tt doctor --repair` rebuilds it") from error
+    except OSError as error:
+        raise storage_error(path, error) from error
+    return Manifest.from_json(text, name=str(path))
+
+
+def read_stored(folder: Folder, dataset: str) -> Stored:
+    """The manifest of a dataset and whether its files agree with it, by a look at names, sizes and the Parquet footer.
+
+    Raises:
+        CorruptFileError: The manifest is not one.
+        StorageError: The folder cannot be read.
+    """
+    files = DatasetFiles.of(folder, dataset)
+    manifest = read_manifest(folder, dataset)
+    parquet_bytes, csv_bytes = _size(files.parquet), _size(files.csv)
+    if manifest is None:
+        return Stored(None, is_lagging=parquet_bytes is not None)
+    lost = [
+        path.name
+        for path, size in ((files.parquet, parquet_bytes), (files.csv, csv_bytes))
+        # A CSV that the manifest does not describe yet is behind, not lost.
+        if size is None and (path is files.parquet or manifest.csv is not None)
+    ]
+    is_lagging = parquet_bytes is not None and (
+        manifest.csv is None
+        or csv_bytes != manifest.csv.bytes
+        or parquet_bytes != manifest.parquet.bytes
+        or not _footer_has(files.parquet, manifest.write_id)
+    )
+    return Stored(manifest, tuple(lost), is_lagging)
+
+
+def _size(path: Folder) -> int | None:
+    try:
+        return path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+def _footer_has(path: Folder, write_id: str) -> bool:
+    """Whether the footer of a Parquet file carries this write id.
+
+    The id is a random hex string and stands in the footer as it is, so that finding its bytes is proof enough, and the
+    verdict needs no Parquet reader.
+    """
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            if size < _FOOTER_TAIL:
+                return False
+            file.seek(size - _FOOTER_TAIL)
+            tail = file.read(_FOOTER_TAIL)
+            length = int.from_bytes(tail[:4], "little")
+            if tail[4:] != _PARQUET_MAGIC or length > size - _FOOTER_TAIL:
+                return False
+            file.seek(size - _FOOTER_TAIL - length)
+            return write_id.encode() in file.read(length)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise storage_error(path, error) from error
