@@ -28,10 +28,9 @@ from ttapi_pipeline.datasets.eod_snapshot.build import (
     SnapshotOptions,
     account_problems,
     build_eod_snapshot,
-    compare_sources,
-    find_splits,
     snapshot_options,
 )
+from ttapi_pipeline.datasets.eod_snapshot.sources import compare_sources, find_splits
 from ttapi_pipeline.datasets.eod_snapshot.survey import RangeSurvey
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
 from ttapi_pipeline.metastock import importer

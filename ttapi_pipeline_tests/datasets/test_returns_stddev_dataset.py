@@ -14,8 +14,9 @@ from ttapi_pipeline.core.errors import DataError
 from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
 from ttapi_pipeline.datasets.eod_snapshot.build import build_eod_snapshot
+from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session
 from ttapi_pipeline.datasets.implied_volatility.table import IMPLIED_VOLATILITY
-from ttapi_pipeline.datasets.returns_stddev.build import build_returns_stddev, last_final_session
+from ttapi_pipeline.datasets.returns_stddev.build import build_returns_stddev
 
 CalendarFrame = Callable[[date, date], pl.DataFrame]
 ExpirationsFrame = Callable[[Mapping[str, Sequence[date]]], pl.DataFrame]

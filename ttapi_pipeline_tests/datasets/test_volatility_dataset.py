@@ -18,8 +18,8 @@ from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
 from ttapi_pipeline.datasets.earnings.table import EARNINGS
 from ttapi_pipeline.datasets.eod_snapshot.build import build_eod_snapshot
+from ttapi_pipeline.datasets.eod_snapshot.reading import most_traded
 from ttapi_pipeline.datasets.registry import DATASETS
-from ttapi_pipeline.datasets.returns_stddev.build import most_traded
 from ttapi_pipeline.datasets.symbols.table import SYMBOLS
 from ttapi_pipeline.datasets.volatility.build import BROKER_TOLERANCE, build_volatility
 from ttapi_pipeline.datasets.volatility_cone.build import build_volatility_cone, volatility_cone_frame

@@ -15,7 +15,6 @@ from ttapi_pipeline.core.errors import ApiError, AuthError
 from ttapi_pipeline.datasets.accounts.table import ACCOUNTS
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
 from ttapi_pipeline.datasets.refresh import Refresh
-from ttapi_pipeline.tables.conform import conform
 
 AccountWithBalance = tuple[Account, Balance | None]
 
@@ -70,7 +69,7 @@ def accounts_frame(accounts: Sequence[AccountWithBalance], *, fetched_at: dateti
         }
         for account, balance in accounts
     ]
-    return conform(pl.DataFrame(rows, schema=ACCOUNTS.polars), ACCOUNTS)
+    return pl.DataFrame(rows, schema=ACCOUNTS.polars)
 
 
 def _balance_row(balance: Balance) -> dict[str, object]:

@@ -26,7 +26,6 @@ from ttapi_pipeline.storage.layout import state_folder
 from ttapi_pipeline.streaming.candle_collection import collect_daily_candles
 from ttapi_pipeline.streaming.candles import CandleHistory
 from ttapi_pipeline.streaming.links import OpenConnection
-from ttapi_pipeline.tables.conform import conform
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
 OVERLAP_SESSIONS: Final = 10
@@ -79,13 +78,15 @@ def daily_candles_frame(histories: Sequence[CandleHistory], calendar: pl.DataFra
     schema["trade_count"] = pl.Int64
     settled = calendar.filter(pl.col("closes_at") + SETTLING_TIME <= now)["session"].max()
     frame = pl.concat(frames) if frames else pl.DataFrame(schema=schema)
-    return conform(
-        frame.filter(pl.col("close").is_not_nan() & pl.col("close").is_not_null()).with_columns(
+    has_close = pl.col("close").is_not_nan() & pl.col("close").is_not_null()
+    return (
+        frame.filter(has_close)
+        .with_columns(
             is_final=pl.col("session") <= settled,
             source=pl.lit("dxlink"),
             fetched_at=pl.lit(now, UTC_DATETIME),
-        ),
-        DAILY_CANDLES,
+        )
+        .select(DAILY_CANDLES.polars.names())
     )
 
 
@@ -110,7 +111,7 @@ def revisions(fresh: pl.DataFrame, previous: pl.LazyFrame) -> pl.DataFrame:
         pl.col("volume_before")
     )
     revised = fresh.lazy().join(stored, on=["symbol", "session"]).filter(is_revised)
-    return conform(revised.select(CANDLE_REVISIONS.polars.names()).collect(), CANDLE_REVISIONS)
+    return revised.select(CANDLE_REVISIONS.polars.names()).collect()
 
 
 def recorded_revisions(revised: pl.DataFrame, recorded: pl.LazyFrame | None) -> pl.DataFrame:

@@ -17,7 +17,6 @@ from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.datasets.build import Build, rows_per_source
 from ttapi_pipeline.datasets.earnings.table import EARNINGS
 from ttapi_pipeline.datasets.refresh import Refresh
-from ttapi_pipeline.tables.conform import conform
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
 SAME_REPORT: Final = timedelta(days=45)
@@ -99,8 +98,7 @@ def merge_announcements(
         rows = pl.concat([rows.join(near, on=_KEY, how="anti"), given.select(rows.columns)])
     seen = stored.select(*_KEY, seen_before="first_seen_at")
     first_seen_at = pl.coalesce("seen_before", "first_seen_at")
-    dated = rows.join(seen, on=_KEY, how="left").with_columns(first_seen_at=first_seen_at).drop("seen_before")
-    return conform(dated, EARNINGS)
+    return rows.join(seen, on=_KEY, how="left").with_columns(first_seen_at=first_seen_at).drop("seen_before")
 
 
 def read_earnings_file(path: Path, *, now: datetime) -> pl.DataFrame:

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""`eod_snapshot`: MetaStock bars first, candles where those have none or end.
+"""`eod_snapshot`: MetaStock bars first, candles where those have none or end; one range of symbols at a time.
 
-Two sources are glued only where they agree: their closes are compared over the sessions that both have. A constant
-ratio away from 1 means that they disagree about a split, a drifting one about dividends.
+Whether the two may be glued is decided in `sources`.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
 
 import polars as pl
 
@@ -23,6 +21,15 @@ from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
+from ttapi_pipeline.datasets.eod_snapshot.sources import (
+    BAR_COLUMNS,
+    KEY,
+    accepted_verdicts,
+    compare_sources,
+    explain_conflicts,
+    find_splits,
+    merge_sources,
+)
 from ttapi_pipeline.datasets.eod_snapshot.survey import COMPARISON, SPLITS, RangeSurvey, Survey, survey_ranges
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_OVERLAPS, EOD_REJECTS, EOD_SNAPSHOT, EOD_SPLITS
 from ttapi_pipeline.datasets.refresh import Refresh
@@ -33,169 +40,7 @@ from ttapi_pipeline.plots.charts import coverage_chart
 from ttapi_pipeline.storage.hashing import data_version
 from ttapi_pipeline.storage.incremental.pieces import Piece, Pieces
 from ttapi_pipeline.storage.layout import state_folder
-from ttapi_pipeline.tables.conform import conform
 from ttapi_pipeline.tables.sorting import sort_keys
-
-MIN_OVERLAP_SESSIONS: Final = 20
-MAX_OVERLAP_SESSIONS: Final = 60
-"""How many of the newest common sessions are compared."""
-
-RATIO_TOLERANCE: Final = 0.002
-"""How far the median ratio of closes may lie from 1; rounding to cents moves a 5 dollar share by 0.1%."""
-
-SPREAD_TOLERANCE: Final = 0.01
-"""How far the ratios of single sessions may lie apart before they count as drifting."""
-
-SPLIT_FACTORS: Final = (1.25, 4 / 3, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0)
-"""New shares per old one that are usual; their inverses are those of reverse splits."""
-
-SPLIT_TOLERANCE: Final = 0.005
-"""Relative; both sources round their prices."""
-
-_KEY: Final = ("symbol", "session")
-_BAR: Final = ("symbol", "session", "open", "high", "low", "close", "volume", "open_interest")
-
-
-def compare_sources(metastock: pl.LazyFrame, candles: pl.LazyFrame) -> pl.DataFrame:
-    """Judge, for each symbol that both sources have, whether they may be glued.
-
-    Returns:
-        Schema COMPARISON, by symbol. metastock_sessions counts the files' bars; median_ratio and ratio_spread are of
-        candle close over MetaStock close over the newest common sessions; verdict is ``agreed``, ``split``,
-        ``dividends`` or ``short_overlap``. An overlap shorter than MIN_OVERLAP_SESSIONS is enough when it is all that
-        MetaStock has of the symbol.
-    """
-    ratios = (
-        metastock.select(*_KEY, metastock_close="close")
-        .join(candles.filter("is_final").select(*_KEY, "close"), on=_KEY)
-        .select(*_KEY, ratio=pl.col("close") / pl.col("metastock_close"))
-        .sort(_KEY)
-        .group_by("symbol")
-        .agg(
-            common_sessions=pl.len(),
-            median_ratio=pl.col("ratio").tail(MAX_OVERLAP_SESSIONS).median(),
-            ratio_spread=pl.col("ratio").tail(MAX_OVERLAP_SESSIONS).max()
-            - pl.col("ratio").tail(MAX_OVERLAP_SESSIONS).min(),
-        )
-    )
-    in_candles = candles.select(pl.col("symbol").unique())
-    counts = metastock.group_by("symbol").agg(metastock_sessions=pl.len()).join(in_candles, on="symbol", how="semi")
-    is_constant = pl.col("ratio_spread") <= SPREAD_TOLERANCE * pl.col("median_ratio")
-    is_one = (pl.col("median_ratio") - 1.0).abs() <= RATIO_TOLERANCE
-    is_long = (pl.col("common_sessions") >= MIN_OVERLAP_SESSIONS) | (
-        (pl.col("common_sessions") > 0) & (pl.col("common_sessions") == pl.col("metastock_sessions"))
-    )
-    return (
-        counts.join(ratios, on="symbol", how="left")
-        .with_columns(pl.col("common_sessions").fill_null(0))
-        .with_columns(
-            verdict=pl.when(~is_long)
-            .then(pl.lit("short_overlap"))
-            .when(is_constant & is_one)
-            .then(pl.lit("agreed"))
-            .when(is_constant)
-            .then(pl.lit("split"))
-            .otherwise(pl.lit("dividends"))
-        )
-        .sort("symbol")
-        .collect()
-    )
-
-
-def merge_sources(
-    metastock: pl.LazyFrame,
-    candles: pl.LazyFrame,
-    comparison: pl.DataFrame,
-    *,
-    adjustment: str = "unknown",
-    is_rescaling: bool = False,
-) -> pl.LazyFrame:
-    """One row per symbol and session: MetaStock's where it has one, else the candle of a symbol whose sources agree.
-
-    Args:
-        metastock: Schema BARS and `fetched_at`.
-        candles: Schema DAILY_CANDLES.
-        comparison: What `compare_sources` says of the two.
-        adjustment: What the MetaStock prices are adjusted for.
-        is_rescaling: Candles of symbols with the verdict ``split`` are divided by the ratio, their volume multiplied by
-            it, and marked as ``rescaled``, instead of being left out.
-    """
-    accepted = _accepted(is_rescaling=is_rescaling)
-    judged = comparison.lazy().select("symbol", "verdict", "median_ratio")
-    from_files = metastock.select(
-        *_BAR,
-        adjustment=pl.lit(adjustment),
-        is_final=pl.lit(True),  # noqa: FBT003
-        source=pl.lit("metastock"),
-        fetched_at="fetched_at",
-    )
-    is_rescaled = pl.col("verdict").eq_missing("split")
-    ratio = pl.when(is_rescaled).then(pl.col("median_ratio")).otherwise(1.0)
-    from_feed = (
-        candles.join(judged, on="symbol", how="left")
-        .filter(pl.col("verdict").is_null() | pl.col("verdict").is_in(accepted))
-        .join(metastock.select(_KEY), on=_KEY, how="anti")
-        .select(
-            *_KEY,
-            *(pl.col(name) / ratio for name in ("open", "high", "low", "close")),
-            pl.col("volume") * ratio,
-            open_interest=pl.lit(None, pl.Float64),
-            adjustment=pl.when(is_rescaled).then(pl.lit("rescaled")).otherwise(pl.lit("split")),
-            is_final="is_final",
-            source=pl.lit("dxlink"),
-            fetched_at="fetched_at",
-        )
-    )
-    return conform(pl.concat([from_files, from_feed]), EOD_SNAPSHOT)
-
-
-def _accepted(*, is_rescaling: bool) -> Sequence[str]:
-    """The verdicts that let candles be appended."""
-    return ("agreed", "split") if is_rescaling else ("agreed",)
-
-
-def find_splits(metastock: pl.LazyFrame, candles: pl.LazyFrame) -> pl.DataFrame:
-    """Sessions at which the ratio of the two sources' closes steps by the ratio of a split.
-
-    A jump of one source's prices alone is no proof: Apple fell by 52% on 2000-09-29, and that was no split.
-
-    Returns:
-        symbol, session and factor (new shares per old one), by symbol and session. The sources' previous common session
-        may lie days back.
-    """
-    ratio = pl.col("close") / pl.col("metastock_close")
-    step = (pl.col("ratio") / pl.col("ratio").shift()).over("symbol", order_by="session")
-    factors = pl.DataFrame({"factor": sorted({*SPLIT_FACTORS, *(1 / factor for factor in SPLIT_FACTORS)})})
-    return (
-        metastock.select(*_KEY, metastock_close="close")
-        .join(candles.filter("is_final").select(*_KEY, "close"), on=_KEY)
-        .select(*_KEY, ratio=ratio)
-        .select(*_KEY, step=step)
-        .filter((pl.col("step") - 1.0).abs() > 0.1)
-        .sort("step")
-        .join_asof(factors.lazy(), left_on="step", right_on="factor", strategy="nearest")
-        .filter((pl.col("step") / pl.col("factor") - 1.0).abs() < SPLIT_TOLERANCE)
-        .select(*_KEY, "factor")
-        .sort(_KEY)
-        .collect()
-    )
-
-
-def explain_conflicts(comparison: pl.DataFrame, *, is_rescaling: bool = False) -> Mapping[str, str]:
-    """A sentence, with the numbers, for each symbol whose candles were not appended."""
-    reasons = {}
-    accepted = _accepted(is_rescaling=is_rescaling)
-    for row in comparison.filter(~pl.col("verdict").is_in(accepted)).iter_rows(named=True):
-        common, ratio = row["common_sessions"], row["median_ratio"]
-        match row["verdict"]:
-            case "short_overlap":
-                why = f"MetaStock and candles share {common} sessions, too few to compare them"
-            case "split":
-                why = f"candles are {ratio:.4f} times MetaStock over {common} sessions: a split disagreement"
-            case _:
-                why = f"the ratio of candle to MetaStock closes drifts by {row['ratio_spread']:.4f} around {ratio:.4f}"
-        reasons[row["symbol"]] = f"{why}; candles were not appended"
-    return reasons
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,11 +138,11 @@ def build_eod_snapshot(
 
 def _reports(imported: FolderImport, survey: Survey, options: SnapshotOptions) -> Mapping[str, pl.DataFrame]:
     """What became of the files' rows, and how the two sources compare, as tables."""
-    is_appended = pl.col("verdict").is_in(_accepted(is_rescaling=options.is_rescaling))
+    is_appended = pl.col("verdict").is_in(accepted_verdicts(is_rescaling=options.is_rescaling))
     return {
-        EOD_REJECTS.name: conform(imported.rejects, EOD_REJECTS),
-        EOD_OVERLAPS.name: conform(survey.comparison.with_columns(is_appended=is_appended), EOD_OVERLAPS),
-        EOD_SPLITS.name: conform(survey.splits, EOD_SPLITS),
+        EOD_REJECTS.name: imported.rejects,
+        EOD_OVERLAPS.name: survey.comparison.with_columns(is_appended=is_appended),
+        EOD_SPLITS.name: survey.splits,
     }
 
 
@@ -340,20 +185,20 @@ class _Merge:
         symbols = self._ranges[position]
         candles = self._feed(symbols)
         if candles.is_empty():
-            bars = {"metastock": self._bars(symbols, _KEY)}
+            bars = {"metastock": self._bars(symbols, KEY)}
             return RangeSurvey(comparison=COMPARISON.to_frame(), splits=SPLITS.to_frame(), bars=bars)
-        metastock = self._bars(symbols, (*_KEY, "close"))
+        metastock = self._bars(symbols, (*KEY, "close"))
         shared = metastock.filter(_has_symbol_of(candles))
         comparison = compare_sources(shared.lazy(), candles.lazy())
         added = self._glued(_widened(shared), candles, comparison).filter(source="dxlink")
         return RangeSurvey(
             comparison=comparison,
             splits=find_splits(shared.lazy(), candles.lazy()),
-            bars={"metastock": metastock[list(_KEY)], "dxlink": added[list(_KEY)]},
+            bars={"metastock": metastock[list(KEY)], "dxlink": added[list(KEY)]},
         )
 
     def _merged(self, symbols: SymbolRange, comparison: pl.DataFrame) -> pl.DataFrame:
-        metastock, candles = self._bars(symbols, (*_BAR, "fetched_at")), self._feed(symbols)
+        metastock, candles = self._bars(symbols, (*BAR_COLUMNS, "fetched_at")), self._feed(symbols)
         if candles.is_empty():
             return self._glued(metastock, candles, comparison)
         is_shared = _has_symbol_of(candles)
@@ -397,7 +242,7 @@ def _widened(metastock: pl.DataFrame) -> pl.DataFrame:
     """Some columns of bars as all that a merge takes; what was not read is null."""
     return metastock.select(
         pl.col(name) if name in metastock.columns else pl.lit(None, EOD_SNAPSHOT.polars[name]).alias(name)
-        for name in (*_BAR, "fetched_at")
+        for name in (*BAR_COLUMNS, "fetched_at")
     )
 
 

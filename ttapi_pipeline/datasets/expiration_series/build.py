@@ -20,7 +20,6 @@ from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
 from ttapi_pipeline.datasets.expiration_series.table import EXPIRATION_SERIES
 from ttapi_pipeline.datasets.refresh import Refresh
-from ttapi_pipeline.tables.conform import conform
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
 _COLLECTED: Final = pl.Schema(
@@ -75,7 +74,7 @@ def expiration_series_frame(
         source=pl.lit("tastytrade"),
         fetched_at=pl.lit(fetched_at, UTC_DATETIME),
     )
-    return conform(frame, EXPIRATION_SERIES)
+    return frame.select(EXPIRATION_SERIES.polars.names())
 
 
 def on_sessions(series: pl.DataFrame, calendar: pl.DataFrame) -> pl.DataFrame:
@@ -136,7 +135,7 @@ async def build_expiration_series(
     chains.require(min_coverage, subject="expiration_series")
     fresh = expiration_series_frame(chains.rows, calendar, fetched_at=now)
     # Rows that are carried over were made with an older calendar, perhaps with another one.
-    frame = conform(on_sessions(carry_over(fresh, previous, chains.missing), calendar), EXPIRATION_SERIES)
+    frame = on_sessions(carry_over(fresh, previous, chains.missing), calendar)
     return Build(
         frame=frame,
         missing=chains.missing,

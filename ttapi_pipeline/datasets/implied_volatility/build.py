@@ -13,7 +13,6 @@ from ttapi_pipeline.core.collection import ProgressCallback
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
 from ttapi_pipeline.datasets.implied_volatility.table import IMPLIED_VOLATILITY
 from ttapi_pipeline.datasets.refresh import Refresh
-from ttapi_pipeline.tables.conform import conform
 
 
 def implied_volatility_frame(metrics: Sequence[MarketMetrics], *, fetched_at: datetime) -> pl.DataFrame:
@@ -33,7 +32,7 @@ def implied_volatility_frame(metrics: Sequence[MarketMetrics], *, fetched_at: da
     ]
     frame = pl.DataFrame(rows, schema=IMPLIED_VOLATILITY.polars, orient="row")
     # The payload lists an expiration once per root; two roots of one kind on one date have one volatility.
-    return conform(frame.unique(IMPLIED_VOLATILITY.key, keep="first", maintain_order=True), IMPLIED_VOLATILITY)
+    return frame.unique(IMPLIED_VOLATILITY.key, keep="first", maintain_order=True)
 
 
 async def build_implied_volatility(

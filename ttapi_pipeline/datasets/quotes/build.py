@@ -27,7 +27,6 @@ from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.streaming.links import OpenConnection
 from ttapi_pipeline.streaming.quote_board import NUMBER_COLUMNS, QuoteBoard
 from ttapi_pipeline.streaming.quote_collection import collect_quotes
-from ttapi_pipeline.tables.conform import conform
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
 OpenClient = Callable[[], AbstractAsyncContextManager[TastytradeClient]]
@@ -108,18 +107,15 @@ def quotes_frame(values: pl.DataFrame, *, source: str, fetched_at: datetime) -> 
     """
     bid, ask = pl.col("bid_price"), pl.col("ask_price")
     finite = values.with_columns(pl.when(cs.float().is_finite()).then(cs.float()))
-    return conform(
-        finite.with_columns(
-            # The size of a side that has no price is the size of nothing.
-            bid_size=pl.when(bid.is_not_null()).then("bid_size"),
-            ask_size=pl.when(ask.is_not_null()).then("ask_size"),
-            mid_price=((bid + ask) / 2).round(DECIMALS),
-            spread=(ask - bid).round(DECIMALS),
-            source=pl.lit(source),
-            fetched_at=pl.lit(fetched_at, UTC_DATETIME),
-        ),
-        QUOTES,
-    )
+    return finite.with_columns(
+        # The size of a side that has no price is the size of nothing.
+        bid_size=pl.when(bid.is_not_null()).then("bid_size"),
+        ask_size=pl.when(ask.is_not_null()).then("ask_size"),
+        mid_price=((bid + ask) / 2).round(DECIMALS),
+        spread=(ask - bid).round(DECIMALS),
+        source=pl.lit(source),
+        fetched_at=pl.lit(fetched_at, UTC_DATETIME),
+    ).select(QUOTES.polars.names())
 
 
 async def build_quotes(

@@ -6,7 +6,7 @@ The statistics are `analytics.horizons`, the comparisons `analytics.implied`; th
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from functools import partial
 from typing import Final
 
@@ -14,12 +14,11 @@ import polars as pl
 
 from ttapi_pipeline.analytics.horizons import horizon_statistics, horizons
 from ttapi_pipeline.analytics.implied import expected_move, move_ratio
-from ttapi_pipeline.core.errors import DataError
 from ttapi_pipeline.datasets.build import Build
+from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session, most_traded
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.returns_stddev.table import RETURNS_STDDEV
 from ttapi_pipeline.plots.charts import moves_chart
-from ttapi_pipeline.tables.conform import conform
 
 _IV_KEY: Final = ("symbol", "expiration_date", "settlement_type", "option_chain_type")
 _SERIES: Final = (
@@ -30,44 +29,6 @@ _SERIES: Final = (
     "option_chain_type",
     "expiration_session",
 )
-
-
-def last_final_session(snapshot: pl.LazyFrame, calendar: pl.LazyFrame, *, now: datetime) -> date:
-    """The newest session that has closed and of which the snapshot has a final bar.
-
-    A file may hold bars of days that are no session, or are yet to come; nothing is counted from those.
-
-    Raises:
-        DataError: There is no final bar.
-    """
-    closed = calendar.filter(pl.col("closes_at") <= now).select("session")
-    final = snapshot.filter("is_final").select("session").unique()
-    last = closed.join(final, on="session", how="semi").select(pl.col("session").max()).collect().item()
-    if not isinstance(last, date):
-        raise DataError("eod_snapshot has no final bar, so there is no session to count from; refresh it first")
-    return last
-
-
-def most_traded(snapshot: pl.LazyFrame, *, as_of: date) -> str:
-    """The symbol that charts show where they show one: SPY if there, else the one of the highest turnover.
-
-    Args:
-        snapshot: `eod_snapshot`.
-        as_of: The turnover is the median of close times volume in the three months before; ties go by name.
-
-    Raises:
-        DataError: There is no bar in these months.
-    """
-    turnover = (
-        snapshot.filter(pl.col("session").is_between(as_of - timedelta(days=91), as_of))
-        .group_by("symbol")
-        .agg(turnover=(pl.col("close") * pl.col("volume")).median().fill_null(0.0))
-        .sort(pl.col("symbol") != "SPY", -pl.col("turnover"), "symbol")
-    )
-    first = turnover.select("symbol").head(1).collect()
-    if first.is_empty():
-        raise DataError("eod_snapshot has no bar in the last three months; refresh it first")
-    return str(first.item())
 
 
 def returns_stddev_frame(
@@ -116,7 +77,7 @@ def returns_stddev_frame(
         )
         .select(RETURNS_STDDEV.polars.names())
     )
-    return conform(frame.collect(), RETURNS_STDDEV)
+    return frame.collect()
 
 
 def build_returns_stddev(

@@ -17,7 +17,6 @@ from ttapi_pipeline.core.collection import ProgressCallback
 from ttapi_pipeline.datasets.build import Build, rows_per_source
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.symbols.table import SYMBOLS
-from ttapi_pipeline.tables.conform import conform
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
 _FACTS = ("symbol", "description", "listed_market", "is_etf", "is_index")
@@ -31,7 +30,7 @@ def symbols_frame(metrics: Sequence[MarketMetrics], universe: pl.DataFrame, *, f
     frame = facts.join(pl.DataFrame(rows, schema=schema), on="symbol", how="left").with_columns(
         pl.col("source").fill_null("universe"), pl.col("fetched_at").fill_null(pl.lit(fetched_at, UTC_DATETIME))
     )
-    return conform(frame, SYMBOLS)
+    return frame.select(SYMBOLS.polars.names())
 
 
 def _metrics_row(metrics: MarketMetrics, fetched_at: datetime) -> dict[str, object]:

@@ -18,8 +18,6 @@ from ttapi_pipeline.client import MarketHolidays, MarketSession, TastytradeClien
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.datasets.build import Build, rows_per_source
 from ttapi_pipeline.datasets.refresh import Refresh
-from ttapi_pipeline.datasets.trading_calendar.table import TRADING_CALENDAR
-from ttapi_pipeline.tables.conform import conform
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
 FIRST_DATE: Final = date(1990, 1, 1)
@@ -102,7 +100,7 @@ def trading_calendar_frame(exchange: pl.DataFrame, broker: BrokerCalendar, *, fe
         },
         orient="row",
     ).with_columns(fetched_at=pl.lit(fetched_at, UTC_DATETIME))
-    return conform(frame.sort("session"), TRADING_CALENDAR)
+    return frame.sort("session")
 
 
 _Row = tuple[date, datetime, datetime, bool]

@@ -19,7 +19,6 @@ from ttapi_pipeline.core.universes import SP500_AS_OF, read_symbol_file, sp500
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.universe.table import UNIVERSE
-from ttapi_pipeline.tables.conform import conform
 
 EQUITY_TYPES: Final = frozenset({"Equity", "Index", "ETF"})
 
@@ -76,7 +75,7 @@ def universe_frame(equities: Sequence[Equity], *, membership: str, fetched_at: d
         }
         for equity in equities
     ]
-    return conform(pl.DataFrame(rows, schema=UNIVERSE.polars), UNIVERSE)
+    return pl.DataFrame(rows, schema=UNIVERSE.polars)
 
 
 async def collect_active_optionable(client: TastytradeClient, *, progress: ProgressCallback) -> Collection[Equity]:

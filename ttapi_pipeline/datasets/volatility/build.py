@@ -16,11 +16,10 @@ import polars as pl
 from ttapi_pipeline.analytics.current import bar_quality, current_volatility, volatility_rank
 from ttapi_pipeline.analytics.earnings import volatility_without_earnings
 from ttapi_pipeline.datasets.build import Build
+from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session
 from ttapi_pipeline.datasets.refresh import Refresh
-from ttapi_pipeline.datasets.returns_stddev.build import last_final_session
 from ttapi_pipeline.datasets.volatility.table import BROKER_WINDOWS, EX_EARNINGS_WINDOWS, VOLATILITY
 from ttapi_pipeline.plots.charts import ranking_chart
-from ttapi_pipeline.tables.conform import conform
 
 BROKER_TOLERANCE: Final = 0.03
 """Difference from the broker's historical volatility, as a fraction, above which a row is marked: three points."""
@@ -102,7 +101,7 @@ def volatility_frame(
         .select(VOLATILITY.polars.names())
         .sort("symbol")
     )
-    return conform(computed.collect(), VOLATILITY)
+    return computed.collect()
 
 
 def build_volatility(

@@ -16,11 +16,10 @@ import polars as pl
 from ttapi_pipeline.analytics.cone import volatility_cone
 from ttapi_pipeline.analytics.slices import ROWS_AT_A_TIME, collect_in_parts
 from ttapi_pipeline.datasets.build import Build
+from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session, most_traded
 from ttapi_pipeline.datasets.refresh import Refresh
-from ttapi_pipeline.datasets.returns_stddev.build import last_final_session, most_traded
 from ttapi_pipeline.datasets.volatility_cone.table import VOLATILITY_CONE
 from ttapi_pipeline.plots.charts import cone_chart
-from ttapi_pipeline.tables.conform import conform
 
 REASONS: Final = {
     "no_window": "the symbol never had a full window in which its price moved",
@@ -53,17 +52,14 @@ def volatility_cone_frame(
         return volatility_cone(bars, sessions, as_of=as_of, annualization=annualization, is_sorted=True)
 
     frame = collect_in_parts(snapshot, cones, rows=rows_at_a_time)
-    return conform(
-        frame.with_columns(
-            as_of_session=pl.lit(as_of),
-            reason=pl.when(pl.col("windows_used") == 0)
-            .then(pl.lit("no_window"))
-            .when(pl.col("current").is_null())
-            .then(pl.lit("not_current")),
-            windows_used=pl.col("windows_used").cast(pl.Int32),
-        ).select(VOLATILITY_CONE.polars.names()),
-        VOLATILITY_CONE,
-    )
+    return frame.with_columns(
+        as_of_session=pl.lit(as_of),
+        reason=pl.when(pl.col("windows_used") == 0)
+        .then(pl.lit("no_window"))
+        .when(pl.col("current").is_null())
+        .then(pl.lit("not_current")),
+        windows_used=pl.col("windows_used").cast(pl.Int32),
+    ).select(VOLATILITY_CONE.polars.names())
 
 
 def build_volatility_cone(
