@@ -107,7 +107,8 @@ class TestDefinitions:
         assert fetching == set(DATASETS) - computed
 
     def test_one_ttl_setting_changes_policy_and_metadata(self) -> None:
-        ttls = MappingProxyType({**Settings().ttls, "symbols": timedelta(hours=2), "accounts": timedelta(seconds=5)})
+        own = {name: dataset.ttl for name, dataset in DATASETS.items()}
+        ttls = MappingProxyType({**own, "symbols": timedelta(hours=2), "accounts": timedelta(seconds=5)})
         settings = replace(Settings(), ttls=ttls, calendar_aware_ttl=False)
         graph = build_definitions(settings).resolve_asset_graph()
         for name, ttl in ttls.items():
