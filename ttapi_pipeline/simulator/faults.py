@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -152,6 +152,10 @@ class Fault:
             "seed": self.seed,
             "struck": self.struck,
         }
+
+
+Strike = Callable[[Collection[str]], Sequence[Fault]]
+"""Gives the faults of these kinds that strike now, at a place that is understood; see `FaultPlan.strike`."""
 
 
 class FaultPlan:

@@ -17,8 +17,8 @@ from aiohttp import web
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TransportError
 from ttapi_pipeline.simulator.counters import Counters
-from ttapi_pipeline.simulator.dxlink.endpoint import add_dxlink
 from ttapi_pipeline.simulator.dxlink.tokens import QuoteTokens
+from ttapi_pipeline.simulator.dxlink.websocket import add_dxlink
 from ttapi_pipeline.simulator.faults import FaultPlan
 from ttapi_pipeline.simulator.market.derived import DerivedMarket
 from ttapi_pipeline.simulator.market.market import Market

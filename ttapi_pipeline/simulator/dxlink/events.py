@@ -12,7 +12,7 @@ from typing import Final
 from ttapi_pipeline.core.sessions import previous_session, session_hours
 from ttapi_pipeline.core.symbology import OptionSymbol
 from ttapi_pipeline.simulator.dxlink.candle_bars import milliseconds
-from ttapi_pipeline.simulator.dxlink.candle_snapshots import event_index
+from ttapi_pipeline.simulator.dxlink.candle_rows import event_index
 from ttapi_pipeline.simulator.market.instruments import HALT_DATE, Instrument
 from ttapi_pipeline.simulator.market.market import Market
 from ttapi_pipeline.simulator.market.options import OptionQuote

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a DXLink client may send, typed, and how the server answers; market data is in `feed`."""
+"""What a DXLink client may send, typed, and how the server answers; market data is in `feed_data`."""
 
 from __future__ import annotations
 
@@ -84,7 +84,8 @@ class ClientError(_Message, tag="ERROR"):
     message: str = ""
 
 
-ClientMessage = Setup | Auth | KeepAlive | ChannelRequest | ChannelCancel | FeedSetup | FeedSubscription | ClientError
+ChannelMessage = ChannelRequest | ChannelCancel | FeedSetup | FeedSubscription
+ClientMessage = Setup | Auth | KeepAlive | ChannelMessage | ClientError
 
 _DECODER: Final[msgspec.json.Decoder[ClientMessage]] = msgspec.json.Decoder(ClientMessage)
 
@@ -104,3 +105,8 @@ def decode(text: str | bytes) -> ClientMessage:
 def encode(kind: str, channel: int, **content: object) -> bytes:
     """One server message as UTF-8 JSON."""
     return orjson.dumps({"type": kind, "channel": channel, **content})
+
+
+def plain_seconds(seconds: float) -> float:
+    """A whole number of seconds as an integer, as production writes it."""
+    return int(seconds) if seconds == int(seconds) else seconds

@@ -24,8 +24,8 @@ from tastytrade.dxfeed import Candle, Greeks, Profile, Quote, Summary, Trade
 from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline.core.symbology import OptionSymbol
 from ttapi_pipeline.simulator.counters import Counters
-from ttapi_pipeline.simulator.dxlink.endpoint import add_dxlink
 from ttapi_pipeline.simulator.dxlink.tokens import QuoteTokens
+from ttapi_pipeline.simulator.dxlink.websocket import add_dxlink
 from ttapi_pipeline.simulator.faults import FaultPlan
 from ttapi_pipeline.simulator.market.market import Market
 

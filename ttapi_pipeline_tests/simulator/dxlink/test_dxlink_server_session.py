@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ttapi_pipeline.simulator.dxlink.candle_bars import NO_BARS, CandleBars, CandleSource
-from ttapi_pipeline.simulator.dxlink.candle_snapshots import snapshot_rows, update_rows
+from ttapi_pipeline.simulator.dxlink.candle_rows import snapshot_rows, update_rows
 from ttapi_pipeline.simulator.dxlink.candle_symbols import parse_candle_symbol
 from ttapi_pipeline.simulator.dxlink.events import EventSource
-from ttapi_pipeline.simulator.dxlink.feed import EVENT_FIELDS, MESSAGE_LIMIT, RowSender
+from ttapi_pipeline.simulator.dxlink.feed_data import EVENT_FIELDS, MESSAGE_LIMIT, RowSender
 from ttapi_pipeline.simulator.dxlink.messages import Auth, decode
 from ttapi_pipeline.simulator.dxlink.session import DxLinkSession
 from ttapi_pipeline.simulator.market.market import Market
@@ -245,7 +245,7 @@ def test_a_clock_that_jumps_brings_all_new_bars_even_when_they_fill_several_mess
 
 
 def test_the_number_of_subscriptions_is_bounded(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ttapi_pipeline.simulator.dxlink.session.MOST_SUBSCRIPTIONS", 3)
+    monkeypatch.setattr("ttapi_pipeline.simulator.dxlink.channels.MOST_SUBSCRIPTIONS", 3)
     server = session(market)
     for text in (
         '{"type": "SETUP", "channel": 0, "version": "0.1-test/1"}',

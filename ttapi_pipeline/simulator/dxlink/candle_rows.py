@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A candle snapshot as the rows of the wire: flags, order, marker; frames are cut out of it in `feed`."""
+"""A candle snapshot as the rows of the wire: flags, order, marker; `feed_data` cuts it into messages."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import orjson
 
-from ttapi_pipeline.simulator.dxlink.candle_snapshots import CandleRows
+from ttapi_pipeline.simulator.dxlink.candle_rows import CandleRows
 
 DataFormat = Literal["FULL", "COMPACT"]
 
