@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Charts of a stored dataset: PNG files in `plots/` of the data folder, and pictures in the web UI."""
+"""Draws the charts of a stored dataset: PNG files in `plots/` of the data folder, and pictures in the web UI.
+
+The charts themselves: see `plots`.
+"""
 
 import base64
 from collections.abc import Mapping
@@ -17,10 +20,19 @@ FOLDER = "plots"
 def draw_charts(
     charts: Mapping[str, Chart], folder: Folder, *, is_simulated: bool, log: dg.DagsterLogManager
 ) -> dict[str, Any]:
-    """Draw each chart, put it in place as a whole, and return it as metadata.
+    """Draw each chart and put its file in place as a whole.
 
-    The data is stored by now, and a picture is no reason to call that a failure: what cannot be drawn or written is
-    logged, and the metadata says so.
+    The data is stored by now, and a picture that fails does not make that a failure. A chart that cannot be drawn or
+    written is logged, and its metadata says so.
+
+    Args:
+        charts: By name: functions that return the bytes of a PNG file.
+        folder: The data folder.
+        is_simulated: Whether the charts say that their data is simulated.
+        log: Of the step.
+
+    Returns:
+        Metadata for the materialisation, two entries per chart: the picture and the path of its file.
     """
     metadata: dict[str, Any] = {}
     for name, chart in charts.items():
@@ -30,6 +42,7 @@ def draw_charts(
             make_folder(folder / FOLDER)
             write_file(target, png)
         except Exception as error:
+            # Whatever a plotting library raises for odd data: the loop outlives one chart.
             log.exception("%s could not be drawn", target)
             metadata[f"chart_{name}"] = f"not drawn: {error}"
             continue

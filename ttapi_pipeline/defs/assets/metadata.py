@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What the web UI shows of a dataset, before and after it is stored."""
+"""Metadata for the web UI: the columns of a dataset, facts of its stored data, and why it was or was not refreshed.
+
+The lineage of columns: see `lineage`. The charts: see `charts`.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,10 +18,11 @@ from ttapi_pipeline.tables.schema import DatasetSchema
 
 PREVIEW_ROWS = 10
 _SHOWN_MISSING = 50
+"""Subjects without data that are listed; the number of further ones is given. Metadata lies in every event."""
 
 
 def table_schema(schema: DatasetSchema) -> dg.TableSchema:
-    """Columns with type, description and nullability; the key is a table constraint."""
+    """The columns with type, description and nullability. The key becomes a constraint of the table."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
@@ -34,7 +38,13 @@ def table_schema(schema: DatasetSchema) -> dg.TableSchema:
 
 
 def manifest_metadata(manifest: Manifest, *, uri: str, now: datetime) -> dict[str, Any]:
-    """Facts of what is stored: numbers become plots over time."""
+    """Facts of the stored data. The web UI plots plain numbers over time.
+
+    Args:
+        manifest: Of the stored data.
+        uri: Where its Parquet file is.
+        now: The age is counted until then.
+    """
     stored = manifest.provenance
     age = now - stored.fetched_at
     return {
@@ -45,7 +55,7 @@ def manifest_metadata(manifest: Manifest, *, uri: str, now: datetime) -> dict[st
         "age": format_duration(age),
         "age_seconds": round(max(age.total_seconds(), 0.0), 1),
         "fetch_seconds": round(stored.fetch_seconds, 3),
-        # What is computed, or made from a packaged table, is whole or is not there.
+        # A dataset that is computed, or made from a packaged table, has no such statistic: it is whole or is not there.
         "coverage": float(stored.statistics.get("coverage", 1.0)),
         "is_simulated": stored.is_simulated,
         "origin": stored.settings.get("origin", "unknown"),
@@ -58,7 +68,7 @@ def manifest_metadata(manifest: Manifest, *, uri: str, now: datetime) -> dict[st
 
 
 def verdict_metadata(verdict: Verdict) -> dict[str, Any]:
-    """Why it was, or was not, refreshed."""
+    """Why the dataset was or was not refreshed."""
     return {"verdict": str(verdict), "rule": str(verdict.rule), "ttl": format_duration(verdict.ttl)}
 
 

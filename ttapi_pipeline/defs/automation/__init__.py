@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
 """When Dagster refreshes by itself: conditions, freshness policies, schedules, sensors and the jobs that they start.
 
-Put here: what decides that a run is started. Not here: what the run does (`assets`), cleaning up (`operations`).
+Put here: decisions to start a run. Not here: the work of the run (`assets`), cleaning up (`operations`).
 """

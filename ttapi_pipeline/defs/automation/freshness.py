@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Dagster's freshness badge, as near to the verdict as its policies can say."""
+"""Policies for Dagster's freshness badge, as near to the verdict as they can express.
+
+The badge is for people who look at the web UI. Whether a dataset is refreshed is the verdict: see `core.verdict`.
+"""
 
 from datetime import timedelta
 from functools import cache
@@ -18,7 +21,6 @@ DEADLINE_CRON = "0 21 * * 1-5"
 EARLIEST = timedelta(hours=4)
 """Before the deadline: 17:00, when the bars of a half day are final."""
 
-
 OPEN_HOURS = "10-15"
 """Hours in New York whose deadlines fall into a regular session."""
 
@@ -29,10 +31,12 @@ DEADLINE_MINUTES = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60)
 def freshness_policy(declaration: Declaration, settings: Settings) -> dg.FreshnessPolicy:
     """The policy of a dataset.
 
-    A window of its TTL. For what changes with sessions alone deadlines on weekdays, so that the badge stays green over
-    nights and weekends as the verdict does: one in the evening for end-of-day data, one per TTL between 10:00 and 16:00
-    for quotes. Dagster knows neither holidays nor half days, and quotes have no deadline in the first half hour, since
-    cron would put one at 9:00 as well, before the open: there, badge and verdict differ.
+    It is a window of the TTL for data that can change at any time. Data that changes only with sessions has deadlines
+    on weekdays, so that the badge stays green over nights and weekends, as the verdict does. End-of-day data has one
+    deadline in the evening. Quotes have one per TTL between 10:00 and 16:00.
+
+    Badge and verdict differ on holidays and half days, which Dagster does not know, and in the first half hour of a
+    session. Quotes have no deadline then, because cron would put one at 9:00 as well, before the open.
     """
     ttl = settings.ttl(declaration)
     if settings.calendar_aware_ttl:
@@ -50,5 +54,5 @@ def freshness_policy(declaration: Declaration, settings: Settings) -> dg.Freshne
 
 @cache
 def _deadlines(cron: str, earliest: timedelta) -> dg.FreshnessPolicy:
-    """Made once: to check the bound, Dagster walks through a thousand ticks of the cron."""
+    """The policy, made once per expression: to check the bound, Dagster walks through a thousand ticks of the cron."""
     return dg.FreshnessPolicy.cron(deadline_cron=cron, lower_bound_delta=earliest, timezone="America/New_York")

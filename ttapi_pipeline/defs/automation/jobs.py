@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Jobs by the names that a user would guess, and what every run is limited by."""
+"""The jobs over assets, by the names that a user would guess, and the limits of every run.
+
+Jobs over ops stand with their subject: `operations.retention`, `quote_history.job`.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,17 +16,17 @@ REFRESH_JOB = "refresh_all"
 END_OF_DAY_JOB = "end_of_day"
 
 BROKER_POOL = "broker_api"
-"""One fetching step at a time, in whatever run: each may use all that the broker allows."""
+"""The pool of all steps that fetch. It has one slot, over all runs: each step may use all that the broker allows."""
 
 RUN_TAGS = {"dagster/max_runtime": "3600"}
-"""The daemon ends a run that takes longer, in seconds; a first fill over the whole universe takes minutes."""
+"""The daemon ends a run that takes longer than this, in seconds. A first fill over the whole universe takes minutes."""
 
 END_OF_DAY = tuple(name for name, declaration in DATASETS.items() if declaration.changes is Changes.ONCE_SETTLED)
-"""What a session's close changes, upstream first."""
+"""The datasets that the close of a session changes, upstream first."""
 
 
 def build_jobs() -> Mapping[str, Any]:
-    """The jobs over assets, by name: each refreshes what is due of its selection and reuses the rest."""
+    """The jobs over assets, by name. Each refreshes the due datasets of its selection and reuses the others."""
     groups = dg.AssetSelection.groups
     selections = {
         REFRESH_JOB: (dg.AssetSelection.all(), "Every dataset."),

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The schedule after the market close: end-of-day data on session days, once their bars are final."""
+"""The schedule after the market close: end-of-day data on session days, once their bars are final.
+
+Which datasets are due at any other time: see `conditions`.
+"""
 
 from datetime import date, datetime
 from typing import Any
@@ -20,7 +23,12 @@ CLOSE_CRON = "15 17,20 * * 1-5"
 
 
 def end_of_day_schedule(settings: Settings, job: Any) -> dg.ScheduleDefinition:
-    """The schedule; on by default. `job` is the job of END_OF_DAY."""
+    """The schedule, on by default.
+
+    Args:
+        settings: Where the data is.
+        job: The job of END_OF_DAY.
+    """
 
     @dg.schedule(
         name="after_the_close",
@@ -37,15 +45,16 @@ def end_of_day_schedule(settings: Settings, job: Any) -> dg.ScheduleDefinition:
 
 
 def close_request(settings: Settings, now: datetime) -> dg.RunRequest | dg.SkipReason:
-    """What a tick of the schedule asks for.
+    """The outcome of a tick of the schedule.
 
     Args:
         settings: Where the data is.
-        now: The tick's time, aware.
+        now: The time of the tick, aware.
 
     Returns:
-        A run of the end-of-day data that is older than the session's last trade. It is forced: yesterday's bars are
-        within their TTL until tomorrow, and the schedule exists so that nobody waits for that.
+        A run of the end-of-day data that is older than the last trade of the session, else the reason for none. The run
+        is forced: yesterday's bars are within their TTL until tomorrow, and the schedule exists to be earlier than
+        that.
     """
     day = now.astimezone(NEW_YORK).date()
     try:
@@ -74,11 +83,14 @@ def close_request(settings: Settings, now: datetime) -> dg.RunRequest | dg.SkipR
 
 
 def stored_close(settings: Settings, day: date) -> datetime | None:
-    """When the session of that day closes, by the stored calendar; None when it is not a session.
+    """When the session of a day closes; None for a day that is not a session.
 
-    Without a stored calendar that reaches the day, by the packaged table.
+    Decided by the stored calendar. Where no calendar is stored that reaches the day, by the packaged table.
+
+    Raises:
+        TTError: The stored calendar cannot be read.
     """
-    from ttapi_pipeline.storage.scan import scan  # noqa: PLC0415 - a tick's, see `defs`
+    from ttapi_pipeline.storage.scan import scan  # noqa: PLC0415 - see `defs`
 
     folder = open_folder(settings.data_dir)
     if (folder / f"{TRADING_CALENDAR.name}.parquet").is_file():
