@@ -116,6 +116,23 @@ def test_only_the_definitions_import_dagster(path: Path) -> None:
     assert part in WITH_DAGSTER or not {name for name in found if name.startswith("dagster")}
 
 
+DEFINITIONS = [path for path in MODULES if part_of(path) == "defs"]
+UNPROMISED = {
+    *("all_asset_keys", "all_logs", "asset_graph_view", "calculate_delay", "compute_log_manager", "engine_event_data"),
+    *("event_log_storage", "get_latest_data_version_record", "get_materialized_partitions", "get_run_ids", "get_runs"),
+    *("get_step_execution_context", "report_run_failed", "step_context", "step_failure_data"),
+}
+"""Attributes of Dagster's public classes that Dagster does not mark as public."""
+
+
+@pytest.mark.parametrize("path", DEFINITIONS, ids=name_of)
+def test_what_dagster_does_not_promise_is_used_in_one_module(path: Path) -> None:
+    if name_of(path) == "ttapi_pipeline.defs.dagster_internals":
+        return
+    assert not {name for name in imports(path) if name.startswith("dagster") and "._" in name}
+    assert not {node.attr for node in ast.walk(tree_of(path)) if isinstance(node, ast.Attribute)} & UNPROMISED
+
+
 @pytest.mark.parametrize("path", [path for path in MODULES if part_of(path) == "core"], ids=name_of)
 def test_core_imports_no_framework(path: Path) -> None:
     outside = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names)

@@ -22,6 +22,7 @@ from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.defs.assets.charts import draw_charts
 from ttapi_pipeline.defs.assets.failures import failures_of
 from ttapi_pipeline.defs.assets.metadata import manifest_metadata, preview, table_schema
+from ttapi_pipeline.defs.dagster_internals import set_data_version
 from ttapi_pipeline.defs.without_pandas import PolarsParquetIOManager
 from ttapi_pipeline.storage.incremental.pieces import Pieces
 from ttapi_pipeline.storage.layout import Folder, open_folder
@@ -115,7 +116,7 @@ class ParquetCsvIOManager(PolarsParquetIOManager):
                 build.after_publication()
             ready_at = provenance.fetched_at + timedelta(seconds=provenance.fetch_seconds)
             described = self.describe(published.parquet_manifest, dataset.schema, now=ready_at)
-        context.step_context.set_data_version(context.asset_key, dg.DataVersion(published.data_version))
+        set_data_version(context, published.data_version)
         charts = draw_charts(build.charts, self.folder, is_simulated=provenance.is_simulated, log=context.log)
         context.add_output_metadata({**described, **charts})
 

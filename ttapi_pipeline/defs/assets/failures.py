@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""From our errors to Dagster's failure: one sentence, what it means for what is stored, and whether to try again."""
+"""Turns our errors into Dagster's outcomes: a failure, a second attempt, or a tick that is skipped.
+
+A failure is one sentence, and says that the stored data is as it was.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,16 +13,17 @@ import dagster as dg
 from ttapi_pipeline.core.errors import CoverageError, TTError
 from ttapi_pipeline.core.progress import Phase, current_board
 from ttapi_pipeline.datasets.dataset import Dataset
+from ttapi_pipeline.defs.dagster_internals import retry_delay
 
 FETCH_RETRY = dg.RetryPolicy(max_retries=1, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
-"""A second attempt within the run, for errors that may pass; the client has repeated single requests by then.
+"""A second attempt within the run, for errors that may pass. The client has repeated single requests by then.
 
 No asset carries it: Dagster applies the policy of an asset to Ctrl-C as well, and would go on with the run.
 """
 
 
 def failure(name: str, error: TTError) -> dg.Failure:
-    """The failure of a dataset's step."""
+    """The failure of the step of a dataset."""
     metadata: dict[str, Any] = {"error": type(error).__name__, "stored_data": "unchanged"}
     if isinstance(error, CoverageError):
         metadata |= {"coverage": error.coverage, "missing": dg.MetadataValue.json(dict(sorted(error.missing.items())))}
@@ -44,5 +48,10 @@ def failures_of(dataset: Dataset, *, attempt: int = FETCH_RETRY.max_retries) -> 
     except TTError as error:
         current_board().set_phase(dataset.name, Phase.FAILED, str(error))
         if dataset.is_fetched and error.retryable and attempt < FETCH_RETRY.max_retries:
-            raise dg.RetryRequested(FETCH_RETRY.max_retries, FETCH_RETRY.calculate_delay(attempt + 1)) from error
+            raise dg.RetryRequested(FETCH_RETRY.max_retries, retry_delay(FETCH_RETRY, attempt + 1)) from error
         raise failure(dataset.name, error) from error
+
+
+def skipped(error: TTError) -> dg.SkipReason:
+    """The outcome of a tick that could not find out what is due. The next tick looks again."""
+    return dg.SkipReason(str(error))

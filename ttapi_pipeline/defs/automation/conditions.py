@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""When the daemon refreshes by itself: whenever the verdict is a miss, bottom up, backing off after failures."""
+"""When the daemon refreshes by itself: whenever the verdict is a miss, bottom up, backing off after failures.
+
+Conditions and the sensor that asks them. Which runs a clock starts: see `schedules`.
+"""
 
 import threading
 import weakref
@@ -11,38 +14,38 @@ import dagster as dg
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.status import DatasetStatus, survey
-from ttapi_pipeline.defs.assets.reuse import recorded_version
 from ttapi_pipeline.defs.automation.jobs import RUN_TAGS
+from ttapi_pipeline.defs.dagster_internals import instance_of, recorded_version, tick_of
 
 RETRY_CRON = "*/10 * * * *"
 """When a dataset whose last run failed is tried again."""
 
 
 class SurveyOfTick:
-    """The status of every dataset, looked at once per tick of the sensor, however many conditions ask."""
+    """The status of every dataset, found out once per tick of the sensor, however many conditions ask for it."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
         self._guard = threading.Lock()
-        # Every tick has a view of its own, and the status goes with it.
-        self._of_view: weakref.WeakKeyDictionary[Any, Mapping[str, DatasetStatus]] = weakref.WeakKeyDictionary()
+        # An entry goes away with its tick.
+        self._of_tick: weakref.WeakKeyDictionary[Any, Mapping[str, DatasetStatus]] = weakref.WeakKeyDictionary()
 
     def status(self, context: dg.AutomationContext[dg.AssetKey]) -> DatasetStatus | None:
-        """The status of the asset that the context is about; None for an asset that is no dataset."""
+        """The status of the asset that the context is about; None for an asset that is not a dataset."""
         with self._guard:
-            view = context.asset_graph_view
-            statuses = self._of_view.get(view)
+            tick = tick_of(context)
+            statuses = self._of_tick.get(tick)
             if statuses is None:
-                statuses = self._of_view[view] = survey(self._settings, now=self._clock.now())
+                statuses = self._of_tick[tick] = survey(self._settings, now=self._clock.now())
         return statuses.get(context.key.to_user_string())
 
 
 class Due(dg.AutomationCondition[dg.AssetKey]):
     """True while the verdict is a miss: a state and not an event, so that it cannot be lost between two ticks.
 
-    Also true while this Dagster instance has no record of what is stored (a new instance, restored data): the run is a
-    hit and adopts it, which gives the web UI its badges and its lineage back.
+    Also true while this Dagster instance has no record of the stored data (a new instance, restored data). The run is
+    then a hit that adopts the data, which gives the web UI its badges and its lineage back.
     """
 
     def __init__(self, surveyed: SurveyOfTick) -> None:
@@ -56,16 +59,16 @@ class Due(dg.AutomationCondition[dg.AssetKey]):
         status = self._surveyed.status(context)
         if status is None:
             return dg.AutomationResult(context, context.get_empty_subset())
-        recorded = recorded_version(context.asset_graph_view.instance, context.key)
+        recorded = recorded_version(instance_of(context), context.key)
         is_settled = status.verdict.is_hit and status.manifest is not None and status.manifest.data_version == recorded
         return dg.AutomationResult(context, context.get_empty_subset() if is_settled else context.candidate_subset)
 
 
 class NothingStored(dg.AutomationCondition[dg.AssetKey]):
-    """True of a dataset without stored data, whatever this Dagster instance has recorded of it.
+    """True for a dataset without stored data, whatever this Dagster instance has recorded of it.
 
-    Dagster's own `missing` asks the event log: a new instance over existing data, or a MetaStock folder that was not
-    observed yet, would hold back everything below.
+    Dagster's own `missing` asks the event log. In a new instance over existing data, and for a MetaStock folder that
+    was not observed yet, it would hold back everything below.
     """
 
     def __init__(self, surveyed: SurveyOfTick) -> None:
@@ -82,11 +85,15 @@ class NothingStored(dg.AutomationCondition[dg.AssetKey]):
 
 
 def when_due(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.AutomationCondition[Any]:
-    """Due, nothing upstream missing or running, no input that failed a blocking check, and not just failed."""
+    """The condition of every dataset.
+
+    True when the dataset is due, neither it nor an upstream dataset is being refreshed, everything upstream is stored,
+    no upstream dataset failed a blocking check, and its own latest run did not fail (or it is time for a retry).
+    """
     condition, surveyed = dg.AutomationCondition, SurveyOfTick(settings, clock)
     is_idle = ~condition.in_progress() & ~condition.any_deps_in_progress()
     has_inputs = ~condition.any_deps_match(NothingStored(surveyed) & ~condition.will_be_requested())
-    # A check that never ran says nothing against its data: it runs with the first run that has the asset in it.
+    # A check that never ran says nothing against its data. It runs with the first run that contains the asset.
     is_refused = condition.any_checks_match(
         condition.check_failed() & ~condition.will_be_requested(), blocking_only=True
     )
@@ -96,12 +103,12 @@ def when_due(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.Automatio
 
 
 def refresh_sensor() -> dg.AutomationConditionSensorDefinition:
-    """The sensor that asks the conditions; on by default."""
+    """The sensor that evaluates the conditions; on by default."""
     return dg.AutomationConditionSensorDefinition(
         "refresh_when_due",
         target=dg.AssetSelection.all(),
         description="Refreshes what is missing, expired or out of step with its inputs.",
-        # A condition of our own is evaluated in the code location alone, and is ignored without this.
+        # Only the code location can evaluate a condition of our own. Without this, Dagster ignores the condition.
         use_user_code_server=True,
         run_tags=RUN_TAGS,
         default_status=dg.DefaultSensorStatus.RUNNING,

@@ -1,29 +1,34 @@
 # SPDX-License-Identifier: MIT
-"""Sensors besides the refreshing one: the MetaStock folder, and the record of failed runs."""
+"""The sensor of the MetaStock folder, and the sensor that records failed runs in a file.
+
+The sensor that refreshes: see `conditions`. Sensors of one subject stand with it: `lost_runs`, `quote_history.job`.
+"""
 
 import json
 from datetime import UTC, datetime
 
 import dagster as dg
-from dagster import DagsterEvent
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
 from ttapi_pipeline.datasets.status import metastock_version
-from ttapi_pipeline.defs.assets.reuse import observation
+from ttapi_pipeline.defs.assets.failures import skipped
+from ttapi_pipeline.defs.dagster_internals import observation, step_failure
 from ttapi_pipeline.storage.files import write_file
 from ttapi_pipeline.storage.layout import make_folder, state_folder
 
 FAILURES_FILE = "failures.jsonl"
 KEPT_FAILURES = 1_000
+"""Lines of the file; the oldest are dropped."""
 
 
 def metastock_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Records a new data version of the MetaStock folder as soon as a file changes; on by default.
+    """The sensor that records a new data version of the MetaStock folder when a file has changed; on by default.
 
-    It starts no run: the verdict of the snapshot fingerprints the folder by itself, and the refreshing sensor asks it.
+    It starts no run. The refreshing sensor does: it asks for the verdict of `eod_snapshot`, which fingerprints the
+    folder itself.
     """
 
     @dg.sensor(
@@ -36,7 +41,7 @@ def metastock_sensor(settings: Settings) -> dg.SensorDefinition:
         try:
             version = metastock_version(settings)
         except TTError as error:
-            return dg.SkipReason(str(error))
+            return skipped(error)
         if version == context.cursor:
             return dg.SkipReason("no file changed")
         return dg.SensorResult(asset_events=[observation(METASTOCK_FILES, version)], cursor=version)
@@ -45,12 +50,12 @@ def metastock_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def failure_sensor(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.SensorDefinition:
-    """Appends one line per failed step to `.state/failures.jsonl` in the data folder; on by default."""
+    """The sensor that appends a line per failed step to `.state/failures.jsonl` in the data folder; on by default."""
 
     @dg.run_failure_sensor(
         name="record_failures",
         description="Appends each failure to .state/failures.jsonl in the data folder.",
-        # A run of `tt refresh` belongs to no code location, and its failure counts as much.
+        # A run of `tt refresh` belongs to no code location, and its failure is recorded too.
         monitor_all_code_locations=True,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
@@ -64,20 +69,18 @@ def failure_sensor(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.Sen
     return record_failures
 
 
-def _record(event: DagsterEvent, *, run_id: str, at: datetime, settings: Settings) -> dict[str, str]:
+def _record(event: dg.DagsterEvent, *, run_id: str, at: datetime, settings: Settings) -> dict[str, str]:
     """Time, run, dataset, error class and a sentence."""
     kind, sentence = "RunFailure", event.message or "the run failed"
     if event.is_step_failure:
-        data = event.step_failure_data
-        told, error = data.user_failure_data, data.error
-        while error is not None and error.cause is not None:
-            error = error.cause
-        if error is not None:
-            kind, sentence = error.cls_name or kind, error.message
-        if told is not None:
-            named = told.metadata.get("error")
-            kind = str(named.value) if named is not None else kind
-            sentence = told.description or sentence
+        failure = step_failure(event)
+        if failure.causes:
+            innermost, sentence = failure.causes[-1]
+            kind = innermost or kind
+        # A failure that our code foresaw (`assets.failures`) says both better than the error that caused it.
+        named = failure.metadata.get("error")
+        kind = str(named.value) if named is not None else kind
+        sentence = failure.description or sentence
     return {
         "at": at.astimezone(UTC).isoformat(timespec="seconds"),
         "run_id": run_id,
@@ -88,14 +91,17 @@ def _record(event: DagsterEvent, *, run_id: str, at: datetime, settings: Setting
 
 
 def _redacted(text: str, settings: Settings) -> str:
-    """The text without secrets: our errors hold none, but this may be another library's."""
+    """The text without secrets. Our own errors hold no secrets; the text of another library's error might."""
     for secret in filter(None, (settings.client_secret, settings.refresh_token)):
         text = text.replace(secret, "***")
     return text
 
 
 def append_failures(settings: Settings, records: list[dict[str, str]]) -> None:
-    """Add lines to the file and drop the oldest above KEPT_FAILURES; nothing for a data folder that is not local."""
+    """Add a line per record to the file and drop the oldest above KEPT_FAILURES.
+
+    Does nothing for a data folder that is not local.
+    """
     folder = state_folder(settings.data_dir)
     if folder is None:
         return

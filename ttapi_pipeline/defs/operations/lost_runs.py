@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Runs whose process was killed: they are said to have failed, and what they hold is free for the next.
+"""Finds runs whose process was killed, records them as failed, and frees what they hold.
 
-Dagster's launcher on one machine does not look after its processes. A run that died with the machine would count as
-being in progress, and hold back the refreshing of its datasets, until its hour is over.
+Dagster's launcher on one machine does not watch its processes. A run that died with the machine would count as being in
+progress, and hold back the refreshing of its datasets, until the daemon ends it after an hour (`jobs.RUN_TAGS`).
 """
 
 import logging
@@ -10,48 +10,49 @@ import os
 
 import dagster as dg
 
-from ttapi_pipeline.defs.event_log import sqlite_event_log
+from ttapi_pipeline.defs.dagster_internals import fail_run, free_slots, has_local_events, processes_of
 
 _LOGGER = logging.getLogger(__name__)
 
 
 def end_lost_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Fail the runs that count as started and whose process on this machine is dead; their ids."""
-    started = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-    return [run.run_id for run in started if end_if_lost(instance, run)]
+    """Record the started runs whose process on this machine is dead as failed, and return their ids, newest first."""
+    started = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+    return [record.dagster_run.run_id for record in started if end_if_lost(instance, record.dagster_run)]
 
 
 def end_if_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Fail a run and free its slots when its process is dead; whether it was."""
+    """Record a run as failed and free its slots if its process is dead.
+
+    Returns:
+        Whether its process is dead.
+    """
     if not _is_dead(instance, run.run_id):
         return False
     _LOGGER.warning("run %s died with its process", run.run_id)
-    instance.report_run_failed(run, "its process died")
-    # Dagster would do it with its next look at ended runs, and start no other run that fetches before.
-    if instance.event_log_storage.supports_global_concurrency_limits:
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    fail_run(instance, run, "its process died")
+    # The daemon would free them too, when it next looks at ended runs. No other run that fetches starts before that.
+    free_slots(instance, run.run_id)
     return True
 
 
 def _is_dead(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Whether the process that executes a run is gone; False when that cannot be known."""
+    """Whether the process that executes a run is dead; False when that cannot be known."""
     # Another storage may be shared with machines whose processes cannot be seen from here.
-    if sqlite_event_log(instance) is None:
-        return False
-    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
-        pid = entry.get_dagster_event().engine_event_data.metadata.get("pid")
-        if pid is not None:
-            try:
-                os.kill(int(str(pid.value)), 0)
-            except ProcessLookupError:
-                return True
-            except PermissionError:
-                return False
+    for pid in processes_of(instance, run_id) if has_local_events(instance) else ():
+        try:
+            # Signal 0 is not delivered: it asks whether there is such a process.
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            # It lives, and is another user's.
+            return False
     return False
 
 
 def lost_runs_sensor() -> dg.SensorDefinition:
-    """Looks for them every minute; on by default."""
+    """The sensor that ends lost runs, every minute; on by default."""
 
     @dg.sensor(
         name="lost_runs",

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Old runs go, so that the instance can be left on for months: a job, every morning.
+"""Deletes old runs every morning, so that the instance can be left on for months.
 
-A run takes a quarter of a megabyte. Quotes alone make 80 of them on a session day, so theirs go sooner.
-
-Ticks of schedules and sensors are pruned by Dagster itself, as `dagster.yaml` says.
+A run takes a quarter of a megabyte. The quotes alone make 80 runs on a session day, so their runs are deleted sooner.
+Dagster itself deletes the old ticks of schedules and sensors, as `dagster.yaml` says.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
@@ -17,13 +15,13 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.automation.jobs import RUN_TAGS
-from ttapi_pipeline.defs.event_log import sqlite_event_log
+from ttapi_pipeline.defs.dagster_internals import delete_step_logs, event_files
 
 PRUNE_JOB = "prune_history"
 KEPT_DAYS = 30
 KEPT_DAYS_OF_FREQUENT_RUNS = 2
 FREQUENT = timedelta(hours=1)
-"""What has a shorter TTL is refreshed so often that its runs are not kept for long."""
+"""A dataset with a shorter TTL is refreshed so often that its runs are not kept for long."""
 
 _FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
@@ -31,11 +29,11 @@ _FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.Dagste
 class PruneConfig(dg.Config):
     """How much history to keep."""
 
-    days: int = Field(default=KEPT_DAYS, ge=1, description="Runs that ended within so many days stay.")
+    days: int = Field(default=KEPT_DAYS, ge=1, description="Keep runs that ended within this many days.")
     days_of_frequent_runs: int = Field(
         default=KEPT_DAYS_OF_FREQUENT_RUNS,
         ge=1,
-        description="Of runs of nothing but what is refreshed more often than hourly, only those of so many days stay.",
+        description="Keep runs of nothing but datasets that are refreshed more often than hourly for this many days.",
     )
 
 
@@ -48,47 +46,42 @@ def prune(
 ) -> int:
     """Delete finished runs that were last updated before an instant, with their events and logs.
 
-    Spared are the runs behind the latest materialisation and the latest observation of each asset: with them would go
-    its data version and provenance, and Dagster would take it for never materialised.
+    The runs behind the latest materialisation and the latest observation of each asset stay. Without them, Dagster
+    would know neither the data version nor the provenance of the asset, and take it for never materialised.
 
     Args:
         instance: Where the runs are.
-        before: Of every run.
+        before: Runs that were last updated before this are deleted.
         frequent: Assets that are refreshed often.
-        frequent_before: Of runs that were asked for nothing but those; None treats them as the others.
+        frequent_before: The same for runs that were asked for nothing but `frequent`; None treats them as the others.
 
     Returns:
-        How many runs were deleted.
+        The number of deleted runs.
     """
-    spared = _latest_runs(instance)
-    doomed = set(instance.get_run_ids(filters=dg.RunsFilter(statuses=_FINISHED, updated_before=before)))
+    doomed = {run.run_id for run in _finished(instance, before)}
     if frequent_before is not None:
         keys = {dg.AssetKey(name) for name in frequent}
-        runs = instance.get_runs(filters=dg.RunsFilter(statuses=_FINISHED, updated_before=frequent_before))
+        runs = _finished(instance, frequent_before)
         doomed.update(run.run_id for run in runs if run.asset_selection and run.asset_selection <= keys)
-    doomed -= spared
+    doomed -= _latest_runs(instance)
     for run_id in doomed:
-        instance.compute_log_manager.delete_logs(prefix=[run_id])
+        delete_step_logs(instance, run_id)
         instance.delete_run(run_id)
-        _delete_shard(instance, run_id)
+        # Dagster has emptied the file of its events. The run is in no list any more, so nothing asks for the file.
+        for file in event_files(instance, run_id):
+            file.unlink(missing_ok=True)
     return len(doomed)
 
 
-def _delete_shard(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Delete the file that SQLite kept the run's events in: Dagster empties it and leaves it at its size.
-
-    Nothing asks for it any more, since the run is in no list.
-    """
-    storage = sqlite_event_log(instance)
-    if storage is not None:
-        for suffix in ("", "-wal", "-shm"):
-            Path(f"{storage.path_for_shard(run_id)}{suffix}").unlink(missing_ok=True)
+def _finished(instance: dg.DagsterInstance, updated_before: datetime) -> Iterator[dg.DagsterRun]:
+    filters = dg.RunsFilter(statuses=_FINISHED, updated_before=updated_before)
+    return (record.dagster_run for record in instance.get_run_records(filters))
 
 
 def _latest_runs(instance: dg.DagsterInstance) -> set[str]:
-    """The runs behind what is known of each asset."""
+    """The ids of the runs behind the latest materialisation and the latest observation of each asset."""
     spared: set[str] = set()
-    for key in instance.all_asset_keys():
+    for key in instance.get_asset_keys():
         materialization = instance.get_latest_materialization_event(key)
         if materialization is not None:
             spared.add(materialization.run_id)
@@ -99,7 +92,7 @@ def _latest_runs(instance: dg.DagsterInstance) -> set[str]:
 def build_retention(
     settings: Settings, *, clock: Clock = SYSTEM_CLOCK
 ) -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
-    """The job and its schedule, on by default: in the morning, before a session opens."""
+    """The job and its schedule, which is on by default and runs in the morning, before a session opens."""
     frequent = [name for name, dataset in DATASETS.items() if settings.ttl(dataset) < FREQUENT]
 
     @dg.op(name="prune_runs", description="Delete old runs with their events and logs.")

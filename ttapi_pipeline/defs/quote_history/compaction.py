@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What the job and the sensor of `quote_history` do; how Dagster sees them is `quote_history`'s."""
+"""Compacts a session of the quote log and records it, and finds the sessions that are due. Called by `job`.
+
+Only a run and a tick import this module, because it brings in the quote recorder.
+"""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -8,11 +11,11 @@ from typing import Any
 
 import dagster as dg
 
-from ttapi_pipeline.core.errors import TTError
+from ttapi_pipeline.core.errors import StorageError, TTError
 from ttapi_pipeline.core.sessions import session_hours
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.defs.assets.failures import failure
-from ttapi_pipeline.defs.assets.reuse import version_tags
+from ttapi_pipeline.defs.dagster_internals import recorded_partitions, version_tags
 from ttapi_pipeline.defs.operations.retention import KEPT_DAYS
 from ttapi_pipeline.defs.quote_history.asset import QUOTE_HISTORY, quote_sessions
 from ttapi_pipeline.quote_recorder.compaction import compact_session, remove_old_logs
@@ -22,16 +25,20 @@ from ttapi_pipeline.quote_recorder.schemas import TABLES
 from ttapi_pipeline.storage.layout import open_folder
 
 GRACE = timedelta(minutes=15)
-"""How long a `tt stream` may take over the session by itself, from the end of extended trading."""
+"""Time from the end of extended trading in which a running `tt stream` compacts the session itself."""
 
 
 def compact_and_record(context: dg.OpExecutionContext, settings: Settings) -> None:
-    """Make the history of the partition's session, if it is not there, and record its materialisation."""
+    """Make the history of the session of the partition, if it is not there, and record its materialisation.
+
+    Raises:
+        dagster.Failure: The session could not be compacted; what is stored is as it was.
+    """
     session = date.fromisoformat(context.partition_key)
     try:
         data = _local_folder(settings)
         if data is None:
-            raise dg.Failure(f"{QUOTE_HISTORY}: TT_DATA_DIR is no local folder, so that there is no quote log")
+            raise StorageError("TT_DATA_DIR is not a local folder, so there is no quote log")
         history = compact_session(data, session, is_recorded_to_the_end=False)
         removed = remove_old_logs(data)
     except TTError as error:
@@ -44,7 +51,7 @@ def compact_and_record(context: dg.OpExecutionContext, settings: Settings) -> No
 def due_sessions(settings: Settings, instance: dg.DagsterInstance, *, now: datetime) -> Sequence[date]:
     """The sessions that have ended and are not compacted, or not recorded in this Dagster instance.
 
-    Runs are deleted in time, and with them the record of old partitions: those count as recorded.
+    A session that ended more than KEPT_DAYS ago counts as recorded: its run, and with it the record, may be deleted.
 
     Raises:
         StorageError: The data folder cannot be read.
@@ -53,7 +60,7 @@ def due_sessions(settings: Settings, instance: dg.DagsterInstance, *, now: datet
     if data is None:
         return []
     known = set(instance.get_dynamic_partitions(str(quote_sessions.name)))
-    recorded = set(instance.get_materialized_partitions(dg.AssetKey(QUOTE_HISTORY)))
+    recorded = recorded_partitions(instance, QUOTE_HISTORY)
     due = []
     for session in finished_sessions(data, now=now):
         key, ended_at = session.isoformat(), session_hours(session).settles_at

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: MIT
+"""What Dagster does not promise, behind functions with plain names.
+
+Promised is what Dagster exports from `dagster`, marks with its ``@public`` or shows on its documentation pages, and the
+fields of such classes. Everything else that this project needs of Dagster stands here: private modules, methods without
+the mark, the tags of data versions, and behaviour that a decision of ours rests on. No other module imports
+``dagster._*``.
+
+Each function says why the promised API is not enough. All of them were read in Dagster 1.13.28. For each there is a
+test in `test_dagster_internals` that runs it against a real instance and is named after the decision that it guards: a
+release of Dagster that changes something fails there by name.
+
+Put here: the access, and nothing more. Not here: what is done with it (`assets.reuse`, `operations`, `automation`).
+Whatever only a run needs is imported inside of a function, because the code location loads this module.
+"""
+
+import signal
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_IS_USER_PROVIDED_TAG,
+    DATA_VERSION_TAG,
+    NULL_EVENT_POINTER,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
+from dagster._core.execution.plan.outputs import StepOutputData, StepOutputHandle
+
+# Steps.
+
+
+def let_steps_below_run(context: dg.AssetExecutionContext) -> Iterator[dg.DagsterEvent]:
+    """The events that let the steps below an asset start, although the asset is not materialised.
+
+    Dagster skips the steps below a step without an output. An output that is yielded goes to the IO manager and becomes
+    a materialisation, which restarts the freshness clock of data that was not fetched. The executor itself waits for
+    the event STEP_OUTPUT alone, and a step may yield events. The asset needs ``output_required=False``.
+    """
+    step = context.get_step_execution_context()
+    for name in step.selected_output_names:
+        handle = StepOutputHandle(step.step.key, name)
+        yield dg.DagsterEvent.step_output_event(step, StepOutputData(handle))
+
+
+def look_up_input_again(context: dg.AssetExecutionContext, name: str) -> None:
+    """Have the materialisation of the running step name the latest data version of an upstream asset.
+
+    Dagster looks up the versions of all upstream assets when a step begins. An observation that the step itself records
+    comes too late, unless what was looked up is forgotten.
+    """
+    context.get_step_execution_context().wipe_input_asset_version_info(dg.AssetKey(name))
+
+
+def set_data_version(context: dg.OutputContext, version: str) -> None:
+    """Give the materialisation that an IO manager is storing a data version of ours.
+
+    The promised ways are to return it from the asset's function (`dg.MaterializeResult`, `dg.Output`). Ours is a hash
+    of the stored content, and only the IO manager knows it.
+    """
+    context.step_context.set_data_version(context.asset_key, dg.DataVersion(version))
+
+
+def retry_delay(policy: dg.RetryPolicy, attempt: int) -> float:
+    """Seconds to wait before a further attempt, with jitter; 1 is the first repetition.
+
+    Dagster asks the policy of an asset itself. No asset of ours has one, because Dagster applies it to Ctrl-C as well.
+    """
+    return policy.calculate_delay(attempt)
+
+
+# Data versions. Dagster keeps them in tags of its events. The names of the tags are in a private module; the promised
+# classes for data versions work on the result of an asset's function alone.
+
+
+def observation(name: str, version: str) -> dg.AssetObservation:
+    """An observation that says which data version of an asset was seen."""
+    return dg.AssetObservation(asset_key=name, tags={DATA_VERSION_TAG: version})
+
+
+def version_tags(version: str) -> dict[str, str]:
+    """The tags of a materialisation whose data version is ours, and not one that Dagster made up."""
+    return {DATA_VERSION_TAG: version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"}
+
+
+def provenance_tags(version: str, *, code_version: str, inputs: Mapping[str, str]) -> dict[str, str]:
+    """The tags of a materialisation that say from what it was built. Dagster's label "unsynced" compares them.
+
+    Dagster writes them when a step has run. A materialisation that adopts stored data has no such step.
+
+    Args:
+        version: Data version of the materialised asset.
+        code_version: Code version that the data was built by.
+        inputs: Per upstream asset the data version that the data was built from.
+    """
+    keys = {dg.AssetKey(name): version for name, version in inputs.items()}
+    return {
+        **version_tags(version),
+        CODE_VERSION_TAG: code_version,
+        **{get_input_data_version_tag(key): version for key, version in keys.items()},
+        # Dagster ignores an input without a pointer to its event. That event is in another instance.
+        **dict.fromkeys(map(get_input_event_pointer_tag, keys), NULL_EVENT_POINTER),
+    }
+
+
+def recorded_version(instance: dg.DagsterInstance, key: dg.AssetKey) -> str | None:
+    """The data version of an asset's latest materialisation in this instance; None without a materialisation."""
+    event = instance.get_latest_materialization_event(key)
+    materialization = event.asset_materialization if event else None
+    return (materialization.tags or {}).get(DATA_VERSION_TAG) if materialization else None
+
+
+def recorded_partitions(instance: dg.DagsterInstance, name: str) -> Collection[str]:
+    """The partitions of an asset that were ever materialised in this instance.
+
+    The promised `get_status_by_partition` says "failed" of a materialised partition whose latest run failed.
+    """
+    return instance.get_materialized_partitions(dg.AssetKey(name))
+
+
+# Ticks of the automation sensor.
+
+
+def tick_of(context: dg.AutomationContext[Any]) -> object:
+    """An object that all conditions of one tick share. It goes away with the tick: a key for what is looked up once.
+
+    A condition is told its asset and the time. It is not told which evaluations belong together.
+    """
+    return context.asset_graph_view
+
+
+def instance_of(context: dg.AutomationContext[Any]) -> dg.DagsterInstance:
+    """The Dagster instance that a condition is evaluated for. The documented context of a condition has none."""
+    return context.asset_graph_view.instance
+
+
+# Runs. The promised instance lists runs and deletes them. What a run holds, where its events lie and which process
+# executes it is known to the storages alone.
+
+
+def has_local_events(instance: dg.DagsterInstance) -> bool:
+    """Whether the instance keeps its events in SQLite files, so that all of its runs are processes of this machine."""
+    return _sqlite_paths(instance) is not None
+
+
+def event_files(instance: dg.DagsterInstance, run_id: str) -> Sequence[Path]:
+    """The SQLite files of the events of a run, whether they exist or not; none for another storage.
+
+    Deleting a run empties its file and leaves it at its size.
+    """
+    path_of = _sqlite_paths(instance)
+    return [] if path_of is None else [Path(f"{path_of(run_id)}{suffix}") for suffix in ("", "-wal", "-shm")]
+
+
+def _sqlite_paths(instance: dg.DagsterInstance) -> Callable[[str], str] | None:
+    """From the id of a run to the file of its events; None for an instance with another storage."""
+    # With it come SQLAlchemy and Alembic. They take longer to import than everything else that the definitions import
+    # besides Dagster.
+    from dagster._core.storage.event_log import SqliteEventLogStorage  # noqa: PLC0415 - see `defs`
+
+    storage = instance.event_log_storage
+    return storage.path_for_shard if isinstance(storage, SqliteEventLogStorage) else None
+
+
+def processes_of(instance: dg.DagsterInstance, run_id: str) -> Sequence[int]:
+    """The ids of the processes that execute a run, as far as the events of the run say, oldest event first."""
+    entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    found = (entry.get_dagster_event().engine_event_data.metadata.get("pid") for entry in entries)
+    return [int(str(pid.value)) for pid in found if pid is not None]
+
+
+def fail_run(instance: dg.DagsterInstance, run: dg.DagsterRun, reason: str) -> None:
+    """Record that a run has failed, as its process would have done.
+
+    Nothing promised ends a run from outside. The daemon repeats a run that has failed in this way, as `run_retries` in
+    ``dagster.yaml`` says.
+    """
+    instance.report_run_failed(run, reason)
+
+
+def runs_in_pool(instance: dg.DagsterInstance, pool: str) -> Collection[str]:
+    """The ids of the runs that hold a slot of a concurrency pool; empty for a storage that has no pools."""
+    storage = instance.event_log_storage
+    return storage.get_concurrency_info(pool).active_run_ids if storage.supports_global_concurrency_limits else ()
+
+
+def free_slots(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Free the slots of concurrency pools that a run holds; nothing for a storage that has no pools.
+
+    Dagster's daemon does it some time after a run has ended. Without a daemon nothing does.
+    """
+    storage = instance.event_log_storage
+    if storage.supports_global_concurrency_limits:
+        storage.free_concurrency_slots_for_run(run_id)
+
+
+def delete_step_logs(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Delete what the steps of a run wrote to their standard output and error. Deleting the run leaves it."""
+    instance.compute_log_manager.delete_logs(prefix=[run_id])
+
+
+# Failed steps.
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailure:
+    """Why a step failed."""
+
+    causes: Sequence[tuple[str | None, str]] = ()
+    """Class, and message as a traceback shows it, of the error and of what caused it, outermost first."""
+    description: str | None = None
+    """Of the `dg.Failure` that the step raised; None for another error."""
+    metadata: Mapping[str, dg.MetadataValue[Any]] = field(default_factory=dict)
+    """Of the `dg.Failure` that the step raised; empty for another error."""
+
+    @property
+    def is_interrupt(self) -> bool:
+        """Whether it was Ctrl-C, which Dagster turns into the failure of the step that was running."""
+        return any(name == dg.DagsterExecutionInterruptedError.__name__ for name, _ in self.causes)
+
+
+def step_failure(event: dg.DagsterEvent) -> StepFailure:
+    """Why a step failed, from its STEP_FAILURE event. The event is promised; what it holds is not."""
+    data = event.step_failure_data
+    causes, error = [], data.error
+    while error is not None:
+        causes.append((error.cls_name, error.message.strip()))
+        error = error.cause
+    told = data.user_failure_data
+    return StepFailure(causes) if told is None else StepFailure(causes, told.description, told.metadata)
+
+
+def failed_steps(result: dg.ExecuteInProcessResult) -> Mapping[str, StepFailure]:
+    """The steps of a run that failed, by their names. One whose resources could not be made has no causes."""
+    return {
+        event.step_key: step_failure(event) if event.is_step_failure else StepFailure()
+        for event in result.all_events
+        if event.step_key and (event.is_step_failure or event.is_resource_init_failure)
+    }
+
+
+# Signals.
+
+
+@contextmanager
+def pythons_own_interrupts() -> Iterator[None]:
+    """Take Dagster's signal handlers off inside the block: SIGINT and SIGTERM are Python's KeyboardInterrupt again.
+
+    While a step runs, Dagster's handler raises `DagsterExecutionInterruptedError` wherever the process is. In an event
+    loop that is some task: the loop keeps the error for that task, and the run goes on. asyncio cancels its main task
+    instead, but only where the handler is Python's own. Outside of the main thread there are no handlers to take off.
+
+    Raises:
+        DagsterExecutionInterruptedError: For a KeyboardInterrupt that leaves the block.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        signal.signal(signal.SIGTERM, _as_interrupt)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        yield
+    except KeyboardInterrupt:
+        raise dg.DagsterExecutionInterruptedError from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _as_interrupt(_: int, __: FrameType | None) -> None:
+    signal.raise_signal(signal.SIGINT)

@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: MIT
+"""What Dagster does without promising it. Each test is named after a decision of ours that rests on it.
+
+When a new release of Dagster fails here, the function in `dagster_internals` that the test calls is the place to mend,
+and the decision is what to keep.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.events import EngineEventData
+from dagster._core.loader import LoadingContextForTest
+
+from ttapi_pipeline.defs.dagster_internals import (
+    delete_step_logs,
+    event_files,
+    fail_run,
+    failed_steps,
+    free_slots,
+    has_local_events,
+    instance_of,
+    let_steps_below_run,
+    look_up_input_again,
+    observation,
+    processes_of,
+    provenance_tags,
+    pythons_own_interrupts,
+    recorded_partitions,
+    recorded_version,
+    retry_delay,
+    runs_in_pool,
+    set_data_version,
+    step_failure,
+    tick_of,
+    version_tags,
+)
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    """A real one, in files. Each test has assets and runs of its own."""
+    overrides = {"telemetry": {"enabled": False}, "concurrency": {"pools": {"default_limit": 1}}}
+    with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("home")), overrides=overrides) as made:
+        yield made
+
+
+class Shelf(dg.IOManager):
+    """Keeps the values of assets, and gives each materialisation the value as its data version."""
+
+    def __init__(self, values: Mapping[str, str] | None = None) -> None:
+        self.values = dict(values or {})
+
+    def handle_output(self, context: dg.OutputContext, obj: str) -> None:
+        self.values[context.asset_key.to_user_string()] = obj
+        set_data_version(context, obj)
+
+    def load_input(self, context: dg.InputContext) -> str:
+        return self.values[context.asset_key.to_user_string()]
+
+
+def run(
+    instance: dg.DagsterInstance, *assets: dg.AssetsDefinition, shelf: Shelf | None = None
+) -> dg.ExecuteInProcessResult:
+    """Materialise the assets. A failure is a result."""
+    return dg.materialize(
+        list(assets), instance=instance, resources={"io_manager": shelf or Shelf()}, raise_on_error=False
+    )
+
+
+def materialised(result: dg.ExecuteInProcessResult) -> list[str]:
+    return [
+        event.asset_key.to_user_string()
+        for event in result.get_asset_materialization_events()
+        if event.asset_key is not None
+    ]
+
+
+def tags_of(result: dg.ExecuteInProcessResult, name: str) -> Mapping[str, str]:
+    """The tags of the materialisation of an asset."""
+    (event,) = (event for event in result.get_asset_materialization_events() if event.asset_key == dg.AssetKey(name))
+    return event.materialization.tags or {}
+
+
+def staleness(instance: dg.DagsterInstance, name: str, *assets: dg.AssetsDefinition) -> StaleStatus:
+    """What stands behind the label "unsynced" of the web UI."""
+    graph = dg.Definitions(assets=assets).get_repository_def().asset_graph
+    resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+    return resolver.get_status(dg.AssetKey(name))
+
+
+class TestHits:
+    def upper(self, events: Callable[[dg.AssetExecutionContext], Iterator[Any]]) -> dg.AssetsDefinition:
+        @dg.asset(output_required=False)
+        def upper(context: dg.AssetExecutionContext) -> Any:
+            yield observation("upper", "stored")
+            yield from events(context)
+
+        return upper
+
+    @pytest.fixture
+    def lower(self) -> dg.AssetsDefinition:
+        @dg.asset
+        def lower(upper: str) -> str:
+            return f"made from {upper}"
+
+        return lower
+
+    def test_a_hit_lets_the_steps_below_run_without_a_materialisation(
+        self, instance: dg.DagsterInstance, lower: dg.AssetsDefinition
+    ) -> None:
+        shelf = Shelf({"upper": "stored"})
+        result = run(instance, self.upper(let_steps_below_run), lower, shelf=shelf)
+        assert result.success
+        assert materialised(result) == ["lower"]
+        assert shelf.values == {"upper": "stored", "lower": "made from stored"}
+        # The clock of the upper asset was not restarted: Dagster has no materialisation of it.
+        assert instance.get_latest_materialization_event(dg.AssetKey("upper")) is None
+
+    def test_without_our_event_a_hit_would_skip_the_steps_below(
+        self, instance: dg.DagsterInstance, lower: dg.AssetsDefinition
+    ) -> None:
+        result = run(instance, self.upper(lambda _: iter(())), lower, shelf=Shelf({"upper": "stored"}))
+        assert result.success
+        assert materialised(result) == []
+        (skipped,) = (event for event in result.all_events if event.is_step_skipped)
+        assert skipped.step_key == "lower"
+
+    def test_a_hit_that_is_only_observed_is_an_input_of_the_step_below(
+        self, instance: dg.DagsterInstance, lower: dg.AssetsDefinition
+    ) -> None:
+        result = run(instance, self.upper(let_steps_below_run), lower, shelf=Shelf({"upper": "stored"}))
+        assert tags_of(result, "lower")["dagster/input_data_version/upper"] == "stored"
+
+
+class TestDataVersions:
+    def test_the_io_manager_decides_the_data_version(self, instance: dg.DagsterInstance) -> None:
+        @dg.asset
+        def hashed() -> str:
+            return "hash of the content"
+
+        tags = tags_of(run(instance, hashed), "hashed")
+        assert recorded_version(instance, dg.AssetKey("hashed")) == "hash of the content"
+        assert version_tags("hash of the content").items() <= tags.items()
+
+    def test_an_asset_without_a_materialisation_has_no_recorded_version(self, instance: dg.DagsterInstance) -> None:
+        instance.report_runless_asset_event(observation("seen", "1"))
+        assert recorded_version(instance, dg.AssetKey("seen")) is None
+        assert recorded_version(instance, dg.AssetKey("unknown")) is None
+
+    @pytest.mark.parametrize(("is_looked_up_again", "named"), [(True, "new"), (False, "old")])
+    def test_an_input_that_a_step_read_itself_is_the_one_that_its_materialisation_names(
+        self, instance: dg.DagsterInstance, *, is_looked_up_again: bool, named: str
+    ) -> None:
+        name = f"reader_{named}"
+        instance.report_runless_asset_event(observation("folder", "old"))
+
+        @dg.asset(name=name, deps=["folder"])
+        def reader(context: dg.AssetExecutionContext) -> str:
+            context.log_event(observation("folder", "new"))
+            if is_looked_up_again:
+                look_up_input_again(context, "folder")
+            return "read"
+
+        assert tags_of(run(instance, reader), name)["dagster/input_data_version/folder"] == named
+
+    def test_data_that_was_adopted_is_fresh_until_an_input_has_another_version(
+        self, instance: dg.DagsterInstance
+    ) -> None:
+        @dg.asset
+        def source() -> None: ...
+
+        @dg.asset(deps=["source"], code_version="3")
+        def adopted() -> None: ...
+
+        for name, tags in (
+            ("source", version_tags("1")),
+            ("adopted", provenance_tags("2", code_version="3", inputs={"source": "1"})),
+        ):
+            instance.report_runless_asset_event(dg.AssetMaterialization(name, tags=tags))
+        assert staleness(instance, "adopted", source, adopted) is StaleStatus.FRESH
+        instance.report_runless_asset_event(dg.AssetMaterialization("source", tags=version_tags("other")))
+        assert staleness(instance, "adopted", source, adopted) is StaleStatus.STALE
+
+    def test_a_partition_that_was_recorded_once_stays_recorded_when_a_run_of_it_fails(
+        self, instance: dg.DagsterInstance
+    ) -> None:
+        @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["monday", "tuesday"]))
+        def history() -> None:
+            raise ValueError
+
+        instance.report_runless_asset_event(dg.AssetMaterialization("history", partition="monday"))
+        instance.report_runless_asset_event(dg.AssetObservation("history", partition="tuesday"))
+        assert set(recorded_partitions(instance, "history")) == {"monday"}
+        dg.materialize([history], instance=instance, partition_key="monday", raise_on_error=False)
+        assert set(recorded_partitions(instance, "history")) == {"monday"}
+
+
+# The tester selects with a parameter that is in beta.
+@pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.BetaWarning")
+def test_conditions_of_one_tick_share_what_is_looked_up_once(instance: dg.DagsterInstance) -> None:
+    ticks: list[object] = []
+
+    class Asked(dg.AutomationCondition[dg.AssetKey]):
+        @property
+        def name(self) -> str:
+            return "asked"
+
+        def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
+            assert instance_of(context) is instance
+            ticks.append(tick_of(context))
+            return dg.AutomationResult(context, context.candidate_subset)
+
+    assets = [dg.AssetSpec(name, automation_condition=Asked()) for name in ("first", "second")]
+    definitions = dg.Definitions(assets=assets)
+    for _ in range(2):
+        dg.evaluate_automation_conditions(definitions, instance)
+    assert len(ticks) == 4
+    assert ticks[0] is ticks[1]
+    assert ticks[2] is ticks[3]
+    assert ticks[0] is not ticks[2]
+
+
+class TestRuns:
+    @pytest.fixture
+    def started(self, instance: dg.DagsterInstance) -> dg.DagsterRun:
+        @dg.job
+        def job() -> None: ...
+
+        return instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+
+    def test_a_deleted_run_leaves_a_file_of_events_for_us_to_delete(self, instance: dg.DagsterInstance) -> None:
+        @dg.asset
+        def noted() -> str:
+            return "1"
+
+        run_id = run(instance, noted).run_id
+        database, *others = event_files(instance, run_id)
+        instance.delete_run(run_id)
+        assert database.is_file()
+        assert {file for file in database.parent.iterdir() if run_id in file.name} <= {database, *others}
+
+    def test_events_elsewhere_are_not_those_of_processes_on_this_machine(self, instance: dg.DagsterInstance) -> None:
+        assert has_local_events(instance)
+        with dg.DagsterInstance.ephemeral() as other:
+            assert not has_local_events(other)
+            assert event_files(other, "4711") == []
+
+    def test_a_run_tells_which_process_executes_it(self, instance: dg.DagsterInstance) -> None:
+        @dg.asset
+        def watched() -> str:
+            return "1"
+
+        assert set(processes_of(instance, run(instance, watched).run_id)) == {os.getpid()}
+
+    def test_a_run_of_which_nothing_is_known_has_no_process(
+        self, instance: dg.DagsterInstance, started: dg.DagsterRun
+    ) -> None:
+        assert processes_of(instance, started.run_id) == []
+        instance.report_engine_event("started", started, EngineEventData.in_process(4711))
+        assert processes_of(instance, started.run_id) == [4711]
+
+    def test_a_lost_run_can_be_failed_from_outside(self, instance: dg.DagsterInstance, started: dg.DagsterRun) -> None:
+        fail_run(instance, started, "its process died")
+        run = instance.get_run_by_id(started.run_id)
+        assert run is not None
+        assert run.status is dg.DagsterRunStatus.FAILURE
+
+    def test_a_slot_stays_taken_until_it_is_freed(self, instance: dg.DagsterInstance, started: dg.DagsterRun) -> None:
+        storage = instance.event_log_storage
+        storage.initialize_concurrency_limit_to_default("pool")
+        assert storage.claim_concurrency_slot("pool", started.run_id, "step").is_claimed
+        fail_run(instance, started, "its process died")
+        assert set(runs_in_pool(instance, "pool")) == {started.run_id}
+        free_slots(instance, started.run_id)
+        assert set(runs_in_pool(instance, "pool")) == set()
+        assert storage.claim_concurrency_slot("pool", "4711", "step").is_claimed
+
+    def test_a_deleted_run_leaves_the_output_of_its_steps_for_us_to_delete(self, instance: dg.DagsterInstance) -> None:
+        @dg.asset
+        def loud() -> str:
+            print("something")  # noqa: T201 - what a library may do
+            return "1"
+
+        run_id = run(instance, loud).run_id
+        folder = Path(instance.storage_directory()) / run_id / "compute_logs"
+        instance.delete_run(run_id)
+        assert [file.read_text() for file in folder.glob("*.out")] == ["something\n"]
+        delete_step_logs(instance, run_id)
+        assert not folder.exists()
+
+
+class TestFailedSteps:
+    def test_a_failure_of_ours_keeps_its_sentence_its_metadata_and_its_cause(
+        self, instance: dg.DagsterInstance
+    ) -> None:
+        @dg.asset
+        def symbols() -> None:
+            try:
+                raise ConnectionError("no response")
+            except ConnectionError as error:
+                raise dg.Failure("symbols: no response", metadata={"error": "TransportError"}) from error
+
+        @dg.asset
+        def accounts() -> str:
+            return "1"
+
+        result = run(instance, symbols, accounts)
+        failed = failed_steps(result)
+        assert set(failed) == {"symbols"}
+        failure = failed["symbols"]
+        assert failure.description == "symbols: no response"
+        assert failure.metadata["error"].value == "TransportError"
+        assert failure.causes[-1] == ("ConnectionError", "ConnectionError: no response")
+        assert not failure.is_interrupt
+
+    def test_another_error_has_its_class_and_its_message(self, instance: dg.DagsterInstance) -> None:
+        @dg.asset
+        def symbols() -> None:
+            raise ZeroDivisionError("a bug")
+
+        result = run(instance, symbols)
+        (event,) = (event for event in result.all_events if event.is_step_failure)
+        failure = step_failure(event)
+        assert failure == failed_steps(result)["symbols"]
+        assert failure.causes[-1] == ("ZeroDivisionError", "ZeroDivisionError: a bug")
+        assert (failure.description, failure.metadata) == (None, {})
+
+    def test_ctrl_c_is_told_apart_from_a_failure(self, instance: dg.DagsterInstance) -> None:
+        @dg.asset
+        def symbols() -> None:
+            signal.raise_signal(signal.SIGINT)
+
+        assert failed_steps(run(instance, symbols))["symbols"].is_interrupt
+
+    def test_a_second_attempt_waits_for_the_delay_give_or_take_its_jitter(self) -> None:
+        policy = dg.RetryPolicy(delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+        delays = [retry_delay(policy, 1) for _ in range(100)]
+        assert 0 <= min(delays) < 2 < max(delays) <= 4
+
+
+class TestInterrupts:
+    def test_dagsters_handler_raises_wherever_a_step_is_and_pythons_own_can_be_had_instead(
+        self, instance: dg.DagsterInstance
+    ) -> None:
+        found: dict[str, Any] = {}
+
+        @dg.asset
+        def symbols() -> None:
+            dagsters = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+            for handler in dagsters:
+                assert callable(handler)
+                with pytest.raises(dg.DagsterExecutionInterruptedError):
+                    handler(signal.SIGINT, None)
+            with pytest.raises(dg.DagsterExecutionInterruptedError), pythons_own_interrupts():
+                signal.raise_signal(signal.SIGTERM)
+            with pythons_own_interrupts():
+                found["inside"] = signal.getsignal(signal.SIGINT)
+            found["after"] = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == dagsters
+
+        assert failed_steps(run(instance, symbols)) == {}
+        assert found == {"inside": signal.default_int_handler, "after": True}
+
+
+def test_the_code_location_loads_without_the_storage_of_events() -> None:
+    code = "import sys, ttapi_pipeline.defs.dagster_internals; print({'alembic', 'sqlalchemy'} & set(sys.modules))"
+    root = str(Path(__file__).resolve().parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == "set()\n"
