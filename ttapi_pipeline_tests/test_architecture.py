@@ -7,6 +7,7 @@ import ast
 import sys
 from collections.abc import Collection, Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from importlib.util import resolve_name
 from pathlib import Path
 
@@ -131,6 +132,12 @@ def test_what_dagster_does_not_promise_is_used_in_one_module(path: Path) -> None
         return
     assert not {name for name in imports(path) if name.startswith("dagster") and "._" in name}
     assert not {node.attr for node in ast.walk(tree_of(path)) if isinstance(node, ast.Attribute)} & UNPROMISED
+
+
+def test_the_definitions_import_one_another_in_one_direction() -> None:
+    """Also inside of functions: a module that imports another when it runs does not have to be imported by it."""
+    graph = {name_of(path): set(imports(path)) & set(map(name_of, DEFINITIONS)) for path in DEFINITIONS}
+    assert set(TopologicalSorter(graph).static_order()) == set(graph)
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if part_of(path) == "core"], ids=name_of)

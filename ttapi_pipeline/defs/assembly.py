@@ -18,7 +18,8 @@ from ttapi_pipeline.defs.automation.sensors import failure_sensor, metastock_sen
 from ttapi_pipeline.defs.checks import build_checks
 from ttapi_pipeline.defs.operations.lost_runs import lost_runs_sensor
 from ttapi_pipeline.defs.operations.retention import build_retention
-from ttapi_pipeline.defs.quote_history.asset import quote_history_asset, quote_history_job, quote_history_sensor
+from ttapi_pipeline.defs.quote_history.asset import quote_history_asset
+from ttapi_pipeline.defs.quote_history.job import quote_history_job, quote_history_sensor
 from ttapi_pipeline.defs.resources import CacheResource, StorageResource, api_resource
 from ttapi_pipeline.storage.layout import open_folder
 

@@ -56,7 +56,7 @@ class StorageResource(dg.ConfigurableIOManagerFactory["ParquetCsvIOManager"]):
     _manager: "ParquetCsvIOManager | None" = PrivateAttr(default=None)
 
     def create_io_manager(self, context: dg.InitResourceContext) -> "ParquetCsvIOManager":
-        from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager  # noqa: PLC0415 - a run's, see `defs`
+        from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager  # noqa: PLC0415 - see `defs`
 
         self._manager = ParquetCsvIOManager(base_dir=self.base_dir)
         self._manager.setup_for_execution(context)
@@ -78,7 +78,7 @@ class ApiResource:
 
     def get(self) -> "Broker":
         """The API of the run, shared by its steps."""
-        from ttapi_pipeline.broker.broker import Broker  # noqa: PLC0415 - a run's, see `defs`
+        from ttapi_pipeline.broker.broker import Broker  # noqa: PLC0415 - see `defs`
 
         with self._guard:
             if self._opened is None:
