@@ -35,10 +35,10 @@ from ttapi_pipeline.quote_recorder.schemas import TABLES, TableName
 from ttapi_pipeline.storage.append_table import PartTable
 from ttapi_pipeline.storage.errors import storage_error, storage_errors
 from ttapi_pipeline.storage.files import staged, write_file
+from ttapi_pipeline.storage.footer import FOOTER_KEY
 from ttapi_pipeline.storage.hashing import HASHED_BY, ContentHash
-from ttapi_pipeline.storage.incremental.pieces import ROW_GROUP_ROWS
 from ttapi_pipeline.storage.layout import make_folder
-from ttapi_pipeline.storage.stored import FOOTER_KEY
+from ttapi_pipeline.storage.parquet import ROW_GROUP_ROWS
 
 SORTED_BY: Final[Mapping[TableName, Sequence[str]]] = MappingProxyType(
     {"quotes": ("symbol", "received_at"), "trades": ("symbol", "traded_at", "sequence")}

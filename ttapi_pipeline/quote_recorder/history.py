@@ -21,7 +21,7 @@ from ttapi_pipeline.quote_recorder.layout import history_file, is_compacted, man
 from ttapi_pipeline.quote_recorder.log import LogGap, Origin, scan_log
 from ttapi_pipeline.quote_recorder.schemas import TABLES, TableName
 from ttapi_pipeline.storage.errors import storage_error, storage_errors
-from ttapi_pipeline.storage.publish import scan_file
+from ttapi_pipeline.storage.parquet import scan_file
 
 _TIMES: Final = ("first_at", "last_at")
 

@@ -3,4 +3,6 @@
 
 Put here: whatever knows where a file lies or in which order files are written. Not here: what a column means (`tables`,
 `datasets`), when a dataset is due (`core.verdict`), formulas (`analytics`).
+
+This module imports nothing, because `tt status` imports `layout` and `stored` and must answer at once.
 """

@@ -33,21 +33,17 @@ from ttapi_pipeline.core.errors import CorruptFileError, DataError, StorageError
 from ttapi_pipeline.core.manifest import FileFacts, Manifest, Provenance
 from ttapi_pipeline.storage.errors import storage_errors
 from ttapi_pipeline.storage.files import remove_stale_files, staged, write_file
+from ttapi_pipeline.storage.footer import FOOTER_KEY
 from ttapi_pipeline.storage.hashing import HASHED_BY, ContentHash
-from ttapi_pipeline.storage.incremental.pieces import (
-    COMPRESSION_LEVEL,
-    ROW_GROUP_ROWS,
-    Pieces,
-    StoredPieces,
-    WrittenParquet,
-    remember,
-    write_csv,
-    write_parquet,
-)
+from ttapi_pipeline.storage.incremental.note import write_note
+from ttapi_pipeline.storage.incremental.pieces import Pieces
+from ttapi_pipeline.storage.incremental.stored_pieces import StoredPieces
+from ttapi_pipeline.storage.incremental.write_csv import write_csv
+from ttapi_pipeline.storage.incremental.write_parquet import WrittenParquet, write_parquet
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder, make_folder
 from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS, DatasetLock
+from ttapi_pipeline.storage.parquet import COMPRESSION_LEVEL, ROW_GROUP_ROWS, scan_file
 from ttapi_pipeline.storage.spreadsheet import sink_csv
-from ttapi_pipeline.storage.stored import FOOTER_KEY
 from ttapi_pipeline.tables.conform import conform
 from ttapi_pipeline.tables.constraints import check_keys, check_nulls
 from ttapi_pipeline.tables.schema import DatasetSchema
@@ -112,7 +108,7 @@ def publish(
 
     Args:
         frame: Its rows in any order; `conform` says what they may look like. A lazy frame is streamed. Pieces come
-            sorted, and those that are stored already are copied; see `storage.incremental.pieces`.
+            sorted, and those that are stored already are copied; see `storage.incremental`.
         schema: Of the dataset.
         folder: The data folder; it is created when it is not there.
         provenance: What the rows were made from.
@@ -181,7 +177,7 @@ def _publish_csv_of_pieces(
         complete = replace(manifest, csv=staging.commit(facts))
     write_manifest(files, complete)
     with suppress(OSError):  # costs the next publication its time, and nothing else
-        remember(files, manifest, noted)
+        write_note(files, manifest, noted)
     return complete
 
 
@@ -276,16 +272,6 @@ def _computing(path: Folder, schema: DatasetSchema) -> AbstractContextManager[No
 def _making_csv(path: Folder) -> AbstractContextManager[None]:
     """Our errors for a block in which Polars reads the Parquet file and writes the CSV."""
     return storage_errors(path, of_polars=lambda error: CorruptFileError(f"{path} cannot be made: {error}"))
-
-
-def scan_file(path: Folder) -> pl.LazyFrame:
-    """Scan a Parquet file as it is now: OSError or PolarsError when it cannot be opened as one.
-
-    Polars keeps the open file, so that the frame reads the file which was there, whole, even if it is collected after
-    another one has taken its place. By path, it would read the new file by the footer of the old one.
-    """
-    with path.open("rb") as file:
-        return pl.scan_parquet(file if isinstance(path, Path) else file.read())
 
 
 def _done(write: partial[Manifest]) -> Future[Manifest]:

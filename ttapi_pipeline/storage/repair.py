@@ -13,11 +13,13 @@ from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.core.manifest import FileFacts, Manifest
 from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.storage.files import file_facts, remove_stale_files, stale_files
+from ttapi_pipeline.storage.footer import FOOTER_KEY
 from ttapi_pipeline.storage.hashing import HASHED_BY, data_version
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder
 from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS, locked
-from ttapi_pipeline.storage.publish import manifest_from_footer, publish_csv, scan_file, write_manifest
-from ttapi_pipeline.storage.stored import FOOTER_KEY, read_manifest
+from ttapi_pipeline.storage.parquet import scan_file
+from ttapi_pipeline.storage.publish import manifest_from_footer, publish_csv, write_manifest
+from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.tables.schema import DatasetSchema
 
 

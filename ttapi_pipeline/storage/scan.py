@@ -8,7 +8,7 @@ import polars as pl
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.storage.errors import storage_errors
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder
-from ttapi_pipeline.storage.publish import scan_file
+from ttapi_pipeline.storage.parquet import scan_file
 from ttapi_pipeline.storage.spreadsheet import read_csv_back
 from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.storage.table import StoredTable

@@ -6,21 +6,13 @@ Standard library only, so that a verdict over every dataset takes milliseconds.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from typing import Final
 
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.storage.errors import storage_error
+from ttapi_pipeline.storage.footer import read_footer_bytes
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder
-
-FOOTER_KEY: Final = "ttapi_pipeline"
-"""Key of the manifest's facts in a Parquet footer."""
-
-_PARQUET_MAGIC: Final = b"PAR1"
-_FOOTER_TAIL: Final = 8
-"""The last bytes of a Parquet file: four for the footer's length, little endian, and the magic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +94,9 @@ def _footer_has(path: Folder, write_id: str) -> bool:
     """
     try:
         with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            if size < _FOOTER_TAIL:
-                return False
-            file.seek(size - _FOOTER_TAIL)
-            tail = file.read(_FOOTER_TAIL)
-            length = int.from_bytes(tail[:4], "little")
-            if tail[4:] != _PARQUET_MAGIC or length > size - _FOOTER_TAIL:
-                return False
-            file.seek(size - _FOOTER_TAIL - length)
-            return write_id.encode() in file.read(length)
-    except FileNotFoundError:
+            footer, _ = read_footer_bytes(file)
+            return write_id.encode() in footer
+    except (FileNotFoundError, CorruptFileError):
         return False
     except OSError as error:
         raise storage_error(path, error) from error

@@ -27,12 +27,13 @@ from ttapi_pipeline.core.errors import DataError, LockTimeoutError, MissingColum
 from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.storage.files import file_facts
+from ttapi_pipeline.storage.footer import FOOTER_KEY
 from ttapi_pipeline.storage.hashing import data_version
-from ttapi_pipeline.storage.incremental.pieces import ROW_GROUP_ROWS
 from ttapi_pipeline.storage.layout import Folder
+from ttapi_pipeline.storage.parquet import ROW_GROUP_ROWS
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.scan import read_csv_back, scan
-from ttapi_pipeline.storage.stored import FOOTER_KEY, read_manifest, read_stored
+from ttapi_pipeline.storage.stored import read_manifest, read_stored
 from ttapi_pipeline.tables.schema import DatasetSchema
 
 Make = Callable[..., pl.DataFrame]

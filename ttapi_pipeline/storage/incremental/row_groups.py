@@ -1,30 +1,35 @@
 # SPDX-License-Identifier: MIT
-"""Parquet files put together from row groups that are encoded already; their rows are `storage.incremental.pieces`'.
+"""Parquet files put together from row groups that are encoded already. Where the groups come from: see `encoding`.
 
 A Parquet file is a magic number, the row groups, and a footer that says where each column of each group is. Nothing
-inside a row group depends on where it stands, so one that did not change is copied as bytes, and the footer is written
-anew with other offsets. No library does that: pyarrow merges footers without moving their offsets, Polars and DuckDB
-encode every row again.
+inside a row group depends on where it stands, so a group that did not change is copied as bytes, and the footer is
+written anew with other offsets. No library does that: pyarrow merges footers without moving their offsets, Polars and
+DuckDB encode every row again.
 
-The footer is a Thrift struct in the compact protocol. It is read and written here as a tree that is not understood
-beyond the fields named below, so that what another version of a writer adds is carried over. Sources: the Thrift
-compact protocol specification, and `parquet.thrift` of the Parquet format 2.12 for the field numbers.
+The footer is a Thrift struct. Only the fields named below are understood, so that whatever another version of a writer
+adds is carried over. Source of the field numbers: `parquet.thrift` of the Parquet format 2.12.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Final, TypeAlias
+from typing import BinaryIO, Final
 
 from ttapi_pipeline.core.errors import CorruptFileError
-
-MAGIC: Final = b"PAR1"
-_TAIL_BYTES: Final = 8
-
-Value: TypeAlias = "bool | int | bytes | Struct | Items"
-
-_TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = (*range(1, 11), 12)
+from ttapi_pipeline.storage.footer import MAGIC, read_footer_bytes
+from ttapi_pipeline.storage.incremental.thrift import (
+    BINARY,
+    I16,
+    I64,
+    LIST,
+    STRUCT,
+    Items,
+    Struct,
+    Value,
+    read_struct,
+    struct_bytes,
+)
 
 # FileMetaData
 _SCHEMA, _NUM_ROWS, _ROW_GROUPS, _KEY_VALUES, _CREATED_BY = 2, 3, 4, 5, 6
@@ -32,43 +37,17 @@ _SCHEMA, _NUM_ROWS, _ROW_GROUPS, _KEY_VALUES, _CREATED_BY = 2, 3, 4, 5, 6
 _COLUMNS, _GROUP_ROWS, _GROUP_OFFSET, _ORDINAL = 1, 3, 5, 7
 # ColumnChunk
 _CHUNK_OFFSET, _META_DATA, _OFFSET_INDEX, _COLUMN_INDEX = 2, 3, 4, 6
-_PAGE_INDEX: Final = (4, 5, 6, 7)  # where and how long, of both
+_PAGE_INDEX: Final = (4, 5, 6, 7)  # offset and length of both
 # ColumnMetaData
 _DATA_PAGE, _INDEX_PAGE, _DICTIONARY_PAGE, _BLOOM_FILTER = 9, 10, 11, 14
 
 
 @dataclass(slots=True)
-class Struct:
-    """A Thrift struct: type and value of each field, by its number, in rising order."""
-
-    fields: dict[int, tuple[int, Value]]
-
-    def get(self, number: int) -> Value | None:
-        """The value of a field; None when it is not there."""
-        return self.fields[number][1] if number in self.fields else None
-
-    def shift(self, number: int, by: int) -> None:
-        """Move an offset; one that is not there, or 0 (which means unknown), stays as it is."""
-        if number in self.fields:
-            kind, value = self.fields[number]
-            if isinstance(value, int) and value:
-                self.fields[number] = (kind, value + by)
-
-
-@dataclass(slots=True)
-class Items:
-    """A Thrift list or set, and the type of its elements."""
-
-    kind: int
-    values: list[Value]
-
-
-@dataclass(slots=True)
 class Footer:
-    """What stands behind the row groups of a Parquet file.
+    """The footer of a Parquet file.
 
     Attributes:
-        root: It.
+        root: Its tree of fields.
         raw: Its bytes.
     """
 
@@ -95,16 +74,16 @@ def rows_of(group: Value) -> int:
 
 
 def drop_page_index(groups: Iterable[Value], *, end: int) -> int:
-    """Forget where the pages of each column are, which nothing needs that reads whole row groups.
+    """Remove the page index, which says where the pages of each column are: no reader of whole row groups needs it.
 
-    The page index stands behind the row groups and holds positions itself, so it would have to be written anew.
+    The index stands behind the row groups and holds positions itself, so it would have to be written anew.
 
     Args:
         groups: The row groups of one file.
-        end: Where what belongs to them ends.
+        end: Where the row groups and the index end: the start of the footer.
 
     Returns:
-        Where the row groups end without it.
+        Where the row groups end without the index.
     """
     for column in _columns(groups):
         for number in (_OFFSET_INDEX, _COLUMN_INDEX):
@@ -117,7 +96,7 @@ def drop_page_index(groups: Iterable[Value], *, end: int) -> int:
 
 
 def move(groups: Sequence[Value], *, by: int) -> None:
-    """Say in the footer's words that row groups without a page index stand so many bytes further on."""
+    """Add a number of bytes to every offset of row groups, which must be without a page index."""
     for group in groups:
         if isinstance(group, Struct):
             group.shift(_GROUP_OFFSET, by)
@@ -138,40 +117,31 @@ def _columns(groups: Iterable[Value]) -> Iterator[Struct]:
 
 
 def read_footer(file: BinaryIO) -> tuple[Footer, int]:
-    """The footer of an open Parquet file, and where it begins: the end of what belongs to the row groups.
+    """The footer of an open Parquet file, and where it begins: the end of the row groups and their index.
 
     Raises:
-        CorruptFileError: It is no Parquet file.
+        CorruptFileError: The file is not a Parquet file.
         OSError: It cannot be read.
     """
-    size = file.seek(0, 2)
-    if size < len(MAGIC) + _TAIL_BYTES:
-        raise CorruptFileError("it is too short for a Parquet file")
-    file.seek(size - _TAIL_BYTES)
-    tail = file.read(_TAIL_BYTES)
-    start = size - _TAIL_BYTES - int.from_bytes(tail[:4], "little")
-    if tail[4:] != MAGIC or start < len(MAGIC):
-        raise CorruptFileError("it does not end as a Parquet file does")
-    file.seek(start)
-    content = file.read(size - _TAIL_BYTES - start)
+    content, start = read_footer_bytes(file)
     try:
-        return Footer(_Reader(content).struct(), content), start
+        return Footer(read_struct(content), content), start
     except (IndexError, ValueError, RecursionError) as error:
         raise CorruptFileError(f"its Parquet footer cannot be read: {error}") from error
 
 
 def encode_footer(like: Footer, groups: Sequence[Value], key_values: Mapping[str, str]) -> bytes:
-    """A footer for these row groups, and the bytes that end a Parquet file behind it.
+    """A footer for some row groups, and the bytes that end a Parquet file behind it.
 
     Args:
-        like: Says what the columns are and who wrote them; its own key-value pairs are kept.
-        groups: Moved to where they stand, in file order; their numbers are made to rise.
-        key_values: Put beside the pairs that are there, or in place of those with the same key.
+        like: Describes the columns and the program that wrote them; its own key-value pairs are kept.
+        groups: In file order, with the offsets where they stand; their ordinals are changed to count from 0.
+        key_values: Added to the pairs of `like`; a pair with the same key is replaced.
     """
     for ordinal, group in enumerate(groups):
         if isinstance(group, Struct) and _ORDINAL in group.fields:
             # A number of 16 bits, and optional.
-            group.fields[_ORDINAL] = (_I16, ordinal)
+            group.fields[_ORDINAL] = (I16, ordinal)
             if ordinal > 32_767:
                 del group.fields[_ORDINAL]
     pairs = like.root.get(_KEY_VALUES)
@@ -182,121 +152,11 @@ def encode_footer(like: Footer, groups: Sequence[Value], key_values: Mapping[str
         if isinstance(pair, Struct) and pair.get(1) not in replaced
     ]
     added: list[Value] = [
-        Struct({1: (_BINARY, key.encode()), 2: (_BINARY, value.encode())}) for key, value in key_values.items()
+        Struct({1: (BINARY, key.encode()), 2: (BINARY, value.encode())}) for key, value in key_values.items()
     ]
     fields = dict(like.root.fields)
-    fields[_NUM_ROWS] = (_I64, sum(rows_of(group) for group in groups))
-    fields[_ROW_GROUPS] = (_LIST, Items(_STRUCT, list(groups)))
-    fields[_KEY_VALUES] = (_LIST, Items(_STRUCT, [*kept, *added]))
-    out = bytearray()
-    _write_struct(out, Struct(dict(sorted(fields.items()))))
-    return bytes(out) + len(out).to_bytes(4, "little") + MAGIC
-
-
-class _Reader:
-    """Reads one value after the other; IndexError or ValueError where the bytes are none."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self._at = 0
-
-    def struct(self) -> Struct:
-        fields: dict[int, tuple[int, Value]] = {}
-        number = 0
-        while head := self._byte():
-            kind, delta = head & 0x0F, head >> 4
-            number = number + delta if delta else self._signed()
-            # A truth value is in the type itself.
-            fields[number] = (kind, kind == _TRUE if kind in (_TRUE, _FALSE) else self._value(kind))
-        return Struct(fields)
-
-    def _value(self, kind: int) -> Value:
-        if kind in (_I16, _I32, _I64):
-            return self._signed()
-        if kind == _BINARY:
-            return self._bytes(self._unsigned())
-        if kind == _STRUCT:
-            return self.struct()
-        if kind in (_LIST, _SET):
-            head = self._byte()
-            kind, size = head & 0x0F, head >> 4
-            size = self._unsigned() if size == 0x0F else size
-            return Items(kind, [self._element(kind) for _ in range(size)])
-        if kind == _DOUBLE:
-            return self._bytes(8)
-        if kind == _BYTE:
-            return self._byte()
-        raise ValueError(f"type {kind} has no place in a footer")
-
-    def _element(self, kind: int) -> Value:
-        # In a list, a truth value has a byte of its own.
-        return self._byte() == _TRUE if kind in (_TRUE, _FALSE) else self._value(kind)
-
-    def _byte(self) -> int:
-        self._at += 1
-        return self._content[self._at - 1]
-
-    def _bytes(self, count: int) -> bytes:
-        self._at += count
-        if self._at > len(self._content):
-            raise ValueError("it ends in the middle of a value")
-        return self._content[self._at - count : self._at]
-
-    def _unsigned(self) -> int:
-        number = shift = 0
-        while (byte := self._byte()) & 0x80:
-            number |= (byte & 0x7F) << shift
-            shift += 7
-        return number | byte << shift
-
-    def _signed(self) -> int:
-        number = self._unsigned()
-        return (number >> 1) ^ -(number & 1)
-
-
-def _write_struct(out: bytearray, struct: Struct) -> None:
-    above = 0
-    for number, (kind, value) in struct.fields.items():
-        marked = (_TRUE if value else _FALSE) if kind in (_TRUE, _FALSE) else kind
-        if 0 < number - above <= 15:
-            out.append((number - above) << 4 | marked)
-        else:
-            out.append(marked)
-            _write_signed(out, number)
-        above = number
-        if kind not in (_TRUE, _FALSE):
-            _write_value(out, kind, value)
-    out.append(0)
-
-
-def _write_value(out: bytearray, kind: int, value: Value) -> None:
-    if isinstance(value, Struct):
-        _write_struct(out, value)
-    elif isinstance(value, Items):
-        size = len(value.values)
-        out.append(min(size, 0x0F) << 4 | value.kind)
-        if size >= 0x0F:
-            _write_unsigned(out, size)
-        for element in value.values:
-            _write_value(out, value.kind, element)
-    elif isinstance(value, bytes):
-        if kind == _BINARY:
-            _write_unsigned(out, len(value))
-        out += value
-    elif isinstance(value, bool):
-        out.append(_TRUE if value else _FALSE)
-    elif kind == _BYTE:
-        out.append(value)
-    else:
-        _write_signed(out, value)
-
-
-def _write_unsigned(out: bytearray, number: int) -> None:
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-
-
-def _write_signed(out: bytearray, number: int) -> None:
-    _write_unsigned(out, number << 1 if number >= 0 else (-number << 1) - 1)
+    fields[_NUM_ROWS] = (I64, sum(rows_of(group) for group in groups))
+    fields[_ROW_GROUPS] = (LIST, Items(STRUCT, list(groups)))
+    fields[_KEY_VALUES] = (LIST, Items(STRUCT, [*kept, *added]))
+    content = struct_bytes(Struct(dict(sorted(fields.items()))))
+    return content + len(content).to_bytes(4, "little") + MAGIC

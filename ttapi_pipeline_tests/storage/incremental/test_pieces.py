@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from ttapi_pipeline.core.errors import DataError, StorageError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.storage.hashing import data_version
-from ttapi_pipeline.storage.incremental import pieces as under_test
+from ttapi_pipeline.storage.incremental import encoding, hashed_file
 from ttapi_pipeline.storage.incremental.pieces import Piece, Pieces
 from ttapi_pipeline.storage.incremental.row_groups import read_footer
 from ttapi_pipeline.storage.publish import publish
@@ -50,7 +50,7 @@ Table = Mapping[str, Sequence[float]]
 
 @pytest.fixture(autouse=True)
 def small_row_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(under_test, "ROW_GROUP_ROWS", 3)
+    monkeypatch.setattr(encoding, "ROW_GROUP_ROWS", 3)
 
 
 def rows(symbol: str, closes: Sequence[float]) -> pl.DataFrame:
@@ -174,7 +174,7 @@ def test_bytes_that_somebody_changed_are_not_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, line: str, made: list[str]
 ) -> None:
     # Of several blocks some have been copied when the damage is found.
-    monkeypatch.setattr(under_test, "_BLOCK_BYTES", 64)
+    monkeypatch.setattr(hashed_file, "_BLOCK_BYTES", 64)
     table = {"A": [1.0, 2.0], "B": [3.0] * 7, "C": [4.0]}
     store(tmp_path, table)
     whole, groups = (tmp_path / "bars.csv").read_bytes(), row_group_bytes(tmp_path)
@@ -217,7 +217,7 @@ def test_a_disk_that_is_full_while_copying_is_an_error_and_the_old_table_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # More blocks than are read ahead.
-    monkeypatch.setattr(under_test, "_BLOCK_BYTES", 16)
+    monkeypatch.setattr(hashed_file, "_BLOCK_BYTES", 16)
     table = {"A": [1.0, 2.0], "B": [3.0] * 7}
     store(tmp_path, table)
     before = (tmp_path / "bars.parquet").read_bytes()
@@ -226,7 +226,7 @@ def test_a_disk_that_is_full_while_copying_is_an_error_and_the_old_table_stays(
         if isinstance(content, memoryview):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(under_test._HashedFile, "_write", full)
+    monkeypatch.setattr(hashed_file.HashedFile, "_write", full)
     with pytest.raises(StorageError, match="free some space"):
         store(tmp_path, table)
     assert (tmp_path / "bars.parquet").read_bytes() == before
@@ -300,7 +300,7 @@ def test_what_the_disk_says_once_is_heard(tmp_path: Path, monkeypatch: pytest.Mo
         if len(told) == 1:
             raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(under_test, "_SYNCED_BYTES", 1)
+    monkeypatch.setattr(hashed_file, "_SYNCED_BYTES", 1)
     monkeypatch.setattr(os, "fsync", sync)
     with pytest.raises(StorageError, match="Input/output error"):
         store(tmp_path, {"A": [2.0], "B": [3.0]})

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ttapi_pipeline.core.errors import CorruptFileError
+from ttapi_pipeline.storage.footer import MAGIC
 from ttapi_pipeline.storage.incremental.row_groups import (
-    MAGIC,
     drop_page_index,
     encode_footer,
     move,

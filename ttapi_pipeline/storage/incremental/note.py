@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""The note beside the data that says where each stored piece is. The pieces themselves: see `stored_pieces`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from ttapi_pipeline.core.files import left_over, replacing
+from ttapi_pipeline.core.manifest import Manifest
+from ttapi_pipeline.storage.hashing import HASHED_BY
+from ttapi_pipeline.storage.layout import DatasetFiles
+
+_FORMAT: Final = 2
+"""Of the note and of the bytes: raised when either file is written in another way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Where some bytes are in a file, and their XXH3-64."""
+
+    start: int
+    size: int
+    checksum: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotedPiece:
+    """What is noted of a stored piece.
+
+    Attributes:
+        key: Of the piece.
+        rows: Number of its rows.
+        sums: What its rows add to the data version; see `ContentHash.sums`.
+        first: Key columns of its first row, as text.
+        last: Key columns of its last row, as text.
+        groups: Number of its row groups in the Parquet file.
+        parquet: Where these groups are.
+        csv: Where its lines are; None until they are written.
+    """
+
+    key: str
+    rows: int
+    sums: tuple[int, ...]
+    first: tuple[str, ...]
+    last: tuple[str, ...]
+    groups: int
+    parquet: Extent
+    csv: Extent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A note that was read.
+
+    Attributes:
+        write_id: Of the publication that it was written for.
+        pieces: In the order of the file.
+    """
+
+    write_id: str
+    pieces: Sequence[NotedPiece]
+
+
+def write_note(files: DatasetFiles, manifest: Manifest, pieces: Sequence[NotedPiece]) -> None:
+    """Note the pieces of a publication for the next one; the caller holds the dataset's lock.
+
+    Raises:
+        OSError: The note cannot be written. Nothing but time is lost.
+    """
+    path = _note_file(files)
+    if path is None:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = {
+        "made_by": _made_by(manifest.provenance.code_version),
+        "write_id": manifest.write_id,
+        "pieces": [asdict(piece) for piece in pieces],
+    }
+    for staged in left_over(path):
+        staged.unlink(missing_ok=True)
+    # A note that is cut short is not believed, so it need not be durable.
+    with replacing(path, is_durable=False) as staged:
+        staged.write_text(json.dumps(document), encoding="utf-8")
+
+
+def read_note(files: DatasetFiles, *, code_version: str) -> Note | None:
+    """Read the note of a dataset.
+
+    Returns:
+        None when there is no note, it is damaged, or another version of the dataset's code or of Polars wrote it.
+    """
+    path = _note_file(files)
+    if path is None:
+        return None
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["made_by"] != _made_by(code_version):
+            return None
+        return Note(document["write_id"], [_piece_from(piece) for piece in document["pieces"]])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _made_by(code_version: str) -> list[object]:
+    return [_FORMAT, HASHED_BY, code_version]
+
+
+def _note_file(files: DatasetFiles) -> Path | None:
+    """Where pieces are noted; None where the data is not on this machine."""
+    return files.folder / ".state" / "pieces" / f"{files.dataset}.json" if isinstance(files.folder, Path) else None
+
+
+def _piece_from(document: Mapping[str, object]) -> NotedPiece:
+    def extent(name: str) -> Extent | None:
+        value = document[name]
+        return Extent(**value) if isinstance(value, dict) else None
+
+    parquet = extent("parquet")
+    if parquet is None:
+        raise ValueError("a piece is nowhere")
+    texts = {name: tuple(map(str, _items(document[name]))) for name in ("first", "last")}
+    return NotedPiece(
+        key=str(document["key"]),
+        rows=int(str(document["rows"])),
+        sums=tuple(int(str(value)) for value in _items(document["sums"])),
+        groups=int(str(document["groups"])),
+        parquet=parquet,
+        csv=extent("csv"),
+        **texts,
+    )
+
+
+def _items(value: object) -> Sequence[object]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is not a list")
+    return value

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""The pieces of the files that are stored now, to copy from. What is noted of them: see `note`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from threading import Thread
+from typing import BinaryIO, Final
+
+from ttapi_pipeline.core.errors import CorruptFileError
+from ttapi_pipeline.storage.incremental.encoding import EncodedPiece, footer_template
+from ttapi_pipeline.storage.incremental.hashed_file import Stretch
+from ttapi_pipeline.storage.incremental.note import Note, NotedPiece, read_note
+from ttapi_pipeline.storage.incremental.row_groups import read_footer
+from ttapi_pipeline.storage.incremental.thrift import Value
+from ttapi_pipeline.storage.layout import DatasetFiles
+from ttapi_pipeline.tables.schema import DatasetSchema
+
+
+class StoredPieces:
+    """The pieces of the Parquet file and of the CSV that are stored; there may be none.
+
+    The files are held open, so that a copy is made of the files that were there when the lock was taken. Pieces that
+    another version of the dataset's code or of Polars made are left out.
+    """
+
+    def __init__(self, files: DatasetFiles, schema: DatasetSchema, *, code_version: str) -> None:
+        self._open = ExitStack()
+        self._parquet: BinaryIO | None = None
+        self._csv: BinaryIO | None = None
+        self._pieces: Mapping[str, NotedPiece] = {}
+        self._groups: Mapping[str, list[Value]] = {}
+        self.template: Final = footer_template(schema)
+        note = read_note(files, code_version=code_version)
+        if note is None or not isinstance(files.parquet, Path) or not isinstance(files.csv, Path):
+            return
+        # Ignore the note when its files are missing or damaged.
+        with suppress(OSError, CorruptFileError):
+            if self._open_parquet(files.parquet, note):
+                self._csv = self._open.enter_context(files.csv.open("rb"))
+
+    def _open_parquet(self, path: Path, note: Note) -> bool:
+        """Open the Parquet file and look up the row groups of each piece; False when the note is of another file."""
+        parquet = self._open.enter_context(path.open("rb"))
+        footer, _ = read_footer(parquet)
+        groups = footer.row_groups
+        is_noted = (
+            note.write_id.encode() in footer.raw
+            and footer.is_like(self.template)
+            and len(groups) == sum(piece.groups for piece in note.pieces)
+        )
+        if not is_noted:
+            return False
+        at = 0
+        grouped = {}
+        for piece in note.pieces:
+            grouped[piece.key] = groups[at : at + piece.groups]
+            at += piece.groups
+        self._parquet, self._groups = parquet, grouped
+        self._pieces = {piece.key: piece for piece in note.pieces}
+        return True
+
+    def close(self) -> None:
+        """Let go of the files. In a thread: the disk takes a second to free gigabytes that were replaced."""
+        if self._pieces:
+            Thread(target=self._open.close, daemon=True).start()
+        else:
+            self._open.close()
+
+    def parquet(self, key: str) -> EncodedPiece | None:
+        """A piece's row groups; None when they are not stored."""
+        noted = self._pieces.get(key)
+        if noted is None or self._parquet is None:
+            return None
+        body = Stretch(self._parquet, noted.parquet)
+        return EncodedPiece(noted, body, self._groups[key], noted.parquet.start)
+
+    def csv(self, key: str) -> Stretch | None:
+        """A piece's lines; None when they are not stored."""
+        noted = self._pieces.get(key)
+        if noted is None or noted.csv is None or self._csv is None:
+            return None
+        return Stretch(self._csv, noted.csv)
