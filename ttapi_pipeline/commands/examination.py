@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What `tt doctor` examines: settings, storage, connections and clock, with what to do about each that is bad."""
+"""The examination behind `tt doctor`: settings, storage, connections and clock. A finding that is bad says what to do.
+
+What is repaired, and how: see `storage.repair`. Printing the findings: see `doctor`.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,13 @@ from ttapi_pipeline.storage.stored import read_stored
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was examined."""
+    """One thing that was examined.
+
+    Attributes:
+        subject: What it is, such as ``storage`` or the name of a dataset.
+        text: What was found; of a bad finding, also what to do.
+        is_good: Whether nothing needs to be done.
+    """
 
     subject: str
     text: str
@@ -32,13 +41,23 @@ class Finding:
 
 
 async def examine(settings: Settings, *, is_repairing: bool, clock: Clock = SYSTEM_CLOCK) -> Sequence[Finding]:
-    """Examine everything; nothing is changed unless it repairs."""
+    """Examine everything, in the order in which a user would mend it.
+
+    Args:
+        settings: Checked already.
+        is_repairing: Mend what the stored Parquet files allow to mend; otherwise nothing but a missing data folder is
+            created.
+        clock: Compared with the server's, and with the times of the stored data.
+
+    Raises:
+        TTError: No simulator could be started.
+    """
     findings = [Finding("settings", f"{settings.origin}, data in {settings.data_dir}", is_good=True)]
     findings += _storage(settings, is_repairing=is_repairing)
     findings.append(_metastock(settings))
     findings.append(_stored_times(settings, clock))
     with Broker(settings, clock=clock) as broker:
-        # A simulator that does not start is no finding: nothing could be said about the connection.
+        # A simulator that does not start ends the examination: there would be no server to examine.
         broker.server_url()
         findings += [finding async for finding in _connections(broker)]
         findings.append(await _server_time(broker))
@@ -77,7 +96,7 @@ def _metastock(settings: Settings) -> Finding:
 
 
 def _stored_times(settings: Settings, clock: Clock) -> Finding:
-    """Whether what is stored is from before now."""
+    """Whether every stored dataset was fetched before now; a later time means that a clock is or was wrong."""
     try:
         statuses = survey(settings, now=clock.now())
     except TTError as error:

@@ -107,9 +107,9 @@ class _End:
     """The state of a service that was asked to stop.
 
     Attributes:
-        reason: By what it was stopped, as a sentence begins.
-        health: The last one.
-        seconds: For how long it had run.
+        reason: What stopped it, as the beginning of a sentence: ``stopped by q``.
+        health: After the last flush of the log.
+        seconds: Its running time.
     """
 
     reason: str

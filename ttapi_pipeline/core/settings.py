@@ -300,7 +300,7 @@ def _read_dotenv(file: Path) -> Mapping[str, str | None]:
 
 
 def _refuse_unknown(values: Mapping[str, str], datasets: Collection[str] | None) -> None:
-    # A misspelt TT_TTL_SYMBOL that is silently ignored would leave the user with a TTL that nobody chose.
+    # A misspelt TT_TTL_SYMBOL that was ignored would leave the user with the default TTL, and without a word.
     ttls = {name for name in values if name.startswith(TTL_PREFIX) and name != TTL_PREFIX}
     known = KNOWN_VARIABLES | (ttls if datasets is None else {f"{TTL_PREFIX}{name.upper()}" for name in datasets})
     unknown = sorted(name for name in values if name.startswith(PREFIX) and name not in known)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Puts the service together: symbols, feed and log, from the settings and a broker.
+"""Puts the quote service together: symbols, feed and log, from the settings and a broker.
 
-What the running service does is in `recorder`. Signals, exit codes and what a user sees of it are in `commands.stream`.
+The running service is in `recorder`. Signals and exit codes are in `commands.stream`; `terminal.live_quotes` shows it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class QuoteService:
     """A service that is ready to run.
 
     Attributes:
-        stream: Its feed, which is subscribed, and its log; `QuoteRecorder.run` writes the log.
+        recorder: Has a feed that is subscribed, and a log; `QuoteRecorder.run` writes the log.
         symbols: By position on the board of the feed.
         origin: Where the quotes come from.
     """
@@ -75,7 +75,7 @@ async def quote_service(
             symbols = await streamer_symbols(client, settings, named, now=clock.now())
             origin = Origin(settings.origin, settings.is_simulated or client.is_simulated)
         log = None if data is None else stack.enter_context(LogWriter(data, origin, now=clock.now()))
-        stream = await stack.enter_async_context(
+        recorder = await stack.enter_async_context(
             recording(
                 broker.open_link,
                 symbols,
@@ -86,4 +86,4 @@ async def quote_service(
                 clock=clock,
             )
         )
-        yield QuoteService(stream, list(symbols.values()), origin)
+        yield QuoteService(recorder, list(symbols.values()), origin)

@@ -32,7 +32,7 @@ class HeldLogs(logging.Handler):
         return next((record.getMessage() for record in warnings), "")
 
     def take(self) -> list[logging.LogRecord]:
-        """The held records, the oldest first; afterwards none is held."""
+        """The held records, the oldest first; they are no longer held afterwards."""
         records = list(self._records)
         self._records.clear()
         return records

@@ -157,7 +157,7 @@ def terminal_size(descriptor: int) -> tuple[int, int]:
 
 
 def _typed(keys: int, seconds: float) -> bytes | None:
-    """The bytes that are typed within that time; None when none are, empty when the keyboard is gone."""
+    """The bytes that are typed within that time; None when no key is typed, empty when the keyboard is gone."""
     readable, _, _ = select.select([keys], [], [], seconds)
     return os.read(keys, 64) if readable else None
 

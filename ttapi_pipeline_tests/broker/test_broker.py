@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import urllib.request
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -14,17 +11,12 @@ import pytest
 from ttapi_pipeline.broker.broker import Broker
 from ttapi_pipeline.core.errors import ConfigError, TransportError
 from ttapi_pipeline.core.settings import Environment, Settings
+from ttapi_pipeline_tests.support.simulator import SimulatorControl
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=str(tmp_path))
-
-
-def requests_of(url: str) -> Mapping[str, int]:
-    with urllib.request.urlopen(f"{url}/simulator/counters") as response:
-        counted: Mapping[str, int] = json.load(response)["data"]["requests"]
-        return counted
 
 
 async def test_two_clients_and_a_link_share_one_access_token_and_one_simulator(settings: Settings) -> None:
@@ -33,7 +25,7 @@ async def test_two_clients_and_a_link_share_one_access_token_and_one_simulator(s
             assert await one.accounts() == await two.accounts()
         async with broker.open_link():
             pass
-        asked = requests_of(broker.server_url())
+        asked = SimulatorControl(broker.server_url()).requests()
         assert asked["POST /oauth/token"] == 1
         assert asked["GET /customers/me/accounts"] == 2
         assert asked["GET /api-quote-tokens"] == 1

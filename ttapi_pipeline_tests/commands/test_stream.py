@@ -14,7 +14,6 @@ import subprocess
 import sys
 import termios
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from ttapi_pipeline.quote_recorder.history import scan_quote_log
 from ttapi_pipeline.quote_recorder.layout import logged_sessions
 from ttapi_pipeline.quote_recorder.log import read_gaps
 from ttapi_pipeline.simulator.process import SimulatorProcess
+from ttapi_pipeline_tests.support.simulator import SimulatorControl
 
 ROOT = Path(__file__).resolve().parents[2]
 CANARY = "canary-7f3a"
@@ -84,7 +84,7 @@ def start(project: Path, environment: Mapping[str, str]) -> Iterator[Start]:
 
 @pytest.fixture
 def run_here(project: Path, environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """The same in this process, which is quicker, for what ends before anything is streamed."""
+    """The same in this process, which is quicker, where the command ends by itself."""
 
     def run(*arguments: str) -> int:
         try:
@@ -95,6 +95,20 @@ def run_here(project: Path, environment: Mapping[str, str], monkeypatch: pytest.
     monkeypatch.chdir(project)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+    return run
+
+
+@pytest.fixture
+def finish_here(run_here: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[str, str]]:
+    """`finish` for `run_here`."""
+
+    def run(code: int, *arguments: str) -> tuple[str, str]:
+        assert run_here(*arguments) == code
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        assert "Warning" not in err
+        return out, err
+
     return run
 
 
@@ -111,27 +125,16 @@ def first_line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline()
 
 
-def close_next_link(exchange: SimulatorProcess, *, after: int) -> None:
-    """Have the next link closed after so many frames."""
-    fault = {"kind": "dx-close", "count": 1, "parameters": {"code": 1006, "after": after}}
-    request = urllib.request.Request(
-        f"{exchange.url}/simulator/faults",
-        method="POST",
-        data=json.dumps(fault).encode(),
-        headers={"Content-Type": "application/json", "User-Agent": "tests/1"},
-    )
-    with urllib.request.urlopen(request, timeout=10):
-        pass
-
-
 def kept(project: Path, table: str) -> int:
     data = project / "data"
     rows = [scan_quote_log(data, session, table).collect() for session in logged_sessions(data)]  # type: ignore[arg-type]
     return sum(frame.height for frame in rows)
 
 
-def test_it_streams_the_universe_reports_as_json_and_keeps_what_it_received(start: Start, project: Path) -> None:
-    out, err = finish(start("--json", "--duration", "4", "--report-seconds", "1"), 0)
+def test_it_streams_the_universe_reports_as_json_and_keeps_what_it_received(
+    finish_here: Callable[..., tuple[str, str]], project: Path
+) -> None:
+    out, err = finish_here(0, "--json", "--duration", "4", "--report-seconds", "1")
     reports = [json.loads(line) for line in out.splitlines()]
     assert len(reports) >= 2
     last = reports[-1]
@@ -158,14 +161,16 @@ def test_without_a_terminal_it_writes_lines_and_a_signal_stops_it(start: Start, 
     assert [gap.reason for gap in read_gaps(project / "data", session)] == ["not running", "connecting"]
 
 
-def test_there_is_one_per_data_folder_and_another_without_a_log(start: Start, project: Path) -> None:
+def test_there_is_one_per_data_folder_and_another_without_a_log(
+    start: Start, finish_here: Callable[..., tuple[str, str]], project: Path
+) -> None:
     process = start("AAPL", "--json", "--report-seconds", "0.2")
     first_line(process)
-    _, err = finish(start("AAPL", "--duration", "1"), 4)
+    _, err = finish_here(4, "AAPL", "--duration", "1")
     assert "is being written by another `tt stream`: stop that one" in err
     assert err.count("\n") == 1
     before = {path for path in (project / "data").rglob("*") if "quote_log" not in path.parts}
-    _, err = finish(start("AAPL", "--no-log", "--json", "--duration", "1"), 0)
+    _, err = finish_here(0, "AAPL", "--no-log", "--json", "--duration", "1")
     assert "in the log" not in err
     assert {path for path in (project / "data").rglob("*") if "quote_log" not in path.parts} == before
     process.send_signal(signal.SIGINT)
@@ -202,9 +207,12 @@ def test_a_folder_that_is_not_local_is_refused_with_a_way_out(
     assert "--no-log" in err
 
 
-def test_credentials_that_are_refused_are_code_4_and_are_not_shown(start: Start, project: Path) -> None:
-    process = start("AAPL", TT_ENV="production", TT_CLIENT_SECRET=CANARY, TT_REFRESH_TOKEN=CANARY)
-    out, err = finish(process, 4)
+def test_credentials_that_are_refused_are_code_4_and_are_not_shown(
+    finish_here: Callable[..., tuple[str, str]], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("TT_ENV", "production"), ("TT_CLIENT_SECRET", CANARY), ("TT_REFRESH_TOKEN", CANARY)):
+        monkeypatch.setenv(name, value)
+    out, err = finish_here(4, "AAPL")
     assert "refused" in err
     assert CANARY not in out + err
     written = [path for path in project.rglob("*") if path.is_file()]
@@ -212,7 +220,7 @@ def test_credentials_that_are_refused_are_code_4_and_are_not_shown(start: Start,
 
 
 def test_a_gap_is_code_3(start: Start, exchange: SimulatorProcess, project: Path) -> None:
-    close_next_link(exchange, after=25)
+    SimulatorControl(exchange.url).fault("dx-close", count=1, parameters={"code": 1006, "after": 25})
     process = start("--json", "--report-seconds", "0.2")
     while not json.loads(first_line(process))["gaps"]:
         pass

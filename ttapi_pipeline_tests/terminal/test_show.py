@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`tt show`: one symbol at two widths, and a symbol that nobody knows."""
+"""`tt show`: one symbol at two widths, and a symbol that is not stored."""
 
 from __future__ import annotations
 
