@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import pytest
 
 from ttapi_pipeline_tests.support.documents import DOCUMENTS, ROOT, headings, name_of, text_of
+from ttapi_pipeline_tests.test_architecture import BELOW
 
 SOURCES = sorted(
     path
@@ -79,3 +80,13 @@ def test_a_decision_has_the_parts_of_the_template_and_a_line_in_the_index(path: 
     number = path.name.partition("-")[0]
     (title,) = re.findall(rf"^# {number}\. (.+)$", text, re.MULTILINE)
     assert f"| [{number}]({path.name}) | {title} |" in (path.parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_map_of_the_rooms_has_what_a_room_imports_below_it() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    (rows,) = re.findall(r"^```text\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    # Names stand in the columns before what is said of them.
+    row_of = {name: row for row, line in enumerate(rows.splitlines()) for name in re.findall(r"\w+", line[:38])}
+    rooms = {name for name in BELOW if name != "__init__"}
+    assert rooms <= row_of.keys()
+    assert [(room, other) for room in rooms for other in BELOW[room] if row_of[other] <= row_of[room]] == []
