@@ -12,14 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from ttapi_pipeline_tests.support.documents import DOCUMENTS, PACKAGE, name_of, text_of
+from ttapi_pipeline_tests.support.documents import DOCUMENTS, PACKAGE, ROOT, name_of, text_of
 
 BACKTICKED = re.compile(r"(?<!`)`([A-Za-z_][\w.]*)`(?!`)")
 A_FILE = re.compile(r"\w+\.(?:csv|json|jsonl|lock|md|parquet|thrift|toml|yaml)")
 NOT_OURS = {
     "_effect": "the end of field names",
     "call_async": "of pybreaker",
+    "get_status_by_partition": "of Dagster",
     "q": "a key",
+    "run_retries": "in dagster.yaml",
     "var0": "of a formula",
     "yang_zhang_21": "one of many column names",
 }
@@ -102,17 +104,25 @@ def exists(name: str) -> bool | None:
     return None
 
 
+@cache
+def names_of_tests() -> frozenset[str]:
+    """Every module and function of tests by its name."""
+    files = list((ROOT / "ttapi_pipeline_tests").rglob("test_*.py"))
+    found = {path.stem for path in files}
+    for path in files:
+        found.update(re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8")))
+    return frozenset(found)
+
+
 def is_known(name: str, module: str) -> bool:
     """Whether a name in a docstring of a module is one that a reader can look up."""
-    first, _, rest = name.partition(".")
+    first, _, rest = name.removeprefix("ttapi_pipeline.").partition(".")
     if not rest:
-        return first in identifiers() or first in NOT_OURS
-    room = module.rpartition(".")[0]
-    for whole in (name.removeprefix("ttapi_pipeline."), f"{room}.{name}".removeprefix("."), f"{module}.{name}"):
-        if exists(whole):
-            return True
-    if first in trees() or f"{room}.{first}" in trees():
-        return False
+        return first in identifiers() | names_of_tests() or first in NOT_OURS
+    # A module is called by its last names, wherever it lies.
+    named = [each for each in trees() if each == first or each.endswith(f".{first}")]
+    if named:
+        return any(exists(f"{each}.{rest}") for each in named) or exists(f"{module}.{name}") is True
     if first in classes():
         return rest in members(classes()[first])
     # What a parameter or an import of this module has is not looked up.
