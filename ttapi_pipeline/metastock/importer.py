@@ -28,6 +28,7 @@ from ttapi_pipeline.core.errors import InvalidFormatError
 from ttapi_pipeline.core.ordered import map_in_order
 from ttapi_pipeline.metastock.binary import INDEX_NAMES, Security, data_file_number, is_index, read_index
 from ttapi_pipeline.metastock.fingerprint import FileFact, list_files
+from ttapi_pipeline.metastock.layout import Layout
 from ttapi_pipeline.metastock.parts import KNOWN, Parts, PartsInFolder, PartsInMemory, reading_key
 from ttapi_pipeline.metastock.reader import (
     BARS,
@@ -43,7 +44,6 @@ from ttapi_pipeline.metastock.reader import (
     printable,
     read_files,
 )
-from ttapi_pipeline.metastock.sniff import Layout
 from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.storage.lock import locked
 from ttapi_pipeline.tables.sorting import sort_keys

@@ -27,15 +27,9 @@ from ttapi_pipeline.core.symbology import symbol_from_file_stem, symbol_from_met
 from ttapi_pipeline.metastock.binary import Security, decode_records
 from ttapi_pipeline.metastock.dates import EARLIEST, NOT_A_DATE, DateOrder, read_dates
 from ttapi_pipeline.metastock.fingerprint import FileFact
-from ttapi_pipeline.metastock.sniff import (
-    IGNORED,
-    Layout,
-    decode,
-    sniff_file,
-    sniff_lines,
-    split_lines,
-    split_row,
-)
+from ttapi_pipeline.metastock.layout import IGNORED, NUMBERS, PRICES, QUANTITIES, Layout
+from ttapi_pipeline.metastock.sniff import sniff_file, sniff_lines
+from ttapi_pipeline.metastock.text import decode, split_lines, split_row
 
 BARS: Final = pl.Schema(
     {
@@ -81,10 +75,6 @@ REJECTED_ROWS: Final = pl.Schema(
     {"file": pl.UInt32(), "line": pl.UInt32(), "symbol": pl.String(), "reason": pl.String(), "raw": pl.String()}
 )
 """One row per row that was not kept: 1-based line (null: the whole file), the file's ticker, the text."""
-
-_PRICES: Final[tuple[str, ...]] = ("open", "high", "low", "close")
-_QUANTITIES: Final[tuple[str, ...]] = ("volume", "open_interest")
-_NUMBERS: Final = (*_PRICES, *_QUANTITIES)
 
 _BLOCK_LINES: Final = 65_536
 
@@ -371,7 +361,7 @@ class _Reading:
             pl.col("date").str.to_date(date_format, strict=False)
         )
         numbers = (
-            {f"{role}_number": pl.col(role) for role in _NUMBERS if role in layout.columns}
+            {f"{role}_number": pl.col(role) for role in NUMBERS if role in layout.columns}
             if is_typed
             else _numbers(layout, decimal_comma=layout.decimal_comma)
         )
@@ -382,9 +372,7 @@ class _Reading:
             separator=layout.delimiter,
             quote_char=None,
             # A ticker is text whatever it looks like: TRUE, 1E5 and 000001 are tickers.
-            schema={
-                name: pl.Float64() if is_typed and name in _NUMBERS else pl.String() for name in (*columns, *extra)
-            },
+            schema={name: pl.Float64() if is_typed and name in NUMBERS else pl.String() for name in (*columns, *extra)},
             glob=False,
         )
         return (
@@ -429,7 +417,7 @@ class _Reading:
             pl.lit(security.ticker or None, pl.String).alias("ticker"),
             pl.lit(security.period.strip(" \0") or None, pl.String).alias("period"),
             has_extra=False,
-            **{f"{role}_number": pl.col(role) for role in _NUMBERS if role in layout.columns},
+            **{f"{role}_number": pl.col(role) for role in NUMBERS if role in layout.columns},
         )
         text = pl.concat_str(["ticker", *security.fields], separator=",", ignore_nulls=True)
         self._take(index, self._judged(layout, rows), raw=text)
@@ -611,7 +599,7 @@ _PART: Final = tuple(_PART_SCHEMA)
 def _numbers(layout: Layout, *, decimal_comma: bool) -> dict[str, pl.Expr]:
     """The numeric columns that the layout has, as ``<role>_number``; null where the text is no number."""
     numbers: dict[str, pl.Expr] = {}
-    for role in _NUMBERS:
+    for role in NUMBERS:
         if role in layout.columns:
             text = pl.col(role)
             if decimal_comma:
@@ -623,7 +611,7 @@ def _numbers(layout: Layout, *, decimal_comma: bool) -> dict[str, pl.Expr]:
 def _bar_columns(layout: Layout, options: ImportOptions) -> list[pl.Expr]:
     """The numeric columns of BARS; null throughout where the layout has no such column."""
     columns = []
-    for role in _NUMBERS:
+    for role in NUMBERS:
         number = pl.col(f"{role}_number") if role in layout.columns else pl.lit(None, pl.Float64)
         if role == "volume" and options.volume_multiplier != 1.0:
             number = number * options.volume_multiplier
@@ -656,7 +644,7 @@ def _signs_of_soundness(layout: Layout, options: ImportOptions) -> list[pl.Expr]
             signs.append(number <= pl.col(high) if high and role != "high" else number < math.inf)
     if low:
         signs.append(pl.col(low) > 0)
-    for role in _QUANTITIES:
+    for role in QUANTITIES:
         if role in layout.columns:
             number = pl.col(f"{role}_number")
             signs.append(pl.col(role).is_null() | ((number >= 0) & (number < math.inf)))
@@ -670,13 +658,13 @@ def _faults(layout: Layout, options: ImportOptions) -> list[tuple[pl.Expr, str]]
         faults.append((pl.col("session") > options.as_of, f"the date is later than {options.as_of}"))
     if "period" in layout.columns:
         faults.append((~_is_daily(options), "the period is not daily"))
-    prices = [role for role in _PRICES if role in layout.columns]
+    prices = [role for role in PRICES if role in layout.columns]
     for role in prices:
         number = pl.col(f"{role}_number")
         faults.append((pl.col(role).is_null(), f"{role} is missing"))
         faults.append((number.is_null() | ~number.is_finite(), f"{role} is not a number"))
         faults.append((number <= 0, f"{role} is not positive"))
-    for role in _QUANTITIES:
+    for role in QUANTITIES:
         if role in layout.columns:
             number = pl.col(f"{role}_number")
             is_number = number.is_not_null() & number.is_finite()
@@ -737,7 +725,7 @@ def _has_decimal_comma(layout: Layout, rows: pl.DataFrame) -> bool:
     """Whether a comma is the decimal point of this file; with both marks in use, none is taken for the other."""
     if layout.delimiter == ",":
         return False
-    numbers = [rows[role] for role in _NUMBERS if role in rows.columns]
+    numbers = [rows[role] for role in NUMBERS if role in rows.columns]
     has_comma, has_point = (
         any(bool(column.str.contains(mark, literal=True).any()) for column in numbers) for mark in (",", ".")
     )

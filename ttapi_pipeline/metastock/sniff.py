@@ -1,84 +1,31 @@
 # SPDX-License-Identifier: MIT
-"""What a MetaStock ASCII file looks like, from its first 4 KiB and its last bytes. Rows are read in `reader`.
+"""Finds the layout of a MetaStock ASCII file from its first 4 KiB and its last byte.
 
-There is no one MetaStock format but a grammar (a header that names the fields) and a dozen dialects. The rules here
-are those of docs/protocols/metastock.md, "What varies, and the rule".
+The names and headers to compare with are in `dialects`. Rows are read in `reader`.
 """
 
 from __future__ import annotations
 
-import csv
 import os
 import re
-from codecs import BOM_UTF8
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from ttapi_pipeline.core.errors import InvalidFormatError
+from ttapi_pipeline.metastock.dialects import AFTER_DATE, BY_COLUMNS, BY_HEADER, DELIMITERS, FIELD_NAMES, ROLES
+from ttapi_pipeline.metastock.layout import IGNORED, NUMBERS, Layout
+from ttapi_pipeline.metastock.text import decode, split_lines, split_row
 
 HEAD_BYTES: Final = 4096
+"""How much of each file is read at first: a header and some sixty rows, and one block of a disk."""
+
 SAMPLE_LINES: Final = 8
+"""How many rows are looked at. A later row that is different sends its file to the careful reading."""
 
-ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
-    {
-        "ticker": ("TICKER", "SYMBOL"),
-        "name": ("NAME",),
-        "period": ("PER",),
-        "date": ("DTYYYYMMDD", "DTYYMMDD", "DATE"),
-        "time": ("TIME", "HHMMSS"),
-        # TSETMC keeps the open in FIRST and a reference price in OPEN, hence the order.
-        "open": ("FIRST", "OPEN"),
-        "high": ("HIGH", "MAX"),
-        "low": ("LOW", "MIN"),
-        "close": ("CLOSE", "LAST"),
-        "volume": ("VOL", "VOLUME"),
-        "open_interest": ("OPENINT", "O/I", "OI", "OPENINTEREST"),
-    }
-)
-"""Field names of each column that we read, the preferred one first."""
-
-IGNORED: Final = ""
-"""The role of a column that is not read."""
-
-_FIELD_NAMES: Final = frozenset(name for names in ROLES.values() for name in names)
-_PRICES: Final = ("open", "high", "low", "close")
-_NUMBERS: Final = (*_PRICES, "volume", "open_interest")
-
-# Column names after stripping and upper-casing, by docs/protocols/metastock.md, "Dialects".
-_DIALECTS: Final[Mapping[tuple[str, ...], str]] = MappingProxyType(
-    {
-        tuple(names.split()): letter
-        for letter, names in (
-            ("A", "TICKER PER DTYYYYMMDD TIME OPEN HIGH LOW CLOSE VOL OPENINT"),
-            ("B", "TICKER DTYYYYMMDD OPEN HIGH LOW CLOSE VOL"),
-            ("C", "TICKER PER DATE TIME OPEN HIGH LOW CLOSE VOL OPENINT"),
-            ("D", "TICKER DATE OPEN HIGH LOW CLOSE VOL"),
-            ("H", "TICKER DTYYYYMMDD OPEN HIGH LOW CLOSE VOLUME"),
-            ("J", "TICKER DTYYYYMMDD FIRST HIGH LOW CLOSE VALUE VOL OPENINT PER OPEN LAST"),
-            ("K", "TICKER PER DATE TIME OPEN HIGH LOW CLOSE VOL"),
-            ("L", "TICKER DTYYYYMMDD TIME OPEN HIGH LOW CLOSE VOL"),
-        )
-    }
-)
-
-_DELIMITERS: Final = (",", ";", "\t", " ")
-_TAILS: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
-    {1: ("close",), 4: _PRICES, 5: (*_PRICES, "volume"), 6: (*_PRICES, "volume", "open_interest")}
-)
-_HEADERLESS: Final[Mapping[tuple[str, ...], str]] = MappingProxyType(
-    {
-        ("ticker", "date", *_PRICES, "volume", "open_interest"): "E",
-        ("ticker", "date", *_PRICES, "volume"): "F",
-        ("ticker", "period", "date", *_PRICES, "volume"): "G",
-    }
-)
-
-_SPACE: Final = re.compile(r"\s")
 _COMPACT_DATE: Final = re.compile(r"(?:1[89]|2[0-9])\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])", re.ASCII)
 _ISO_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _CLEAR_DATE: Final = re.compile(f"{_COMPACT_DATE.pattern}|{_ISO_DATE.pattern}", re.ASCII)
@@ -91,58 +38,33 @@ _TIME_OF_DAY: Final = re.compile(r"0000|(?:[01]\d|2[0-3])[0-5]\d[0-5]\d|\d\d:\d\
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """How a file's rows are cut and what their values are; files with equal layouts are scanned together.
-
-    Attributes:
-        dialect: Letter of the dialect, or ``other``.
-        delimiter: One of ``, ; tab space``.
-        columns: Role per column (a key of ROLES, or IGNORED), as the header or the headerless form has them.
-        overflow: Values beyond `columns` on the rows that were seen, empty ones included.
-        has_header: Whether the first line names the fields.
-        unknown_fields: Header names that no role knows; their values are not read.
-        date_format: strptime format of all dates that were seen, or None when they need more than that.
-        decimal_comma: Whether numbers have a comma for the decimal point; never with a comma as delimiter.
-        is_plain: Whether lines can be cut without care: UTF-8, no quotes, no spaces to strip, no blank first line.
-    """
-
-    dialect: str
-    delimiter: str
-    columns: tuple[str, ...]
-    overflow: int
-    has_header: bool
-    unknown_fields: tuple[str, ...]
-    date_format: str | None
-    decimal_comma: bool
-    is_plain: bool
-
-    @property
-    def roles(self) -> frozenset[str]:
-        """The roles that have a column."""
-        return frozenset(self.columns) - {IGNORED}
-
-
-@dataclass(frozen=True, slots=True)
 class Sniffed:
-    """What the first look at a file gave.
+    """The layout of a file, and the first ticker in it.
 
     Attributes:
         layout: None for a file without a line of text.
         ticker: The first row's ticker; None without a ticker column or without rows.
-        has_rows: Whether a row follows the header, as far as the sample shows.
     """
 
     layout: Layout | None
     ticker: str | None
-    has_rows: bool
+
+
+class _Columns(NamedTuple):
+    """The columns of a file, by its header or by its first rows."""
+
+    roles: tuple[str, ...]
+    delimiter: str
+    dialect: str
+    unknown_fields: tuple[str, ...]
 
 
 def sniff_file(path: Path, *, code_page: str) -> Sniffed:
     """Look at a file's first 4 KiB and its last byte.
 
     Raises:
-        InvalidFormatError: It is no MetaStock ASCII file.
-        OSError: It cannot be read; the caller knows the folder and says so.
+        InvalidFormatError: The file is not MetaStock ASCII.
+        OSError: The file cannot be read. The caller knows its folder, and makes the message.
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
@@ -159,52 +81,22 @@ def sniff_file(path: Path, *, code_page: str) -> Sniffed:
     return sniff_lines(split_lines(text), is_plain=is_plain)
 
 
-def decode(content: bytes, *, code_page: str) -> tuple[str, bool]:
-    """Bytes to text, and whether Polars could have read them as they are.
-
-    A BOM decides; UTF-16 without one is known by its zero bytes; then UTF-8 is tried, then the code page, in which a
-    byte that means nothing becomes U+FFFD.
-
-    Raises:
-        InvalidFormatError: The bytes are binary.
-    """
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16", errors="replace"), False
-    if b"\0" in content:
-        half = max(1, len(content) // 2)
-        for encoding, zeros in (("utf-16-le", content[1::2]), ("utf-16-be", content[::2])):
-            if zeros.count(0) > 0.9 * half:
-                return content.decode(encoding, errors="replace"), False
-        raise InvalidFormatError("it holds zero bytes, so it is a binary file and no text")
-    try:
-        return content.decode("utf-8-sig"), True
-    except UnicodeDecodeError:
-        if content.startswith(BOM_UTF8):
-            return content.decode("utf-8-sig", errors="replace"), False
-        return content.decode(code_page, errors="replace"), False
-
-
-def split_lines(text: str) -> list[str]:
-    """Lines without their ends: LF, CRLF or CR. A Ctrl-Z at the end of the file, a DOS habit, is dropped."""
-    return text.rstrip("\x1a").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-
-
 def sniff_lines(lines: Sequence[str], *, is_plain: bool = False) -> Sniffed:
     """Look at the first lines of a file; blank ones are passed over.
 
     Args:
-        lines: The file's lines, or as many of the first ones as there are at hand.
-        is_plain: Whether everything outside of these lines' text allows a plain scan.
+        lines: All lines of the file, or some of its first ones.
+        is_plain: Whether Polars could read the rest of the file: its encoding, its line ends and its last byte.
 
     Raises:
-        InvalidFormatError: The lines are no MetaStock ASCII rows.
+        InvalidFormatError: The lines are not MetaStock ASCII rows.
     """
     filled = [line for line in lines[: 4 * SAMPLE_LINES] if line.strip()] or [line for line in lines if line.strip()]
     if not filled:
-        return Sniffed(None, None, has_rows=False)
+        return Sniffed(None, None)
     header = _read_header(filled[0])
     rows = filled[1 if header else 0 :][:SAMPLE_LINES]
-    columns, delimiter, dialect, unknown = header or _read_headerless(rows)
+    columns, delimiter, dialect, unknown_fields = header or _read_headerless(rows)
     values = [split_row(row, delimiter) for row in rows]
     overflow = max((len(row) - len(columns) for row in values), default=0)
     if dialect == "A" and any("".join(row[len(columns) :]) for row in values):
@@ -220,47 +112,33 @@ def sniff_lines(lines: Sequence[str], *, is_plain: bool = False) -> Sniffed:
         columns=columns,
         overflow=max(overflow, 0),
         has_header=header is not None,
-        unknown_fields=unknown,
+        unknown_fields=unknown_fields,
         date_format=_date_format([row[columns.index("date")] for row in values if len(row) > columns.index("date")]),
         decimal_comma=delimiter != "," and _has_decimal_comma(columns, values),
         is_plain=is_plain and delimiter != " " and has_bare_values and bool(lines[0].strip()),
     )
-    return Sniffed(layout, _first_ticker(columns, values), has_rows=bool(rows))
-
-
-def split_row(row: str, delimiter: str) -> list[str]:
-    """Cut one line into values without surrounding space; double quotes may hold a delimiter."""
-    if '"' in row:
-        try:
-            return [value.strip() for value in next(csv.reader([row], delimiter=delimiter, skipinitialspace=True), [])]
-        except csv.Error:  # an unbalanced quote is a part of the value
-            pass
-    if delimiter == " ":
-        return row.split()
-    values = row.split(delimiter)
-    # Most rows have no space, and to ask once is faster than to strip every value.
-    return [value.strip() for value in values] if _SPACE.search(row) else values
+    return Sniffed(layout, _first_ticker(columns, values))
 
 
 def _has_decimal_comma(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    numbers = "".join(value for row in rows for role, value in zip(columns, row, strict=False) if role in _NUMBERS)
+    numbers = "".join(value for row in rows for role, value in zip(columns, row, strict=False) if role in NUMBERS)
     return "," in numbers and "." not in numbers
-
-
-_Columns = tuple[tuple[str, ...], str, str, tuple[str, ...]]  # roles, delimiter, dialect, unknown fields
 
 
 @lru_cache(maxsize=1024)
 def _read_header(line: str) -> _Columns | None:
-    """The columns that a header names; None when the line is no header.
+    """The columns that a header names; None when the line is not a header.
 
-    A row may hold a field's name, since OPEN and LOW are tickers; but only a row holds a date.
+    A row may hold a field's name, since OPEN and LOW are tickers, but a header never holds a date.
+
+    Raises:
+        InvalidFormatError: The line is a header without a date or without a close.
     """
     delimiter, names = max(
-        ((delimiter, _field_names(line, delimiter)) for delimiter in _DELIMITERS),
-        key=lambda cut: sum(name in _FIELD_NAMES for name in cut[1]),
+        ((delimiter, _field_names(line, delimiter)) for delimiter in DELIMITERS),
+        key=lambda cut: sum(name in FIELD_NAMES for name in cut[1]),
     )
-    if _FIELD_NAMES.isdisjoint(names) or any(_is_date(name) for name in names):
+    if FIELD_NAMES.isdisjoint(names) or any(_is_date(name) for name in names):
         return None
     roles = {
         role: next(names.index(name) for name in aliases if name in names)
@@ -273,9 +151,9 @@ def _read_header(line: str) -> _Columns | None:
     columns = [IGNORED] * len(names)
     for role, index in roles.items():
         columns[index] = role
-    unknown = tuple(name for name in names if name not in _FIELD_NAMES)
-    dialect = _DIALECTS.get(tuple(names), "M" if "name" in roles else "other")
-    return tuple(columns), delimiter, dialect, unknown
+    unknown_fields = tuple(name for name in names if name not in FIELD_NAMES)
+    dialect = BY_HEADER.get(tuple(names), "M" if "name" in roles else "other")
+    return _Columns(tuple(columns), delimiter, dialect, unknown_fields)
 
 
 def _field_names(line: str, delimiter: str) -> list[str]:
@@ -287,12 +165,12 @@ def _field_names(line: str, delimiter: str) -> list[str]:
 
 
 def _read_headerless(rows: Sequence[str]) -> _Columns:
-    """The columns of a file without a header, by where its date stands and how many values there are.
+    """The columns of a file without a header, by the position of its date and the number of values after it.
 
     Raises:
-        InvalidFormatError: No rule fits.
+        InvalidFormatError: No known form fits.
     """
-    for delimiter in _DELIMITERS:
+    for delimiter in DELIMITERS:
         cut = [split_row(row, delimiter) for row in rows]
         (count, frequency), *_ = Counter(map(len, cut)).most_common(1)
         if count < 4 or 2 * frequency < len(cut):
@@ -305,17 +183,21 @@ def _read_headerless(rows: Sequence[str]) -> _Columns:
         while len(after) > 5 and not any(after[-1]):
             after.pop()
         has_time = len(after) > 4 and all(_TIME_OF_DAY.fullmatch(value) for value in after[0])
-        tail = _TAILS.get(len(after) - has_time)
+        tail = AFTER_DATE.get(len(after) - has_time)
         if tail is None:
             continue
         columns = (*("ticker", "period")[:position], "date", *(("time",) if has_time else ()), *tail)
-        return columns, delimiter, _HEADERLESS.get(columns, "other"), ()
+        return _Columns(columns, delimiter, BY_COLUMNS.get(columns, "other"), ())
     raise InvalidFormatError(f"it has neither a header nor rows of ticker, date and prices: {rows[0].strip()[:200]!r}")
 
 
 def _date_position(rows: Sequence[Sequence[str]]) -> int | None:
-    """Index of the date column, 0 to 2. Six digits may be a ticker or a price too, so clearer dates go first."""
+    """Index of the date column, 0 to 2; None without one.
+
+    Six digits may be a ticker or a price too, so that clearer dates are looked for first.
+    """
     for pattern in (_CLEAR_DATE, _OTHER_DATE):
+        # By how usual they are: after a ticker, after ticker and period, in front.
         for position in (1, 2, 0):
             dates = sum(pattern.fullmatch(row[position]) is not None for row in rows)
             if 2 * dates > len(rows):

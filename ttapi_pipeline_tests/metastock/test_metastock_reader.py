@@ -21,8 +21,8 @@ from polars.testing import assert_frame_equal
 from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.metastock import reader
 from ttapi_pipeline.metastock.importer import FILES, REJECTS, FolderImport, import_folder
+from ttapi_pipeline.metastock.layout import Layout
 from ttapi_pipeline.metastock.reader import BARS, ImportOptions
-from ttapi_pipeline.metastock.sniff import Layout
 
 Row = tuple[date, float, float, float, float, float, float]
 Writer = Callable[[Path, str, Mapping[str, Sequence[Row]]], None]

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ttapi_pipeline.core.errors import InvalidFormatError
-from ttapi_pipeline.metastock.sniff import Layout, decode, sniff_file, sniff_lines, split_row
+from ttapi_pipeline.metastock.layout import Layout
+from ttapi_pipeline.metastock.sniff import sniff_file, sniff_lines
+from ttapi_pipeline.metastock.text import decode, split_row
 
 
 def layout_of(*lines: str) -> Layout:

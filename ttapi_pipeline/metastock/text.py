@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""From a file's bytes to text, to lines, to the values of a line. What the values mean is found in `sniff`."""
+
+from __future__ import annotations
+
+import csv
+import re
+from codecs import BOM_UTF8
+from typing import Final
+
+from ttapi_pipeline.core.errors import InvalidFormatError
+
+_SPACE: Final = re.compile(r"\s")
+
+
+def decode(content: bytes, *, code_page: str) -> tuple[str, bool]:
+    """Turn bytes into text, and say whether Polars could have read the bytes as they are.
+
+    A BOM decides. UTF-16 without a BOM is known by its zero bytes. Otherwise UTF-8 is tried, then the code page; a byte
+    that means nothing there becomes U+FFFD.
+
+    Raises:
+        InvalidFormatError: The bytes are not text.
+    """
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16", errors="replace"), False
+    if b"\0" in content:
+        half = max(1, len(content) // 2)
+        for encoding, zeros in (("utf-16-le", content[1::2]), ("utf-16-be", content[::2])):
+            # Digits, commas and Latin letters have one zero byte each; the tenth leaves room for other letters.
+            if zeros.count(0) > 0.9 * half:
+                return content.decode(encoding, errors="replace"), False
+        raise InvalidFormatError("it holds zero bytes, so it is a binary file and no text")
+    try:
+        return content.decode("utf-8-sig"), True
+    except UnicodeDecodeError:
+        if content.startswith(BOM_UTF8):
+            return content.decode("utf-8-sig", errors="replace"), False
+        return content.decode(code_page, errors="replace"), False
+
+
+def split_lines(text: str) -> list[str]:
+    """Cut text at LF, CRLF or CR. A Ctrl-Z at the end of the file, a DOS habit, is dropped."""
+    return text.rstrip("\x1a").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def split_row(row: str, delimiter: str) -> list[str]:
+    """Cut one line into values without surrounding space. Double quotes may hold a delimiter."""
+    if '"' in row:
+        try:
+            return [value.strip() for value in next(csv.reader([row], delimiter=delimiter, skipinitialspace=True), [])]
+        except csv.Error:  # an unbalanced quote belongs to the value
+            pass
+    if delimiter == " ":
+        return row.split()
+    values = row.split(delimiter)
+    # Most rows have no space, and to ask once is faster than to strip every value.
+    return [value.strip() for value in values] if _SPACE.search(row) else values
