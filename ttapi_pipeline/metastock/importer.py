@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """A folder of MetaStock files in, its daily bars and an account of every row out; what one file says is `reader`'s.
 
-Files are read in chunks, each of which becomes a part (see `parts`). What is in a part is not read again while its file
-is unchanged, so that the next import reads what was added or changed. The bars are merged from the parts one range of
-symbols at a time: memory does not grow with the number of files, only with the largest file and the longest series.
+Files are read in chunks, each of which becomes a part (see `file_cache`). What is in a part is not read again while its
+file is unchanged, so that the next import reads what was added or changed. The bars are merged from the parts one range
+of symbols at a time: memory does not grow with the number of files, only with the largest file and the longest series.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from ttapi_pipeline.core.collection import ProgressCallback, no_progress
 from ttapi_pipeline.core.errors import InvalidFormatError
 from ttapi_pipeline.core.ordered import map_in_order
 from ttapi_pipeline.metastock.binary import INDEX_NAMES, Security, data_file_number, is_index, read_index
+from ttapi_pipeline.metastock.file_cache import KNOWN, Parts, PartsInFolder, PartsInMemory, reading_key
 from ttapi_pipeline.metastock.fingerprint import FileFact, list_files
 from ttapi_pipeline.metastock.layout import Layout
-from ttapi_pipeline.metastock.parts import KNOWN, Parts, PartsInFolder, PartsInMemory, reading_key
 from ttapi_pipeline.metastock.reader import (
     BARS,
     CONTENTS,
