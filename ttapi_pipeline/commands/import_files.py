@@ -32,7 +32,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     Raises:
         StorageError: The folder, or the symbol map of the settings, cannot be read.
     """
-    from ttapi_pipeline.metastock.importer import preview_folder
+    from ttapi_pipeline.metastock.preview import preview_folder
     from ttapi_pipeline.metastock.symbol_map import read_symbol_map
     from ttapi_pipeline.terminal.import_report import import_document, import_report
 

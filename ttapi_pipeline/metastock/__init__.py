@@ -1,2 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""MetaStock ASCII files in, bars out. Merging them with other sources is done in `datasets`."""
+"""MetaStock files in, daily bars and an account of every row out.
+
+Put here: formats of price files, and the rules by which their rows become bars. Not here: other sources of prices, and
+merging them with these bars, which is done in `datasets.eod_snapshot`.
+
+From the outside to the inside: `importer` and `preview` take a folder; `folder`, `fingerprint` and `indexes` say which
+files it has; `known_files`, `file_cache` and `current_bars` keep what was read; `candidates` makes batches; `reader`
+reads one batch, by `scan` or by `careful`, which both obey `row_rules`; `sniff`, `dialects`, `dates`, `text` and
+`binary` know the formats.
+"""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Binary MetaStock folders: the index files MASTER, EMASTER and XMASTER, and one F<n>.DAT or F<n>.MWD per security.
 
-Only decoding is here; which rows are kept is `reader`'s. All integers are little-endian; numbers are 4-byte floats of
-Microsoft's binary format (MBF), with 24 bits of mantissa: about 7 digits. The layout follows the published readers
-atem, ms2txt and metastock2pd.
+Only decoding is here. `careful` decides which rows are kept, and `indexes` which files belong together. All integers
+are little-endian; numbers are 4-byte floats of Microsoft's binary format (MBF), with 24 bits of mantissa: about 7
+digits. The layout follows the published readers atem, ms2txt and metastock2pd.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import polars as pl
 from ttapi_pipeline.core.errors import InvalidFormatError
 
 INDEX_NAMES: Final = ("MASTER", "EMASTER", "XMASTER")
-"""In rising order of precedence: the later ones know more fields and longer names."""
+"""In rising order of precedence: a later index has more fields and longer names."""
 
 _DATA_FILE: Final = re.compile(r"F([1-9]\d{0,4})\.(?:DAT|MWD)", re.ASCII | re.IGNORECASE)
 _XMASTER_MAGIC: Final = b"\x5d\xfe\x58\x4d"
@@ -43,17 +43,17 @@ _FIELDS_BY_COUNT: Final[Mapping[int, Sequence[str]]] = {
     7: ("date", "open", "high", "low", "close", "volume", "open_interest"),
     8: ("date", "time", "open", "high", "low", "close", "volume", "open_interest"),
 }
-"""What MASTER, which has no field bits, means by a number of fields."""
+"""The fields by their number, for MASTER, which has no field bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """What an index file says of one data file.
+    """A security as an index file describes it, with the form of its data file.
 
     Attributes:
         ticker: As the vendor spells it.
         period: One letter, upper case.
-        fields: What the 4-byte numbers of a record are, in order.
+        fields: The role of each 4-byte number of a record, in order.
     """
 
     ticker: str
@@ -76,8 +76,8 @@ def read_index(path: Path) -> Mapping[int, Security]:
     """The securities of an index file, by the number of their data file.
 
     Raises:
-        InvalidFormatError: The file is no such index.
-        OSError: It cannot be read.
+        InvalidFormatError: The file is not an index of its name's kind.
+        OSError: The file cannot be read.
     """
     content = path.read_bytes()
     match path.name.upper():
@@ -140,7 +140,7 @@ def decode_records(content: bytes, security: Security) -> pl.DataFrame:
     """The records of a data file: ``date`` as text, YYYYMMDD where it is a date, and a float for each other field.
 
     Raises:
-        InvalidFormatError: The content is not what the index says.
+        InvalidFormatError: The content does not fit the index.
     """
     size = 4 * len(security.fields)
     if "date" not in security.fields or "close" not in security.fields:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Dates as MetaStock files write them: read by their value, whatever the field is called."""
+"""Reads dates as MetaStock files write them: by their value, whatever the field is called."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final, Literal
 DateOrder = Literal["mdy", "dmy"]
 
 EARLIEST: Final = date(1800, 1, 1)
-"""No exchange has daily bars from before; an earlier date is a broken one."""
+"""No exchange has daily bars of an earlier date, so that such a date is a mistake."""
 
 AMBIGUOUS: Final = "day and month of the date cannot be told apart; set the date order"
 NOT_A_DATE: Final = "the date is not a date"
@@ -36,7 +36,7 @@ def read_dates(texts: Iterable[str], *, order: DateOrder | None) -> tuple[Mappin
     another date of the same file proves (``12/21/2008`` can only be month first), and dots mean day first.
 
     Returns:
-        The date of each text that is one, and the reason for each text that is none.
+        The date of each text that can be read, and the reason for each other text.
     """
     distinct = set(texts)
     if order is None:
@@ -54,7 +54,7 @@ def read_dates(texts: Iterable[str], *, order: DateOrder | None) -> tuple[Mappin
 
 @lru_cache(maxsize=65_536)
 def parse_date(text: str, order: DateOrder | None) -> date | str:
-    """One date, or the reason why it is none."""
+    """One date, or the reason why the text is not a date."""
     if match := _YEAR_FIRST.fullmatch(text):
         return _date(match[1], match[2] or match[4], match[3] or match[5])
     if match := _TWO_DIGIT_YEAR.fullmatch(text):
@@ -81,7 +81,7 @@ def _date(year: str, month: str, day: str) -> date | str:
 
 
 def _proven_order(texts: Iterable[str]) -> DateOrder | None:
-    """The order that the dates leave no doubt about; None when nothing proves one, or they contradict each other."""
+    """The order that some of the dates prove; None when no date proves one, or when two contradict each other."""
     proven: set[DateOrder] = set()
     for text in texts:
         match = _YEAR_LAST.fullmatch(text)

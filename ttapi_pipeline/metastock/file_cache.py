@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What was read from MetaStock files, kept in parts so that a file is read once; `importer` decides what is read.
+"""Keeps what was read from MetaStock files, so that a file is read once. Which files are read: see `importer`.
 
-A part is what one call of `reader.read_files` gave. It never changes: what becomes of its files later is known by
-comparing the facts that it keeps with those of the folder. On disk it is a folder of four Parquet files, made under
-another name and renamed, so that it is there whole or not at all.
+The cache holds batches: each is what one call of `reader.read_files` gave. A batch never changes. Whether its files are
+still as they were is found by comparing their identities, which it keeps, with the folder (see `known_files`). On disk
+a batch is a folder of four Parquet files, made under another name and renamed, so that it is there whole or not at all.
 """
 
 from __future__ import annotations
@@ -15,26 +15,21 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 from uuid import uuid4
 
 import polars as pl
 
 from ttapi_pipeline.core.files import STAGED_SUFFIX, replacing_folder
-from ttapi_pipeline.metastock.reader import (
-    ACCOUNTS,
-    CONTENTS,
-    REJECTED_ROWS,
-    ROWS,
-    FilesRead,
-    ImportOptions,
-)
+from ttapi_pipeline.metastock import limits
+from ttapi_pipeline.metastock.frames import ACCOUNTS, CONTENTS, REJECTED_ROWS, ROWS, FilesRead
+from ttapi_pipeline.metastock.options import ImportOptions
 from ttapi_pipeline.storage.errors import storage_error
 
 FORMAT: Final = 1
-"""Of the parts; another one makes what is stored void."""
+"""Of the cached batches. Another number makes all stored batches void."""
 
-KNOWN: Final = pl.Schema(
+IDENTITY: Final = pl.Schema(
     {
         # As the file system spells it, which need not be text.
         "name": pl.Binary(),
@@ -42,67 +37,74 @@ KNOWN: Final = pl.Schema(
         "mtime_ns": pl.Int64(),
         "sha256": pl.String(),
         "index": pl.String(),
-        **ACCOUNTS,
     }
 )
-"""One row per file of a part: what it was when it was read, and its account. sha256 is null unless it was asked for;
-`index` stands for the files that say what a binary data file is, and is empty for text."""
+"""What identifies a file. sha256 is null unless files are known by their content. `index` stands for the files that
+describe a binary data file, and is empty for text."""
 
-_ROW_GROUP_ROWS: Final = 65_536
-_PIECES: Final = {"known": KNOWN, "contents": CONTENTS, "rejects": REJECTED_ROWS}
+KNOWN: Final = pl.Schema({**IDENTITY, **ACCOUNTS})
+"""One row per file of a batch: what identified it when it was read, and its account."""
+
+FrameName = Literal["known", "contents", "rejects"]
+_SCHEMAS: Final[Mapping[FrameName, pl.Schema]] = {"known": KNOWN, "contents": CONTENTS, "rejects": REJECTED_ROWS}
+"""The frames of a batch besides its rows; these are small, and are kept in memory once they are read."""
 
 
-class Parts(Protocol):
-    """Where parts are kept."""
+class FileCache(Protocol):
+    """A store of batches."""
 
     def names(self) -> Sequence[str]:
-        """The parts that are there, the oldest first."""
+        """The batches that are there, the oldest first."""
 
-    def add(self, read: FilesRead, known: pl.DataFrame) -> str:
-        """Keep what was read; `known` has the schema KNOWN. Returns the new part's name."""
+    def add(self, read: FilesRead, known: pl.DataFrame) -> None:
+        """Keep what was read; `known` has the schema KNOWN."""
 
-    def piece(self, part: str, piece: str) -> pl.DataFrame:
-        """`known`, `contents` or `rejects` of a part."""
+    def frame(self, batch: str, name: FrameName) -> pl.DataFrame:
+        """One of the small frames of a batch."""
 
-    def rows(self, part: str) -> pl.LazyFrame:
-        """Its rows, schema ROWS."""
+    def rows(self, batch: str) -> pl.LazyFrame:
+        """The rows of a batch, schema ROWS."""
 
-    def remove(self, parts: Collection[str]) -> None:
-        """Forget some parts."""
+    def remove(self, batches: Collection[str]) -> None:
+        """Forget some batches."""
 
 
-class PartsInMemory:
-    """Parts that live as long as the process: for a folder that is read once."""
+class MemoryCache:
+    """Batches that live as long as the process: for a folder that is read once."""
 
     def __init__(self) -> None:
-        self._parts: dict[str, tuple[FilesRead, pl.DataFrame]] = {}
+        self._batches: dict[str, tuple[FilesRead, pl.DataFrame]] = {}
         self._count = 0
 
     def names(self) -> Sequence[str]:
-        return list(self._parts)
+        return list(self._batches)
 
-    def add(self, read: FilesRead, known: pl.DataFrame) -> str:
+    def add(self, read: FilesRead, known: pl.DataFrame) -> None:
         self._count += 1
-        name = str(self._count)
-        self._parts[name] = (read, known)
-        return name
+        self._batches[str(self._count)] = (read, known)
 
-    def piece(self, part: str, piece: str) -> pl.DataFrame:
-        read, known = self._parts[part]
-        return {"known": known, "contents": read.contents, "rejects": read.rejects}[piece]
+    def frame(self, batch: str, name: FrameName) -> pl.DataFrame:
+        read, known = self._batches[batch]
+        match name:
+            case "known":
+                return known
+            case "contents":
+                return read.contents
+            case "rejects":
+                return read.rejects
 
-    def rows(self, part: str) -> pl.LazyFrame:
-        return self._parts[part][0].rows.lazy()
+    def rows(self, batch: str) -> pl.LazyFrame:
+        return self._batches[batch][0].rows.lazy()
 
-    def remove(self, parts: Collection[str]) -> None:
-        for part in parts:
-            del self._parts[part]
+    def remove(self, batches: Collection[str]) -> None:
+        for batch in batches:
+            del self._batches[batch]
 
 
-class PartsInFolder:
-    """Parts in a folder, for one way of reading files; those of another way are removed.
+class DiskCache:
+    """Batches in a folder, for one way of reading files. Batches of any other way are removed.
 
-    One process at a time may use it: `importer` holds a lock.
+    One process at a time may use the folder; `importer` holds a lock.
 
     Raises:
         StorageError: The folder cannot be written, here and in every method.
@@ -119,59 +121,65 @@ class PartsInFolder:
                 shutil.rmtree(left_over)
         except OSError as error:
             raise storage_error(folder, error) from error
-        self._pieces: dict[tuple[str, str], pl.DataFrame] = {}
+        self._frames: dict[tuple[str, FrameName], pl.DataFrame] = {}
 
     def names(self) -> Sequence[str]:
         found = sorted(path.name for path in self._folder.iterdir() if path.suffix != STAGED_SUFFIX)
-        broken = [part for part in found if not self._is_sound(part)]
-        # The files of a part that was damaged are read again.
+        # The files of a damaged batch are read again.
+        broken = [batch for batch in found if not self._is_sound(batch)]
         self.remove(broken)
-        return [part for part in found if part not in broken]
+        return [batch for batch in found if batch not in broken]
 
-    def add(self, read: FilesRead, known: pl.DataFrame) -> str:
+    def add(self, read: FilesRead, known: pl.DataFrame) -> None:
         last = max((path.name for path in self._folder.iterdir() if path.suffix != STAGED_SUFFIX), default="0")
+        # The number orders batches by age; the rest is there because a number may be given again.
         name = f"{int(last.partition('-')[0]) + 1:08}-{uuid4().hex[:8]}"
+        frames: Mapping[FrameName, pl.DataFrame] = {
+            "known": known,
+            "contents": read.contents,
+            "rejects": read.rejects,
+        }
         try:
             with replacing_folder(self._folder / name) as staged:
                 # Without compression, writing and reading take a third of the time for twice the space.
                 read.rows.write_parquet(
-                    staged / "rows.parquet", compression="uncompressed", row_group_size=_ROW_GROUP_ROWS
+                    staged / "rows.parquet", compression="uncompressed", row_group_size=limits.ROW_GROUP_ROWS
                 )
-                for piece, frame in (("known", known), ("contents", read.contents), ("rejects", read.rejects)):
-                    frame.write_parquet(staged / f"{piece}.parquet", compression="lz4")
+                for frame_name, frame in frames.items():
+                    frame.write_parquet(staged / f"{frame_name}.parquet", compression="lz4")
         except OSError as error:
             raise storage_error(self._folder, error) from error
-        self._pieces[name, "known"] = known
-        self._pieces[name, "contents"] = read.contents
-        return name
+        self._frames[name, "known"] = known
+        self._frames[name, "contents"] = read.contents
 
-    def piece(self, part: str, piece: str) -> pl.DataFrame:
-        if (part, piece) not in self._pieces:
-            self._pieces[part, piece] = pl.read_parquet(self._folder / part / f"{piece}.parquet", glob=False)
-        return self._pieces[part, piece]
+    def frame(self, batch: str, name: FrameName) -> pl.DataFrame:
+        if (batch, name) not in self._frames:
+            self._frames[batch, name] = pl.read_parquet(self._folder / batch / f"{name}.parquet", glob=False)
+        return self._frames[batch, name]
 
-    def rows(self, part: str) -> pl.LazyFrame:
-        return pl.scan_parquet(self._folder / part / "rows.parquet", glob=False)
+    def rows(self, batch: str) -> pl.LazyFrame:
+        return pl.scan_parquet(self._folder / batch / "rows.parquet", glob=False)
 
-    def remove(self, parts: Collection[str]) -> None:
-        for part in parts:
-            # Not there any more under its name first, so that half a part is never seen.
-            doomed = self._folder / f"{part}{STAGED_SUFFIX}"
+    def remove(self, batches: Collection[str]) -> None:
+        for batch in batches:
+            # Renamed first, so that half a batch is never seen under its name.
+            doomed = self._folder / f"{batch}{STAGED_SUFFIX}"
             with suppress(FileNotFoundError):
-                (self._folder / part).rename(doomed)
+                (self._folder / batch).rename(doomed)
                 shutil.rmtree(doomed)
-            for piece in _PIECES:
-                self._pieces.pop((part, piece), None)
+            for name in _SCHEMAS:
+                self._frames.pop((batch, name), None)
 
-    def _is_sound(self, part: str) -> bool:
+    def _is_sound(self, batch: str) -> bool:
+        """Whether all frames of a batch can be read, and have as many rows as its accounts say."""
         try:
-            for piece, schema in _PIECES.items():
-                if self.piece(part, piece).schema != schema:
+            for name, schema in _SCHEMAS.items():
+                if self.frame(batch, name).schema != schema:
                     return False
-            rows = self.rows(part)
+            rows = self.rows(batch)
             if rows.collect_schema() != ROWS:
                 return False
-            kept = self.piece(part, "known").select(
+            kept = self.frame(batch, "known").select(
                 (pl.col("rows_read") - pl.col("duplicates") - pl.col("rejected")).sum()
             )
             return bool(rows.select(pl.len()).collect().item() == kept.item())
@@ -180,7 +188,7 @@ class PartsInFolder:
 
 
 def reading_key(symbol_map: Mapping[str, str], options: ImportOptions) -> str:
-    """Stands for everything besides the files that what is read depends on."""
+    """A digest of everything besides the files that decides what is read from them."""
     facts = {name: sorted(value) if isinstance(value, frozenset) else value for name, value in asdict(options).items()}
     text = json.dumps([FORMAT, sorted(symbol_map.items()), facts], default=str, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which files a MetaStock folder holds, and one digest over them; their content is read next door, in `reader`.
+"""Lists the files of a MetaStock folder, and makes one digest of the list. Their content is read in `reader`.
 
 Standard library only: the cache verdict imports this, and it has to answer in milliseconds.
 """
@@ -20,7 +20,7 @@ class FileFact:
     """One data file, as its folder lists it.
 
     Attributes:
-        name: Path below the folder, with ``/`` between its parts.
+        name: Path below the folder, with ``/`` between folders.
         size: Bytes.
         mtime_ns: Time of the last change, nanoseconds since 1970.
     """
@@ -74,6 +74,11 @@ def folder_fingerprint(folder: Path) -> str:
         # A name holds no NUL and no number follows without one, so no two lists give the same bytes.
         digest.update(b"%s\0%d\0%d\0" % (os.fsencode(fact.name), fact.size, fact.mtime_ns))
     return digest.hexdigest()
+
+
+def printable(name: str) -> str:
+    """A file name as text, whatever its bytes are: what is not UTF-8 becomes U+FFFD."""
+    return os.fsencode(name).decode(errors="replace")
 
 
 def _fact(entry: os.DirEntry[str], prefix: str) -> FileFact | None:

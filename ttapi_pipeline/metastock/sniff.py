@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Finds the layout of a MetaStock ASCII file from its first 4 KiB and its last byte.
 
-The names and headers to compare with are in `dialects`. Rows are read in `reader`.
+The names and headers to compare with are in `dialects`. Rows are read in `scan` and `careful`.
 """
 
 from __future__ import annotations

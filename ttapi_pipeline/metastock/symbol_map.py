@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The user's own table of tickers: how a MetaStock file spells them, and which symbol each is."""
+"""Reads the user's own table of tickers: how MetaStock files spell them, and which symbol each of them means.
+
+The rules for tickers that the table does not name: see `identity`.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,8 @@ def read_symbol_map(path: Path) -> Mapping[str, str]:
     A source is a ticker as the files spell it, letter case included.
 
     Raises:
-        InvalidFormatError: It is not such a file; a symbol is none; or one source has two symbols.
-        StorageError: It cannot be read.
+        InvalidFormatError: The header is another; a symbol is not a valid symbol; or one source has two symbols.
+        StorageError: The file cannot be read.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()

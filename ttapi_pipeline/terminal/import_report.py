@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The report of `tt import --dry-run`: what an import of a MetaStock folder would give.
 
-The folder is examined in `metastock.importer`.
+The folder is examined in `metastock.preview`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ttapi_pipeline.metastock.importer import FolderPreview
+from ttapi_pipeline.metastock.preview import FolderPreview
 
 _MOST_REASONS: Final = 20
 

@@ -31,9 +31,9 @@ from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
 from ttapi_pipeline.datasets.trading_calendar.table import TRADING_CALENDAR
-from ttapi_pipeline.metastock import importer
-importer._CHUNK_BYTES = 60_000
-importer._RANGE_ROWS = 4_000
+from ttapi_pipeline.metastock import limits
+limits.BATCH_BYTES = 60_000
+limits.RANGE_ROWS = 4_000
 files, data = Path(sys.argv[1]), Path(sys.argv[2])
 now = datetime(2026, 11, 21, tzinfo=UTC)
 # Of every second symbol, from the last hundred days of its file on, with the file's closes.

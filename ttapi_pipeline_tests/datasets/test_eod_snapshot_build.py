@@ -33,7 +33,7 @@ from ttapi_pipeline.datasets.eod_snapshot.build import (
 from ttapi_pipeline.datasets.eod_snapshot.sources import compare_sources, find_splits
 from ttapi_pipeline.datasets.eod_snapshot.survey import RangeSurvey
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
-from ttapi_pipeline.metastock import importer
+from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.symbol_map import read_symbol_map
 from ttapi_pipeline.storage.incremental.pieces import Pieces
 from ttapi_pipeline.storage.incremental.row_groups import read_footer
@@ -109,7 +109,7 @@ def test_metastock_comes_first_and_candles_where_it_ends(build: Callable[..., Bu
 
 def test_the_size_of_the_ranges_changes_nothing(build: Callable[..., Build], monkeypatch: pytest.MonkeyPatch) -> None:
     whole = build()
-    monkeypatch.setattr(importer, "_RANGE_ROWS", 1)
+    monkeypatch.setattr(limits, "RANGE_ROWS", 1)
     pieces = build()
     assert_frame_equal(whole.frame.lazy().collect(), pieces.frame.lazy().collect())
     assert (whole.sources, whole.statistics, whole.missing) == (pieces.sources, pieces.statistics, pieces.missing)
@@ -153,7 +153,7 @@ def test_a_row_says_when_its_file_was_changed_or_its_candle_fetched(
 def test_only_symbols_whose_sources_changed_are_merged_again(
     build: Callable[..., Build], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importer, "_RANGE_SYMBOLS", 1)  # a range per symbol
+    monkeypatch.setattr(limits, "RANGE_SYMBOLS", 1)  # a range per symbol
 
     def keys() -> list[str]:
         frame = build().frame
@@ -171,7 +171,7 @@ def test_only_symbols_whose_sources_changed_are_merged_again(
 def test_a_file_of_many_symbols_is_stored_again_as_it_was(
     folder: Path, tmp_path: Path, build: Callable[..., Build], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importer, "_RANGE_SYMBOLS", 1)  # a range per symbol, several of which are from one file
+    monkeypatch.setattr(limits, "RANGE_SYMBOLS", 1)  # a range per symbol, several of which are from one file
     closes = {"BOTH": 1.0, "CATS": 2.0, "DOGS": 3.0}
     (folder / "all.txt").write_text(
         HEADER + "".join(f"{ticker},20260102,{c},{c},{c},{c},5\n" for ticker, c in closes.items())
@@ -190,7 +190,7 @@ def test_only_symbols_whose_sources_or_sessions_changed_are_surveyed_again(
     calendar_frame: CalendarFrame,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(importer, "_RANGE_SYMBOLS", 1)  # a range per symbol: AAA, FEED, FILE, HALF
+    monkeypatch.setattr(limits, "RANGE_SYMBOLS", 1)  # a range per symbol: AAA, FEED, FILE, HALF
     cache = tmp_path / "state" / "metastock"
     surveyed: list[int] = []
     look = eod_snapshot._Merge._look
@@ -271,7 +271,7 @@ def test_any_sequence_of_increments_stores_and_tells_what_a_full_rebuild_does(
         return content, manifest.data_version, what_is_told(built)
 
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(importer, "_RANGE_SYMBOLS", 1)
+        patch.setattr(limits, "RANGE_SYMBOLS", 1)
         files, grown = Path(name, "files"), Path(name, "grown")
         files.mkdir()
         stored = []

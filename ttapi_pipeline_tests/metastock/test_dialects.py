@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from ttapi_pipeline.metastock.frames import BARS
 from ttapi_pipeline.metastock.importer import FILES, REJECTS, import_folder
-from ttapi_pipeline.metastock.reader import BARS
 
 CASES = sorted(path.name for path in (Path(__file__).parent / "cases").iterdir())
 

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ttapi_pipeline.core.errors import StorageError
-from ttapi_pipeline.metastock import importer
+from ttapi_pipeline.metastock import limits
+from ttapi_pipeline.metastock.frames import BARS
 from ttapi_pipeline.metastock.importer import FolderImport, import_folder
-from ttapi_pipeline.metastock.reader import BARS, ImportOptions
+from ttapi_pipeline.metastock.options import ImportOptions
 
 ROW = "{},{},10,11,9,{},100\n"
 
@@ -29,13 +30,13 @@ def put(path: Path, text: str, *, at: int) -> None:
 
 
 @contextmanager
-def small_pieces() -> Iterator[None]:
-    """Chunks, ranges and parts so small that a few rows make many."""
+def small_limits() -> Iterator[None]:
+    """Batches and ranges so small that a few rows make many."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(importer, "_CHUNK_BYTES", 200)
-        patch.setattr(importer, "_CAREFUL_CHUNK_BYTES", 100)
-        patch.setattr(importer, "_MOST_SMALL_PARTS", 3)
-        patch.setattr(importer, "_RANGE_ROWS", 3)
+        patch.setattr(limits, "BATCH_BYTES", 200)
+        patch.setattr(limits, "CAREFUL_BATCH_BYTES", 100)
+        patch.setattr(limits, "MOST_SMALL_BATCHES", 3)
+        patch.setattr(limits, "RANGE_ROWS", 3)
         yield
 
 
@@ -77,7 +78,7 @@ FOLDERS = st.dictionaries(st.sampled_from(["a.txt", "b.csv", "B.txt", "c.mst", "
 @settings(max_examples=10, deadline=None)
 @given(states=st.lists(FOLDERS, min_size=1, max_size=6))
 def test_any_sequence_of_increments_gives_what_a_full_import_gives(states: list[Mapping[str, str]]) -> None:
-    with tempfile.TemporaryDirectory() as name, small_pieces():
+    with tempfile.TemporaryDirectory() as name, small_limits():
         folder, cache = Path(name, "files"), Path(name, "cache")
         folder.mkdir()
         present: dict[str, str] = {}
@@ -132,14 +133,14 @@ def test_by_content_a_touched_file_is_known_and_a_forged_one_is_found(tmp_path: 
     assert import_folder(folder, cache=cache, by_content=True).bars.collect()["close"].to_list() == [11.0]
 
 
-def test_a_damaged_part_is_read_again(tmp_path: Path) -> None:
+def test_a_damaged_batch_is_read_again(tmp_path: Path) -> None:
     folder, cache = tmp_path / "files", tmp_path / "cache"
     folder.mkdir()
     put(folder / "X.txt", ROW.format("X", "20260102", 10), at=1)
     import_folder(folder, cache=cache)
     whole = import_folder(folder)
-    for piece in ("rows", "known", "contents", "rejects"):
-        (path,) = cache.glob(f"*/*/{piece}.parquet")
+    for frame in ("rows", "known", "contents", "rejects"):
+        (path,) = cache.glob(f"*/*/{frame}.parquet")
         path.write_bytes(path.read_bytes()[:-9])
         again = import_folder(folder, cache=cache)
         assert again.files_read == 1
@@ -149,7 +150,7 @@ def test_a_damaged_part_is_read_again(tmp_path: Path) -> None:
     assert import_folder(folder, cache=cache).files_read == 1
 
 
-def test_other_options_and_another_symbol_map_make_the_parts_void(tmp_path: Path) -> None:
+def test_other_options_and_another_symbol_map_make_the_cache_void(tmp_path: Path) -> None:
     folder, cache = tmp_path / "files", tmp_path / "cache"
     folder.mkdir()
     put(folder / "X.txt", ROW.format("X", "20260102", 10), at=1)
@@ -161,10 +162,10 @@ def test_other_options_and_another_symbol_map_make_the_parts_void(tmp_path: Path
     assert len([path for path in cache.iterdir() if path.is_dir()]) == 1
 
 
-def test_many_small_parts_become_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_small_batches_become_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, cache = tmp_path / "files", tmp_path / "cache"
     folder.mkdir()
-    monkeypatch.setattr(importer, "_MOST_SMALL_PARTS", 4)
+    monkeypatch.setattr(limits, "MOST_SMALL_BATCHES", 4)
     for number in range(9):
         put(folder / f"S{number}.txt", ROW.format(f"S{number}", "20260102", 10) + "S,1,,,,x\n", at=1)
         result = import_folder(folder, cache=cache)
@@ -177,7 +178,7 @@ def test_many_small_parts_become_few(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_bars_read_some_columns_some_symbols_and_some_rows(tmp_path: Path) -> None:
     for symbol in "ABC":
         put(tmp_path / f"{symbol}.txt", "".join(ROW.format(symbol, f"2026010{day}", 10) for day in (5, 6, 7)), at=1)
-    with small_pieces():
+    with small_limits():
         result = import_folder(tmp_path)
         assert len(result.ranges()) == 3
         assert result.bars.filter(pl.col("symbol") == "B").select("close").collect().height == 3
@@ -206,7 +207,7 @@ def test_what_a_killed_import_left_is_removed(tmp_path: Path) -> None:
     assert not list(key.glob("*.staged"))
 
 
-def test_a_full_disk_leaves_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_no_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, cache = tmp_path / "files", tmp_path / "cache"
     folder.mkdir()
     put(folder / "X.txt", ROW.format("X", "20260102", 10), at=1)

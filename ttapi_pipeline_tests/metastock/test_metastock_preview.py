@@ -11,7 +11,7 @@ from rich.console import Console
 from ttapi_pipeline import cli
 from ttapi_pipeline.commands.exit_codes import FAILED, OK
 from ttapi_pipeline.core.errors import StorageError
-from ttapi_pipeline.metastock.importer import preview_folder
+from ttapi_pipeline.metastock.preview import preview_folder
 from ttapi_pipeline.terminal.import_report import import_document, import_report
 
 

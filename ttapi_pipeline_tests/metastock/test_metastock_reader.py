@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ttapi_pipeline.core.errors import ConfigError, StorageError
-from ttapi_pipeline.metastock import reader
+from ttapi_pipeline.metastock import limits, scan
+from ttapi_pipeline.metastock.frames import BARS
 from ttapi_pipeline.metastock.importer import FILES, REJECTS, FolderImport, import_folder
 from ttapi_pipeline.metastock.layout import Layout
-from ttapi_pipeline.metastock.reader import BARS, ImportOptions
+from ttapi_pipeline.metastock.options import ImportOptions
 
 Row = tuple[date, float, float, float, float, float, float]
 Writer = Callable[[Path, str, Mapping[str, Sequence[Row]]], None]
@@ -259,7 +260,7 @@ def test_a_file_that_is_cut_in_blocks_reads_as_one(monkeypatch: pytest.MonkeyPat
     contents = {"X.txt": "TICKER;DATE;OPEN;HIGH;LOW;CLOSE;VOL\n" + "".join(lines), "Y.txt": "Y,1\n"}
     with folder_of(contents) as folder:
         whole = import_folder(folder)
-        monkeypatch.setattr(reader, "_BLOCK_LINES", 3)
+        monkeypatch.setattr(limits, "BLOCK_LINES", 3)
         blocks = import_folder(folder)
     bars = check_account(blocks)
     assert bars["session"].to_list()[-2:] == [date(2026, 2, 11), date(2026, 2, 25)]
@@ -345,10 +346,10 @@ def test_files_that_are_scanned_as_one_text_give_what_each_alone_gives(contents:
 
 @pytest.mark.parametrize("what", ["grown", "another layout", "binary", "gone", "empty"])
 def test_a_file_that_changes_while_it_is_read_is_read_as_it_is_now(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
-    query = reader._Reading._query
+    query = scan._query
     good = "20260102,10,11,9,10.5,100\n"
 
-    def change_first(self: reader._Reading, layout: Layout, text: bytes | Path, *, is_typed: bool) -> pl.LazyFrame:
+    def change_first(layout: Layout, text: bytes | Path, options: ImportOptions, *, is_typed: bool) -> pl.LazyFrame:
         path = folder / "X.txt"
         if path.exists():
             match what:
@@ -362,9 +363,9 @@ def test_a_file_that_changes_while_it_is_read_is_read_as_it_is_now(monkeypatch: 
                     path.unlink()
                 case _:
                     path.write_text("")
-        return query(self, layout, text, is_typed=is_typed)
+        return query(layout, text, options, is_typed=is_typed)
 
-    monkeypatch.setattr(reader._Reading, "_query", change_first)
+    monkeypatch.setattr(scan, "_query", change_first)
     with folder_of({"X.txt": f"X,{good}", "Y.txt": f"Y,{good}"}) as folder:
         result = import_folder(folder)
     rows = check_account(result)

@@ -34,7 +34,8 @@ from ttapi_pipeline.datasets.eod_snapshot.survey import COMPARISON, SPLITS, Rang
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_OVERLAPS, EOD_REJECTS, EOD_SNAPSHOT, EOD_SPLITS
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.status import metastock_folder, metastock_version
-from ttapi_pipeline.metastock.importer import FolderImport, SymbolRange, import_folder
+from ttapi_pipeline.metastock.current_bars import SymbolRange
+from ttapi_pipeline.metastock.importer import FolderImport, import_folder
 from ttapi_pipeline.metastock.symbol_map import read_symbol_map
 from ttapi_pipeline.plots.charts import coverage_chart
 from ttapi_pipeline.storage.hashing import data_version

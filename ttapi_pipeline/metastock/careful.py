@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""The careful way: one file at a time, and for each row that is not kept its line, its reason and its text.
+
+Text is cut line by line; for a binary data file, a record is a line. Files in which nothing is amiss are read by
+`scan`, which is faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+import polars as pl
+
+from ttapi_pipeline.core.errors import InvalidFormatError
+from ttapi_pipeline.metastock import limits
+from ttapi_pipeline.metastock.batch import Account, Batch
+from ttapi_pipeline.metastock.binary import Security, decode_records
+from ttapi_pipeline.metastock.dates import read_dates
+from ttapi_pipeline.metastock.frames import CODED_ROWS
+from ttapi_pipeline.metastock.identity import file_ticker
+from ttapi_pipeline.metastock.layout import IGNORED, NUMBERS, Layout
+from ttapi_pipeline.metastock.row_rules import first_reason, row_rules
+from ttapi_pipeline.metastock.row_values import bar_columns, numbers_as_they_are, numbers_from_text
+from ttapi_pipeline.metastock.sniff import sniff_lines
+from ttapi_pipeline.metastock.text import decode, split_lines, split_row
+
+
+def read_carefully(batch: Batch, position: int) -> None:
+    """Read one file of a batch. A file that cannot be read is one reject."""
+    candidate = batch.candidates[position]
+    try:
+        if candidate.fault is not None:
+            batch.reject_file(position, candidate.fault)
+        elif candidate.is_index:
+            batch.accounts[position] = Account("index")
+        elif candidate.security is not None:
+            _read_records(batch, position, candidate.security)
+        else:
+            _read_lines(batch, position)
+    except InvalidFormatError as error:
+        batch.reject_file(position, str(error))
+    except OSError as error:
+        batch.reject_file(position, f"it cannot be read: {error.strerror or error}")
+
+
+def _read_records(batch: Batch, position: int, security: Security) -> None:
+    records = decode_records(batch.path(position).read_bytes(), security)
+    layout = _layout_of_records(security)
+    batch.accounts[position] = Account(layout.dialect, rows_read=records.height)
+    if records.is_empty():
+        batch.note_symbol(position, security.ticker)
+        return
+    rows = records.with_row_index("line", offset=1).with_columns(
+        pl.lit(security.ticker or None, pl.String).alias("ticker"),
+        pl.lit(security.period.strip(" \0") or None, pl.String).alias("period"),
+        *numbers_as_they_are(layout),
+        has_extra=False,
+    )
+    text = pl.concat_str(["ticker", *security.fields], separator=",", ignore_nulls=True)
+    _keep_good_rows(batch, position, _judged(batch, layout, rows), raw=text)
+
+
+def _layout_of_records(security: Security) -> Layout:
+    return Layout(
+        dialect="binary",
+        delimiter=",",
+        columns=("ticker", "period", *security.fields),
+        overflow=0,
+        has_header=False,
+        unknown_fields=(),
+        date_format=None,
+        decimal_comma=False,
+        is_plain=False,
+    )
+
+
+def _read_lines(batch: Batch, position: int) -> None:
+    text, _ = decode(batch.path(position).read_bytes(), code_page=batch.options.code_page)
+    lines = split_lines(text)
+    # The file may have changed since the first look, which saw its first lines only.
+    layout = sniff_lines(lines).layout
+    stem = file_ticker(batch.candidates[position].fact.name)
+    if layout is None:
+        batch.accounts[position] = Account("empty")
+        return
+    rows = _typed(layout, lines, stem)
+    # Of a file of millions of lines, these are the larger part of what is held.
+    del text, lines
+    account = Account(layout.dialect, rows_read=rows.height, unknown_fields=layout.unknown_fields)
+    batch.accounts[position] = account
+    if rows.is_empty():
+        batch.note_symbol(position, stem)
+        return
+    if "ticker" in layout.columns and rows["ticker"].n_unique() == 1:
+        account.only_ticker = rows["ticker"][0]
+    _keep_good_rows(batch, position, _judged(batch, layout, rows), raw=pl.col("raw"))
+
+
+def _judged(batch: Batch, layout: Layout, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows of one file with the columns of a bar, `code`, and the `reason` against each; null for a good row.
+
+    Args:
+        batch: For the symbols and the options.
+        layout: Says which columns there are.
+        rows: `ticker`, `date` and the layout's other columns, each number also as ``<role>_number``.
+    """
+    dates, faults = read_dates(rows["date"].drop_nulls(), order=batch.options.date_order)
+    codes = batch.codes(rows["ticker"])
+    return (
+        rows.with_columns(
+            session=pl.col("date").replace_strict(dates, default=None, return_dtype=pl.Date),
+            date_fault=pl.col("date").replace_strict(faults, default=None, return_dtype=pl.String),
+            code=pl.col("ticker").replace_strict(codes, default=None, return_dtype=pl.UInt32),
+        )
+        .with_columns(reason=first_reason(row_rules(layout, batch.options)))
+        .with_columns(bar_columns(layout, batch.options))
+    )
+
+
+def _keep_good_rows(batch: Batch, position: int, rows: pl.DataFrame, *, raw: pl.Expr) -> None:
+    """Keep the rows without a reason against them, and note the others; `raw` is the text of a row."""
+    account = batch.accounts[position]
+    account.extra_values = int(rows["has_extra"].sum())
+    rejected = rows.filter(pl.col("reason").is_not_null())
+    account.rejected = rejected.height
+    batch.reject(position, rejected.select("line", "reason", symbol="ticker", raw=raw))
+    kept = rows.filter(pl.col("reason").is_null())
+    batch.keep(kept.with_columns(file=pl.lit(position, pl.UInt32)).select(CODED_ROWS.names()))
+    batch.note_contents(
+        rows.filter(pl.col("code").is_not_null())
+        .group_by(spelling="ticker")
+        .agg(rows=pl.col("reason").is_null().sum())
+        .with_columns(file=pl.lit(position))
+    )
+
+
+def _typed(layout: Layout, lines: Sequence[str], stem: str) -> pl.DataFrame:
+    """The rows among a file's lines as columns of text, with their numbers beside them, and each row's line and text.
+
+    Args:
+        layout: How lines are cut.
+        lines: All lines of the file, with the header and blank ones.
+        stem: The ticker of rows without a ticker column.
+    """
+    filled = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
+    numbered = islice(filled, 1 if layout.has_header else 0, None)
+    blocks = [_cut(layout, [], stem)]
+    while block := list(islice(numbered, limits.BLOCK_LINES)):
+        blocks.append(_cut(layout, block, stem))
+    rows = pl.concat(blocks)
+    return rows.with_columns(numbers_from_text(layout, decimal_comma=_has_decimal_comma(layout, rows)))
+
+
+def _cut(layout: Layout, numbered: Sequence[tuple[int, str]], stem: str) -> pl.DataFrame:
+    cells = [split_row(line, layout.delimiter) for _, line in numbered]
+    width = len(layout.columns)
+    columns = {
+        role: pl.Series([(row[at] or None) if at < len(row) else None for row in cells], dtype=pl.String)
+        for at, role in enumerate(layout.columns)
+        if role != IGNORED
+    }
+    columns.setdefault("ticker", pl.Series([stem] * len(cells), dtype=pl.String))
+    return pl.DataFrame(columns).with_columns(
+        line=pl.Series([number for number, _ in numbered], dtype=pl.UInt32),
+        raw=pl.Series([line for _, line in numbered], dtype=pl.String),
+        has_extra=pl.Series([any(row[width:]) for row in cells], dtype=pl.Boolean),
+    )
+
+
+def _has_decimal_comma(layout: Layout, rows: pl.DataFrame) -> bool:
+    """Whether a comma is the decimal point of this file. With both marks in use, neither is taken for the other."""
+    if layout.delimiter == ",":
+        return False
+    numbers = [rows[role] for role in NUMBERS if role in rows.columns]
+    has_comma, has_point = (
+        any(bool(column.str.contains(mark, literal=True).any()) for column in numbers) for mark in (",", ".")
+    )
+    return has_comma and not has_point

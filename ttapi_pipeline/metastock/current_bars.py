@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: MIT
+"""Puts together the bars of the files that are in the folder now, one range of symbols at a time.
+
+The rows come from the cached batches. Where several files have the same symbol and session, the last of them by name
+counts. A range is read from all batches that have one of its symbols, so that memory grows with the longest range and
+not with the number of files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Final
+from zlib import crc32
+
+import numpy as np
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from ttapi_pipeline.metastock import limits
+from ttapi_pipeline.metastock.file_cache import IDENTITY, FileCache
+from ttapi_pipeline.metastock.frames import BARS, CONTENTS, ROWS
+from ttapi_pipeline.tables.sorting import sort_keys
+
+SymbolRange = tuple[str, str | None]
+"""Symbols from the first up to, and without, the second; None is the end."""
+
+_CONTENTS: Final = pl.Schema({**CONTENTS, "rank": pl.UInt32(), "batch": pl.String()})
+
+
+def cut_into_ranges(rows_per_symbol: pl.DataFrame, *, most_rows: int) -> Sequence[SymbolRange]:
+    """Cut all symbols into ranges of limited length. A symbol with more rows than that has a range of its own.
+
+    A range begins at a symbol whose name says so, and also where the range before would grow too long. So when one
+    symbol changes, other ranges stay the same.
+
+    Args:
+        rows_per_symbol: symbol and rows, by symbol.
+        most_rows: Of a range.
+    """
+    cuts, total = [""], 0
+    for symbol, count in rows_per_symbol.iter_rows():
+        if total and (total + count > most_rows or crc32(symbol.encode()) % limits.RANGE_SYMBOLS == 0):
+            cuts.append(symbol)
+            total = 0
+        total += count
+    return list(zip(cuts, [*cuts[1:], None], strict=True))
+
+
+class CurrentBars:
+    """The bars of the files that are known.
+
+    Args:
+        cache: The cached batches, which must stay as they are while bars are read.
+        known: Schema KNOWN_FILES.
+        reading_key: Stands for everything besides the files that decides what was read from them.
+    """
+
+    def __init__(self, cache: FileCache, known: pl.DataFrame, reading_key: str) -> None:
+        self._cache = cache
+        self._known = known
+        self._reading_key = reading_key
+        # Per batch: position and rank of each file that counts.
+        self._files: dict[str, pl.DataFrame] = {
+            str(batch): files.select("file", "rank") for (batch,), files in known.group_by("batch", maintain_order=True)
+        }
+        self._ranks = {batch: _by_position(files["file"], files["rank"]) for batch, files in self._files.items()}
+        # Batches with files that have changed or gone since then.
+        self._with_old_files = {
+            batch for batch, files in self._files.items() if files.height < cache.frame(batch, "known").height
+        }
+        contents = [
+            cache.frame(batch, "contents").join(files, on="file").with_columns(batch=pl.lit(batch))
+            for batch, files in self._files.items()
+        ]
+        self.contents: Final = pl.concat([pl.DataFrame(schema=_CONTENTS), *contents])
+        """CONTENTS of all files, with rank and batch."""
+
+    @cached_property
+    def duplicates(self) -> pl.DataFrame:
+        """How many rows of each file a later file replaces: rank and lost, for files with any.
+
+        Only symbols that are in several files are looked at. In most folders there are none.
+        """
+        shared = (
+            self.contents.filter(pl.col("rows") > 0)
+            .group_by("symbol")
+            .agg(pl.col("rank").n_unique().alias("files"), pl.col("rows").sum().cast(pl.Int64))
+            .filter(pl.col("files") > 1)
+            .sort("symbol")
+        )
+        lost = [pl.DataFrame(schema={"rank": pl.UInt32(), "lost": pl.UInt32()})]
+        total = pl.col("rows").cum_sum() // limits.RANGE_ROWS
+        for _, symbols in shared.group_by(total.alias("range"), maintain_order=True):
+            rows = self._rows(_is_one_of(symbols["symbol"]), ("symbol", "session")).sort("symbol", "session", "file")
+            is_last = pl.struct("symbol", "session").ne_missing(pl.struct("symbol", "session").shift(-1))
+            lost.append(rows.filter(~is_last).group_by(rank="file").agg(lost=pl.len()))
+        return pl.concat(lost).group_by("rank").agg(pl.col("lost").sum())
+
+    def versions(self, starts: Sequence[str]) -> Sequence[str]:
+        """A digest of the rows from each of these symbols up to the next: it changes when one of their files does."""
+        digests = [hashlib.sha256(self._reading_key.encode()) for _ in starts]
+        facts = dict(zip(self._known["rank"], self._known.select(IDENTITY.names()).iter_rows(), strict=True))
+        used = self.contents.filter(pl.col("rows") > 0).select("symbol", "rank").unique().sort("rank", "symbol")
+        for symbol, rank in used.iter_rows():
+            # A file of many symbols is in several ranges: the facts alone would say that they hold the same rows.
+            digests[bisect_right(starts, symbol) - 1].update(repr((symbol, facts[rank])).encode())
+        return [digest.hexdigest() for digest in digests]
+
+    def scan(self, ranges: Sequence[SymbolRange]) -> pl.LazyFrame:
+        """All bars, schema BARS, a range at a time."""
+
+        def batches(
+            with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _batch_size: int | None
+        ) -> Iterator[pl.DataFrame]:
+            left = n_rows
+            for symbols in ranges:
+                frame = self.read(symbols, BARS.names() if with_columns is None else with_columns)
+                frame = frame if left is None else frame.head(left)
+                left = None if left is None else left - frame.height
+                yield frame if predicate is None else frame.filter(predicate)
+                if left == 0:
+                    return
+
+        return register_io_source(batches, schema=BARS, is_pure=True)
+
+    def read(self, symbols: SymbolRange, columns: Sequence[str]) -> pl.DataFrame:
+        """The bars of a range, sorted by symbol and session; `file` is the rank of the file that a bar is from."""
+        rows = self._rows(_is_within(symbols), columns)
+        keys = sort_keys(rows)
+        # From the cheapest case to the dearest: in order, out of order, with rows that replace others.
+        if (keys.diff() > 0).all():
+            return rows[list(columns)]
+        order = keys.arg_sort()
+        if (keys.gather(order).diff() != 0).all():
+            return rows.select(pl.col(columns).gather(order))
+        rows = rows.with_columns(key=keys).sort("key", "file")
+        return rows.filter(pl.col("key").ne_missing(pl.col("key").shift(-1))).select(columns)
+
+    def _rows(self, is_inside: pl.Expr, columns: Sequence[str]) -> pl.DataFrame:
+        """The rows of some symbols, batch after batch: symbol, session, `file` as its rank, and the given columns."""
+        columns = [name for name in ROWS.names() if name in columns or name in {"symbol", "session", "file"}]
+        batches = self.contents.filter(is_inside, pl.col("rows") > 0).group_by("batch").agg(pl.col("symbol").min())
+        # Batches hold their files by symbol, so that in this order the rows are often sorted already.
+        names = batches.sort("symbol", "batch")["batch"].to_list()
+        queries = []
+        for batch in names:
+            rows = self._cache.rows(batch).filter(is_inside)
+            if batch in self._with_old_files:
+                rows = rows.filter(pl.col("file").is_in(self._files[batch]["file"].implode()))
+            queries.append(rows.select(columns))
+        frames = [pl.DataFrame(schema=ROWS).select(columns)]
+        for batch, frame in zip(names, pl.collect_all(queries), strict=True):
+            frames.append(frame.with_columns(file=self._ranks[batch].gather(frame["file"])))
+        return pl.concat(frames)
+
+
+def _is_within(symbols: SymbolRange) -> pl.Expr:
+    start, stop = symbols
+    symbol = pl.col("symbol")
+    return symbol >= start if stop is None else (symbol >= start) & (symbol < stop)
+
+
+def _is_one_of(symbols: pl.Series) -> pl.Expr:
+    """Whether a symbol is among these, which are sorted. The bounds let a reader of Parquet skip row groups."""
+    symbol = pl.col("symbol")
+    is_inside: pl.Expr = (symbol >= symbols[0]) & (symbol <= symbols[-1]) & symbol.is_in(symbols.implode())
+    return is_inside
+
+
+def _by_position(positions: pl.Series, values: pl.Series) -> pl.Series:
+    """The value of each position, to be gathered; positions without a value hold anything."""
+    table = np.zeros(0 if positions.is_empty() else positions.to_numpy().max() + 1, dtype=np.uint32)
+    table[positions.to_numpy()] = values.to_numpy()
+    return pl.Series(table)

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""The frames that pass between the modules of this room, and the bars that leave it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from ttapi_pipeline.metastock.layout import NUMBERS
+
+_BAR_NUMBERS: Final = {name: pl.Float64() for name in NUMBERS}
+
+BARS: Final = pl.Schema({"symbol": pl.String(), "session": pl.Date(), **_BAR_NUMBERS})
+"""One row per symbol and session. Prices in the file's currency; volume in units, after `volume_multiplier`."""
+
+ROWS: Final = pl.Schema({"symbol": pl.String(), "session": pl.Date(), "file": pl.UInt32(), **_BAR_NUMBERS})
+"""Bars with the file that each is from, as its position in the batch: among the files that were read together."""
+
+CODED_ROWS: Final = pl.Schema({"file": pl.UInt32(), "code": pl.UInt32(), "session": pl.Date(), **_BAR_NUMBERS})
+"""The same while a batch is read: `code` is a number that stands for the symbol."""
+
+CONTENTS: Final = pl.Schema({"file": pl.UInt32(), "spelling": pl.String(), "symbol": pl.String(), "rows": pl.UInt32()})
+"""One row per file and spelling of a ticker: the canonical symbol, and its number of rows, which may be 0."""
+
+ACCOUNTS: Final = pl.Schema(
+    {
+        "file": pl.UInt32(),
+        "dialect": pl.String(),
+        "rows_read": pl.UInt32(),
+        "duplicates": pl.UInt32(),
+        "rejected": pl.UInt32(),
+        "extra_values": pl.UInt32(),
+        "warnings": pl.List(pl.String()),
+    }
+)
+"""One row per file, in order. `duplicates` counts rows that a later row of the same file replaces; `extra_values`
+counts rows with more values than the file has columns."""
+
+REJECTED_ROWS: Final = pl.Schema(
+    {"file": pl.UInt32(), "line": pl.UInt32(), "symbol": pl.String(), "reason": pl.String(), "raw": pl.String()}
+)
+"""One row per row that was not kept: 1-based line (null: the whole file), the ticker as the file spells it, the
+reason, and the row's text."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilesRead:
+    """The rows of one batch of files, and an account of them. Files are known by their position in the batch.
+
+    Attributes:
+        rows: Schema ROWS, sorted by symbol, session and file, which are unique together. open, high and low are null
+            only where the file has no such column; volume and open_interest also where a row has no value.
+        contents: Schema CONTENTS.
+        accounts: Schema ACCOUNTS. A file that cannot be read counts as one row, which is rejected.
+        rejects: Schema REJECTED_ROWS.
+    """
+
+    rows: pl.DataFrame
+    contents: pl.DataFrame
+    accounts: pl.DataFrame
+    rejects: pl.DataFrame

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+"""The sizes that bound how much is read, held and written at a time. Results do not depend on them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+BATCH_BYTES: Final = 64 << 20
+"""Text that is scanned together: about a million rows, 200 MB in memory."""
+
+CAREFUL_BATCH_BYTES: Final = 16 << 20
+"""The same for files that are read line by line, which takes more memory."""
+
+READERS: Final = 2
+"""How many batches are read at the same time, while another is stored."""
+
+BLOCK_LINES: Final = 65_536
+"""Lines that are cut at a time by the careful reading: a row as Python objects takes a kilobyte."""
+
+RANGE_ROWS: Final = 1 << 20
+"""The most rows of a range of symbols, unless a single symbol has more."""
+
+RANGE_SYMBOLS: Final = 128
+"""Symbols of a range, on average: a few hundred thousand rows, which one changed file makes new."""
+
+MOST_SMALL_BATCHES: Final = 16
+"""When more small batches than this are in the cache, they are put together."""
+
+ROW_GROUP_ROWS: Final = 65_536
+"""Of a cached batch, so that a range of symbols is read without the rest."""
+
+PREVIEW_BYTES: Final = 192 << 20
+"""How much a preview reads: some seconds' worth."""

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: MIT
+"""The fast way: files of one layout are scanned together, as one text, by one Polars query.
+
+A scan keeps whole files only. A file that cannot be scanned, or that has a row which breaks a rule of `row_rules`, is
+left to `careful`, which finds the reasons.
+"""
+
+from __future__ import annotations
+
+from codecs import BOM_UTF8
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from ttapi_pipeline.metastock.batch import Account, Batch
+from ttapi_pipeline.metastock.frames import CODED_ROWS
+from ttapi_pipeline.metastock.layout import IGNORED, NUMBERS, Layout
+from ttapi_pipeline.metastock.options import ImportOptions
+from ttapi_pipeline.metastock.row_rules import all_hold, row_rules
+from ttapi_pipeline.metastock.row_values import bar_columns, numbers_as_they_are, numbers_from_text
+
+_DATE_BYTES: Final = {"%Y%m%d": 8, "%Y-%m-%d": 10}
+"""Polars' parser takes shorter dates too, which would be read without care."""
+
+
+def scan_together(batch: Batch, layout: Layout) -> Sequence[int]:
+    """Keep the rows of all files in which nothing is amiss; returns the positions of the others, in order."""
+    return sorted(_scan(batch, layout, range(len(batch.candidates)), is_typed=not layout.decimal_comma))
+
+
+def _scan(batch: Batch, layout: Layout, positions: Sequence[int], *, is_typed: bool) -> Sequence[int]:
+    rows = _collected(batch, layout, positions, is_typed=is_typed)
+    if rows is not None:
+        return _keep_good_files(batch, layout, positions, rows)
+    # A value that is not a number ends a typed scan. An untyped scan goes on, and only that value's file needs care.
+    if is_typed:
+        return _scan(batch, layout, positions, is_typed=False)
+    # A row that is too long ends any scan. The error names no file, so halve until its file is alone.
+    if len(positions) == 1:
+        return positions
+    half = len(positions) // 2
+    return [
+        *_scan(batch, layout, positions[:half], is_typed=False),
+        *_scan(batch, layout, positions[half:], is_typed=False),
+    ]
+
+
+def _collected(batch: Batch, layout: Layout, positions: Sequence[int], *, is_typed: bool) -> pl.DataFrame | None:
+    """All rows of some files (see `_query`), with their `file`; None when they cannot be scanned.
+
+    The lines of the files are put together and scanned as one text, since to begin a scan costs more than to scan the
+    rows of a file. Which rows are whose is known by counting lines: each line is a row, blank ones too. A file that is
+    alone is scanned where it lies, however large it is.
+    """
+    try:
+        if len(positions) == 1:
+            path = batch.path(positions[0])
+            rows = _query(layout, path, batch.options, is_typed=is_typed).collect(engine="streaming")
+            counts = [rows.height]
+        else:
+            lines = [_lines_of(batch.path(position).read_bytes(), layout) for position in positions]
+            counts = [count for _, count in lines]
+            text = b"".join(text for text, _ in lines)
+            # The files' bytes are in memory twice at this moment, and a batch has 64 MB.
+            del lines
+            rows = _query(layout, text, batch.options, is_typed=is_typed).collect(engine="streaming")
+    except (pl.exceptions.PolarsError, OSError):
+        return None
+    # Another count means that Polars and we disagree about the lines, so that rows would be given to wrong files.
+    if sum(counts) != rows.height:
+        return None
+    files = pl.Series("file", np.repeat(np.asarray(positions, dtype=np.uint32), counts))
+    return rows.hstack([files])
+
+
+def _query(layout: Layout, text: bytes | Path, options: ImportOptions, *, is_typed: bool) -> pl.LazyFrame:
+    """All rows of a text or of a file: ticker, session, is_good, has_extra and the numbers of a bar.
+
+    Numbers are typed by the scan itself, which is faster, or cast from text, which goes on after a bad one. A text
+    holds rows only; a file may begin with a header.
+    """
+    columns = [role if role != IGNORED else f"ignored_{index}" for index, role in enumerate(layout.columns)]
+    extra = [f"extra_{index}" for index in range(layout.overflow)]
+    date_format = layout.date_format or "%Y%m%d"
+    session = pl.when(pl.col("date").str.len_bytes() == _DATE_BYTES[date_format]).then(
+        pl.col("date").str.to_date(date_format, strict=False)
+    )
+    numbers = numbers_as_they_are(layout) if is_typed else numbers_from_text(layout, decimal_comma=layout.decimal_comma)
+    rows = pl.scan_csv(
+        text,
+        has_header=False,
+        skip_lines=1 if layout.has_header and isinstance(text, Path) else 0,
+        separator=layout.delimiter,
+        quote_char=None,
+        # A ticker is text whatever it looks like: TRUE, 1E5 and 000001 are tickers.
+        schema={name: pl.Float64() if is_typed and name in NUMBERS else pl.String() for name in (*columns, *extra)},
+        glob=False,
+    )
+    return (
+        rows.with_columns(session.alias("session"), *numbers)
+        .with_columns(
+            is_good=all_hold(row_rules(layout, options), "row"),
+            has_extra=pl.any_horizontal(pl.col(extra).is_not_null()) if extra else pl.lit(value=False),
+        )
+        .select(
+            pl.col("ticker") if "ticker" in layout.columns else pl.lit(None, pl.String).alias("ticker"),
+            "session",
+            "is_good",
+            "has_extra",
+            *bar_columns(layout, options),
+        )
+    )
+
+
+def _keep_good_files(batch: Batch, layout: Layout, positions: Sequence[int], rows: pl.DataFrame) -> Sequence[int]:
+    """Keep the rows of the files that break no rule; returns the positions of the others."""
+    rules = row_rules(layout, batch.options)
+    runs = _runs(batch, layout, rows)
+    codes = pl.Series("code", np.repeat(runs["code"].fill_null(0).to_numpy(), runs["rows"].to_numpy()))
+    rows = rows.hstack([codes])
+    bad = set(rows["file"].filter(~rows["is_good"]).unique())
+    bad.update(runs.filter(~all_hold(rules, "ticker"))["file"])
+    bad.update(position for position in positions if _has_changed(batch, position))
+    if any(rule.subject == "session" for rule in rules):
+        bad.update(rows.filter(~all_hold(rules, "session"))["file"].unique())
+    if bad:
+        rows = rows.filter(~pl.col("file").is_in(bad))
+        runs = runs.filter(~pl.col("file").is_in(bad))
+    # Taking columns by name moves nothing; `select` would copy them all.
+    batch.keep(rows[CODED_ROWS.names()])
+    batch.note_contents(runs.select("file", spelling="ticker", rows="rows"))
+    _note_accounts(batch, layout, positions, runs)
+    if layout.overflow:
+        extra = rows.filter("has_extra").group_by("file").len()
+        for position, count in extra.iter_rows():
+            batch.accounts[position].extra_values = count
+    return list(bad)
+
+
+def _runs(batch: Batch, layout: Layout, rows: pl.DataFrame) -> pl.DataFrame:
+    """The runs of rows of one file and one ticker: file, ticker, rows and code.
+
+    Most files have one ticker, so that it is looked up once per run and not once per row.
+    """
+    lengths = [rows["file"].rle().struct.field("len")]
+    if "ticker" in layout.columns:
+        lengths.append(rows["ticker"].rle().struct.field("len"))
+    ends = np.unique(np.concatenate([np.cumsum(length.to_numpy(), dtype=np.int64) for length in lengths]))
+    counts = np.diff(ends, prepend=0)
+    files = rows["file"].gather(ends - counts)
+    if "ticker" in layout.columns:
+        tickers = rows["ticker"].gather(ends - counts)
+    else:
+        tickers = pl.Series([candidate.ticker for candidate in batch.candidates], dtype=pl.String).gather(files)
+    runs = pl.DataFrame({"file": files, "ticker": tickers, "rows": counts.astype(np.uint32)})
+    codes = batch.codes(tickers)
+    return runs.with_columns(code=pl.col("ticker").replace_strict(codes, default=None, return_dtype=pl.UInt32))
+
+
+def _note_accounts(batch: Batch, layout: Layout, positions: Sequence[int], runs: pl.DataFrame) -> None:
+    for position in positions:
+        batch.accounts[position] = Account(layout.dialect, unknown_fields=layout.unknown_fields)
+    per_file = runs.group_by("file").agg(
+        pl.col("rows").sum(), pl.col("ticker").first(), tickers=pl.col("ticker").n_unique()
+    )
+    for position, count, ticker, tickers in per_file.iter_rows():
+        account = batch.accounts[position]
+        account.rows_read = count
+        account.only_ticker = ticker if "ticker" in layout.columns and tickers == 1 else None
+
+
+def _has_changed(batch: Batch, position: int) -> bool:
+    """Whether a file is not what it was when the folder was listed."""
+    fact = batch.candidates[position].fact
+    try:
+        status = batch.path(position).stat()
+    except OSError:
+        return True
+    return (status.st_size, status.st_mtime_ns) != (fact.size, fact.mtime_ns)
+
+
+def _lines_of(content: bytes, layout: Layout) -> tuple[memoryview, int]:
+    """A file's rows as text that ends with a line end, and the number of lines."""
+    if content and not content.endswith(b"\n"):
+        content += b"\n"
+    if not layout.has_header:
+        content = content.removeprefix(BOM_UTF8)
+    lines = memoryview(content)[content.find(b"\n") + 1 if layout.has_header else 0 :]
+    # Ten times as fast as `bytes.count`, which goes from line to line.
+    return lines, int(np.count_nonzero(np.frombuffer(lines, dtype=np.uint8) == ord("\n")))
