@@ -14,12 +14,18 @@ if TYPE_CHECKING:
     from ttapi_pipeline.core.errors import TTError
     from ttapi_pipeline.core.settings import Settings
     from ttapi_pipeline.datasets.reading import open_dataset
+    from ttapi_pipeline.quote_recorder.history import scan_quote_log
 
 __version__ = "0.1.0"
 
-__all__ = ["Settings", "TTError", "__version__", "open_dataset"]
+__all__ = ["Settings", "TTError", "__version__", "open_dataset", "scan_quote_log"]
 
-_MODULES = {"Settings": "core.settings", "TTError": "core.errors", "open_dataset": "datasets.reading"}
+_MODULES = {
+    "Settings": "core.settings",
+    "TTError": "core.errors",
+    "open_dataset": "datasets.reading",
+    "scan_quote_log": "quote_recorder.history",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -19,7 +19,7 @@ PACKAGE = Path(ttapi_pipeline.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 BELOW = {
-    "__init__": {"core", "datasets"},
+    "__init__": {"core", "datasets", "quote_recorder"},
     "core": set(),
     "analytics": set(),
     "simulator": {"core"},

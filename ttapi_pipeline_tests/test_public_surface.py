@@ -10,19 +10,21 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import polars as pl
 import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 import ttapi_pipeline
-from ttapi_pipeline import Settings, TTError, open_dataset
+from ttapi_pipeline import Settings, TTError, analytics, open_dataset
 from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline_tests.support.documents import DOCUMENTS, ROOT, name_of, python_blocks
 
+PUBLIC = (ttapi_pipeline, analytics)
 TO_BE_WRITTEN = "ttapi_pipeline.datasets.dividends"
 """The dataset that CONTRIBUTING adds as an example."""
 NOW = datetime(2026, 11, 20, 21, tzinfo=UTC)
@@ -43,28 +45,33 @@ def store(name: str, folder: Path) -> None:
     publish(schema.polars.to_frame(), schema, folder, Provenance(dataset=name, code_version="1", fetched_at=NOW))
 
 
-def test_every_public_name_is_there_and_no_other_one_is_made_up() -> None:
-    assert set(ttapi_pipeline.__all__) <= set(dir(ttapi_pipeline))
-    assert all(getattr(ttapi_pipeline, name) for name in ttapi_pipeline.__all__)
-    assert (Settings.__module__, TTError.__module__) == ("ttapi_pipeline.core.settings", "ttapi_pipeline.core.errors")
+@pytest.mark.parametrize("package", PUBLIC, ids=lambda package: package.__name__)
+def test_every_public_name_is_there_and_no_other_one_is_made_up(package: ModuleType) -> None:
+    assert set(package.__all__) <= set(dir(package))
+    assert all(getattr(package, name) for name in package.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = ttapi_pipeline.nothing
+        _ = package.nothing
 
 
-def test_the_readme_shows_the_public_names_that_a_notebook_needs() -> None:
-    shown = {(document, module) for document, module, _ in shown_imports()}
-    assert ("README.md", "ttapi_pipeline") in shown
+def test_public_names_are_those_of_their_modules() -> None:
+    assert (Settings.__module__, TTError.__module__) == ("ttapi_pipeline.core.settings", "ttapi_pipeline.core.errors")
+    functions = {getattr(analytics, name) for name in analytics.__all__}
+    assert {function.__name__ for function in functions} == set(analytics.__all__)
+
+
+def test_the_readme_imports_public_names_alone_and_all_that_read_what_is_stored() -> None:
+    shown = {(module, name) for document, module, name in shown_imports() if document == "README.md"}
+    assert shown <= {(package.__name__, name) for package in PUBLIC for name in package.__all__}
+    assert {("ttapi_pipeline", "open_dataset"), ("ttapi_pipeline", "scan_quote_log")} <= shown
 
 
 @pytest.mark.parametrize(("document", "module", "name"), sorted(set(shown_imports())))
 def test_what_a_document_imports_can_be_imported(document: str, module: str, name: str) -> None:
-    loaded = import_module(module)
-    assert hasattr(loaded, name), f"{document} imports {name} from {module}"
-    assert module != "ttapi_pipeline" or name in loaded.__all__
+    assert hasattr(import_module(module), name), f"{document} imports {name} from {module}"
 
 
 def test_importing_the_package_loads_nothing_that_it_may_not_need() -> None:
-    program = "import sys, ttapi_pipeline; print(*{name.partition('.')[0] for name in sys.modules})"
+    program = "import sys, ttapi_pipeline.analytics; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert {"polars", "dagster", "dotenv", "msgspec", "numpy"}.isdisjoint(done.stdout.split())
 

@@ -3,4 +3,59 @@
 
 Put here: a formula of the field that takes and returns Polars frames or NumPy arrays. Not here: reading or writing
 files, settings, the columns of a stored dataset.
+
+The names in `__all__` are for notebooks and other programs. Each is loaded when it is first asked for, since the tables
+of datasets import names of estimators from here and have to load without Polars.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ttapi_pipeline.analytics.cone import volatility_cone
+    from ttapi_pipeline.analytics.current import bar_quality, current_volatility, volatility_rank
+    from ttapi_pipeline.analytics.earnings import earnings_sessions, volatility_without_earnings
+    from ttapi_pipeline.analytics.horizons import horizon_statistics
+    from ttapi_pipeline.analytics.implied import expected_move, iv_percentile, iv_rank, move_ratio
+    from ttapi_pipeline.analytics.returns import log_returns
+    from ttapi_pipeline.analytics.volatility import latest_volatility, rolling_volatility
+
+__all__ = [
+    "bar_quality",
+    "current_volatility",
+    "earnings_sessions",
+    "expected_move",
+    "horizon_statistics",
+    "iv_percentile",
+    "iv_rank",
+    "latest_volatility",
+    "log_returns",
+    "move_ratio",
+    "rolling_volatility",
+    "volatility_cone",
+    "volatility_rank",
+    "volatility_without_earnings",
+]
+
+_MODULES = {
+    **dict.fromkeys(("bar_quality", "current_volatility", "volatility_rank"), "current"),
+    **dict.fromkeys(("earnings_sessions", "volatility_without_earnings"), "earnings"),
+    **dict.fromkeys(("expected_move", "iv_percentile", "iv_rank", "move_ratio"), "implied"),
+    **dict.fromkeys(("latest_volatility", "rolling_volatility"), "volatility"),
+    "horizon_statistics": "horizons",
+    "log_returns": "returns",
+    "volatility_cone": "cone",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name (PEP 562)."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
