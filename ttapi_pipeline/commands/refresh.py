@@ -85,7 +85,7 @@ def _refresh(settings: Settings, selection: Sequence[str], *, is_forced: bool, i
         console = Console(file=terminal, highlight=False, quiet=is_quiet)
         console.print(f"refreshing {len(selection)} of {len(DATASETS)} datasets from {settings.origin}", markup=False)
         with watched(board), watching(board, selection, console):
-            from ttapi_pipeline.defs.operations.launch import refresh_datasets
+            from ttapi_pipeline.defs.launch import refresh_datasets
 
             refresh_datasets(settings, selection, board, is_forced=is_forced)
     outcomes = dict(board.snapshot())

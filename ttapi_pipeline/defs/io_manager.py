@@ -20,9 +20,9 @@ from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.defs.assets.charts import draw_charts
-from ttapi_pipeline.defs.assets.failures import failures_of
 from ttapi_pipeline.defs.assets.metadata import manifest_metadata, preview, table_schema
 from ttapi_pipeline.defs.dagster_internals import set_data_version
+from ttapi_pipeline.defs.failures import failures_of
 from ttapi_pipeline.defs.without_pandas import PolarsParquetIOManager
 from ttapi_pipeline.storage.incremental.pieces import Pieces
 from ttapi_pipeline.storage.layout import Folder, open_folder

@@ -22,10 +22,10 @@ from dagster._core.test_utils import freeze_time
 from ttapi_pipeline.core.errors import TransportError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.registry import DATASETS
-from ttapi_pipeline.defs.assets.failures import failure
 from ttapi_pipeline.defs.assets.lineage import column_lineage
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
 from ttapi_pipeline.defs.automation.sensors import KEPT_FAILURES, append_failures, failure_sensor, metastock_sensor
+from ttapi_pipeline.defs.failures import failure
 from ttapi_pipeline.defs.operations.pools import free_orphaned_slots
 from ttapi_pipeline.defs.operations.retention import build_retention, prune
 from ttapi_pipeline_tests.support.clocks import FakeClock

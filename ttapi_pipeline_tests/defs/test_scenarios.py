@@ -274,7 +274,7 @@ def outside(monkeypatch: pytest.MonkeyPatch) -> Outside:
     made = Outside()
     stand_in(monkeypatch, made)
     # A second attempt within a run waits for seconds of the machine's clock.
-    monkeypatch.setattr("ttapi_pipeline.defs.assets.failures.FETCH_RETRY", dg.RetryPolicy(max_retries=0))
+    monkeypatch.setattr("ttapi_pipeline.defs.failures.FETCH_RETRY", dg.RetryPolicy(max_retries=0))
     return made
 
 

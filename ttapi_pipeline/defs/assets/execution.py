@@ -21,11 +21,11 @@ from ttapi_pipeline.core.verdict import Rule
 from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.status import DatasetStatus, refuse_to_overwrite, shaping_settings, status_of
-from ttapi_pipeline.defs.assets.failures import failures_of
 from ttapi_pipeline.defs.assets.interrupts import run_async
 from ttapi_pipeline.defs.assets.lineage import column_lineage
 from ttapi_pipeline.defs.assets.metadata import verdict_metadata
 from ttapi_pipeline.defs.assets.reuse import note_input, reuse
+from ttapi_pipeline.defs.failures import failures_of
 from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager, Publication
 from ttapi_pipeline.defs.resources import ApiResource
 from ttapi_pipeline.storage.repair import repair

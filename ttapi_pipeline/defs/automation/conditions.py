@@ -21,7 +21,7 @@ RETRY_CRON = "*/10 * * * *"
 """When a dataset whose last run failed is tried again."""
 
 
-class SurveyOfTick:
+class StatusesOfTick:
     """The status of every dataset, found out once per tick of the sensor, however many conditions ask for it."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
@@ -48,15 +48,15 @@ class Due(dg.AutomationCondition[dg.AssetKey]):
     then a hit that adopts the data, which gives the web UI its badges and its lineage back.
     """
 
-    def __init__(self, surveyed: SurveyOfTick) -> None:
-        self._surveyed = surveyed
+    def __init__(self, statuses: StatusesOfTick) -> None:
+        self._statuses = statuses
 
     @property
     def name(self) -> str:
         return "due"
 
     def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
-        status = self._surveyed.status(context)
+        status = self._statuses.status(context)
         if status is None:
             return dg.AutomationResult(context, context.get_empty_subset())
         recorded = recorded_version(instance_of(context), context.key)
@@ -71,15 +71,15 @@ class NothingStored(dg.AutomationCondition[dg.AssetKey]):
     was not observed yet, it would hold back everything below.
     """
 
-    def __init__(self, surveyed: SurveyOfTick) -> None:
-        self._surveyed = surveyed
+    def __init__(self, statuses: StatusesOfTick) -> None:
+        self._statuses = statuses
 
     @property
     def name(self) -> str:
         return "nothing_stored"
 
     def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
-        status = self._surveyed.status(context)
+        status = self._statuses.status(context)
         is_missing = status is not None and status.manifest is None
         return dg.AutomationResult(context, context.candidate_subset if is_missing else context.get_empty_subset())
 
@@ -90,16 +90,16 @@ def when_due(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.Automatio
     True when the dataset is due, neither it nor an upstream dataset is being refreshed, everything upstream is stored,
     no upstream dataset failed a blocking check, and its own latest run did not fail (or it is time for a retry).
     """
-    condition, surveyed = dg.AutomationCondition, SurveyOfTick(settings, clock)
+    condition, statuses = dg.AutomationCondition, StatusesOfTick(settings, clock)
     is_idle = ~condition.in_progress() & ~condition.any_deps_in_progress()
-    has_inputs = ~condition.any_deps_match(NothingStored(surveyed) & ~condition.will_be_requested())
+    has_inputs = ~condition.any_deps_match(NothingStored(statuses) & ~condition.will_be_requested())
     # A check that never ran says nothing against its data. It runs with the first run that contains the asset.
     is_refused = condition.any_checks_match(
         condition.check_failed() & ~condition.will_be_requested(), blocking_only=True
     )
     has_good_inputs = ~condition.any_deps_match(is_refused)
     may_run = ~condition.execution_failed() | condition.cron_tick_passed(RETRY_CRON)
-    return (Due(surveyed) & is_idle & has_inputs & has_good_inputs & may_run).with_label("when_due")
+    return (Due(statuses) & is_idle & has_inputs & has_good_inputs & may_run).with_label("when_due")
 
 
 def refresh_sensor() -> dg.AutomationConditionSensorDefinition:

@@ -14,8 +14,8 @@ from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
 from ttapi_pipeline.datasets.status import metastock_version
-from ttapi_pipeline.defs.assets.failures import skipped
 from ttapi_pipeline.defs.dagster_internals import observation, step_failure
+from ttapi_pipeline.defs.failures import skipped
 from ttapi_pipeline.storage.files import write_file
 from ttapi_pipeline.storage.layout import make_folder, state_folder
 
@@ -77,7 +77,7 @@ def _record(event: dg.DagsterEvent, *, run_id: str, at: datetime, settings: Sett
         if failure.causes:
             innermost, sentence = failure.causes[-1]
             kind = innermost or kind
-        # A failure that our code foresaw (`assets.failures`) says both better than the error that caused it.
+        # A failure that our code foresaw (`failures`) says both better than the error that caused it.
         named = failure.metadata.get("error")
         kind = str(named.value) if named is not None else kind
         sentence = failure.description or sentence

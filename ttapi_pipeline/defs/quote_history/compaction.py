@@ -14,8 +14,8 @@ import dagster as dg
 from ttapi_pipeline.core.errors import StorageError, TTError
 from ttapi_pipeline.core.sessions import session_hours
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.defs.assets.failures import failure
 from ttapi_pipeline.defs.dagster_internals import recorded_partitions, version_tags
+from ttapi_pipeline.defs.failures import failure
 from ttapi_pipeline.defs.operations.retention import KEPT_DAYS
 from ttapi_pipeline.defs.quote_history.asset import QUOTE_HISTORY, quote_sessions
 from ttapi_pipeline.quote_recorder.compaction import compact_session, remove_old_logs

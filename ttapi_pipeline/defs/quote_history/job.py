@@ -9,8 +9,8 @@ import dagster as dg
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.defs.assets.failures import skipped
 from ttapi_pipeline.defs.automation.jobs import RUN_TAGS
+from ttapi_pipeline.defs.failures import skipped
 from ttapi_pipeline.defs.quote_history.asset import QUOTE_HISTORY, QUOTE_HISTORY_JOB, quote_sessions
 
 
