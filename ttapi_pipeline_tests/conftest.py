@@ -7,4 +7,5 @@ pytest_plugins = [
     "ttapi_pipeline_tests.support.budget",
     "ttapi_pipeline_tests.support.examples",
     "ttapi_pipeline_tests.support.marks",
+    "ttapi_pipeline_tests.support.virtual_time",
 ]

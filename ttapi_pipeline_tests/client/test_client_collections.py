@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 from aiohttp import web
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ttapi_pipeline.client import BreakerPolicy, Breakers
@@ -346,7 +346,6 @@ async def test_a_quote_token_says_where_to_use_it(server: Server, connect: Conne
     assert (token.token, token.url, token.level) == ("t", "ws://x/realtime", "api")
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=3), max_size=50), st.integers(1, 10))
 def test_batches_are_the_symbols_in_order(subjects: list[str], size: int) -> None:
     batches = batches_of(subjects, size)
@@ -354,7 +353,6 @@ def test_batches_are_the_symbols_in_order(subjects: list[str], size: int) -> Non
     assert all(1 <= len(batch) <= size for batch in batches)
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(["row", "empty", "lost", "refused"]), max_size=40), st.integers(1, 8))
 def test_every_subject_has_exactly_one_fate(fates: list[str], workers: int) -> None:
     names = [f"S{number}" for number in range(len(fates))]

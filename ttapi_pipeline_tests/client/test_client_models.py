@@ -23,6 +23,7 @@ from ttapi_pipeline.client.models import (
 )
 from ttapi_pipeline.client.payloads import MAX_MESSAGE_CHARS, error_message, list_decoder, single_decoder
 from ttapi_pipeline.core.errors import PayloadError
+from ttapi_pipeline_tests.support.examples import examples
 
 METRICS = list_decoder(MarketMetrics)
 EQUITIES = list_decoder(Equity)
@@ -212,7 +213,7 @@ json_values = st.recursive(
 field_names = st.sampled_from([name.replace("_", "-") for name in MarketMetrics.__struct_fields__])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(st.dictionaries(field_names, json_values, max_size=6) | json_values, max_size=5))
 def test_every_row_is_either_read_or_set_aside(rows: list[object]) -> None:
     page = METRICS(body(AAPL, *rows, AAPL), "GET /x")
@@ -220,7 +221,6 @@ def test_every_row_is_either_read_or_set_aside(rows: list[object]) -> None:
     assert page.rows[0] == page.rows[-1]
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=400) | json_values.map(lambda value: json.dumps(value).encode()))
 def test_no_body_raises_anything_but_a_payload_error(raw: bytes) -> None:
     for decode in (METRICS, single_decoder(Watchlist)):

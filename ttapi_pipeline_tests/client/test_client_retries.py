@@ -10,7 +10,7 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ttapi_pipeline.client.limits import Rate, RateLimiter
@@ -136,14 +136,12 @@ def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | N
     assert parse_retry_after(header, now=NOW) == seconds
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_no_retry_after_header_raises(text: str) -> None:
     seconds = parse_retry_after(text, now=NOW)
     assert seconds is None or 0 <= seconds <= 86_400
 
 
-@settings(deadline=None)
 @given(st.integers(0, 86_400))
 def test_a_date_is_read_back_as_the_seconds_to_it(seconds: int) -> None:
     header = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)

@@ -33,6 +33,7 @@ from ttapi_pipeline.quote_recorder.layout import (
 from ttapi_pipeline.quote_recorder.log import LogGap, Origin, read_gaps
 from ttapi_pipeline.quote_recorder.log_writer import LogWriter
 from ttapi_pipeline.quote_recorder.schemas import QUOTES, TRADES
+from ttapi_pipeline_tests.support.examples import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 FRIDAY, MONDAY = date(2026, 11, 20), date(2026, 11, 23)
@@ -337,7 +338,7 @@ class TestCompaction:
 DIFFERENT_SECONDS = st.lists(st.integers(0, 9 * 3600), max_size=25).map(sorted)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12))
 @given(flushes=DIFFERENT_SECONDS, restarts=st.sets(st.integers(0, 24)), is_compacted=st.booleans())
 def test_any_sequence_of_flushes_and_restarts_is_read_back_once(
     flushes: Sequence[int], restarts: set[int], is_compacted: bool, tmp_path_factory: pytest.TempPathFactory

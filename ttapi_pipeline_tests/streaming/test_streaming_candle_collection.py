@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
 
     from ttapi_pipeline.core.collection import Collection
-    from ttapi_pipeline_tests.streaming.conftest import Exchange, FakeClock
+    from ttapi_pipeline_tests.support.clocks import SteppedClock
+    from ttapi_pipeline_tests.support.dxlink import Exchange
 
 NO_DELAY = Backoff(first_seconds=0.001, uniform=lambda: 0.0)
 
@@ -264,7 +265,7 @@ async def test_an_error_that_no_retry_helps_keeps_what_an_earlier_link_brought(e
     assert "the grant was refused" in collection.missing["B"]
 
 
-async def test_a_frozen_link_costs_no_symbol(exchange: Exchange, clock: FakeClock, start: date) -> None:
+async def test_a_frozen_link_costs_no_symbol(exchange: Exchange, clock: SteppedClock, start: date) -> None:
     asked = asyncio.Event()
 
     async def answer(socket: ServerConnection, symbol: str, link: int) -> None:

@@ -15,11 +15,11 @@ from ttapi_pipeline.core.errors import ProtocolError, StreamClosedError, Transpo
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
 from ttapi_pipeline.streaming.events import FeedData, FeedReady
 from ttapi_pipeline.streaming.messages import Contract, Subscription
+from ttapi_pipeline_tests.support.dxlink import CANARY, Exchange
 
 if TYPE_CHECKING:
-    from ttapi_pipeline_tests.streaming.conftest import Exchange, FakeClock
+    from ttapi_pipeline_tests.support.clocks import SteppedClock
 
-CANARY = "canary-quote-token-4711"
 FIELDS = {"Candle": ("eventFlags", "eventSymbol", "time", "close")}
 SUBSCRIPTION = Subscription("Candle", "AAPL{=d}", 0)
 
@@ -45,7 +45,7 @@ async def test_the_handshake_is_in_order_and_data_arrives(exchange: Exchange) ->
     assert data.columns["close"] == [11.0, 10.0, "NaN"]
 
 
-async def test_waiting_for_events_ends_with_its_time(exchange: Exchange, clock: FakeClock) -> None:
+async def test_waiting_for_events_ends_with_its_time(exchange: Exchange, clock: SteppedClock) -> None:
     async with exchange.link(clock) as link:
         async with asyncio.TaskGroup() as tasks:
             waiting = tasks.create_task(link.next_events(within=7.0))
@@ -55,13 +55,13 @@ async def test_waiting_for_events_ends_with_its_time(exchange: Exchange, clock: 
         assert await link.next_events(within=7.0) == [FeedReady(1)]
 
 
-async def test_a_keepalive_goes_out_after_half_of_the_servers_timeout(exchange: Exchange, clock: FakeClock) -> None:
+async def test_a_keepalive_goes_out_after_half_of_the_servers_timeout(exchange: Exchange, clock: SteppedClock) -> None:
     async with exchange.link(clock):
         await clock.pass_sleep(30.0)
         await exchange.until_received("KEEPALIVE")
 
 
-async def test_a_silent_link_is_closed_after_a_minute(exchange: Exchange, clock: FakeClock) -> None:
+async def test_a_silent_link_is_closed_after_a_minute(exchange: Exchange, clock: SteppedClock) -> None:
     async with exchange.link(clock) as link, asyncio.TaskGroup() as tasks:
         tasks.create_task(move(clock))
         with pytest.raises(StreamClosedError, match="silent for 60 s") as caught:
@@ -71,12 +71,12 @@ async def test_a_silent_link_is_closed_after_a_minute(exchange: Exchange, clock:
     assert caught.value.retryable
 
 
-async def move(clock: FakeClock) -> None:
+async def move(clock: SteppedClock) -> None:
     await clock.pass_sleep(30.0)
     await clock.pass_sleep(30.0)
 
 
-async def test_a_slow_consumer_is_not_a_silent_server(exchange: Exchange, clock: FakeClock) -> None:
+async def test_a_slow_consumer_is_not_a_silent_server(exchange: Exchange, clock: SteppedClock) -> None:
     async def flood(socket: ServerConnection, symbol: str, link: int) -> None:
         for _ in range(5):
             await exchange.send_two_bars(socket, symbol, link)
@@ -144,7 +144,7 @@ async def test_a_refused_token_is_a_closed_link_and_is_not_tried_again(exchange:
 
 
 async def test_a_server_that_does_not_authorise_is_given_up_with_what_it_said(
-    exchange: Exchange, clock: FakeClock
+    exchange: Exchange, clock: SteppedClock
 ) -> None:
     exchange.first_message = f'{{"type": "ERROR", "channel": 0, "error": "UNKNOWN", "message": "no session {CANARY}"}}'
 

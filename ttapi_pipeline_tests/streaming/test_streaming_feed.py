@@ -11,41 +11,41 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ttapi_pipeline.core.errors import AuthError, ConfigError
-from ttapi_pipeline.simulator.server import Simulator, build_simulator, serving
-from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
+from ttapi_pipeline.simulator.server import Simulator, build_simulator
 from ttapi_pipeline.streaming.feed import QuoteFeed, quote_feed
 from ttapi_pipeline.streaming.feed_health import LinkState
 from ttapi_pipeline.streaming.feed_options import FeedOptions, recovery_seconds
-from ttapi_pipeline_tests.streaming.conftest import ScaledClock, until
+from ttapi_pipeline_tests.support.clocks import until
+from ttapi_pipeline_tests.support.dxlink import linked
+from ttapi_pipeline_tests.support.virtual_time import LoopClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
+
+    from ttapi_pipeline.streaming.connection import DxLinkConnection
 
 FRIDAY_MORNING = datetime(2026, 11, 20, 15, 30, 20, tzinfo=UTC)
 SYMBOLS = ("AAPL", "MSFT", "SPY", "NOSUCH", "KO")
 
 
+pytestmark = pytest.mark.virtual_time
+
+
 @asynccontextmanager
-async def simulated(
-    *symbols: str, **options: Any
-) -> AsyncIterator[tuple[Simulator, QuoteFeed, Callable[[], AbstractAsyncContextManager[DxLinkConnection]]]]:
-    clock = ScaledClock(FRIDAY_MORNING, 20)
-    simulator = build_simulator(seed=7, clock=clock)
-    async with serving(simulator) as url:
-
-        @asynccontextmanager
-        async def open_connection() -> AsyncIterator[DxLinkConnection]:
-            token = simulator.tokens.issue().token
-            async with connect(f"ws{url.removeprefix('http')}/realtime", token, clock=clock) as link:
-                yield link
-
-        async with quote_feed(open_connection, symbols, options=FeedOptions(**options), clock=clock) as feed:
-            yield simulator, feed, open_connection
+async def simulated(*symbols: str, **options: Any) -> AsyncIterator[tuple[Simulator, QuoteFeed]]:
+    simulator = build_simulator(seed=7, clock=LoopClock(FRIDAY_MORNING))
+    # Times of trades are whole seconds: from here on, each is after the start.
+    await simulator.clock.sleep(1.0)
+    async with (
+        linked(simulator) as open_link,
+        quote_feed(open_link, symbols, options=FeedOptions(**options), clock=simulator.clock) as feed,
+    ):
+        yield simulator, feed
 
 
 async def test_every_known_symbol_answers_with_what_the_market_has() -> None:
-    async with simulated(*SYMBOLS) as (simulator, feed, _):
+    async with simulated(*SYMBOLS) as (simulator, feed):
         board = feed.board
         await until(lambda: all(board.has_answered(kind).sum() == 4 for kind in ("Quote", "Trade", "Summary")))
         assert not board.has_answered("Quote")[SYMBOLS.index("NOSUCH")]
@@ -54,6 +54,8 @@ async def test_every_known_symbol_answers_with_what_the_market_has() -> None:
         assert board.previous_close[4] == spot.previous_close
         assert 0 < board.bid_price[4] < board.ask_price[4]
         assert board.last_trade_at[4] > FRIDAY_MORNING.timestamp() * 1e6
+        # The first event after the last subscription says that all of them hold.
+        await until(lambda: feed.health().is_live)
         health = feed.health()
     assert (health.symbols, health.answered, health.reconnects, health.gaps) == (5, 4, 0, 0)
     assert health.is_live
@@ -62,7 +64,7 @@ async def test_every_known_symbol_answers_with_what_the_market_has() -> None:
 
 
 async def test_a_long_list_is_spread_over_connections_evenly() -> None:
-    async with simulated(*SYMBOLS, symbols_per_connection=2) as (simulator, feed, _):
+    async with simulated(*SYMBOLS, symbols_per_connection=2) as (simulator, feed):
         await until(lambda: feed.board.has_answered("Quote").sum() == 4)
         assert [connection.symbols for connection in feed.health().connections] == [1, 2, 2]
         assert feed.symbols == list(SYMBOLS)
@@ -70,7 +72,7 @@ async def test_a_long_list_is_spread_over_connections_evenly() -> None:
 
 
 async def test_a_consumer_of_quotes_gets_what_changed_and_one_of_sales_every_sale() -> None:
-    async with simulated("SPY", "KO", has_sales=True) as (_, feed, _), feed.quotes() as quotes, feed.sales() as sales:
+    async with simulated("SPY", "KO", has_sales=True) as (_, feed), feed.quotes() as quotes, feed.sales() as sales:
         async with asyncio.timeout(20):
             await quotes.wait()
             await sales.wait()
@@ -83,7 +85,7 @@ async def test_a_consumer_of_quotes_gets_what_changed_and_one_of_sales_every_sal
 
 
 async def test_symbols_come_and_go_while_it_runs() -> None:
-    async with simulated("SPY", symbols_per_connection=2) as (_, feed, _):
+    async with simulated("SPY", symbols_per_connection=2) as (_, feed):
         await until(lambda: feed.board.has_answered("Quote").all())
         feed.add(("KO", "AAPL", "KO"))
         assert feed.symbols == ["SPY", "KO", "AAPL"]
@@ -102,7 +104,7 @@ async def test_symbols_come_and_go_while_it_runs() -> None:
 
 
 async def test_a_feed_without_symbols_waits_for_some() -> None:
-    async with simulated() as (_, feed, _):
+    async with simulated() as (_, feed):
         assert feed.health().connections == []
         feed.add(["SPY"])
         await until(lambda: feed.board.has_answered("Quote").all())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A feed against every fault that the simulator offers, over real sockets, on a clock twenty times as fast as ours."""
+"""A feed against every fault that the simulator offers, over real sockets, in virtual time."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ import pytest
 from ttapi_pipeline.core.errors import AuthError, HttpError, StreamClosedError
 from ttapi_pipeline.simulator.dxlink.events import EventSource
 from ttapi_pipeline.simulator.faults import DXLINK_KINDS
-from ttapi_pipeline.simulator.server import Simulator, build_simulator, serving
+from ttapi_pipeline.simulator.server import Simulator, build_simulator
 from ttapi_pipeline.streaming.backoff import Backoff
-from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
+from ttapi_pipeline.streaming.connection import DxLinkConnection
 from ttapi_pipeline.streaming.feed import QuoteFeed, quote_feed
 from ttapi_pipeline.streaming.feed_health import FeedGap
 from ttapi_pipeline.streaming.feed_options import FeedOptions, recovery_seconds
-from ttapi_pipeline_tests.streaming.conftest import ScaledClock, until
+from ttapi_pipeline_tests.support import clocks
+from ttapi_pipeline_tests.support.dxlink import linked
+from ttapi_pipeline_tests.support.virtual_time import LoopClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from ttapi_pipeline.simulator.market.instruments import Instrument
-    from ttapi_pipeline.streaming.links import OpenConnection
 
 FRIDAY_MORNING = datetime(2026, 11, 20, 15, 30, 20, tzinfo=UTC)
 SYMBOLS = ("AAPL", "MSFT", "SPY", "KO", "XOM")
-SPEED = 20.0
 SILENCE_SECONDS = 16.0
+LINK = {"keepalive_seconds": 20.0, "silence_seconds": SILENCE_SECONDS, "open_seconds": 20.0}
 OPTIONS = FeedOptions(
     symbols_per_connection=3,
     has_sales=True,
@@ -48,7 +49,7 @@ OPTIONS = FeedOptions(
 CALM = FeedOptions(has_sales=True, pace_seconds=0.2)
 BOUND_SECONDS = recovery_seconds(OPTIONS, silence_seconds=SILENCE_SECONDS, symbols=3)
 
-# A sale's time is the second that it was in, and it is under way for a moment that is twenty times as long here.
+# A sale's time is the second that it was in, and it is under way for a moment.
 MARGIN_MS = 6_000
 MARGIN = timedelta(milliseconds=MARGIN_MS)
 
@@ -90,6 +91,13 @@ FAULTS = [
 ]
 
 
+pytestmark = pytest.mark.virtual_time
+
+
+async def until(is_true: Callable[[], object]) -> None:
+    await clocks.until(is_true, within=400.0, every=0.2)
+
+
 @dataclass
 class Run:
     """One feed on one simulator.
@@ -103,7 +111,7 @@ class Run:
     """
 
     simulator: Simulator
-    clock: ScaledClock
+    clock: LoopClock
     feed: QuoteFeed
     created: dict[tuple[str, int], datetime]
     witnessed: list[tuple[str, int]]
@@ -165,28 +173,8 @@ async def collect(feed: QuoteFeed, into: list[tuple[str, int]]) -> None:
 
 
 @asynccontextmanager
-async def linked(simulator: Simulator) -> AsyncIterator[OpenConnection]:
-    """The simulator listens, and links to it can be opened."""
-    async with serving(simulator) as url:
-
-        @asynccontextmanager
-        async def open_connection() -> AsyncIterator[DxLinkConnection]:
-            async with connect(
-                f"ws{url.removeprefix('http')}/realtime",
-                simulator.tokens.issue().token,
-                clock=simulator.clock,
-                keepalive_seconds=20.0,
-                silence_seconds=SILENCE_SECONDS,
-                open_seconds=20.0,
-            ) as link:
-                yield link
-
-        yield open_connection
-
-
-@asynccontextmanager
 async def running(*faults: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Run]:
-    clock = ScaledClock(FRIDAY_MORNING, SPEED)
+    clock = LoopClock(FRIDAY_MORNING)
     made: dict[EventSource, dict[tuple[str, int], datetime]] = defaultdict(dict)
     make_sale = EventSource._time_and_sale
 
@@ -204,8 +192,8 @@ async def running(*faults: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         simulator.faults.add_option(fault)
     gaps: list[FeedGap] = []
     async with AsyncExitStack() as stack:
-        open_link = await stack.enter_async_context(linked(simulator))
-        open_witness = await stack.enter_async_context(linked(undisturbed))
+        open_link = await stack.enter_async_context(linked(simulator, **LINK))
+        open_witness = await stack.enter_async_context(linked(undisturbed, **LINK))
         witness = await stack.enter_async_context(quote_feed(open_witness, SYMBOLS, options=CALM, clock=clock))
         await until(lambda: witness.health().sales)
         (source_of_witness,) = made
@@ -321,12 +309,12 @@ async def test_it_recovers_from_many_mixtures_of_faults(seed: int, monkeypatch: 
 @asynccontextmanager
 async def opening(
     *failures: Exception | float, open_seconds: float = 20.0
-) -> AsyncIterator[tuple[QuoteFeed, ScaledClock, list[FeedGap]]]:
+) -> AsyncIterator[tuple[QuoteFeed, LoopClock, list[FeedGap]]]:
     """A feed whose first links fail to open, each in its own way; a number is an opening that takes so many seconds."""
-    clock = ScaledClock(FRIDAY_MORNING, SPEED)
+    clock = LoopClock(FRIDAY_MORNING)
     left = list(failures)
     gaps: list[FeedGap] = []
-    async with linked(build_simulator(seed=7, clock=clock)) as open_link:
+    async with linked(build_simulator(seed=7, clock=clock), **LINK) as open_link:
 
         @asynccontextmanager
         async def open_connection() -> AsyncIterator[DxLinkConnection]:

@@ -24,6 +24,7 @@ from ttapi_pipeline.streaming.events import (
 )
 from ttapi_pipeline.streaming.messages import Contract, Subscription
 from ttapi_pipeline.streaming.protocol import DxLinkProtocol, Handshake
+from ttapi_pipeline_tests.support.examples import examples
 
 CANARY = "canary-quote-token-4711"
 QUOTE_FIELDS = ("eventSymbol", "bidPrice", "askPrice")
@@ -336,7 +337,7 @@ TYPES = [
 ]
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     st.lists(
         st.fixed_dictionaries(

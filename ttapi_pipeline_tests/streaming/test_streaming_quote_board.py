@@ -18,6 +18,7 @@ from ttapi_pipeline.streaming.market_data import TICKER_FIELDS
 from ttapi_pipeline.streaming.messages import Contract
 from ttapi_pipeline.streaming.protocol import DxLinkProtocol
 from ttapi_pipeline.streaming.quote_board import EVENT_TYPES, NUMBER_COLUMNS, TIME_COLUMNS, QuoteBoard
+from ttapi_pipeline_tests.support.examples import examples
 
 SYMBOLS = ("AAPL", "MSFT", "SPX")
 AT = 1_795_190_400_000_000
@@ -129,7 +130,7 @@ FRAMES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(FRAMES)
 def test_any_split_into_frames_layouts_and_formats_gives_the_newest_event_of_each_symbol(
     frames: list[tuple[list[dict[str, Any]], str, Any]],

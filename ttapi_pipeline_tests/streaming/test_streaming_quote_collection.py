@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,10 +14,10 @@ import numpy as np
 import pytest
 
 from ttapi_pipeline.core.errors import AuthError, HttpError, StreamClosedError, TransportError
-from ttapi_pipeline.simulator.server import Simulator, build_simulator, serving
+from ttapi_pipeline.simulator.server import Simulator, build_simulator
 from ttapi_pipeline.streaming import quote_collection
 from ttapi_pipeline.streaming.backoff import Backoff
-from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
+from ttapi_pipeline.streaming.connection import DxLinkConnection
 from ttapi_pipeline.streaming.events import ChannelClosed, ErrorReceived, Event, FeedData, TokenRefused
 from ttapi_pipeline.streaming.quote_board import QuoteBoard
 from ttapi_pipeline.streaming.quote_collection import (
@@ -28,10 +27,12 @@ from ttapi_pipeline.streaming.quote_collection import (
     QUIET_SECONDS,
     collect_quotes,
 )
+from ttapi_pipeline_tests.support.clocks import SteppedClock
+from ttapi_pipeline_tests.support.dxlink import linked
+from ttapi_pipeline_tests.support.virtual_time import LoopClock
 
 if TYPE_CHECKING:
     from ttapi_pipeline.core.collection import Collection
-    from ttapi_pipeline_tests.streaming.conftest import FakeClock
 
 SESSION = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
 """13:00 in New York on a Friday: prices move."""
@@ -62,7 +63,7 @@ class Links:
         added: What each link was asked for, as (type, symbol).
     """
 
-    clock: FakeClock
+    clock: SteppedClock
     scripts: list[Sequence[Event | Exception | float] | Exception]
     added: list[list[tuple[str, str]]] = field(default_factory=list)
     hangs: bool = False
@@ -111,7 +112,7 @@ class _Link:
 
 
 @pytest.fixture
-def links(clock: FakeClock) -> Callable[..., Links]:
+def links(clock: SteppedClock) -> Callable[..., Links]:
     def make(*scripts: Sequence[Event | Exception | float] | Exception, hangs: bool = False) -> Links:
         return Links(clock, list(scripts), hangs=hangs)
 
@@ -135,7 +136,7 @@ class TestScripted:
             [3.0, 3.0],
         )
         assert steps == [(0, 2), (1, 2), (2, 2)]
-        # 21:16:40 UTC, the fake clock's 1000 seconds after 21:00, in microseconds.
+        # The stepped clock's time of day, 21:16:40 UTC, in microseconds.
         assert set(board.received_at.tolist()) == {
             int(datetime(2026, 11, 20, 21, 16, 40, tzinfo=UTC).timestamp()) * 10**6
         }
@@ -146,7 +147,7 @@ class TestScripted:
         assert made.added == [[(kind, symbol) for kind in ("Trade", "Quote", "Summary") for symbol in "AB"]]
 
     async def test_a_trade_is_waited_for_a_moment_and_no_longer(
-        self, links: Callable[..., Links], clock: FakeClock
+        self, links: Callable[..., Links], clock: SteppedClock
     ) -> None:
         before = clock.seconds
         _, came = await gather(links([quote("A"), summary("A")]), "A")
@@ -154,7 +155,7 @@ class TestScripted:
         assert clock.seconds - before == GRACE_SECONDS
 
     async def test_at_the_deadline_what_is_missing_is_named_with_what_it_lacks(
-        self, links: Callable[..., Links], clock: FakeClock
+        self, links: Callable[..., Links], clock: SteppedClock
     ) -> None:
         made = links([quote("A", "B"), summary("A", "C"), trade("A", "D")], hangs=True)
         async with asyncio.TaskGroup() as tasks:
@@ -170,7 +171,7 @@ class TestScripted:
         }
 
     async def test_what_has_not_come_when_nothing_new_comes_is_missing(
-        self, links: Callable[..., Links], clock: FakeClock
+        self, links: Callable[..., Links], clock: SteppedClock
     ) -> None:
         before = clock.seconds
         _, came = await gather(links([trade("A"), quote("A"), summary("A"), quote("B")]), "A B C")
@@ -182,7 +183,7 @@ class TestScripted:
         assert clock.seconds - before == QUIET_SECONDS
 
     async def test_further_quotes_of_what_has_answered_are_nothing_new(
-        self, links: Callable[..., Links], clock: FakeClock
+        self, links: Callable[..., Links], clock: SteppedClock
     ) -> None:
         before = clock.seconds
         made = links([trade("A"), quote("A"), summary("A"), 6.0, 6.0, AssertionError("asked again")])
@@ -206,7 +207,7 @@ class TestScripted:
         ],
     )
     async def test_after_a_lost_link_those_that_are_left_are_asked_for_again(
-        self, links: Callable[..., Links], clock: FakeClock, end: Event | Exception
+        self, links: Callable[..., Links], clock: SteppedClock, end: Event | Exception
     ) -> None:
         made = links(
             [quote("A", "B"), summary("A"), trade("A"), end],
@@ -230,7 +231,9 @@ class TestScripted:
         _, came = await gather(made, "A")
         assert (came.rows, len(made.added)) == (["A"], 1)
 
-    async def test_a_link_that_brings_nothing_is_replaced(self, links: Callable[..., Links], clock: FakeClock) -> None:
+    async def test_a_link_that_brings_nothing_is_replaced(
+        self, links: Callable[..., Links], clock: SteppedClock
+    ) -> None:
         made = links([], [quote("A"), trade("A"), summary("A")])
         async with asyncio.TaskGroup() as tasks:
             collecting = tasks.create_task(gather(made, "A", backoff=Backoff(2.0, uniform=lambda: 1.0)))
@@ -240,12 +243,12 @@ class TestScripted:
     async def test_links_that_keep_failing_are_given_up_with_the_reason(self, links: Callable[..., Links]) -> None:
         made = links([quote("A"), StreamClosedError("gone")], *[TransportError("HTTP 502")] * MAX_FAILURES)
 
-        class Hurried(type(made.clock)):  # type: ignore[misc]
+        class Hurried(SteppedClock):
             async def sleep(self, seconds: float) -> None:
                 if seconds == DEADLINE_SECONDS:
                     await asyncio.Event().wait()
 
-        made.clock = Hurried()
+        made.clock = Hurried(SESSION)
         _, came = await gather(made, "A")
         assert came.missing == {"A": "no Summary because the link failed: HTTP 502"}
         assert len(made.added) == MAX_FAILURES
@@ -285,40 +288,22 @@ class TestScripted:
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-class StoppedClock:
-    """The market stands still; deadlines are the machine's."""
-
-    def now(self) -> datetime:
-        return SESSION
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-
 async def collect(
     symbols: str, *faults: str, deadline_seconds: float = 10.0, **options: Any
 ) -> tuple[QuoteBoard, Collection[str], Simulator]:
-    simulator = build_simulator(seed=7, clock=StoppedClock())
+    clock = LoopClock(SESSION, is_stopped=True)
+    simulator = build_simulator(seed=7, clock=clock)
     for fault in faults:
         simulator.faults.add_option(fault)
     board = QuoteBoard(symbols.split())
-    async with serving(simulator) as url:
-
-        @asynccontextmanager
-        async def open_connection() -> AsyncIterator[DxLinkConnection]:
-            token = simulator.tokens.issue().token
-            async with connect(f"ws{url.removeprefix('http')}/realtime", token) as link:
-                yield link
-
+    async with linked(simulator) as open_link:
         came = await collect_quotes(
-            open_connection, board, deadline_seconds=deadline_seconds, backoff=NO_DELAY, **options
+            open_link, board, clock=clock, deadline_seconds=deadline_seconds, backoff=NO_DELAY, **options
         )
     return board, came, simulator
 
 
+@pytest.mark.virtual_time
 class TestSimulator:
     async def test_the_values_are_the_market_s(self) -> None:
         board, came, simulator = await collect("AAPL BRK/B SPX")

@@ -9,6 +9,7 @@ import logging
 import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,7 +21,10 @@ from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
 from ttapi_pipeline.streaming.feed import QuoteFeed, quote_feed
 from ttapi_pipeline.streaming.feed_options import FeedOptions
 from ttapi_pipeline.streaming.market_data import SaleType
-from ttapi_pipeline_tests.streaming.conftest import until
+from ttapi_pipeline_tests.support.clocks import until
+from ttapi_pipeline_tests.support.virtual_time import LoopClock
+
+pytestmark = pytest.mark.virtual_time
 
 SYMBOLS = ("AAPL", "MSFT", "SPX", "BRK/B")
 Event = dict[str, Any]
@@ -174,13 +178,15 @@ async def server() -> AsyncIterator[SecondServer]:
 
 @asynccontextmanager
 async def fed(server: SecondServer, *symbols: str, **options: Any) -> AsyncIterator[QuoteFeed]:
+    clock = LoopClock(datetime(2026, 11, 20, 15, 30, tzinfo=UTC))
+
     @asynccontextmanager
     async def open_connection() -> AsyncIterator[DxLinkConnection]:
-        async with connect(server.url, "token-of-second") as link:
+        async with connect(server.url, "token-of-second", clock=clock) as link:
             yield link
 
     options = {"pace_seconds": 0.0, "backoff": Backoff(0.05, 0.1), **options}
-    async with quote_feed(open_connection, symbols or SYMBOLS, options=FeedOptions(**options)) as feed:
+    async with quote_feed(open_connection, symbols or SYMBOLS, options=FeedOptions(**options), clock=clock) as feed:
         yield feed
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+import asyncio
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -11,15 +11,13 @@ import numpy as np
 import pytest
 
 from ttapi_pipeline.core.sessions import sessions_between
-from ttapi_pipeline.simulator.server import build_simulator, serving
+from ttapi_pipeline.simulator.server import build_simulator
 from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.candle_collection import collect_daily_candles
 from ttapi_pipeline.streaming.candles import CandleHistory
-from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
+from ttapi_pipeline_tests.support.dxlink import linked
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from ttapi_pipeline.core.collection import Collection
 
 START = date(2024, 1, 2)
@@ -29,26 +27,21 @@ async def collect(*faults: str) -> Collection[CandleHistory]:
     simulator = build_simulator(seed=7)
     for fault in faults:
         simulator.faults.add_option(fault)
-    async with serving(simulator) as url:
-
-        @asynccontextmanager
-        async def open_connection() -> AsyncIterator[DxLinkConnection]:
-            token = simulator.tokens.issue().token
-            async with connect(f"ws{url.removeprefix('http')}/realtime", token) as link:
-                yield link
-
+    async with linked(simulator) as open_link:
         return await collect_daily_candles(
-            open_connection,
-            dict.fromkeys(("AAPL", "BRK/B", "NOSUCH"), START),
-            backoff=Backoff(first_seconds=0.01),
+            open_link, dict.fromkeys(("AAPL", "BRK/B", "NOSUCH"), START), backoff=Backoff(first_seconds=0.01)
         )
 
 
-async def test_a_history_has_one_bar_for_each_session() -> None:
-    collection = await collect()
-    histories = {history.symbol: history for history in collection.rows}
+@pytest.fixture(scope="module")
+def undisturbed() -> Collection[CandleHistory]:
+    return asyncio.run(collect())
+
+
+def test_a_history_has_one_bar_for_each_session(undisturbed: Collection[CandleHistory]) -> None:
+    histories = {history.symbol: history for history in undisturbed.rows}
     assert set(histories) == {"AAPL", "BRK/B"}
-    assert collection.empty == {"NOSUCH"}
+    assert undisturbed.empty == {"NOSUCH"}
     for history in histories.values():
         sessions = history.session.astype(object).tolist()
         assert sessions == list(sessions_between(START, sessions[-1]))
@@ -73,8 +66,8 @@ async def test_a_history_has_one_bar_for_each_session() -> None:
         "dx-close:code=1006,count=1",
     ],
 )
-async def test_no_fault_changes_a_finished_bar(fault: str) -> None:
-    undisturbed, disturbed = await collect(), await collect(fault)
+async def test_no_fault_changes_a_finished_bar(fault: str, undisturbed: Collection[CandleHistory]) -> None:
+    disturbed = await collect(fault)
     assert not disturbed.missing
     expected = {history.symbol: history for history in undisturbed.rows}
     for history in disturbed.rows:
