@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 
 from ttapi_pipeline.commands.exit_codes import FAILED, OK
 from ttapi_pipeline.commands.parsers import Subparsers
@@ -23,6 +22,8 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     Raises:
         TTError: No simulator could be started.
     """
+    import asyncio
+
     from rich.console import Console
 
     from ttapi_pipeline.commands.examination import examine

@@ -7,7 +7,6 @@ The service is put together in `quote_recorder.service`; `terminal.live_quotes` 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +23,8 @@ from ttapi_pipeline.core.ttl import ACCEPTED_DURATION, format_duration, parse_du
 from ttapi_pipeline.terminal.console import print_error
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from ttapi_pipeline.broker.broker import Broker
     from ttapi_pipeline.quote_recorder.recorder import RecorderHealth
 
@@ -84,6 +85,8 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         TTError: The credentials were refused; another service writes the log; its folder cannot be written.
         KeyboardInterrupt: The second SIGINT.
     """
+    import asyncio
+
     from ttapi_pipeline.broker.broker import Broker
     from ttapi_pipeline.quote_recorder.service import folder_for_log
     from ttapi_pipeline.quote_recorder.symbols import named_symbols
@@ -139,10 +142,13 @@ class _End:
 
 
 async def _stream(broker: Broker, options: argparse.Namespace, named: Sequence[str], data: Path | None) -> _End:
+    import asyncio
+
     from ttapi_pipeline.quote_recorder.service import quote_service
     from ttapi_pipeline.terminal.live_quotes import showing_grid, writing_reports
 
-    clock, stop, reasons = broker.clock, asyncio.Event(), list[str]()
+    loop, clock = asyncio.get_running_loop(), broker.clock
+    stop, reasons = asyncio.Event(), list[str]()
     started = clock.monotonic()
 
     def ask_to_stop(reason: str) -> None:
@@ -150,12 +156,11 @@ async def _stream(broker: Broker, options: argparse.Namespace, named: Sequence[s
         stop.set()
 
     async with AsyncExitStack() as stack:
-        stack.enter_context(_signals(ask_to_stop))
+        stack.enter_context(_signals(loop, ask_to_stop))
         service = await stack.enter_async_context(
             quote_service(broker, named, data=data, flush_seconds=options.flush_seconds)
         )
         if options.duration is not None:
-            loop = asyncio.get_running_loop()
             timer = loop.call_later(options.duration.total_seconds(), ask_to_stop, "stopped as asked")
             stack.callback(timer.cancel)
         if options.json or not sys.stdout.isatty():
@@ -170,9 +175,8 @@ async def _stream(broker: Broker, options: argparse.Namespace, named: Sequence[s
 
 
 @contextmanager
-def _signals(ask_to_stop: Callable[[str], None]) -> Iterator[None]:
+def _signals(loop: AbstractEventLoop, ask_to_stop: Callable[[str], None]) -> Iterator[None]:
     """Ask to stop when a signal comes; the second Ctrl-C raises KeyboardInterrupt."""
-    loop = asyncio.get_running_loop()
 
     def interrupted() -> None:
         loop.remove_signal_handler(signal.SIGINT)

@@ -13,7 +13,7 @@ import pytest
 from ttapi_pipeline import cli
 from ttapi_pipeline.datasets.registry import DATASETS
 
-HEAVY = {"aiohttp", "dagster", "msgspec", "numpy", "orjson", "polars", "websockets"}
+HEAVY = {"aiohttp", "asyncio", "dagster", "msgspec", "numpy", "orjson", "polars", "websockets"}
 
 
 def test_status_needs_neither_polars_nor_dagster_nor_the_client(tmp_path: Path) -> None:

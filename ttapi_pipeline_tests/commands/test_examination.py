@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""What the doctor finds, examined one illness at a time."""
+"""The findings of the doctor, one illness at a time."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,22 +23,7 @@ from ttapi_pipeline.datasets.accounts.table import ACCOUNTS
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.storage.layout import open_folder
 from ttapi_pipeline.storage.publish import publish
-
-
-@dataclass(frozen=True)
-class ShiftedClock:
-    """The system's clock, this far ahead."""
-
-    shift: timedelta
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self.shift
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+from ttapi_pipeline_tests.support.clocks import ShiftedClock
 
 
 @pytest.fixture(scope="module")
