@@ -6,7 +6,7 @@ The program around it, with options and signals: see `program`. A simulator in a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,17 +21,26 @@ from ttapi_pipeline.simulator.dxlink.tokens import QuoteTokens
 from ttapi_pipeline.simulator.dxlink.websocket import add_dxlink
 from ttapi_pipeline.simulator.faults import FaultPlan
 from ttapi_pipeline.simulator.market.derived import DerivedMarket
+from ttapi_pipeline.simulator.market.ledger import Ledger
 from ttapi_pipeline.simulator.market.market import Market
-from ttapi_pipeline.simulator.rest import market_time as rest_time
-from ttapi_pipeline.simulator.rest.accounts import AccountRoutes
-from ttapi_pipeline.simulator.rest.control import ControlRoutes
-from ttapi_pipeline.simulator.rest.futures import FuturesRoutes
-from ttapi_pipeline.simulator.rest.gateway import RestServer
-from ttapi_pipeline.simulator.rest.instruments import InstrumentRoutes
-from ttapi_pipeline.simulator.rest.lists import ListRoutes
-from ttapi_pipeline.simulator.rest.metrics import MetricsRoutes
+from ttapi_pipeline.simulator.rest.endpoints import customers, market_time, orders, other_instruments
+from ttapi_pipeline.simulator.rest.endpoints.balances import BalanceRoutes
+from ttapi_pipeline.simulator.rest.endpoints.control import ControlRoutes
+from ttapi_pipeline.simulator.rest.endpoints.equities import EquityRoutes
+from ttapi_pipeline.simulator.rest.endpoints.future_options import FutureOptionRoutes
+from ttapi_pipeline.simulator.rest.endpoints.futures import FutureRoutes
+from ttapi_pipeline.simulator.rest.endpoints.margin import MarginRoutes
+from ttapi_pipeline.simulator.rest.endpoints.market_data import MarketDataRoutes
+from ttapi_pipeline.simulator.rest.endpoints.market_metrics import MetricsRoutes
+from ttapi_pipeline.simulator.rest.endpoints.option_chains import OptionRoutes
+from ttapi_pipeline.simulator.rest.endpoints.positions import PositionRoutes
+from ttapi_pipeline.simulator.rest.endpoints.searches import SearchRoutes
+from ttapi_pipeline.simulator.rest.endpoints.tokens import TokenRoutes
+from ttapi_pipeline.simulator.rest.endpoints.transactions import TransactionRoutes
+from ttapi_pipeline.simulator.rest.endpoints.watchlists import WatchlistRoutes
+from ttapi_pipeline.simulator.rest.gateway import Gateway
 from ttapi_pipeline.simulator.rest.oauth import OAuth
-from ttapi_pipeline.simulator.rest.router import Router
+from ttapi_pipeline.simulator.rest.router import Route, Router
 
 DEFAULT_HOST: Final = "127.0.0.1"
 
@@ -85,26 +94,41 @@ def build_simulator(
     if market is None:
         market = Market(seed, clock=clock, extra_equities=extra_equities)
     counters, faults = Counters(), FaultPlan()
-    derived = DerivedMarket(market)
     oauth, tokens = OAuth(clock, counters), QuoteTokens(clock)
-    control = ControlRoutes(seed=seed, oauth=oauth, tokens=tokens, faults=faults, counters=counters)
     router = Router(
         (
-            *control.routes(),
-            *AccountRoutes(market).routes(),
-            *InstrumentRoutes(market).routes(),
-            *FuturesRoutes(derived).routes(),
-            *MetricsRoutes(market, derived).routes(),
-            *ListRoutes(market).routes(),
-            *rest_time.routes(),
+            *ControlRoutes(seed=seed, oauth=oauth, faults=faults, counters=counters).routes(),
+            *TokenRoutes(oauth=oauth, tokens=tokens).routes(),
+            *_broker_routes(market),
         )
     )
-    rest = RestServer(router=router, clock=clock, oauth=oauth, faults=faults, counters=counters)
+    rest = Gateway(router=router, clock=clock, oauth=oauth, faults=faults, counters=counters)
     app = web.Application(client_max_size=_MOST_BODY_BYTES)
     add_dxlink(app, market=market, clock=clock, tokens=tokens, faults=faults, counters=counters)
     app.on_response_prepare.append(_mark)
     app.router.add_route("*", "/{path:.*}", rest.handle)
     return Simulator(market, clock, oauth, tokens, faults, counters, app)
+
+
+def _broker_routes(market: Market) -> Iterator[Route]:
+    """Every route over the market. Of two that match a path, the router takes the first."""
+    ledger, derived = Ledger(market), DerivedMarket(market)
+    yield from customers.routes()
+    yield from BalanceRoutes(ledger).routes()
+    yield from PositionRoutes(ledger).routes()
+    yield from TransactionRoutes(ledger).routes()
+    yield from orders.routes()
+    yield from MarginRoutes(ledger).routes()
+    yield from EquityRoutes(market).routes()
+    yield from OptionRoutes(market).routes()
+    yield from FutureRoutes(derived).routes()
+    yield from FutureOptionRoutes(derived).routes()
+    yield from other_instruments.routes()
+    yield from MetricsRoutes(market).routes()
+    yield from MarketDataRoutes(market, derived).routes()
+    yield from WatchlistRoutes(market).routes()
+    yield from SearchRoutes(market).routes()
+    yield from market_time.routes()
 
 
 async def _mark(_: web.Request, response: web.StreamResponse) -> None:

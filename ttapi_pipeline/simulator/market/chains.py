@@ -179,7 +179,7 @@ def _schedule(listing: Listing, day: date) -> Schedule:
     dates = _monthlies(day, consecutive=3 if cycle == "monthly" else 4, has_leaps=_has_leaps(listing))
     if cycle == "daily":
         _add(dates, islice(_from(day, _quarter_end), 4), "Quarterly")
-        _add(dates, islice(_from(day, _month_end), 3), "End-Of-Month")
+        _add(dates, islice(_from(day, month_end), 3), "End-Of-Month")
         _add(dates, islice(_sessions(day), 10), "Weekly")
     if cycle in {"weekly", "daily"}:
         _add(dates, _weeklys(day, 5, besides=dates), "Weekly")
@@ -198,7 +198,7 @@ def _index_schedule(symbol: str, day: date) -> Schedule:
         # The third Friday is listed under both roots, settled in the morning and in the afternoon.
         dates = months if opening_root is None else _typed(islice(_from(day, third_friday), 6), "Regular")
         _add(dates, islice(_from(day, _quarter_end), 5), "Quarterly")
-        _add(dates, islice(_from(day, _month_end), 8), "End-Of-Month")
+        _add(dates, islice(_from(day, month_end), 8), "End-Of-Month")
         _add(dates, islice(_sessions(day), 25), "Weekly")
         _add(dates, _weeklys(day, 10, besides=dates), "Weekly")
         yield closing_root, "Standard", "PM", dates
@@ -249,11 +249,12 @@ def _from(day: date, rule: Callable[[int, int], date]) -> Iterator[date]:
 
 @cache
 def _quarter_end(year: int, month: int) -> date:
-    return _month_end(year, month + (-month) % 3)
+    return month_end(year, month + (-month) % 3)
 
 
 @cache
-def _month_end(year: int, month: int) -> date:
+def month_end(year: int, month: int) -> date:
+    """The last session of a month."""
     following = date(year + month // 12, month % 12 + 1, 1)
     return previous_session(following)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What happened in the simulated accounts, and what they are worth: a savings plan over the market's own prices.
+"""The simulated accounts: their transactions, holdings and values, from a savings plan over the market's own prices.
 
-Every January a deposit, every quarter a purchase of the same shares. On the wire it is in `simulator.rest.accounts`.
+Every January an account gets a deposit, every quarter it buys the same shares.
 """
 
 from __future__ import annotations

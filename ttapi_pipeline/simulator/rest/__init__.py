@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""tastytrade's REST API and OAuth2 as a server: routes, wire format, and one module per family of endpoints.
+"""The REST API and OAuth2 of tastytrade as a server: the way of a request to its answer, and the wire format.
 
-Put here: what a request is answered with. Not here: the figures in the answer (`market`), the feed (`dxlink`).
+Put here: what holds for every request. Not here: single routes (`endpoints`), the figures in an answer (`market`), the
+feed (`dxlink`).
 """

@@ -32,7 +32,7 @@ _REQUEST_KINDS: Final = frozenset(REST_KINDS) - _GRANT_KINDS
 
 
 @dataclass(frozen=True, slots=True)
-class RestServer:
+class Gateway:
     """Answers every request that is not a WebSocket.
 
     Attributes:

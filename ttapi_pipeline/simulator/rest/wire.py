@@ -220,6 +220,12 @@ def optional_decimal(number: float | Decimal | None, places: int = 4) -> str | N
     return None if number is None else decimal(number, places)
 
 
+def signed(name: str, amount: float, *, places: int = 2) -> Row:
+    """A non-negative amount under this name, and its direction (Credit, Debit or None) under the name's effect."""
+    effect = "None" if round(amount, places) == 0 else ("Credit" if amount > 0 else "Debit")
+    return {name: decimal(abs(amount), places), f"{name}-effect": effect}
+
+
 def instant(at: datetime) -> str:
     """``2026-11-20T21:00:00.000+00:00``."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds")

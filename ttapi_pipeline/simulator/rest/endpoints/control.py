@@ -1,43 +1,34 @@
 # SPDX-License-Identifier: MIT
-"""What is outside of the market: tokens of both kinds, the public configuration, and the simulator's own controls."""
+"""`/simulator`: the controls of the simulator itself, which the broker does not have: faults and counters."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Final
 
 import orjson
 
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.simulator.counters import Counters
-from ttapi_pipeline.simulator.dxlink.tokens import QuoteTokens
 from ttapi_pipeline.simulator.faults import FaultPlan
-from ttapi_pipeline.simulator.market.pricing import RISK_FREE_RATE
+from ttapi_pipeline.simulator.rest.endpoints.tokens import dxlink_url
 from ttapi_pipeline.simulator.rest.oauth import OAuth
 from ttapi_pipeline.simulator.rest.router import Route
-from ttapi_pipeline.simulator.rest.wire import Answer, Call, RequestError, Row, decimal, instant, listing, single, zulu
-
-DXLINK_PATH: Final = "/realtime"
+from ttapi_pipeline.simulator.rest.wire import Answer, Call, RequestError, Row, instant, listing, single
 
 
 class ControlRoutes:
-    """`/oauth/token`, `/api-quote-tokens`, `/sessions/validate`, the public configuration, and `/simulator`."""
+    """What a test or a user asks of the simulator; all of it answers without an access token."""
 
-    def __init__(self, *, seed: int, oauth: OAuth, tokens: QuoteTokens, faults: FaultPlan, counters: Counters) -> None:
+    def __init__(self, *, seed: int, oauth: OAuth, faults: FaultPlan, counters: Counters) -> None:
         self._seed = seed
         self._oauth = oauth
-        self._tokens = tokens
         self._faults = faults
         self._counters = counters
 
     def routes(self) -> Sequence[Route]:
         """All routes of this module."""
         return (
-            Route("POST", "/oauth/token", self._oauth.token, is_open=True),
-            Route("GET", "/api-quote-tokens", self._quote_token),
-            Route("POST", "/sessions/validate", self._validate),
-            Route("GET", "/margin-requirements-public-configuration", self._public_configuration, is_open=True),
             Route("GET", "/simulator", self._simulator, is_open=True),
             Route("GET", "/simulator/counters", self._counted, is_open=True),
             Route("POST", "/simulator/counters/reset", self._reset, is_open=True),
@@ -47,32 +38,13 @@ class ControlRoutes:
             Route("DELETE", "/simulator/faults/{id}", self._clear_fault, is_open=True),
         )
 
-    def _quote_token(self, call: Call) -> Answer:
-        issued = self._tokens.issue()
-        data = {
-            "token": issued.token,
-            # From the Host header, so that it is right in a container or behind a forwarded port.
-            "dxlink-url": f"ws://{call.host}{DXLINK_PATH}",
-            "level": "api",
-            "issued-at": zulu(issued.issued_at),
-            "expires-at": zulu(issued.expires_at),
-        }
-        return single(call, data)
-
-    def _validate(self, call: Call) -> Answer:
-        data = {"email": "desk@example.org", "username": "desk", "external-id": "U0000000001", "id": 1}
-        return single(call, data)
-
-    def _public_configuration(self, call: Call) -> Answer:
-        return single(call, {"risk-free-rate": decimal(RISK_FREE_RATE)})
-
     def _simulator(self, call: Call) -> Answer:
         data = {
             "seed": self._seed,
             "time": instant(call.now),
             "url": f"http://{call.host}",
-            "dxlink-url": f"ws://{call.host}{DXLINK_PATH}",
-            # Whoever measures a client wants to know how much of the time was spent here.
+            "dxlink-url": dxlink_url(call),
+            # A benchmark of a client subtracts the time that was spent here.
             "cpu-seconds": time.process_time(),
         }
         return single(call, data)

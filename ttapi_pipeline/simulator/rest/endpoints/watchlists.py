@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Watchlists, public, private and of pairs, and the two searches."""
+"""Watchlists: public, private, and of pairs."""
 
 from __future__ import annotations
 
@@ -7,22 +7,27 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
-import orjson
-
 from ttapi_pipeline.core.universes import sp500
 from ttapi_pipeline.simulator.market.instruments import Instrument
 from ttapi_pipeline.simulator.market.market import Market
 from ttapi_pipeline.simulator.rest.router import Route
-from ttapi_pipeline.simulator.rest.wire import Answer, Call, RequestError, Row, listing, not_found, single
+from ttapi_pipeline.simulator.rest.wire import (
+    Answer,
+    Call,
+    RequestError,
+    Row,
+    listing,
+    not_found,
+    single,
+)
 
 _MOST_LISTS: Final = 200
 _MOST_ENTRIES: Final = 5_000
 _DEFAULT_ORDER: Final = 9999
-_MOST_FOUND: Final = 100
 
 
-class ListRoutes:
-    """Watchlists and searches; private lists live as long as the server."""
+class WatchlistRoutes:
+    """Watchlists over one market; private ones live as long as the server."""
 
     def __init__(self, market: Market) -> None:
         self._market = market
@@ -40,8 +45,6 @@ class ListRoutes:
             Route("GET", "/watchlists/{name*}", self._private_one),
             Route("PUT", "/watchlists/{name*}", self._replace),
             Route("DELETE", "/watchlists/{name*}", self._delete),
-            Route("GET", "/symbols/search/{text*}", self._symbols),
-            Route("GET", "/instruments/search", self._instruments),
         )
 
     @cached_property
@@ -112,49 +115,6 @@ class ListRoutes:
         row = _named(self._private, call)
         del self._private[row["name"]]
         return single(call, row)
-
-    def _symbols(self, call: Call) -> Answer:
-        rows = [
-            {
-                "symbol": instrument.symbol,
-                "description": instrument.description,
-                "listed-market": instrument.listed_market,
-                "price-increments": ".01",
-                "trading-hours": "0930-1600",
-                "options": instrument.has_options,
-                "instrument-type": "Index" if instrument.kind == "Index" else "Equity",
-            }
-            for instrument in self._found(call.params["text"], _MOST_FOUND)
-        ]
-        return listing(call, rows, has_context=False)
-
-    def _instruments(self, call: Call) -> Answer:
-        most = call.query.integer("limit", 25, least=1, most=_MOST_FOUND)
-        kind = call.query.text("type")
-        rows = [
-            {
-                "symbol": instrument.symbol,
-                "description": instrument.description,
-                "instrument-type": "Index" if instrument.kind == "Index" else "Equity",
-                "listed-market": instrument.listed_market,
-                "streamer-symbol": instrument.streamer_symbol,
-            }
-            for instrument in self._found(call.query.required("query"), len(self._market.instruments))
-        ]
-        rows = [row for row in rows if kind in {None, row["instrument-type"]}]
-        return Answer(orjson.dumps({"data": {"items": rows[:most]}}))
-
-    def _found(self, text: str, most: int) -> Sequence[Instrument]:
-        """Symbols that begin with the text, then descriptions with a word that does."""
-        prefix = text.strip().upper()
-        instruments = [self._market.instruments[symbol] for symbol in sorted(self._market.instruments)]
-        by_symbol = [instrument for instrument in instruments if instrument.symbol.startswith(prefix)]
-        by_name = [
-            instrument
-            for instrument in instruments
-            if any(word.startswith(prefix) for word in instrument.description.upper().split())
-        ]
-        return list(dict.fromkeys([*by_symbol, *by_name]))[:most] if prefix else []
 
 
 _PAIRS: Final[Mapping[str, Row]] = {
