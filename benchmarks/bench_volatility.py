@@ -37,7 +37,7 @@ import pyarrow.parquet as pq
 
 from ttapi_pipeline.analytics.current import bar_quality, current_volatility, volatility_rank
 from ttapi_pipeline.analytics.estimators import ESTIMATORS
-from ttapi_pipeline.analytics.slices import collect_in_parts
+from ttapi_pipeline.analytics.slices import collect_in_slices
 from ttapi_pipeline.analytics.volatility import rolling_volatility
 from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline.datasets.volatility_cone.build import volatility_cone_frame
@@ -93,7 +93,7 @@ def rolling(path: Path, estimators: Sequence[str], windows: Sequence[int] = WIND
         volatilities = rolling_volatility(part, CALENDAR, windows=windows, estimators=estimators, is_sorted=True)
         return volatilities.select(pl.col(f"{name}_{window}").mean() for name in estimators for window in windows)
 
-    return collect_in_parts(stored(path), means)
+    return collect_in_slices(stored(path), means)
 
 
 def stored(path: Path) -> pl.LazyFrame:

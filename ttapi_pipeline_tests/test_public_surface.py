@@ -59,6 +59,12 @@ def test_public_names_are_those_of_their_modules() -> None:
     assert {function.__name__ for function in functions} == set(analytics.__all__)
 
 
+def test_every_public_function_of_the_analytics_is_called_like_no_module() -> None:
+    """A module that is imported becomes an attribute of its package, and would take the function's place."""
+    modules = {path.stem for path in Path(str(analytics.__file__)).parent.glob("*.py")}
+    assert modules.isdisjoint(analytics.__all__)
+
+
 def test_the_readme_imports_public_names_alone_and_all_that_read_what_is_stored() -> None:
     shown = {(module, name) for document, module, name in shown_imports() if document == "README.md"}
     assert shown <= {(package.__name__, name) for package in PUBLIC for name in package.__all__}

@@ -17,23 +17,28 @@ if TYPE_CHECKING:
     from ttapi_pipeline.analytics.cone import volatility_cone
     from ttapi_pipeline.analytics.current import bar_quality, current_volatility, volatility_rank
     from ttapi_pipeline.analytics.earnings import earnings_sessions, volatility_without_earnings
-    from ttapi_pipeline.analytics.horizons import horizon_statistics
-    from ttapi_pipeline.analytics.implied import expected_move, iv_percentile, iv_rank, move_ratio
-    from ttapi_pipeline.analytics.returns import log_returns
+    from ttapi_pipeline.analytics.horizons import expiration_horizons, horizon_statistics
+    from ttapi_pipeline.analytics.implied import expected_move, implied_stddev, iv_percentile, iv_rank, move_ratio
+    from ttapi_pipeline.analytics.returns import log_returns, session_index
+    from ttapi_pipeline.analytics.slices import collect_in_slices
     from ttapi_pipeline.analytics.volatility import latest_volatility, rolling_volatility
 
 __all__ = [
     "bar_quality",
+    "collect_in_slices",
     "current_volatility",
     "earnings_sessions",
     "expected_move",
+    "expiration_horizons",
     "horizon_statistics",
+    "implied_stddev",
     "iv_percentile",
     "iv_rank",
     "latest_volatility",
     "log_returns",
     "move_ratio",
     "rolling_volatility",
+    "session_index",
     "volatility_cone",
     "volatility_rank",
     "volatility_without_earnings",
@@ -42,10 +47,11 @@ __all__ = [
 _MODULES = {
     **dict.fromkeys(("bar_quality", "current_volatility", "volatility_rank"), "current"),
     **dict.fromkeys(("earnings_sessions", "volatility_without_earnings"), "earnings"),
-    **dict.fromkeys(("expected_move", "iv_percentile", "iv_rank", "move_ratio"), "implied"),
+    **dict.fromkeys(("expected_move", "implied_stddev", "iv_percentile", "iv_rank", "move_ratio"), "implied"),
     **dict.fromkeys(("latest_volatility", "rolling_volatility"), "volatility"),
-    "horizon_statistics": "horizons",
-    "log_returns": "returns",
+    **dict.fromkeys(("expiration_horizons", "horizon_statistics"), "horizons"),
+    **dict.fromkeys(("log_returns", "session_index"), "returns"),
+    "collect_in_slices": "slices",
     "volatility_cone": "cone",
 }
 

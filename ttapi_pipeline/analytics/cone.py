@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The volatility cone: today's volatility among all that a symbol has had; how it is estimated is in `volatility`."""
+"""The volatility cone: today's volatility among all that a symbol has had. The estimator: see `volatility`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONE_QUANTILES: Final[Mapping[str, float]] = MappingProxyType(
 )
 
 _UNMOVED: Final = 1e-6
-"""An annualised volatility that only rounding keeps above 0."""
+"""An annualised volatility below this is 0 but for rounding."""
 
 
 def volatility_cone(
@@ -39,18 +39,23 @@ def volatility_cone(
     Args:
         bars: `symbol`, `session`, `close` (adjusted for splits), one row per symbol and session, in any order.
         calendar: `session`, covering the bars and `as_of`.
-        as_of: Later bars change nothing.
+        as_of: Bars after this day change nothing.
         horizons: Sessions in the rolling windows.
-        history: How many sessions back windows may end; all of them by default.
+        history: A window counts if it ends among this many sessions up to `as_of`; all windows count by default.
         annualization: Sessions per year.
         is_sorted: As for `rolling_volatility`.
 
     Returns:
-        One row per symbol and horizon, by both: `symbol`, `horizon_sessions` (Int32), the quantiles `minimum`, `p10`,
-        `p25`, `median`, `p75`, `p90`, `maximum` of the rolling volatilities (linear interpolation), `current` (the one
-        that ends at `as_of`, or at the last session before it; null when data is missing in that window),
-        `current_percentile` (share of the windows below it, 0 to 1), `windows_used` (UInt32). Windows overlap, so they
-        are not that many independent observations. Windows in which no close changed count for nothing.
+        One row per symbol and horizon, sorted by both:
+
+        - `symbol`, `horizon_sessions` (Int32).
+        - `minimum`, `p10`, `p25`, `median`, `p75`, `p90`, `maximum`: quantiles of the rolling volatilities, with
+          linear interpolation; null without a window.
+        - `current`: the volatility of the window that ends at `as_of`, or at the last session before it; null when
+          data is missing in that window.
+        - `current_percentile`: share of the windows with a lower volatility, 0 to 1; null without `current`.
+        - `windows_used` (UInt32): number of windows. They overlap, so they are fewer independent observations than
+          that. A window in which no close changed is left out.
     """
     sessions = calendar.select(pl.col("session").filter(pl.col("session") <= as_of).unique().sort()).collect()[
         "session"
@@ -58,7 +63,7 @@ def volatility_cone(
     ends = sessions if history is None else sessions.tail(history)
     columns = {f"close_to_close_{horizon}": horizon for horizon in horizons}
     rolling = rolling_volatility(
-        # So that a bar of the last session is the last of its symbol, whatever days without a session follow.
+        # Bars on days without a session may follow the last session; without them, its bar is the last of a symbol.
         bars.select("symbol", "session", "close").filter(pl.col("session") <= ends.max()),
         calendar,
         windows=horizons,
@@ -66,30 +71,28 @@ def volatility_cone(
         annualization=annualization,
         is_sorted=is_sorted,
     )
-    return (
-        rolling.filter(pl.col("session") >= ends.min())
-        # A window in which no close changed is a price that nobody updates, not the calmest one ever.
-        .select(
-            "symbol",
-            (pl.col("session") == ends.max()).alias("is_last"),
-            *(pl.when(pl.col(name) > _UNMOVED).then(name).otherwise(math.nan).alias(name) for name in columns),
-        )
-        .map_batches(
-            partial(_cones, horizons=horizons),
-            schema=pl.Schema(_CONE),
-            # Its columns are not those it is made from.
-            predicate_pushdown=False,
-            projection_pushdown=False,
-            slice_pushdown=False,
-        )
-        .sort("symbol", "horizon_sessions")
-    )
+    # Where no close changed in a window, the price was not updated; it was not the calmest time ever.
+    moved = (pl.when(pl.col(name) > _UNMOVED).then(name).otherwise(math.nan).alias(name) for name in columns)
+    is_last = pl.col("session") == ends.max()
+    counted = rolling.filter(pl.col("session") >= ends.min()).select("symbol", is_last.alias("is_last"), *moved)
+    return counted.map_batches(
+        partial(_cones, horizons=horizons),
+        schema=pl.Schema(_CONE),
+        # The result has other columns than the input, so neither columns nor filters may be pushed into it.
+        predicate_pushdown=False,
+        projection_pushdown=False,
+        slice_pushdown=False,
+    ).sort("symbol", "horizon_sessions")
 
 
 def _cones(rolling: pl.DataFrame, *, horizons: Sequence[int]) -> pl.DataFrame:
-    """The cones from `symbol`, `is_last` and a column per horizon, NaN where there is no volatility, by symbol.
+    """Make the cones of all symbols.
 
-    In numpy, because its sort of a slice takes a tenth of the time of Polars' of a group.
+    In NumPy, whose sort of an array takes a tenth of the time of Polars' sort of a group.
+
+    Args:
+        rolling: `symbol`, `is_last` and a column per horizon, NaN where there is no volatility; sorted by symbol.
+        horizons: Of the columns, in their order.
     """
     runs = rolling["symbol"].rle().struct.unnest()
     ends = runs["len"].cum_sum()
@@ -105,6 +108,7 @@ def _cones(rolling: pl.DataFrame, *, horizons: Sequence[int]) -> pl.DataFrame:
 
 
 def _placed(volatilities: np.ndarray[Any, np.dtype[np.float64]], current: float) -> Mapping[str, float | None]:
+    """The columns of a cone behind symbol and horizon."""
     # One sort serves all quantiles; it puts NaN last.
     ascending = np.sort(volatilities)
     used = int(np.searchsorted(ascending, np.nan))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Volatility as of one session, per symbol: every estimator with its reason, rank and percentile, quality of the bars.
 
-The rolling estimators, and the cone, are `volatility`; the same without earnings is `earnings`.
+Next door: rolling estimators in `volatility`, the cone in `cone`, volatility without earnings in `earnings`.
 """
 
 from __future__ import annotations
@@ -56,16 +56,20 @@ def current_volatility(
         bars: `symbol`, `session`, `open`, `high`, `low`, `close` (adjusted for splits), one row per symbol and session,
             in any order.
         calendar: `session`, covering the bars and `as_of`.
-        as_of: The last day that counts; when it is not a session, the last one before it. Later bars change nothing.
+        as_of: Windows end here, or at the last session before it. Later bars change nothing.
         windows: Sessions, each 2 or more.
         annualization: Sessions per year.
 
     Returns:
-        One row per symbol with a bar up to `as_of`, by symbol: `symbol`; per estimator and window n a column such as
-        `yang_zhang_21`, annualised (see `rolling_volatility`); `close_to_close_{n}_reason` and `yang_zhang_{n}_reason`,
-        a key of REASONS where the estimators from closes, and those with a range, are null. A window in which nothing
-        ever moved is null, not 0. Parkinson, Garman-Klass and Rogers-Satchell need one close less than Yang-Zhang, so
-        that on one day of a new listing they have a value beside its reason.
+        One row per symbol with a bar up to `as_of`, sorted by symbol:
+
+        - `symbol`.
+        - A column such as `yang_zhang_21` per estimator and window, annualised; see `rolling_volatility`. Null, not 0,
+          when nothing moved in the window.
+        - `close_to_close_{n}_reason`: a key of REASONS where the estimators that need closes alone are null.
+        - `yang_zhang_{n}_reason`: a key of REASONS where the estimators that need a range are null. Parkinson,
+          Garman-Klass and Rogers-Satchell need one close less than Yang-Zhang, so that on one day of a new listing
+          they have a value beside this reason.
     """
     past = bars.filter(pl.col("session") <= as_of)
     ages = _ages(calendar, as_of=as_of)
@@ -77,26 +81,9 @@ def current_volatility(
     today = latest_volatility(
         recent, calendar, as_of=as_of, windows=windows, estimators=list(ESTIMATORS), annualization=annualization
     )
-    # One date per symbol is numbered, not millions of bars.
-    history = (
-        past.group_by("symbol")
-        .agg(session=pl.col("session").filter(usable_price("close").is_not_null()).min())
-        .sort("session")
-        .join_asof(ages.sort("session"), on="session", strategy="forward")
-        .select("symbol", history="age")
-    )
-    has_moved, has_range = pl.col("log_return") != 0, pl.col("high") != pl.col("low")
-    moves = (
-        log_returns(recent, calendar)
-        .join(ages, on="session")
-        .group_by("symbol")
-        .agg(
-            close_to_close_moved=pl.col("age").filter(has_moved).min(),
-            yang_zhang_moved=pl.col("age").filter(has_moved | has_range).min(),
-        )
-    )
     return (
-        history.join(moves, on="symbol", how="left")
+        _histories(past, ages)
+        .join(_last_moves(recent, calendar, ages), on="symbol", how="left")
         .join(today, on="symbol", how="left")
         .with_columns(_reason(family, window) for window in windows for family in families)
         .with_columns(
@@ -112,8 +99,34 @@ def current_volatility(
     )
 
 
+def _histories(bars: pl.LazyFrame, ages: pl.LazyFrame) -> pl.LazyFrame:
+    """`symbol` and `history`, how many sessions ago its first usable close was; null without a usable close."""
+    return (
+        bars.group_by("symbol")
+        .agg(session=pl.col("session").filter(usable_price("close").is_not_null()).min())
+        # To look up one date per symbol is cheaper than to number millions of bars.
+        .sort("session")
+        .join_asof(ages.sort("session"), on="session", strategy="forward")
+        .select("symbol", history="age")
+    )
+
+
+def _last_moves(bars: pl.LazyFrame, calendar: pl.LazyFrame, ages: pl.LazyFrame) -> pl.LazyFrame:
+    """How many sessions ago closes last moved, and any of the prices did: `symbol` and `{family}_moved`."""
+    has_moved, has_range = pl.col("log_return") != 0, pl.col("high") != pl.col("low")
+    return (
+        log_returns(bars, calendar)
+        .join(ages, on="session")
+        .group_by("symbol")
+        .agg(
+            close_to_close_moved=pl.col("age").filter(has_moved).min(),
+            yang_zhang_moved=pl.col("age").filter(has_moved | has_range).min(),
+        )
+    )
+
+
 def _reason(family: str, window: int) -> pl.Expr:
-    """Why the estimators of a family are null, or must be; else null."""
+    """Why the estimators of a family are null, or have to be made null; null where they have a value."""
     is_measured = pl.col(f"{family}_{window}").is_not_null()
     unmoved = pl.col(f"{family}_moved").fill_null(window) >= window
     return (
@@ -140,7 +153,7 @@ def volatility_rank(
     least: int = YEAR // 2,
     annualization: int = 252,
 ) -> pl.LazyFrame:
-    """Place today's close-to-close volatility in the past year's, as IV rank and IV percentile do for the implied one.
+    """Place today's close-to-close volatility among the past year's, as IV rank and percentile place the implied one.
 
     Args:
         bars: `symbol`, `session`, `close` (adjusted for splits), one row per symbol and session, in any order.
@@ -148,13 +161,17 @@ def volatility_rank(
         as_of: As in `current_volatility`.
         window: Sessions in the volatility.
         span: Sessions to look back on.
-        least: Volatilities in the span below which both results are null.
+        least: With fewer volatilities than this in the span, both results are null.
         annualization: Sessions per year; changes nothing but rounding.
 
     Returns:
-        One row per symbol with a bar in reach, by symbol: `symbol`; `hv_rank`, ``(today - low) / (high - low)`` over
-        the last `span` sessions, today included; `hv_percentile`, the share of the `span` sessions before today with a
-        lower one, 0 to 1 both; `hv_values_used` (Int32), volatilities in the span. Null without today's.
+        One row per symbol with a bar in reach, sorted by symbol:
+
+        - `symbol`.
+        - `hv_rank`: ``(today - low) / (high - low)`` over the last `span` sessions, today included, 0 to 1; null
+          without a volatility of today.
+        - `hv_percentile`: share of the `span` sessions before today with a lower volatility, 0 to 1; null likewise.
+        - `hv_values_used` (Int32): number of volatilities in the span.
     """
     ages = _ages(calendar, as_of=as_of)
     recent = _tail(bars.select("symbol", "session", "close"), ages, sessions=window + span + 1)
@@ -185,7 +202,7 @@ def volatility_rank(
 
 
 def bar_quality(bars: pl.LazyFrame, calendar: pl.LazyFrame, *, as_of: date) -> pl.LazyFrame:
-    """Say what is odd about each symbol's bars of the last YEAR sessions; nothing of it changes a number.
+    """Say what is odd about each symbol's bars of the last YEAR sessions; no volatility depends on it.
 
     Args:
         bars: `symbol`, `session`, `open`, `close`, `volume`, `adjustment` (split or unknown), in any order.
@@ -193,10 +210,14 @@ def bar_quality(bars: pl.LazyFrame, calendar: pl.LazyFrame, *, as_of: date) -> p
         as_of: As in `current_volatility`.
 
     Returns:
-        One row per symbol with a bar in the year, by symbol: `symbol`; `missing_sessions`, sessions since the symbol's
-        first bar of the year without one; `unchanged_closes`, returns of exactly 0; `zero_volume_sessions` (all Int32);
-        `has_unknown_adjustment`, whether the source of a bar does not say if it is adjusted for splits;
-        `cautions`, keys of CAUTIONS separated by spaces, null when there is nothing to say.
+        One row per symbol with a bar in the year, sorted by symbol:
+
+        - `symbol`.
+        - `missing_sessions` (Int32): sessions without a bar since the symbol's first bar of the year.
+        - `unchanged_closes` (Int32): returns of exactly 0.
+        - `zero_volume_sessions` (Int32): bars with a volume of 0.
+        - `has_unknown_adjustment`: whether the source of a bar does not say if it is adjusted for splits.
+        - `cautions`: keys of CAUTIONS separated by spaces; null when there is nothing to say.
     """
     ages = _ages(calendar, as_of=as_of)
     year = _tail(bars, ages, sessions=YEAR + 1)
@@ -246,14 +267,14 @@ def _near(ratio: pl.Expr, step: float) -> pl.Expr:
 
 
 def _ages(calendar: pl.LazyFrame, *, as_of: date) -> pl.LazyFrame:
-    """`session` and `age`, how many sessions before `as_of` (or the last session before it) each one is."""
+    """`session` and `age`: by how many sessions it lies before the last session up to `as_of`, whose age is 0."""
     sessions = session_index(calendar).filter(pl.col("session") <= as_of)
     return sessions.select("session", age=pl.col("session_index").max() - pl.col("session_index")).collect().lazy()
 
 
 def _tail(bars: pl.LazyFrame, ages: pl.LazyFrame, *, sessions: int) -> pl.LazyFrame:
-    """The bars of the last so many sessions."""
+    """The bars of the last `sessions` sessions."""
     tail = ages.filter(pl.col("age") < sessions).select("session")
     first, last = tail.select(first=pl.col("session").min(), last=pl.col("session").max()).collect().row(0)
-    # The join alone says the same, but a Parquet file is read by the range: years that do not count stay undecoded.
+    # The join alone would do, but Polars reads a Parquet file by the range: row groups of other years stay undecoded.
     return bars.filter(pl.col("session").is_between(first, last)).join(tail, on="session", how="semi")

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Realised volatility without the sessions on which earnings were news; with them it is `volatility`."""
+"""Realised volatility without the sessions on which earnings were news. With these sessions: see `volatility`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from itertools import chain
 from typing import Final
 
 import polars as pl
@@ -21,8 +22,8 @@ REASONS: Final = {
 def earnings_sessions(announcements: pl.LazyFrame, calendar: pl.LazyFrame) -> pl.LazyFrame:
     """The sessions to leave out around announcements.
 
-    A report before the open moves its own session; one after the close, or at a time that nobody knows, is given its
-    own session and the next one.
+    A report before the open moves its own session. A report after the close, or at an unknown time, takes out its own
+    session and the next one.
 
     Args:
         announcements: `symbol`; `announced_date`, the day on which the results were published, not the end of the
@@ -30,8 +31,8 @@ def earnings_sessions(announcements: pl.LazyFrame, calendar: pl.LazyFrame) -> pl
         calendar: `session`, covering the announcements.
 
     Returns:
-        `symbol`, `session`, distinct, by both. A day that is no session counts as the last one before it, except
-        before the open, where it counts as the next. Announcements that the calendar does not reach are left out.
+        `symbol`, `session`, distinct, sorted by both. A day that is not a session counts as the last session before it;
+        for a report before the open, as the next session. Announcements outside of the calendar are ignored.
     """
     sessions = session_index(calendar).with_columns(pl.col("session").set_sorted())
     known = announcements.select("symbol", "announced_date", is_early=pl.col("time_of_day") == "BTO").drop_nulls(
@@ -66,23 +67,23 @@ def volatility_without_earnings(
 ) -> pl.LazyFrame:
     """Close-to-close volatility of the last n sessions, less those of `earnings_sessions`.
 
-    Only what is in `announcements` can be left out. The broker names the next report and, in its history, ends of
-    fiscal quarters; where the dates of past reports are wanted, they come from the caller.
+    The function leaves out the reports in `announcements` and no others. The broker names the next report and, in its
+    history, ends of fiscal quarters, so the caller has to bring the dates of past reports.
 
     Args:
         bars: `symbol`, `session`, `close` (adjusted for splits), one row per symbol and session, in any order.
         calendar: `session`, covering the bars and `as_of`.
-        announcements: As for `earnings_sessions`; those after `as_of` change nothing.
-        as_of: The last day that counts; when it is not a session, the last one before it.
-        windows: Sessions, each 2 or more, before any is left out.
+        announcements: As for `earnings_sessions`; announcements after `as_of` change nothing.
+        as_of: Windows end here, or at the last session before it.
+        windows: Sessions, each 2 or more; sessions that are left out are counted too.
         annualization: Sessions per year.
 
     Returns:
-        One row per symbol with a bar up to `as_of`, by symbol: `symbol`, and per window n
+        One row per symbol with a bar up to `as_of`, sorted by symbol: `symbol`, and per window n
 
         - `close_to_close_{n}_ex_earnings`: the annualised sample deviation (n - 1) of the returns that are left.
-        - `earnings_sessions_left_out_{n}` (Int32): null when no announcement is known.
-        - `close_to_close_{n}_ex_earnings_reason`: a key of REASONS where it is null.
+        - `earnings_sessions_left_out_{n}` (Int32): their number; null when no announcement is known.
+        - `close_to_close_{n}_ex_earnings_reason`: a key of REASONS where the deviation is null.
     """
     sessions = session_index(calendar).filter(pl.col("session") <= as_of)
     ages = sessions.select("session", age=pl.col("session_index").max() - pl.col("session_index"))
@@ -95,39 +96,37 @@ def volatility_without_earnings(
     counts = left_out.group_by("symbol").agg(
         (age < window).sum().cast(pl.Int32).alias(f"earnings_sessions_left_out_{window}") for window in windows
     )
+    returns = pl.col("log_return")
     kept = (
         log_returns(recent, calendar)
         .join(left_out.select("symbol", "session"), on=["symbol", "session"], how="anti")
         .join(ages, on="session")
         .group_by("symbol")
         .agg(
-            each
-            for window in windows
-            for each in (
-                pl.col("log_return").filter(age < window).std().alias(f"stddev_{window}"),
-                pl.col("log_return").filter(age < window).count().cast(pl.Int32).alias(f"count_{window}"),
-            )
+            *(returns.filter(age < window).std().alias(f"stddev_{window}") for window in windows),
+            *(returns.filter(age < window).count().cast(pl.Int32).alias(f"count_{window}") for window in windows),
         )
     )
-    columns: list[pl.Expr] = []
-    for window in windows:
-        left = pl.col(f"earnings_sessions_left_out_{window}")
-        is_complete = (pl.col(f"count_{window}") == window - left) & (pl.col(f"count_{window}") >= 2)
-        name = f"close_to_close_{window}_ex_earnings"
-        columns += [
-            pl.when(is_complete).then(pl.col(f"stddev_{window}") * annualization**0.5).alias(name),
-            left,
-            pl.when(left.is_null())
-            .then(pl.lit("no_announcement"))
-            .when(~is_complete.fill_null(value=False))
-            .then(pl.lit("gap"))
-            .alias(f"{name}_reason"),
-        ]
     return (
         past.select("symbol")
         .unique()
         .join(counts, on="symbol", how="left")
         .join(kept, on="symbol", how="left")
-        .select("symbol", *columns)
+        .select("symbol", *chain.from_iterable(_columns(window, annualization) for window in windows))
         .sort("symbol")
     )
+
+
+def _columns(window: int, annualization: int) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
+    """Volatility, sessions left out and reason of a window, from the deviation and the number of the returns left."""
+    left_out = pl.col(f"earnings_sessions_left_out_{window}")
+    is_complete = (pl.col(f"count_{window}") == window - left_out) & (pl.col(f"count_{window}") >= 2)
+    name = f"close_to_close_{window}_ex_earnings"
+    reason = (
+        pl.when(left_out.is_null())
+        .then(pl.lit("no_announcement"))
+        .when(~is_complete.fill_null(value=False))
+        .then(pl.lit("gap"))
+    )
+    volatility = pl.when(is_complete).then(pl.col(f"stddev_{window}") * annualization**0.5)
+    return volatility.alias(name), left_out, reason.alias(f"{name}_reason")

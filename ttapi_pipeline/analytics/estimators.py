@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The estimators of realised volatility by name; their formulas are in `volatility`."""
+"""The estimators of realised volatility by name, and the windows they are measured over. Formulas: see `volatility`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ ESTIMATORS: Final[Mapping[str, str]] = MappingProxyType(
         "yang_zhang": "Yang and Zhang 2000, allows for drift and overnight gaps",
     }
 )
-"""What each of them is."""
+"""A phrase for each estimator."""
 
 FROM_CLOSES: Final = frozenset({"close_to_close", "zero_mean"})
-"""Those that need no other price."""
-
+"""Estimators that need no other price."""
 
 WINDOWS: Final = (10, 21, 30, 60, 63, 90, 126, 252)
 """Sessions in the windows of the `volatility` dataset; 30, 60 and 90 are the broker's too."""
@@ -38,7 +37,7 @@ class Measures:
         annualization: Sessions per year.
 
     Raises:
-        ValueError: There are none, an estimator is not known or a window is shorter than 2.
+        ValueError: There is no window or no estimator, an estimator is not known, or a window is shorter than 2.
     """
 
     windows: Sequence[int]
@@ -47,7 +46,7 @@ class Measures:
 
     @classmethod
     def of(cls, windows: Sequence[int], estimators: Sequence[str], annualization: int) -> Self:
-        """The same from what may have repetitions, which count once."""
+        """Make one from windows and estimators that may repeat; repetitions count once."""
         return cls(tuple(dict.fromkeys(windows)), tuple(dict.fromkeys(estimators)), annualization)
 
     def __post_init__(self) -> None:
@@ -61,10 +60,10 @@ class Measures:
 
     @property
     def columns(self) -> Sequence[str]:
-        """A name such as `yang_zhang_21` for each, all windows of an estimator together."""
+        """A name such as `yang_zhang_21` for each estimator and window, all windows of an estimator together."""
         return [f"{name}_{window}" for name in self.estimators for window in self.windows]
 
     @property
     def prices(self) -> Sequence[str]:
-        """The columns of bars that they are made from."""
+        """The columns of bars that the estimators need."""
         return ("close",) if FROM_CLOSES.issuperset(self.estimators) else ("open", "high", "low", "close")

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """How far away each expiration is, in sessions, and how far prices move over that span, with its error.
 
-Range estimators over a fixed window are in `volatility`, comparisons with option prices in `implied`.
+Next door: range estimators over fixed windows in `volatility`, comparisons with option prices in `implied`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Final
 
@@ -14,7 +15,7 @@ import polars as pl
 from ttapi_pipeline.analytics.returns import last_index, on_sessions, session_index, usable_price
 
 MINIMUM_RETURNS: Final = 20
-"""Returns below which a lookback or horizon column is null: its error would be as large as what it says."""
+"""With fewer returns than this, a lookback or horizon column is null: its error would be as large as its value."""
 
 REASONS: Final = {
     "unknown_horizon": "the calendar does not reach the expiration",
@@ -29,29 +30,29 @@ REASONS: Final = {
 """What each word of a reason column means."""
 
 
-def horizons(expirations: pl.LazyFrame, calendar: pl.LazyFrame, *, as_of: date) -> pl.LazyFrame:
+def expiration_horizons(expirations: pl.LazyFrame, calendar: pl.LazyFrame, *, as_of: date) -> pl.LazyFrame:
     """Count from a session to each expiration, in calendar days and in sessions.
 
     Args:
         expirations: `expiration_date` (Date), `settlement_type` (AM or PM) and any other columns, in any order.
         calendar: `session`, covering `as_of` and the expirations.
-        as_of: The day to count from; when it is not a session, the last one before it counts.
+        as_of: The day to count from, or the last session before it.
 
     Returns:
         `expirations` in their order, plus
 
         - `as_of_session`: null when the calendar starts after `as_of`.
         - `dte` (Int32): calendar days from `as_of_session` to the expiration date, negative when it has passed.
-        - `horizon_sessions` (Int32): sessions after `as_of_session` up to the expiration date, or up to the last
-          session before it when it is not one; 0 when none is left; null when the calendar ends before the expiration.
-        - `is_settled_at_open`: the last step is an overnight move only (AM settlement, on the opening price).
+        - `horizon_sessions` (Int32): sessions after `as_of_session` up to the expiration date, or to the last session
+          before it when it is not a session; 0 when none is left; null when the calendar ends before the expiration.
+        - `is_settled_at_open`: whether the last step is an overnight move only (AM settlement, on the opening price).
     """
     sessions = session_index(calendar)
     origin = sessions.filter(pl.col("session") <= as_of).select(
         as_of_session=pl.col("session").last(), as_of_index=pl.col("session_index").last()
     )
     end = sessions.select(calendar_end=pl.col("session").last())
-    # The join wants sorted dates; made on the distinct ones, it leaves the order of the expirations alone.
+    # The join needs sorted dates. It is made on the distinct dates, so that the expirations keep their order.
     expiration_index = (
         expirations.select("expiration_date")
         .unique()
@@ -74,6 +75,7 @@ def horizons(expirations: pl.LazyFrame, calendar: pl.LazyFrame, *, as_of: date) 
     )
 
 
+# Longer than other functions by its docstring: each of the columns is explained where it is looked up.
 def horizon_statistics(
     bars: pl.LazyFrame,
     calendar: pl.LazyFrame,
@@ -85,29 +87,28 @@ def horizon_statistics(
 ) -> pl.LazyFrame:
     """Measure how much each symbol moved, per session and over spans as long as each horizon.
 
-    With ``c`` the log closes, ``h`` the horizon and ``T`` the lookback, both windows end at
-    `as_of` and are counted on the calendar, so that a missing bar does not reach further back. Bars after `as_of`
-    change nothing.
+    Below, ``c`` are the log closes, ``h`` is the horizon and ``T`` the lookback. Both windows end at `as_of` and are
+    counted on the calendar, so that a window with a missing bar does not reach further back.
 
     Args:
         bars: `symbol`, `session`, `close` (adjusted for splits), in any order, one row per symbol and session.
         calendar: `session`, covering the bars and `as_of`.
         pairs: `symbol`, `horizon_sessions` (integer), in any order; repetitions count once.
-        as_of: The last day that counts; when it is not a session, the last one before it.
+        as_of: Windows end here, or at the last session before it. Later bars change nothing.
         lookback: T, in daily returns.
         annualization: Sessions per year in the two annualised columns.
 
     Returns:
-        One row per distinct pair, by symbol and horizon. Only columns named volatility are annualised. A column is
-        null for the reason beside it, never zero for want of data.
+        One row per distinct pair, sorted by symbol and horizon. Only columns named volatility are annualised. A column
+        is null for the reason beside it, never zero for want of data.
 
         - `returns_stddev`: sample deviation (n - 1) of the last h returns. Needs h >= 2 and all h + 1 closes.
         - `returns_stddev_rel_error`: ``1 / sqrt(2 (h - 1))``.
-        - `returns_stddev_lookback`: the same over the last T returns, whatever the horizon; over those of them that
-          exist, at least MINIMUM_RETURNS.
-        - `returns_stddev_lookback_rel_error`: ``1 / sqrt(2 m)`` with the m returns that were there.
+        - `returns_stddev_lookback`: the same over the last T returns, whatever the horizon. Missing returns are left
+          out; at least MINIMUM_RETURNS must exist.
+        - `returns_stddev_lookback_rel_error`: ``1 / sqrt(2 m)`` with m the number of returns that exist.
         - `horizon_returns_stddev`: sample deviation (n - 1) of the overlapping h-session returns ``c_i - c_{i-h}``
-          inside the lookback. There are ``n = T - h + 1``, less those with a missing end; null when
+          inside of the lookback. There are ``n = T - h + 1`` of them, less the returns with a missing end; null when
           ``n < max(MINIMUM_RETURNS, h)``.
         - `horizon_returns_stddev_corrected`: ``sqrt(var0 / d)``, `var0` with divisor n and
           ``d = 1 - h/n + (h^2 - 1) / (3 n^2)``: without the bias from overlap and from the estimated mean (Hodges and
@@ -118,30 +119,13 @@ def horizon_statistics(
           1988); below 1 moves partly cancel and scaling by the square root of time overstates the risk.
         - `realized_volatility`: ``returns_stddev sqrt(annualization)``.
         - `horizon_volatility`: ``horizon_returns_stddev_corrected sqrt(annualization / h)``.
-        - `returns_used`, `returns_lookback_used`, `horizon_returns_used` (Int32): the returns that exist in the window
-          of each of the three; never null.
+        - `returns_used`, `returns_lookback_used`, `horizon_returns_used` (Int32): how many returns exist in the window
+          of each of the three deviations; never null.
         - `returns_stddev_reason`, `returns_stddev_lookback_reason`, `horizon_returns_stddev_reason`: a key of REASONS
           where the column is null, else null.
     """
     h = pl.col("horizon_sessions")
-    history = pl.col("history_sessions")
     distinct = pairs.select("symbol", h.cast(pl.Int32)).unique()
-    reasons = {
-        "returns_stddev_reason": pl.coalesce(
-            _no_horizon(h),
-            pl.when(h == 1).then(pl.lit("one_session")),
-            _too_few("returns", needed=h, possible=h, available=history),
-        ),
-        "horizon_returns_stddev_reason": pl.coalesce(
-            _no_horizon(h),
-            _too_few(
-                "horizon_returns",
-                needed=pl.max_horizontal(h, MINIMUM_RETURNS),
-                possible=lookback - h + 1,
-                available=history - h + 1,
-            ),
-        ),
-    }
     return (
         distinct.join(_lookback(bars, calendar, distinct, as_of=as_of, lookback=lookback), on="symbol", how="left")
         .with_columns(
@@ -149,7 +133,7 @@ def horizon_statistics(
             horizon_returns=_overlapping_returns(h),
         )
         .with_columns(returns_used=_count("returns"), horizon_returns_used=_count("horizon_returns"))
-        .with_columns(**reasons)
+        .with_columns(**_reasons(h, lookback=lookback))
         .with_columns(
             returns_stddev=_stddev("returns", unless="returns_stddev_reason"),
             horizon_returns_stddev=_stddev("horizon_returns", unless="horizon_returns_stddev_reason"),
@@ -176,14 +160,39 @@ def horizon_statistics(
     )
 
 
+def _reasons(h: pl.Expr, *, lookback: int) -> Mapping[str, pl.Expr]:
+    """The reasons of the two deviations that depend on the horizon."""
+    history = pl.col("history_sessions")
+    return {
+        "returns_stddev_reason": pl.coalesce(
+            _no_horizon(h),
+            pl.when(h == 1).then(pl.lit("one_session")),
+            _too_few("returns", needed=h, possible=h, available=history),
+        ),
+        "horizon_returns_stddev_reason": pl.coalesce(
+            _no_horizon(h),
+            _too_few(
+                "horizon_returns",
+                needed=pl.max_horizontal(h, MINIMUM_RETURNS),
+                possible=lookback - h + 1,
+                available=history - h + 1,
+            ),
+        ),
+    }
+
+
 _REASON_COLUMNS: Final = ("returns_stddev_reason", "returns_stddev_lookback_reason", "horizon_returns_stddev_reason")
 
 
 def _lookback(
     bars: pl.LazyFrame, calendar: pl.LazyFrame, pairs: pl.LazyFrame, *, as_of: date, lookback: int
 ) -> pl.LazyFrame:
-    """What the symbols of `pairs` have whatever the horizon: the columns of `_log_closes`, null without a usable close,
-    and `returns_stddev_lookback` with its reason and count."""
+    """Make the columns that do not depend on the horizon.
+
+    Returns:
+        One row per symbol of `pairs`: the columns of `_log_closes`, null without a usable close, and
+        `returns_stddev_lookback` with its reason and count.
+    """
     closes = _log_closes(bars, calendar, pairs, as_of=as_of, lookback=lookback)
     reason = _too_few(
         "returns_lookback",
@@ -214,11 +223,15 @@ def _log_closes(
     costs its window, not the history.
 
     Returns:
-        One row per symbol of `pairs` with a usable close: `symbol`; `daily_returns` as far back as the lookback or the
-        longest horizon; `lookback_closes`, logarithms; both lists with one place per session up to `as_of`, null where
-        data is missing; `history_sessions`, how many sessions before `as_of` the first usable close was.
+        One row per symbol of `pairs` with a usable close:
+
+        - `symbol`.
+        - `history_sessions`: how many sessions before `as_of` the first usable close was.
+        - `daily_returns`: a list, as far back as the lookback or the longest horizon.
+        - `lookback_closes`: a list of logarithms. Both lists have one place per session up to `as_of`, null where data
+          is missing.
     """
-    calendar = calendar.select("session").collect().lazy()  # read once
+    calendar = calendar.select("session").collect().lazy()  # collected, since it is used several times below
     last = last_index(calendar, as_of=as_of)
     longest = pairs.select(pl.max_horizontal(pl.col("horizon_sessions").max(), lookback)).collect().item()
     reach = session_index(calendar).filter(pl.col("session_index") >= last - longest)
@@ -231,7 +244,7 @@ def _log_closes(
         .agg(pl.col("history_sessions").max())
         .drop_nulls()
         .join(pairs.select("symbol").unique(), on="symbol", how="semi")
-        # A number takes the place of a text in the large join.
+        # In the large join below, a number is compared faster than a text.
         .sort("symbol")
         .with_row_index("number")
     )
@@ -260,7 +273,7 @@ def _log_closes(
 
 
 def _overlapping_returns(h: pl.Expr) -> pl.Expr:
-    """Every h-session return inside the lookback, null where one of its two ends is missing; null for h = 0."""
+    """The h-session returns inside of the lookback, as a list; null where an end is missing; a null list for h = 0."""
     closes = pl.col("lookback_closes")
     span = pl.when(h > 0).then(h)
     count = (closes.list.len().cast(pl.Int32) - span).clip(lower_bound=0)
@@ -281,8 +294,8 @@ def _too_few(returns: str, *, needed: pl.Expr, possible: pl.Expr, available: pl.
     Args:
         returns: The column with the window's returns; `{returns}_used` counts them.
         needed: The fewest that are accepted.
-        possible: How many the window has room for.
-        available: How many it would hold if no session since the symbol's first usable close were missing.
+        possible: The number of returns that the window has room for.
+        available: The number it would hold if no session since the symbol's first usable close were missing.
     """
     is_unchanged = (pl.col(returns).list.min() == 0) & (pl.col(returns).list.max() == 0)
     return (

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What options price in, next to what happened: expected move, move ratio, IV rank and IV percentile.
+"""Moves that options price in, next to moves that happened: expected move, move ratio, IV rank and IV percentile.
 
-Volatilities are annualised fractions. Every function is an expression over columns of one's own choice.
+Volatilities are annualised fractions. Every function takes and returns expressions, over columns of any name.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def expected_move(price: pl.Expr, implied_volatility: pl.Expr, dte: pl.Expr) -> 
 
 
 def implied_stddev(implied_volatility: pl.Expr, dte: pl.Expr) -> pl.Expr:
-    """The same as a fraction of the price: ``IV sqrt(dte / 365)``; null when `dte` is negative."""
+    """The expected move as a fraction of the price: ``IV sqrt(dte / 365)``; null when `dte` is negative."""
     return implied_volatility * pl.when(dte >= 0).then((dte / DAYS_PER_YEAR).sqrt())
 
 
@@ -43,15 +43,15 @@ def rank_in_range(value: pl.Expr, low: pl.Expr, high: pl.Expr) -> pl.Expr:
 
 
 def iv_rank(implied_volatility: pl.Expr, *, window: int = 252, min_samples: int | None = None) -> pl.Expr:
-    """Where today's lies between the low and the high of the last `window` sessions, today included, 0 to 1.
+    """Place today's value between the low and the high of the last `window` sessions, today included, 0 to 1.
 
-    Rows are sessions in ascending order; use it with ``.over("symbol", order_by="session")``. It takes any volatility,
-    so that the same gives the rank of a realised one.
+    Rows are sessions in ascending order; use it with ``.over("symbol", order_by="session")``. It ranks a realised
+    volatility as well.
 
     Args:
         implied_volatility: One value per session.
         window: Sessions.
-        min_samples: Values in the window below which the result is null; all of them by default.
+        min_samples: With fewer values than this in the window, the result is null; `window` by default.
     """
     low = implied_volatility.rolling_min(window, min_samples=min_samples)
     high = implied_volatility.rolling_max(window, min_samples=min_samples)
@@ -59,10 +59,10 @@ def iv_rank(implied_volatility: pl.Expr, *, window: int = 252, min_samples: int 
 
 
 def iv_percentile(implied_volatility: pl.Expr, *, window: int = 252, min_samples: int | None = None) -> pl.Expr:
-    """Share of the `window` sessions before today with a lower value than today's, 0 to 1.
+    """The share of the `window` sessions before today with a lower value than today's, 0 to 1.
 
-    Not the rank: one spike depresses a rank for a year and hardly touches a percentile. Rows and arguments as for
-    `iv_rank`; sessions without a value do not count.
+    It differs from the rank: one spike depresses a rank for a year and hardly touches a percentile. Rows and arguments
+    as for `iv_rank`; sessions without a value do not count.
     """
     least = window if min_samples is None else min_samples
     span = window + 1

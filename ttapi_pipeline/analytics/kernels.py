@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The estimators over windows of consecutive bars, as compiled loops over arrays; `windows` makes arrays of tables.
+"""The estimators over windows of consecutive bars, as compiled loops over arrays. Arrays from tables: see `windows`.
 
-Polars has no expression for a window over several columns. Put together from its rolling sums, estimators take several
-times as long as here, where what is made of a run of bars stays in the cache for all of them and for all windows.
+Polars has no expression for a window over several columns. Put together from its rolling sums, the estimators take
+several times as long. Here the sums over a run of bars stay in the cache for all estimators and all windows.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _CLOSE_TO_CLOSE, _ZERO_MEAN, _PARKINSON, _GARMAN_KLASS, _ROGERS_SATCHELL, _YANG_
 _R, _RR, _O, _OO, _C, _CC, _HLHL, _RS = range(8)
 _TERMS: Final = 8
 _TERMS_OF_CLOSES: Final = 4
-"""Rows of terms; closes alone fill in two, but sums are made of four at a time."""
+"""Rows of terms. Closes alone fill two of them, but four are summed at a time."""
 _LOG_4: Final = 2 * math.log(2)
 
 
 def _compiled(function: _Function) -> _Function:
-    """Without the interpreter's lock, and kept on disk for the next process."""
+    """Compile a function to run without the interpreter's lock; the code is kept on disk for the next process."""
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"arcp"}}
     try:
         compiled = numba.njit(cache=True, **options)(function)
     except RuntimeError:
-        # No folder for the cache can be written to: every process compiles for itself.
+        # Numba found no folder for the cache that it can write to: every process compiles for itself.
         compiled = numba.njit(**options)(function)
     return cast("_Function", compiled)
 
@@ -46,14 +46,14 @@ def fill_rolling(bars: Floats, runs: Rows, measures: Measures, out: Floats) -> N
     """Measure every window of every run of bars.
 
     Args:
-        bars: A row for each of `measures.prices`, and as many for their logarithms, which are filled in. Anything that
-            is not a positive number counts as missing, and with it a bar whose high and low do not enclose its open
+        bars: A row for each of `measures.prices`, and as many rows for their logarithms, which are filled in. A price
+            that is not a positive number counts as missing; so does a bar whose high and low do not enclose its open
             and close.
-        runs: The bar that each run begins with, ascending from 0, and at the end the number of bars. Inside a run, each
-            bar is of the session after that of the bar before it.
+        runs: The bar that each run begins with, ascending from 0, and at the end the number of bars. Inside of a run,
+            the bars are of consecutive sessions.
         measures: What to compute.
-        out: For each of `measures.columns`, and each bar, the volatility of the window that ends there; NaN where it
-            reaches beyond the run or something in it is missing. The formulas are those of
+        out: A row for each of `measures.columns`, a place for each bar: filled with the volatility of the window that
+            ends there; NaN where the window reaches beyond the run or something in it is missing. For the formulas see
             `volatility.rolling_volatility`.
     """
     _fill_logs(bars)
@@ -68,7 +68,7 @@ def fill_latest(bars: Floats, runs: Rows, measures: Measures, out: Floats) -> No
 
 @_compiled
 def session_numbers(days: Numbers, first_day: int, table: Numbers) -> Numbers:
-    """Look up the number of each day's session, -1 when it has none or is outside the table."""
+    """Look up the number of each day's session; -1 for a day without a session or outside of the table."""
     numbers = np.empty(len(days), np.int32)
     for row in range(len(days)):
         place = days[row] - first_day
@@ -78,14 +78,14 @@ def session_numbers(days: Numbers, first_day: int, table: Numbers) -> Numbers:
 
 @_compiled
 def consecutive(numbers: Numbers, lengths: Rows) -> Rows:
-    """Find runs in which each number is the one after that before it.
+    """Find runs in which the numbers rise by one.
 
     Args:
-        numbers: Of sessions, those of each symbol together.
-        lengths: How many each symbol has.
+        numbers: Of sessions; the numbers of each symbol lie together.
+        lengths: How many numbers each symbol has.
 
     Returns:
-        The place that each run begins at, and at the end the number of places; no run is of two symbols.
+        The place that each run begins at, and at the end the number of places; a run is of one symbol.
     """
     edges = np.empty(len(numbers) + 1, np.int64)
     runs = 0
@@ -101,14 +101,14 @@ def consecutive(numbers: Numbers, lengths: Rows) -> Rows:
 
 
 def _numbers(measures: Measures) -> tuple[Rows, Rows]:
-    """Windows and estimators."""
+    """Windows, and the places of the estimators in ESTIMATORS."""
     estimators = [[*ESTIMATORS].index(name) for name in measures.estimators]
     return np.array(measures.windows, np.int64), np.array(estimators, np.int64)
 
 
 def _fill_logs(bars: Floats) -> None:
     prices, logs = np.split(bars, 2)
-    # Several at a time, which a compiled loop does not manage.
+    # NumPy takes several logarithms at a time; a compiled loop takes one after the other.
     with np.errstate(divide="ignore", invalid="ignore"):
         np.log(prices, out=logs)
 
@@ -154,12 +154,15 @@ def _measure_ends(bars: Floats, runs: Rows, windows: Rows, estimators: Rows, ann
 
 @_compiled
 def _fill_terms(bars: Floats, run: int, first: int, end: int, terms: Floats) -> None:
-    """What is summed up for each bar from `first` to `end` of the run that begins at `run`; NaN where it is missing."""
+    """Fill in the terms that are summed, for the bars from `first` to `end` of the run that begins at `run`.
+
+    A term is NaN where something is missing.
+    """
     log_close = bars[-1]
     previous = log_close[first - 1] if first > run else math.nan
     for bar in range(first, end):
         r = log_close[bar] - previous
-        # The logarithm of what is not a positive number is not finite, and nor is any difference with it.
+        # The logarithm of anything but a positive number is not finite, and neither is a difference with it.
         r = r if -math.inf < r < math.inf else math.nan
         terms[_R, bar - first] = r
         terms[_RR, bar - first] = r * r
@@ -192,11 +195,11 @@ def _fill_terms(bars: Floats, run: int, first: int, end: int, terms: Floats) -> 
 
 @_compiled
 def _rolling_sums(terms: Floats, window: int, ends: Floats, sums: Floats) -> None:
-    """Sum up every window as the end of one block of bars and the beginning of the next, by additions alone.
+    """Sum up every window as the end of one block of bars plus the beginning of the next, by additions alone.
 
-    Nothing is subtracted, so nothing is left of a violent window, or of a missing term, once it has passed. (Running
-    maxima are found like this by van Herk's algorithm.) Four rows of terms take little longer than one, since an
-    addition need not wait for that of another row.
+    Nothing is subtracted, so neither a violent bar nor a missing term leaves anything behind once it has passed. (Van
+    Herk's algorithm finds running maxima in the same way.) Four rows of terms take little longer than one, since the
+    additions of one row need not wait for those of another.
     """
     count = terms.shape[1]
     ends[:, 1:window] = math.nan

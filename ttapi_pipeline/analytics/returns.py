@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sessions numbered, and daily log returns between consecutive ones; what is made of returns is next door."""
+"""Sessions numbered, and daily log returns between consecutive sessions. Figures made of returns: see next door."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def session_index(calendar: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def last_index(calendar: pl.LazyFrame, *, as_of: date) -> int:
-    """The `session_index` of the last session up to a day, -1 when there is none; the calendar is collected."""
+    """The `session_index` of the last session up to a day; -1 without such a session. The calendar is collected."""
     sessions = pl.col("session").filter(pl.col("session") <= as_of)
     return int(calendar.select(sessions.n_unique()).collect().item()) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class SessionTable:
-    """A place for every day of a calendar, read once: over millions of bars a join takes as long as all that follows.
+    """The number of every day's session, to look up: over millions of bars, a join takes as long as all that follows.
 
     Attributes:
         first_day: The first session, in days since 1970-01-01.
-        index: From that day to the last session, the `session_index` (Int32) of each; null on days that are none.
+        index: The `session_index` (Int32) of each day from the first to the last session; null without a session.
     """
 
     first_day: int
@@ -42,8 +42,8 @@ class SessionTable:
 
 
 def session_table(calendar: pl.LazyFrame) -> SessionTable:
-    """The sessions of a calendar by day; `session` (Date) is collected."""
-    # Small enough that the streaming engine would take longer to start than to finish.
+    """Make the table of a calendar, whose `session` (Date) is collected."""
+    # So few rows that the streaming engine would take longer to start than to finish.
     days = calendar.select(pl.col("session").to_physical().unique().sort()).collect(engine="in-memory").to_series()
     first = 0 if days.is_empty() else days[0]
     is_session = pl.int_range(first, days[-1] + 1 if len(days) else first, eager=True).is_in(days.implode())
@@ -74,8 +74,8 @@ def usable_price(name: str) -> pl.Expr:
 def log_returns(bars: pl.LazyFrame, calendar: pl.LazyFrame) -> pl.LazyFrame:
     """Add the log return between consecutive sessions, ``ln(C_i / C_{i-1})``, per symbol.
 
-    A return spans exactly one step of the calendar: where the session before has no usable close, there is none. The
-    jump over a halt is not a one-session return; counted as one, it would look like a single violent day.
+    A return spans exactly one step of the calendar: without a usable close on the session before, there is no return.
+    The jump over a halt, counted as a return of one session, would look like a single violent day.
 
     Args:
         bars: `symbol`, `session`, `close` (adjusted for splits), in any order, one row per symbol and session.
@@ -89,7 +89,7 @@ def log_returns(bars: pl.LazyFrame, calendar: pl.LazyFrame) -> pl.LazyFrame:
         - `gap_sessions` (Int32): sessions skipped since the symbol's last usable close, 0 when it was the session
           before; null on the first bar and where this close is not usable itself.
     """
-    # A close on a day that is not a session stands between two sessions; it must not part them.
+    # A close on a day that is not a session lies between two sessions, and must not come between their closes.
     close = pl.when(pl.col("session_index").is_not_null()).then(usable_price("close"))
     numbered = bars.join(session_index(calendar), on="session", how="left", maintain_order="left").with_columns(
         usable_close=close, usable_index=pl.when(close.is_not_null()).then("session_index")

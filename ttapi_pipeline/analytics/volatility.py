@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Annualised volatility over fixed windows: six estimators, rolling per symbol.
 
-What is made of them is in `current` and `cone`; windows as long as an expiration is away are in `horizons`.
+Next door: figures made of them in `current` and `cone`, windows as long as an expiration is away in `horizons`.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def rolling_volatility(
     ``u = ln(H_i / O_i)`` and ``d = ln(L_i / O_i)``, the variance per session is
 
     - `close_to_close`: sample variance (n - 1) of r.
-    - `zero_mean`: mean of r^2, what variance swaps pay on.
+    - `zero_mean`: mean of r^2; variance swaps are settled on it.
     - `parkinson` (1980): mean of ``ln(H / L)^2 / (4 ln 2)``; blind to drift and to gaps between sessions.
-    - `garman_klass` (1980): mean of ``ln(H / L)^2 / 2 - (2 ln 2 - 1) c^2``; likewise.
+    - `garman_klass` (1980): mean of ``ln(H / L)^2 / 2 - (2 ln 2 - 1) c^2``; blind to both as well.
     - `rogers_satchell` (1991): mean of ``u (u - c) + d (d - c)``; allows for drift, blind to gaps.
     - `yang_zhang` (2000): ``V_o + k V_c + (1 - k) V_rs`` with the sample variances (n - 1) of o and c, Rogers and
       Satchell's mean and ``k = 0.34 / (1.34 + (n + 1) / (n - 1))``; allows for both.
@@ -46,13 +46,13 @@ def rolling_volatility(
         windows: Sessions, each 2 or more.
         estimators: Keys of ESTIMATORS.
         annualization: Sessions per year.
-        is_sorted: Whether `bars` are by symbol and session already, as the EOD snapshot is stored; saves the sort.
+        is_sorted: Whether `bars` are sorted by symbol and session, as the EOD snapshot is stored; saves sorting them.
 
     Returns:
-        `bars` by symbol and session, plus the volatilities (Float64). A value needs all n sessions of its window (and
-        the close before them, except for Parkinson, Garman-Klass and Rogers-Satchell), each with positive prices and
-        ``low <= open, close <= high``; otherwise it is null. It is null on days that are not sessions, and those come
-        into no window.
+        `bars` sorted by symbol and session, plus the volatilities (Float64). A value needs all n sessions of its
+        window, each with positive prices and ``low <= open, close <= high``; except for Parkinson, Garman-Klass and
+        Rogers-Satchell it also needs the close before them. Otherwise it is null. Days that are not sessions have null
+        and come into no window.
 
     Raises:
         ValueError: There is no estimator or no window, an estimator is not known, or a window is shorter than 2.
@@ -61,7 +61,7 @@ def rolling_volatility(
     sessions = session_table(calendar)
 
     def roll(inputs: Sequence[pl.Series]) -> pl.Series:
-        from ttapi_pipeline.analytics.windows import rolling_columns  # noqa: PLC0415 - Numba, for what is computed
+        from ttapi_pipeline.analytics.windows import rolling_columns  # noqa: PLC0415 - imports Numba
 
         return rolling_columns(pl.DataFrame(inputs), sessions, measures).to_struct()
 
@@ -71,7 +71,7 @@ def rolling_volatility(
         return_dtype=pl.Struct(dict.fromkeys(measures.columns, pl.Float64)),
     )
     ordered = bars if is_sorted else bars.sort("symbol", "session")
-    # In one step the streaming engine would compute all of it again for every column.
+    # Unnested in the same step, the streaming engine would measure everything again for every column.
     return ordered.with_columns(_measured=measured).unnest("_measured")
 
 
@@ -84,18 +84,18 @@ def latest_volatility(
     estimators: Sequence[str] = ("close_to_close", "yang_zhang"),
     annualization: int = 252,
 ) -> pl.LazyFrame:
-    """What `rolling_volatility` has in the row of one session, without the windows that end elsewhere.
+    """The volatilities that `rolling_volatility` has in the row of one session; no other window is measured.
 
     Args:
-        bars: As for `rolling_volatility`; those after `as_of` change nothing, nor those before the longest window.
+        bars: As for `rolling_volatility`; bars after `as_of` or before the longest window change nothing.
         calendar: `session`, covering the bars and `as_of`.
-        as_of: Where the windows end; when it is not a session, the last one before it.
+        as_of: Windows end here, or at the last session before it.
         windows: Sessions, each 2 or more.
         estimators: Keys of ESTIMATORS.
         annualization: Sessions per year.
 
     Returns:
-        One row per symbol of `bars`, in any order: `symbol` and the volatilities, null where they are null there.
+        One row per symbol of `bars`, in any order: `symbol` and the volatilities, null as in `rolling_volatility`.
 
     Raises:
         ValueError: As by `rolling_volatility`.
@@ -104,7 +104,7 @@ def latest_volatility(
     sessions, last = session_table(calendar), last_index(calendar, as_of=as_of)
 
     def measure(past: pl.DataFrame) -> pl.DataFrame:
-        from ttapi_pipeline.analytics.windows import latest_columns  # noqa: PLC0415 - Numba, for what is computed
+        from ttapi_pipeline.analytics.windows import latest_columns  # noqa: PLC0415 - imports Numba
 
         return latest_columns(past, sessions, measures, last=last)
 
@@ -112,7 +112,7 @@ def latest_volatility(
     return past.sort("symbol", "session").map_batches(
         measure,
         schema={"symbol": bars.collect_schema()["symbol"], **dict.fromkeys(measures.columns, pl.Float64)},
-        # Its columns are not those it is made from.
+        # The result has other columns than the input, so neither columns nor filters may be pushed into it.
         predicate_pushdown=False,
         projection_pushdown=False,
         slice_pushdown=False,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From tables of bars to the arrays that `kernels` loops over, and back."""
+"""Tables of bars as the arrays that the loops of `kernels` take, and the loops' arrays as columns."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from ttapi_pipeline.analytics.kernels import (
 from ttapi_pipeline.analytics.returns import SessionTable
 
 _BARS_AT_A_TIME: Final = 500_000
-"""Bars that a thread makes into arrays at a time, about; a run is never parted."""
+"""Bars that a thread measures at a time, about; a run is never divided."""
 
 
 def rolling_columns(bars: pl.DataFrame, sessions: SessionTable, measures: Measures) -> pl.DataFrame:
     """Measure the windows that end at each bar.
 
     Args:
-        bars: `symbol`, `session` and `measures.prices`; by symbol and session.
+        bars: `symbol`, `session` and `measures.prices`; sorted by symbol and session.
         sessions: Of the calendar.
         measures: What to compute.
 
     Returns:
-        `measures.columns`, one row per bar; null where there is no value, as on days that are not sessions.
+        `measures.columns`, one row per bar; null without a value, and on days that are not sessions.
     """
     runs = _Runs.of(bars, sessions)
     columns = runs.measured(measures, fill_rolling, places=lambda edges: edges[-1])
@@ -51,13 +51,13 @@ def latest_columns(bars: pl.DataFrame, sessions: SessionTable, measures: Measure
     """Measure the windows that end at one session.
 
     Args:
-        bars: As for `rolling_columns`, none after that session.
+        bars: As for `rolling_columns`, up to that session.
         sessions: Of the calendar.
         measures: What to compute.
         last: The number of that session.
 
     Returns:
-        One row per symbol of `bars`: `symbol` and `measures.columns`, null where there is no value.
+        One row per symbol of `bars`: `symbol` and `measures.columns`; null without a value.
     """
     runs = _Runs.of(bars, sessions)
     columns = runs.measured(measures, fill_latest, places=lambda edges: len(edges) - 1)
@@ -68,13 +68,13 @@ def latest_columns(bars: pl.DataFrame, sessions: SessionTable, measures: Measure
 
 @dataclass(frozen=True, slots=True)
 class _Runs:
-    """Runs of consecutive sessions of a symbol.
+    """Runs of bars on consecutive sessions, each run of one symbol.
 
     Attributes:
-        bars: Those on sessions.
-        index: The number of each one's session.
+        bars: The bars that are on a session.
+        index: The number of each bar's session.
         edges: The row of `bars` that each run begins with, and at the end the number of rows.
-        is_session: Whether each bar, of all that there were, is on a session.
+        is_session: For each of the bars that were given: whether it is on a session.
     """
 
     bars: pl.DataFrame
@@ -99,11 +99,20 @@ class _Runs:
         *,
         places: Callable[[Rows], int],
     ) -> pl.DataFrame:
-        """What a loop of `kernels` fills in, with so many places for the runs between some edges."""
+        """Call a loop of `kernels` on some runs at a time, in threads.
+
+        Args:
+            measures: What to compute.
+            fill: The loop.
+            places: How many rows it fills in for the runs between some edges.
+
+        Returns:
+            `measures.columns`.
+        """
         prices = [self.bars[name].cast(pl.Float64) for name in measures.prices]
 
-        def measure(part: tuple[int, int]) -> pl.DataFrame:
-            first, end = part
+        def measure(batch: tuple[int, int]) -> pl.DataFrame:
+            first, end = batch
             begin, edges = self.edges[first], self.edges[first : end + 1] - self.edges[first]
             bars = np.empty((2 * len(prices), edges[-1]))
             for row, price in zip(bars, prices, strict=False):
@@ -113,14 +122,14 @@ class _Runs:
             columns = zip(measures.columns, out, strict=True)
             return pl.DataFrame([pl.Series(name, values, nan_to_null=True) for name, values in columns])
 
-        parts = list(self._parts())
-        if len(parts) == 1:
-            return measure(parts[0])
+        batches = list(self._batches())
+        if len(batches) == 1:
+            return measure(batches[0])
         with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
-            return pl.concat(pool.map(measure, parts))
+            return pl.concat(pool.map(measure, batches))
 
-    def _parts(self) -> Iterator[tuple[int, int]]:
-        """First run and the one after the last, of one part after another; one without runs where there are none."""
+    def _batches(self) -> Iterator[tuple[int, int]]:
+        """The runs of each batch as a half-open range; without runs, one empty batch."""
         last = len(self.edges) - 1
         firsts = np.searchsorted(self.edges, np.arange(0, len(self.index), _BARS_AT_A_TIME))
         return itertools.pairwise(np.unique([*firsts, last]).tolist() if last else [0, 0])

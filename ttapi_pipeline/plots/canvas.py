@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The look that all charts share: size, colours, headings, and the way to PNG; what is drawn is `charts`."""
+"""The look that all charts share: size, colours, headings, and the way to PNG. What is drawn: see `charts`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WARNING: Final = "#b3261e"
 _DOTS_PER_INCH: Final = 108
 """972 points wide: the web UI shows a picture in a window of 1,000, and cuts off what is wider."""
 _COLOURS: Final = 128
-"""In the PNG's palette: a third of the bytes, which every materialisation event carries, and no visible difference."""
+"""In the PNG's palette: a third of the bytes, and no visible difference. Every materialisation event carries them."""
 
 
 def canvas(
@@ -32,7 +32,7 @@ def canvas(
     Args:
         title: What is shown.
         subtitle: How to read it.
-        is_simulated: Whether the data is invented, which the chart then says.
+        is_simulated: Whether the data is invented; the chart then says so.
         height: In inches; the width is 9.
         footer: Inches below the axis, for its labels.
     """

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The charts: a symbol's cone, its realised and implied moves, the universe by IV less RV, coverage over time."""
+"""The charts: a symbol's cone, its realised and implied moves, the universe by IV less RV, coverage over time.
+
+Their common look: see `canvas`.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,11 @@ _RANKED: Final = 14
 _DAY_TICKS: Final = (1, 3, 7, 14, 30, 60, 90, 180, 365, 730, 1095)
 _MOVE_TICKS: Final = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
 _LABEL_SPACING: Final = 1.25
-"""Ratio of the days of two expirations below which the second one's label would cover the first one's."""
+"""When the days of two expirations differ by less than this factor, the second label would cover the first."""
 
 
 def cone_chart(cone: pl.DataFrame, *, symbol: str, is_simulated: bool) -> bytes:
-    """Where a symbol's volatility stands among all that it has had, per horizon.
+    """Draw where a symbol's volatility stands among all that it has had, per horizon.
 
     Args:
         cone: `volatility_cone`, of any symbols.
@@ -66,11 +69,11 @@ def cone_chart(cone: pl.DataFrame, *, symbol: str, is_simulated: bool) -> bytes:
 
 
 def moves_chart(series: pl.DataFrame, *, symbol: str, is_simulated: bool) -> bytes:
-    """What options price in until each expiration, over how far the price has usually moved in as many sessions.
+    """Draw the move that options price in until each expiration, and the usual move over as many sessions.
 
     Args:
         series: `returns_stddev`, of any symbols.
-        symbol: Which one to show; of its roots the one named like it, and PM settlement.
+        symbol: Which one to show: of its expirations, those with the root of the same name and PM settlement.
         is_simulated: Whether the data is invented.
     """
     move, error = pl.col("horizon_returns_stddev_corrected"), pl.col("horizon_returns_stddev_rel_error")
@@ -95,6 +98,20 @@ def moves_chart(series: pl.DataFrame, *, symbol: str, is_simulated: bool) -> byt
     if rows.is_empty():
         note(axes, f"{symbol} has no expiration with a move to show.")
         return to_png(figure)
+    _draw_moves(axes, rows)
+    _log_axes(axes, rows)
+    axes.set_xlabel(
+        f"calendar days to expiration from {rows['as_of_session'][0]}; n× is implied over realised",
+        fontsize=9.5,
+        color=MUTED,
+    )
+    _percent_axis(axes)
+    legend(axes)
+    return to_png(figure)
+
+
+def _draw_moves(axes: Axes, rows: pl.DataFrame) -> None:
+    """Both moves with the error of the realised one, and their ratio wherever there is room for its label."""
     realised = rows.drop_nulls("horizon_returns_stddev_corrected")
     axes.fill_between(realised["dte"], realised["low"], realised["high"], color=BLUE, alpha=0.18, linewidth=0)
     axes.plot(
@@ -120,6 +137,9 @@ def moves_chart(series: pl.DataFrame, *, symbol: str, is_simulated: bool) -> byt
                 fontsize=8.5,
                 color=INK,
             )
+
+
+def _log_axes(axes: Axes, rows: pl.DataFrame) -> None:
     axes.set_xscale("log")
     first, last = rows["dte"][0], rows["dte"][-1]
     ticks = [day for day in _DAY_TICKS if first * 0.7 <= day <= last * 1.3]
@@ -129,18 +149,10 @@ def moves_chart(series: pl.DataFrame, *, symbol: str, is_simulated: bool) -> byt
     axes.set_ylim(bottom, top * 1.15)
     axes.set_yticks([step for step in _MOVE_TICKS if bottom <= step <= top * 1.15])
     axes.minorticks_off()
-    axes.set_xlabel(
-        f"calendar days to expiration from {rows['as_of_session'][0]}; n× is implied over realised",
-        fontsize=9.5,
-        color=MUTED,
-    )
-    _percent_axis(axes)
-    legend(axes)
-    return to_png(figure)
 
 
 def ranking_chart(volatility: pl.DataFrame, *, is_simulated: bool) -> bytes:
-    """The symbols whose options are dearest and cheapest against what the price has done: IV less RV at 30 days.
+    """Draw the symbols whose options are dearest and cheapest against the moves of the price: IV less RV at 30 days.
 
     Args:
         volatility: The dataset of that name.
@@ -160,7 +172,7 @@ def ranking_chart(volatility: pl.DataFrame, *, is_simulated: bool) -> bytes:
     if rows.is_empty():
         note(axes, "No symbol has both an implied and a realised volatility.")
         return to_png(figure)
-    # A gap of one line between the ends: the middle of the universe is not shown.
+    # A gap between the two ends says that the middle of the universe is not shown.
     y = [place + (1.2 if place >= _RANKED and not is_whole else 0.0) for place in range(rows.height)]
     implied, realised = rows["implied_volatility_30_day"], rows["close_to_close_30"]
     colours = [ORANGE if value >= 0 else BLUE for value in rows["iv_rv_spread_30"]]
@@ -194,7 +206,7 @@ def ranking_chart(volatility: pl.DataFrame, *, is_simulated: bool) -> bytes:
 
 
 def coverage_chart(counts: pl.DataFrame, *, is_simulated: bool) -> bytes:
-    """How many symbols have a bar, per session and source.
+    """Draw how many symbols have a bar, per session and source.
 
     Args:
         counts: `session`, `source`, `symbols` (how many), in any order.

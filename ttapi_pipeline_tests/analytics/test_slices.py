@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ttapi_pipeline.analytics.slices import collect_in_parts
+from ttapi_pipeline.analytics.slices import collect_in_slices
 
 
 def totals(bars: pl.LazyFrame) -> pl.LazyFrame:
@@ -23,7 +23,7 @@ def test_a_query_in_parts_gives_what_it_gives_at_once(lengths: list[int], rows: 
     bars = pl.LazyFrame(
         {"symbol": symbols, "close": range(len(symbols))}, schema={"symbol": pl.String, "close": pl.Int64}
     )
-    assert_frame_equal(collect_in_parts(bars, totals, rows=rows), totals(bars).collect())
+    assert_frame_equal(collect_in_slices(bars, totals, rows=rows), totals(bars).collect())
 
 
 def test_a_part_holds_whole_symbols_and_about_as_many_rows_as_asked_for() -> None:
@@ -34,10 +34,10 @@ def test_a_part_holds_whole_symbols_and_about_as_many_rows_as_asked_for() -> Non
         heights.append(frame.height)
         return frame.lazy()
 
-    collect_in_parts(pl.LazyFrame({"symbol": [*"AAABBBCCCDDDDDDDD"]}), note, rows=6)
+    collect_in_slices(pl.LazyFrame({"symbol": [*"AAABBBCCCDDDDDDDD"]}), note, rows=6)
     assert sorted(heights) == [3, 6, 8]
 
 
 def test_scattered_rows_of_a_symbol_are_refused() -> None:
     with pytest.raises(ValueError, match="scattered"):
-        collect_in_parts(pl.LazyFrame({"symbol": ["A", "B", "A"]}), totals)
+        collect_in_slices(pl.LazyFrame({"symbol": ["A", "B", "A"]}), totals)

@@ -12,7 +12,7 @@ from typing import Final
 
 import polars as pl
 
-from ttapi_pipeline.analytics.horizons import horizon_statistics, horizons
+from ttapi_pipeline.analytics.horizons import expiration_horizons, horizon_statistics
 from ttapi_pipeline.analytics.implied import expected_move, move_ratio
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session, most_traded
@@ -53,7 +53,7 @@ def returns_stddev_frame(
         annualization: Sessions per year.
     """
     bars = snapshot.filter(pl.col("is_final") & (pl.col("session") <= as_of)).select("symbol", "session", "close")
-    counted = horizons(
+    counted = expiration_horizons(
         series.filter(pl.col("expiration_date") >= as_of).select(_SERIES), calendar, as_of=as_of
     ).collect()
     statistics = horizon_statistics(

@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 
 from ttapi_pipeline.analytics.cone import volatility_cone
-from ttapi_pipeline.analytics.slices import ROWS_AT_A_TIME, collect_in_parts
+from ttapi_pipeline.analytics.slices import ROWS_AT_A_TIME, collect_in_slices
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session, most_traded
 from ttapi_pipeline.datasets.refresh import Refresh
@@ -51,7 +51,7 @@ def volatility_cone_frame(
         bars = part.filter(pl.col("is_final") & (pl.col("session") <= as_of)).select("symbol", "session", "close")
         return volatility_cone(bars, sessions, as_of=as_of, annualization=annualization, is_sorted=True)
 
-    frame = collect_in_parts(snapshot, cones, rows=rows_at_a_time)
+    frame = collect_in_slices(snapshot, cones, rows=rows_at_a_time)
     return frame.with_columns(
         as_of_session=pl.lit(as_of),
         reason=pl.when(pl.col("windows_used") == 0)
