@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Everything that runs Dagster runs from this folder, with this folder as its instance unless the user has another.
 export DAGSTER_HOME ?= $(CURDIR)
 
-.PHONY: run test ci coverage ui bench soak lint lock clean
+.PHONY: run test ci coverage ui bench soak lint lock docs clean
 
 run: .venv/runtime .env ## Fill every dataset and print the grid
 	$(BIN)/tt refresh
@@ -57,6 +57,9 @@ UNUSED := bokeh cffi clarabel cloudpickle cvxpy-base joblib plotly pycparser qdl
   threadpoolctl tornado xyzservices
 
 RESOLVE := uv pip compile --universal --no-strip-extras --generate-hashes --python-version 3.11
+
+docs: .venv/runtime ## Make the page of columns again
+	$(BIN)/python -m ttapi_pipeline.datasets.columns_page > docs/columns.md
 
 lock: ## Resolve the pins again (needs uv)
 	$(RESOLVE) pyproject.toml --group pyproject.toml:build --output-file requirements.lock
