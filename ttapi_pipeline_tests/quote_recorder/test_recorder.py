@@ -18,7 +18,8 @@ import polars as pl
 import pytest
 
 from ttapi_pipeline.core.errors import AuthError, StorageError
-from ttapi_pipeline.quote_recorder import log_keeper, recorder
+from ttapi_pipeline.quote_recorder import log_keeper
+from ttapi_pipeline.quote_recorder import recorder as recorder_module
 from ttapi_pipeline.quote_recorder.compaction import compact_session
 from ttapi_pipeline.quote_recorder.history import read_history, scan_quote_log
 from ttapi_pipeline.quote_recorder.log import Origin, read_gaps
@@ -26,13 +27,17 @@ from ttapi_pipeline.quote_recorder.log_writer import LogWriter
 from ttapi_pipeline.quote_recorder.recorder import QuoteRecorder, recording
 from ttapi_pipeline.quote_recorder.rows import quote_rows, trade_rows
 from ttapi_pipeline.quote_recorder.schemas import QUOTES, TRADES
-from ttapi_pipeline.simulator.server import OffsetClock, Simulator, build_simulator, serving
+from ttapi_pipeline.simulator.server import Simulator, build_simulator
 from ttapi_pipeline.streaming.backoff import Backoff
-from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
+from ttapi_pipeline.streaming.connection import DxLinkConnection
 from ttapi_pipeline.streaming.feed_health import FeedGap
 from ttapi_pipeline.streaming.feed_options import FeedOptions
+from ttapi_pipeline.streaming.links import OpenConnection
 from ttapi_pipeline.streaming.market_data import NO_SALES, Sales
 from ttapi_pipeline.streaming.quote_board import QuoteBoard
+from ttapi_pipeline_tests.support import clocks
+from ttapi_pipeline_tests.support.dxlink import linked
+from ttapi_pipeline_tests.support.virtual_time import LoopClock
 
 FRIDAY = date(2026, 11, 20)
 NOON = datetime(2026, 11, 20, 17, tzinfo=UTC)
@@ -41,13 +46,11 @@ END = datetime(2026, 11, 21, 1, tzinfo=UTC)
 SYMBOLS = {"AAPL": "AAPL", "BRK/B": "BRK/B", "MSFT": "MSFT"}
 
 
+pytestmark = pytest.mark.virtual_time
+
+
 async def until(is_true: Callable[[], object]) -> None:
-    """Wait until a condition holds that nobody tells."""
-    async with asyncio.timeout(60):
-        while True:
-            if is_true():
-                return
-            await asyncio.sleep(0.02)
+    await clocks.until(is_true, within=300.0, every=0.1)
 
 
 @dataclass
@@ -56,7 +59,7 @@ class Desk:
 
     data: Path
     simulator: Simulator
-    stream: QuoteRecorder
+    recorder: QuoteRecorder
     log: LogWriter
     stop: asyncio.Event
     running: asyncio.Task[None]
@@ -75,46 +78,39 @@ class Desk:
 
 @asynccontextmanager
 async def desk(
-    data: Path, *, start: datetime = NOON, flush_seconds: float = 0.1, fault: str | None = None
+    data: Path, *, start: datetime = NOON, flush_seconds: float = 0.5, fault: str | None = None
 ) -> AsyncIterator[Desk]:
-    clock = OffsetClock(start)
+    clock = LoopClock(start)
     simulator = build_simulator(seed=7, clock=clock)
     if fault is not None:
         simulator.faults.add_option(fault)
     stop = asyncio.Event()
-    async with serving(simulator) as url:
-
-        @asynccontextmanager
-        async def open_connection() -> AsyncIterator[DxLinkConnection]:
-            token = simulator.tokens.issue().token
-            async with connect(f"ws{url.removeprefix('http')}/realtime", token, clock=clock) as link:
-                yield link
-
-        options = FeedOptions(has_sales=True, pace_seconds=0.01, backoff=Backoff(first_seconds=0.1))
+    options = FeedOptions(has_sales=True, pace_seconds=0.01, backoff=Backoff(first_seconds=0.1))
+    async with linked(simulator) as open_link:
         with LogWriter(data, Origin("simulator seed 7", is_simulated=True), now=clock.now()) as log:
             async with (
                 recording(
-                    open_connection,
+                    open_link,
                     SYMBOLS,
                     log=log,
                     data=data,
                     flush_seconds=flush_seconds,
                     options=options,
                     clock=clock,
-                ) as stream,
+                ) as recorder,
                 asyncio.TaskGroup() as tasks,
             ):
-                running = tasks.create_task(stream.run(stop))
-                yield Desk(data, simulator, stream, log, stop, running)
+                running = tasks.create_task(recorder.run(stop))
+                yield Desk(data, simulator, recorder, log, stop, running)
                 stop.set()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("quote-")]
 
 
 async def test_what_was_received_is_on_disk_when_it_ends(tmp_path: Path) -> None:
     async with desk(tmp_path) as running:
-        await running.until(lambda: len(running.rows("trades")) > 20 and running.stream.health().feed.answered == 3)
+        await running.until(lambda: len(running.rows("trades")) > 20 and running.recorder.health().feed.answered == 3)
         await running.end()
-        health = running.stream.health()
+        health = running.recorder.health()
         assert health.is_complete
         assert health.log is not None
         trades, quotes = running.rows("trades"), running.rows("quotes")
@@ -122,7 +118,7 @@ async def test_what_was_received_is_on_disk_when_it_ends(tmp_path: Path) -> None
         assert trades.n_unique(["symbol", "traded_at", "sequence"]) == trades.height
         assert quotes.height == health.log.quotes
         latest = quotes.sort("received_at").group_by("symbol").last().sort("symbol")
-        board = running.stream.board
+        board = running.recorder.board
         for name in ("bid_price", "ask_price", "last_price", "day_volume", "previous_close"):
             stored = latest[name].to_numpy()
             assert np.array_equal(stored, getattr(board, name)[[0, 1, 2]], equal_nan=True), name
@@ -152,10 +148,10 @@ async def test_a_session_that_ends_is_compacted_and_the_next_one_begins(tmp_path
 
 async def test_a_lost_link_is_a_gap_and_nothing_else(tmp_path: Path) -> None:
     async with desk(tmp_path, fault="dx-close:code=1006,after=25,count=1") as running:
-        await running.until(lambda: running.stream.health().feed.reconnects)
-        await running.until(lambda: running.stream.health().feed.is_live)
+        await running.until(lambda: running.recorder.health().feed.reconnects)
+        await running.until(lambda: running.recorder.health().feed.is_live)
         await running.end()
-        health = running.stream.health()
+        health = running.recorder.health()
         assert not health.is_complete
         trades = running.rows("trades")
         assert trades.n_unique(["symbol", "traded_at", "sequence"]) == trades.height
@@ -168,8 +164,8 @@ async def test_a_gap_that_has_not_ended_is_recorded_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with desk(tmp_path) as running:
-        await running.until(lambda: running.stream.health().feed.is_live)
-        feed = running.stream._feed
+        await running.until(lambda: running.recorder.health().feed.is_live)
+        feed = running.recorder._feed
         open_gap = FeedGap(1, NOON, None, "the link is down", ("AAPL",))
         monkeypatch.setattr(type(feed), "gaps", property(lambda self: [open_gap]))
         await running.end()
@@ -193,16 +189,16 @@ async def test_a_disk_that_refuses_costs_time_and_nothing_else(
     async with desk(tmp_path) as running:
         await running.until(lambda: running.rows("quotes").height)
         is_full = True
-        await running.until(lambda: (log := running.stream.health().log) and log.errors >= 3 and log.pending)
-        refused = running.stream.health()
+        await running.until(lambda: (log := running.recorder.health().log) and log.errors >= 3 and log.pending)
+        refused = running.recorder.health()
         assert refused.log is not None
         assert "No space left on device; free some space" in str(refused.log.error)
         assert not refused.is_complete
         assert refused.feed.is_live, "the link does not mind"
         is_full = False
-        await running.until(lambda: (log := running.stream.health().log) and not log.error)
+        await running.until(lambda: (log := running.recorder.health().log) and not log.error)
         await running.end()
-        health = running.stream.health()
+        health = running.recorder.health()
         assert health.is_complete
         assert running.rows("trades").height == health.feed.sales
     messages = [record.getMessage() for record in caplog.records]
@@ -212,13 +208,13 @@ async def test_a_disk_that_refuses_costs_time_and_nothing_else(
 
 async def test_sales_that_cannot_wait_any_longer_are_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with desk(tmp_path) as running:
-        await running.until(lambda: running.stream.health().feed.is_live)
-        keeper = running.stream._keeper
+        await running.until(lambda: running.recorder.health().feed.is_live)
+        keeper = running.recorder._keeper
         assert keeper is not None
         keeper.sales.dropped += 7
-        await running.until(lambda: (log := running.stream.health().log) and log.lost == 7)
+        await running.until(lambda: (log := running.recorder.health().log) and log.lost == 7)
         await running.end()
-        assert not running.stream.health().is_complete
+        assert not running.recorder.health().is_complete
     assert "7 sales could not be kept" in read_gaps(tmp_path, FRIDAY)[-1].reason
 
 
@@ -228,59 +224,55 @@ async def test_a_disk_that_refuses_to_the_end_is_said_so(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(pl.DataFrame, "write_parquet", refuse)
     async with desk(tmp_path) as running:
-        await running.until(lambda: (log := running.stream.health().log) and log.pending)
+        await running.until(lambda: (log := running.recorder.health().log) and log.pending)
         await running.end()
-        log = running.stream.health().log
+        log = running.recorder.health().log
         assert log is not None
         assert log.pending
         assert "No space left" in str(log.error)
 
 
 async def test_a_feed_that_fails_for_good_ends_it_and_what_came_before_is_kept(tmp_path: Path) -> None:
-    simulator, opened = build_simulator(seed=7, clock=OffsetClock(NOON)), 0
+    clock = LoopClock(NOON)
+    simulator, opened = build_simulator(seed=7, clock=clock), 0
     simulator.faults.add_option("dx-close:code=1006,after=25")
 
-    @asynccontextmanager
-    async def open_connection() -> AsyncIterator[DxLinkConnection]:
-        nonlocal opened
-        opened += 1
-        if opened > 1:
-            raise AuthError("refused for good")
-        token = simulator.tokens.issue().token
-        async with connect(f"ws{url.removeprefix('http')}/realtime", token) as link:
-            yield link
+    async def stream_for_ever(open_link: OpenConnection, log: LogWriter) -> None:
+        @asynccontextmanager
+        async def open_once() -> AsyncIterator[DxLinkConnection]:
+            nonlocal opened
+            opened += 1
+            if opened > 1:
+                raise AuthError("refused for good")
+            async with open_link() as link:
+                yield link
 
-    async def stream_for_ever(log: LogWriter) -> None:
         options = FeedOptions(has_sales=True, backoff=Backoff(first_seconds=0.1))
         async with recording(
-            open_connection, SYMBOLS, log=log, data=tmp_path, flush_seconds=600, options=options
-        ) as stream:
-            await stream.run(asyncio.Event())
+            open_once, SYMBOLS, log=log, data=tmp_path, flush_seconds=600, options=options, clock=clock
+        ) as recorder:
+            await recorder.run(asyncio.Event())
 
     origin = Origin("simulator", is_simulated=True)
-    async with serving(simulator) as url:
-        with LogWriter(tmp_path, origin, now=datetime.now(UTC)) as log:
+    async with linked(simulator) as open_link:
+        with LogWriter(tmp_path, origin, now=clock.now()) as log:
             with pytest.raises(AuthError, match="refused for good"):
-                await stream_for_ever(log)
+                await stream_for_ever(open_link, log)
             session = log.session
     assert scan_quote_log(tmp_path, session, "quotes").collect()["symbol"].n_unique() == 3
 
 
 async def test_without_a_log_nothing_is_written() -> None:
-    simulator = build_simulator(seed=7, clock=OffsetClock(NOON))
-    async with serving(simulator) as url:
-
-        @asynccontextmanager
-        async def open_connection() -> AsyncIterator[DxLinkConnection]:
-            async with connect(f"ws{url.removeprefix('http')}/realtime", simulator.tokens.issue().token) as link:
-                yield link
-
-        stop = asyncio.Event()
-        async with recording(open_connection, SYMBOLS, log=None) as stream, asyncio.TaskGroup() as tasks:
-            tasks.create_task(stream.run(stop))
-            await until(lambda: stream.health().feed.answered == 3)
-            document = json.loads(json.dumps(stream.health().to_document()))
-            stop.set()
+    simulator, stop = build_simulator(seed=7, clock=LoopClock(NOON)), asyncio.Event()
+    async with (
+        linked(simulator) as open_link,
+        recording(open_link, SYMBOLS, log=None, clock=simulator.clock) as recorder,
+        asyncio.TaskGroup() as tasks,
+    ):
+        tasks.create_task(recorder.run(stop))
+        await until(lambda: recorder.health().feed.answered == 3)
+        document = json.loads(json.dumps(recorder.health().to_document()))
+        stop.set()
     assert document["log"] is None
     assert document["answered"] == document["symbols"] == 3
     assert document["connections"][0]["state"] in {"live", "subscribing"}
@@ -304,7 +296,7 @@ async def test_a_compaction_that_fails_is_tried_again_later(
     async with desk(tmp_path, start=datetime(2026, 11, 21, 0, 59, 58, tzinfo=UTC)) as running:
         await running.until(lambda: read_history(tmp_path, FRIDAY))
         await running.end()
-        log = running.stream.health().log
+        log = running.recorder.health().log
         assert log is not None
         assert log.errors == 1
     assert "session 2026-11-20 is not compacted: no room" in caplog.text
@@ -314,7 +306,7 @@ async def test_health_is_in_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "ttapi_pipeline.quote_recorder.recorder")
-    monkeypatch.setattr(recorder, "HEALTH_SECONDS", 0.05)
+    monkeypatch.setattr(recorder_module, "HEALTH_SECONDS", 0.05)
     async with desk(tmp_path) as running:
         await running.until(lambda: "3 of 3 symbols" in caplog.text)
     record = next(record for record in caplog.records if "3 of 3 symbols" in record.getMessage())
