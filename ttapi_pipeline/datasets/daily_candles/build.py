@@ -16,6 +16,7 @@ import polars as pl
 
 from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.collection import Collection, ProgressCallback
+from ttapi_pipeline.core.manifest import Fact
 from ttapi_pipeline.core.sessions import SETTLING_TIME, last_settled_session, previous_session
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build, rows_per_source
@@ -36,6 +37,8 @@ MOST_REVISIONS: Final = 200_000
 
 RESTATEMENT_TOLERANCE: Final = 1e-3
 """Relative difference of a final close above which the past counts as restated; revisions are far smaller."""
+
+_NOT_FETCHED_AGAIN: Final = "its past was restated, and could not be fetched again"
 
 _CANDLE_COLUMNS: Final = ("open", "high", "low", "close", "volume", "vwap", "trade_count", "implied_volatility")
 
@@ -187,14 +190,9 @@ async def build_daily_candles(
     if restated:
         again = {streamer: history_start for streamer, symbol in names.items() if symbol in set(restated)}
         whole = await _collect(open_connection, again, spool, clock=clock, progress=progress)
-        for streamer, reason in whole.missing.items():
-            missing[names[streamer]] = f"its past was restated, and could not be fetched again: {reason}"
-        fresh = pl.concat(
-            [
-                fresh.filter(~pl.col("symbol").is_in(restated)),
-                daily_candles_frame(_named(whole, names), calendar, now=now),
-            ]
-        )
+        missing |= {names[streamer]: f"{_NOT_FETCHED_AGAIN}: {reason}" for streamer, reason in whole.missing.items()}
+        others = fresh.filter(~pl.col("symbol").is_in(restated))
+        fresh = pl.concat([others, daily_candles_frame(_named(whole, names), calendar, now=now)])
     came = set(fresh["symbol"].unique().to_list())
     frame = merge_candles(fresh, kept, replaced=[symbol for symbol in restated if symbol in came])
     return Build(
@@ -203,15 +201,21 @@ async def build_daily_candles(
         sources=rows_per_source(frame),
         after_publication=None if spool is None else spool.clear,
         reports={CANDLE_REVISIONS.name: recorded_revisions(revised, recorded)},
-        statistics={
-            "coverage": histories.coverage,
-            "bars_fetched": fresh.height,
-            "symbols_without_candles": len(histories.empty),
-            "bars_revised": revised.height,
-            "symbols_restated": len(restated),
-            "symbols_snipped": sum(history.is_snipped for history in histories.rows),
-        },
+        statistics=_statistics(histories, fresh, revised, restated),
     )
+
+
+def _statistics(
+    histories: Collection[CandleHistory], fresh: pl.DataFrame, revised: pl.DataFrame, restated: Sequence[str]
+) -> Mapping[str, Fact]:
+    return {
+        "coverage": histories.coverage,
+        "bars_fetched": fresh.height,
+        "symbols_without_candles": len(histories.empty),
+        "bars_revised": revised.height,
+        "symbols_restated": len(restated),
+        "symbols_snipped": sum(history.is_snipped for history in histories.rows),
+    }
 
 
 def candle_spool(settings: Settings, *, now: datetime) -> CandleSpool | None:

@@ -148,32 +148,25 @@ async def build_quotes(
     streamers: dict[str, str] = dict(universe.select("symbol", "streamer_symbol").iter_rows())
     board = QuoteBoard(streamers.values())
     streamed = await collect_quotes(open_connection, board, clock=clock, progress=progress)
-    unstreamed = {
-        symbol: streamed.missing[streamer] for symbol, streamer in streamers.items() if streamer in streamed.missing
-    }
+    silent = streamed.missing
+    unstreamed = {symbol: silent[streamer] for symbol, streamer in streamers.items() if streamer in silent}
     came = {symbol: streamer for symbol, streamer in streamers.items() if symbol not in unstreamed}
     fresh = [streamed_quotes(board, came, fetched_at=now)]
-    missing: dict[str, str] = {}
+    missing, is_simulated = dict[str, str](), False
     statistics: dict[str, Fact] = {"symbols_asked_by_rest": len(unstreamed)}
-    is_simulated = False
     if unstreamed:
         why = summarize(unstreamed)
-        _LOGGER.warning(
-            "quotes: %d of %d symbols not from DXLink but by REST: %s", len(unstreamed), len(streamers), why
-        )
+        _LOGGER.warning("%d of %d symbols not from DXLink but by REST: %s", len(unstreamed), len(streamers), why)
         statistics["asked_by_rest_because"] = why
-        indices = frozenset(universe.filter("is_index")["symbol"])
         async with open_client() as client:
             snapshots = await client.market_data(
                 list(unstreamed),
-                indices=indices,
+                indices=frozenset(universe.filter("is_index")["symbol"]),
                 progress=lambda done, _: progress(len(came) + done, len(streamers)),
             )
             is_simulated = client.is_simulated
         fresh.append(snapshot_quotes(snapshots.rows, received_at=clock.now(), fetched_at=now))
-        missing = {
-            symbol: f"DXLink: {unstreamed[symbol]}; REST: {reason}" for symbol, reason in snapshots.missing.items()
-        }
+        missing = {each: f"DXLink: {unstreamed[each]}; REST: {why}" for each, why in snapshots.missing.items()}
     rows = pl.concat(fresh)
     quotes = Collection(rows["symbol"].to_list(), missing, requested=len(streamers))
     quotes.require(min_coverage, subject="quotes")

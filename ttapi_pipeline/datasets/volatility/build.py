@@ -56,16 +56,7 @@ def volatility_frame(
     """
     bars = snapshot.filter(pl.col("is_final") & (pl.col("session") <= as_of))
     metrics = symbols.select(_FROM_SYMBOLS)
-    close, session = pl.col("close"), pl.col("session")
-    totals = bars.group_by("symbol").agg(
-        first_session=session.min(),
-        last_session=session.max(),
-        session_count=pl.len().cast(pl.Int32),
-        has_more_than_30_sessions=pl.len() > 30,
-        close=close.filter(session == as_of).first(),
-        close_mean=close.mean(),
-        close_stddev=close.std(),
-    )
+    totals = _totals(bars, as_of=as_of)
     measures = (
         current_volatility(bars, calendar, as_of=as_of, annualization=annualization),
         volatility_rank(bars, calendar, as_of=as_of, window=_RANK_WINDOW, annualization=annualization),
@@ -102,6 +93,20 @@ def volatility_frame(
         .sort("symbol")
     )
     return computed.collect()
+
+
+def _totals(bars: pl.LazyFrame, *, as_of: date) -> pl.LazyFrame:
+    """Figures of all bars of each symbol, and its close of one session."""
+    close, session = pl.col("close"), pl.col("session")
+    return bars.group_by("symbol").agg(
+        first_session=session.min(),
+        last_session=session.max(),
+        session_count=pl.len().cast(pl.Int32),
+        has_more_than_30_sessions=pl.len() > 30,
+        close=close.filter(session == as_of).first(),
+        close_mean=close.mean(),
+        close_stddev=close.std(),
+    )
 
 
 def build_volatility(
