@@ -19,7 +19,7 @@ import msgspec
 
 from ttapi_pipeline.client import routes
 from ttapi_pipeline.client.breakers import Breakers
-from ttapi_pipeline.client.collect import Part, batches_of, collect, splitting, unique
+from ttapi_pipeline.client.collect import Fetched, batches_of, collect, splitting, unique
 from ttapi_pipeline.client.limits import BROKER_RATES, UNLIMITED, Rate
 from ttapi_pipeline.client.models import (
     Account,
@@ -262,7 +262,7 @@ class TastytradeClient:
         wanted = unique(symbols)
         budget = RetryBudget.for_requests(len(wanted))
 
-        async def fetch(batch: Sequence[str]) -> Part[OptionChain]:
+        async def fetch(batch: Sequence[str]) -> Fetched[OptionChain]:
             (symbol,) = batch
             try:
                 page = await self._requester.get(
@@ -271,14 +271,14 @@ class TastytradeClient:
             except HttpError as error:
                 if error.status != 404:
                     raise
-                return Part(empty={symbol})
+                return Fetched(empty={symbol})
             if page.rejected:
                 # Without one of its roots a chain would look complete and not be.
                 rejected = [(symbol, reason) for _, reason in page.rejected]
-                return Part(missing={symbol: rejected[0][1]}, rejected=rejected)
+                return Fetched(missing={symbol: rejected[0][1]}, rejected=rejected)
             if not page.rows:
-                return Part(empty={symbol})
-            return Part(rows=[OptionChain(symbol, tuple(page.rows))])
+                return Fetched(empty={symbol})
+            return Fetched(rows=[OptionChain(symbol, tuple(page.rows))])
 
         return await collect(batches_of(wanted, 1), fetch, workers=self._workers, progress=progress)
 
@@ -328,7 +328,7 @@ class TastytradeClient:
         batches = batches_of(unique(symbols), per_request)
         budget = RetryBudget.for_requests(len(batches))
 
-        async def fetch(batch: Sequence[str]) -> Part[S]:
+        async def fetch(batch: Sequence[str]) -> Fetched[S]:
             page = await self._requester.get(route, decode, query=query(batch), budget=budget)
             found: dict[str, S] = {}
             for row in page.rows:
@@ -340,7 +340,7 @@ class TastytradeClient:
                 for symbol in batch
                 if symbol not in found
             }
-            return Part(rows=list(found.values()), missing=missing, rejected=list(page.rejected))
+            return Fetched(rows=list(found.values()), missing=missing, rejected=list(page.rejected))
 
         return await collect(batches, splitting(fetch), workers=self._workers, progress=progress)
 

@@ -24,27 +24,27 @@ _BATCH_REFUSED: Final = frozenset({400, 404, 413, 414, 422})
 
 
 @dataclass(slots=True)
-class Part(Generic[T]):
-    """What one request brought; the fields are those of a Collection."""
+class Fetched(Generic[T]):
+    """The rows and reasons that one request brought; its fields are those of a `Collection`."""
 
     rows: list[T] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     empty: set[str] = field(default_factory=set)
     rejected: list[tuple[str, str]] = field(default_factory=list)
 
-    def add(self, other: Part[T]) -> None:
-        """Take over what another part holds."""
+    def add(self, other: Fetched[T]) -> None:
+        """Take over the rows and reasons of another request."""
         self.rows.extend(other.rows)
         self.missing.update(other.missing)
         self.empty.update(other.empty)
         self.rejected.extend(other.rejected)
 
 
-Fetch = Callable[[Sequence[str]], Awaitable[Part[T]]]
+Fetch = Callable[[Sequence[str]], Awaitable[Fetched[T]]]
 
 
 def batches_of(subjects: Sequence[str], size: int) -> Sequence[Sequence[str]]:
-    """The subjects in their order, cut into pieces of at most `size`."""
+    """The subjects in their order, in batches of at most `size`."""
     return [subjects[start : start + size] for start in range(0, len(subjects), size)]
 
 
@@ -71,7 +71,7 @@ async def collect(
         AuthError: The credentials were refused, or new access tokens several times in a row: no subject can come.
     """
     total = sum(len(batch) for batch in batches)
-    whole: Part[T] = Part()
+    whole: Fetched[T] = Fetched()
     waiting = iter(batches)
     done = 0
     refusals = 0
@@ -116,22 +116,22 @@ async def collect(
 def splitting(fetch: Fetch[T]) -> Fetch[T]:
     """A fetch that halves a batch which the server refuses, until the subject that it refuses stands alone."""
 
-    async def fetch_or_split(batch: Sequence[str]) -> Part[T]:
+    async def fetch_or_split(batch: Sequence[str]) -> Fetched[T]:
         try:
             return await fetch(batch)
         except HttpError as error:
             if error.status not in _BATCH_REFUSED:
                 raise
             if len(batch) == 1:
-                return Part(missing={batch[0]: str(error)})
-        part: Part[T] = Part()
+                return Fetched(missing={batch[0]: str(error)})
+        both: Fetched[T] = Fetched()
         for half in (batch[: len(batch) // 2], batch[len(batch) // 2 :]):
             try:
-                part.add(await fetch_or_split(half))
+                both.add(await fetch_or_split(half))
             except (CircuitOpenError, AuthError):
                 raise
             except ApiError as error:
-                part.missing.update(dict.fromkeys(half, str(error)))
-        return part
+                both.missing.update(dict.fromkeys(half, str(error)))
+        return both
 
     return fetch_or_split

@@ -13,7 +13,7 @@ from ttapi_pipeline.commands.exit_codes import FAILED, INCOMPLETE, OK
 from ttapi_pipeline.commands.parsers import Subparsers
 from ttapi_pipeline.commands.status import print_grid
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
-from ttapi_pipeline.core.progress import Phase, ProgressBoard, Work, watched
+from ttapi_pipeline.core.progress import Phase, Progress, ProgressBoard, watched
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import DatasetStatus, refuse_to_overwrite, survey
@@ -42,7 +42,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     statuses = survey(settings, now=SYSTEM_CLOCK.now(), forced=forced)
     refuse_to_overwrite(settings)
     selection = select(statuses, names)
-    outcomes: Mapping[str, Work] | None = None
+    outcomes: Mapping[str, Progress] | None = None
     if selection:
         check_writable(open_folder(settings.data_dir))
         outcomes = _refresh(settings, selection, is_forced=options.force, is_quiet=options.json)
@@ -72,7 +72,9 @@ def select(statuses: Mapping[str, DatasetStatus], names: Collection[str]) -> Seq
     return [name for name in DATASETS if name in selected]
 
 
-def _refresh(settings: Settings, selection: Sequence[str], *, is_forced: bool, is_quiet: bool) -> Mapping[str, Work]:
+def _refresh(
+    settings: Settings, selection: Sequence[str], *, is_forced: bool, is_quiet: bool
+) -> Mapping[str, Progress]:
     """Run the selection in this process, on the project's Dagster instance."""
     from rich.console import Console
 
@@ -91,11 +93,11 @@ def _refresh(settings: Settings, selection: Sequence[str], *, is_forced: bool, i
     outcomes = dict(board.snapshot())
     for name in selection:
         if name not in outcomes:
-            outcomes[name] = Work(phase=Phase.SKIPPED, note="not run: something upstream failed")
+            outcomes[name] = Progress(phase=Phase.SKIPPED, note="not run: something upstream failed")
     return outcomes
 
 
-def _explain_failures(outcomes: Mapping[str, Work]) -> None:
+def _explain_failures(outcomes: Mapping[str, Progress]) -> None:
     """Print one sentence per cause, with every dataset that it stopped."""
     stopped: dict[str, list[str]] = {}
     for name, work in outcomes.items():
@@ -105,7 +107,7 @@ def _explain_failures(outcomes: Mapping[str, Work]) -> None:
         print_error(f"error: {', '.join(names)}: {reason}")
 
 
-def _exit_code(statuses: Mapping[str, DatasetStatus], outcomes: Mapping[str, Work], names: Collection[str]) -> int:
+def _exit_code(statuses: Mapping[str, DatasetStatus], outcomes: Mapping[str, Progress], names: Collection[str]) -> int:
     if any(work.phase in {Phase.FAILED, Phase.SKIPPED} for work in outcomes.values()):
         return FAILED
     asked = [statuses[name] for name in names or DATASETS]

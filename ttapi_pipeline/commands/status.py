@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from ttapi_pipeline.commands.exit_codes import INCOMPLETE, OK
 from ttapi_pipeline.commands.parsers import Subparsers
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
-from ttapi_pipeline.core.progress import Work
+from ttapi_pipeline.core.progress import Progress
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.status import DatasetStatus, survey
 from ttapi_pipeline.storage.layout import state_folder
@@ -39,7 +39,7 @@ def print_grid(
     statuses: Mapping[str, DatasetStatus],
     *,
     is_json: bool,
-    outcomes: Mapping[str, Work] | None = None,
+    outcomes: Mapping[str, Progress] | None = None,
 ) -> None:
     """Write the grid to standard output, as a table or as one JSON object.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The clock that everything takes as an argument, so that a test can hand in its own."""
+"""The clock. Everything that asks for the time takes one as an argument, so that a test can hand in its own."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a collection from outside brought: partial success is a value, not an exception."""
+"""The result of a collection from outside: partial success is a value, not an exception."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHOWN_REASONS: Final = 3
 _SHOWN_SUBJECTS: Final = 3
 
 ProgressCallback = Callable[[int, int], None]
-"""Called with how many subjects are done and how many there are."""
+"""Called with the number of subjects that are done and the number of all subjects."""
 
 
 def no_progress(done: int, total: int) -> None:
@@ -24,13 +24,13 @@ def no_progress(done: int, total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Collection(Generic[T]):
-    """Rows for the subjects (symbols, accounts) that came, a reason for each that did not.
+    """Rows for the subjects (symbols, accounts) that came, and a reason for each subject that did not.
 
     Attributes:
-        rows: What came, in no particular order; a subject may have any number of rows.
+        rows: In no particular order; a subject may have any number of rows.
         missing: Reason for each subject that should have come and did not.
-        empty: Subjects that the source answered for and has nothing of, such as a symbol without options.
-        requested: How many subjects were asked for.
+        empty: Subjects for which the source answered that it has nothing, such as a symbol without options.
+        requested: The number of subjects that were asked for.
         rejected: Rows that broke their contract, as (subject, reason); their subjects are in `missing` too.
     """
 
@@ -41,7 +41,7 @@ class Collection(Generic[T]):
     rejected: Sequence[tuple[str, str]] = ()
 
     def __repr__(self) -> str:
-        # How many, not which: asyncio writes the result of a finished task into texts that nobody may ever read.
+        # Numbers and not rows: asyncio writes the result of every finished task into its messages.
         return (
             f"Collection({len(self.rows)} rows for {self.requested} subjects, {len(self.missing)} missing, "
             f"{len(self.empty)} empty, {len(self.rejected)} rejected)"
@@ -65,7 +65,7 @@ class Collection(Generic[T]):
 
 
 def summarize(missing: Mapping[str, str]) -> str:
-    """The commonest reasons, each with a few of its subjects: ``AAPL, MSFT and 3 more: HTTP 502``."""
+    """Name the commonest reasons, each with a few of its subjects: ``AAPL, MSFT and 3 more: HTTP 502``."""
     by_reason: dict[str, list[str]] = {}
     for subject, reason in sorted(missing.items()):
         by_reason.setdefault(reason, []).append(subject)

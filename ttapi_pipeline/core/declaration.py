@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The shape of a dataset's declaration; the declarations themselves are `datasets.registry`."""
+"""The shape of a dataset's declaration. The declarations: see `datasets.registry`."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ SettingName = Literal[
 
 
 class Changes(StrEnum):
-    """When a dataset's source can have something new; outside of that, a TTL that is over expires nothing."""
+    """When a dataset's source can have something new. At other times the dataset stays fresh past its TTL."""
 
     ANY_TIME = "at any time"
     WHILE_OPEN = "while the exchange is open"
     """From a session's regular open to its close: quotes."""
     ONCE_SETTLED = "once a session has settled"
-    """When another session's extended hours are over: bars, and what is computed from them."""
+    """When another session's extended hours are over: bars, and datasets computed from them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
-    """One dataset, said once: the Dagster asset, the verdict and the grid all come from it. Its TTL is a setting.
+    """When a dataset is due, and what it depends on. The Dagster asset, the verdict and the grid are made from it.
 
     Attributes:
         name: As in file names, asset keys and TT_TTL_<NAME>.
         description: One sentence for the web UI and the README; says what a row is.
         ttl: How long it stays fresh unless TT_TTL_<NAME> says otherwise.
-        code_version: To be raised whenever the same inputs would give other rows.
-        upstream: Datasets (or `metastock_files`) whose data version it is built from.
-        consults: Those of them whose change alone is no reason to build it again; the next refresh reads them anew.
+        code_version: Raise it whenever the same inputs would give other rows.
+        upstream: The datasets (or `metastock_files`) that it is built from.
+        consults: Upstream datasets whose change alone is no reason to build it again; the next refresh reads them anew.
         group: Dagster group.
         source: Where its rows come from, in words.
         shaped_by: Settings whose change makes the stored rows wrong.
         changes: When its source can have something new.
-        is_fetched: Whether its rows come from the broker, whose API one step at a time may use.
+        is_fetched: Whether its rows come from the broker. Only one step at a time may use the broker's API.
     """
 
     name: str

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The error tree: one class per thing that a caller would do differently.
+"""The error tree: one class for each thing that a caller would do differently.
 
-Public functions raise nothing else for what the outside world can cause. A message names the subject, what was
-seen and the way out, and never holds a secret.
+For anything that the outside world can cause, public functions raise these errors and no others. A message names the
+subject, the observation and the way out, and never holds a secret.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class TTError(Exception):
     """Base of every error that the outside world can cause."""
 
     retryable: bool = False
-    """True when the same call may succeed later without anybody changing anything."""
+    """True when the same call may succeed later although nothing is changed."""
 
 
 class ConfigError(TTError):
@@ -23,7 +23,7 @@ class ConfigError(TTError):
 
 
 class MissingEnvVarError(ConfigError):
-    """A setting that is needed is not there."""
+    """A setting that is needed is not set."""
 
     def __init__(self, variable: str, message: str) -> None:
         super().__init__(f"{variable} is not set: {message}")
@@ -40,7 +40,7 @@ class InvalidValueError(ConfigError):
 
 
 class ApiError(TTError):
-    """A REST request did not give what it was made for."""
+    """A REST request failed."""
 
 
 class HttpError(ApiError):
@@ -48,8 +48,8 @@ class HttpError(ApiError):
 
     Attributes:
         status: The HTTP status.
-        message: What the server said, without markup.
-        retry_after: Seconds that the server asked for, if it did (a 503 may).
+        message: The server's text, without markup.
+        retry_after: Seconds to wait, if the server named them (a 503 may).
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class AuthError(ApiError):
     """The credentials were refused, or may not be tried again yet.
 
     Attributes:
-        retry_at: When they may be tried again; None when only new credentials help.
+        retry_at: When the credentials may be tried again; None when only new ones help.
     """
 
     def __init__(self, message: str, *, retry_at: datetime | None = None) -> None:
@@ -78,7 +78,7 @@ class RateLimitError(ApiError):
     """The server throttled the request (429) more often than we retry.
 
     Attributes:
-        retry_after: Seconds that the server asked for, if it did.
+        retry_after: Seconds to wait, if the server named them.
     """
 
     retryable = True
@@ -101,7 +101,7 @@ class TransportError(ApiError):
 
 
 class PayloadError(ApiError):
-    """The answer is not what the contract says."""
+    """The answer breaks the contract of the API."""
 
 
 class CircuitOpenError(ApiError):
@@ -119,7 +119,7 @@ class CircuitOpenError(ApiError):
 
 
 class StreamError(TTError):
-    """The DXLink link did not give what it was opened for."""
+    """A DXLink link failed."""
 
 
 class StreamClosedError(StreamError):
@@ -133,7 +133,7 @@ class ProtocolError(StreamError):
 
 
 class DataError(TTError):
-    """The data is not what its schema or its purpose says."""
+    """Data does not fit its schema, or is not good enough for its purpose."""
 
 
 class InvalidFormatError(DataError):
@@ -145,15 +145,15 @@ class MissingColumnError(DataError):
 
 
 class ParseError(DataError):
-    """One value cannot be read as what its column holds."""
+    """One value cannot be read as the type of its column."""
 
 
 class CoverageError(DataError):
     """Too little of the universe came to publish the dataset.
 
     Attributes:
-        missing: Reason for each subject that did not come.
-        coverage: Share that came, 0 to 1.
+        missing: The reason for each subject that did not come.
+        coverage: Share of the subjects that came, 0 to 1.
     """
 
     def __init__(self, message: str, *, missing: Mapping[str, str], coverage: float) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How log records leave the process: as text or as JSON. What is logged, and at which level, is up to its writer."""
+"""How log records leave the process: as text or as JSON. Each module decides what to log, and at which level."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class TextFormatter(logging.Formatter):
 def configure_logging(settings: Settings) -> None:
     """Write log records to standard error as the settings say; call it once, where a program begins.
 
-    Our own records are shown from TT_LOG_LEVEL on, those of libraries from warnings on. Where the application has
-    handlers of its own, records go through those.
+    Our own records are shown from TT_LOG_LEVEL on, records of libraries from warnings on. If the application has
+    installed handlers already, records go through those instead.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The manifest beside each dataset: what is stored and what it was built from.
+"""The manifest beside each dataset: facts of the stored files and of the inputs they were built from.
 
-The cache verdict reads nothing else, so it survives a pruned run, a new Dagster instance and a restored back-up.
+The verdict reads nothing else, so it survives a pruned run, a new Dagster instance and a restored back-up.
 The file is read in `storage.stored` and written in `storage.publish`.
 """
 
@@ -25,8 +25,8 @@ Fact = str | int | float | bool
 class FileFacts:
     """Size and XXH3-128 of a stored file, as `xxhsum -H2` prints it.
 
-    The hash is against damage: whoever could forge a file could write its manifest as well, and to hash gigabytes with
-    SHA-256 takes as long as to write them.
+    The hash detects damage and is not meant against forgery: a person who can forge a file can forge its manifest too,
+    and to hash gigabytes with SHA-256 takes as long as to write them.
     """
 
     bytes: int
@@ -35,16 +35,16 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What a dataset was made from; known before it is stored.
+    """The origin of a dataset's rows; known before they are stored.
 
     Attributes:
-        dataset: Its name.
+        dataset: The name of the dataset.
         code_version: Of the declaration that built it.
         fetched_at: When its collection from outside, or its computation, began; its age counts from here.
         inputs: Data version of each upstream dataset that it was built from.
         settings: The settings that shaped it, in words.
-        sources: Rows per source.
-        missing: Reason for each subject that should be in it and did not come.
+        sources: Number of rows per source.
+        missing: The reason for each subject that should be in it and did not come.
         statistics: Other figures worth keeping, such as requests made and rows carried over.
         is_simulated: True when any of its rows is invented.
         fetch_seconds: How long collecting and processing took.
@@ -78,7 +78,7 @@ class Provenance:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Provenance:
-        """The inverse of `to_document`; KeyError, TypeError or ValueError when it is not one."""
+        """The inverse of `to_document`; KeyError, TypeError or ValueError for any other document."""
         return cls(
             dataset=document["dataset"],
             code_version=document["code_version"],
@@ -95,14 +95,14 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What is stored under a dataset's name.
+    """The facts of a stored dataset.
 
     Attributes:
         provenance: What it was made from.
         data_version: Hash of the content: schema and rows in any order, without `fetched_at`.
         write_id: Unique to each publication; the Parquet footer has the same one.
-        rows: How many.
-        schema: Data type of each column, in order, as Polars names it.
+        rows: The number of rows.
+        schema: The data type of each column, in order, as Polars names it.
         parquet: Facts of the Parquet file.
         csv: Facts of the CSV file; None until it is written.
     """
@@ -116,7 +116,7 @@ class Manifest:
     csv: FileFacts | None = None
 
     def to_json(self) -> str:
-        """An indented document that `from_json` reads back."""
+        """An indented JSON document that `from_json` reads back."""
         document = {
             "format": FORMAT,
             **self.provenance.to_document(),
@@ -134,7 +134,7 @@ class Manifest:
         """Read a manifest.
 
         Raises:
-            CorruptFileError: The text is not a manifest that we read; `name` is the file it came from.
+            CorruptFileError: The text is not a manifest of the current format; the message names the file, `name`.
         """
         try:
             document = json.loads(text)

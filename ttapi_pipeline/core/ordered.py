@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Work in threads whose results are wanted in order, a few at a time."""
+"""Calling a function in threads and taking the results in order, a few at a time."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ R = TypeVar("R")
 
 
 def map_in_order(function: Callable[[T], R], items: Iterable[T], *, workers: int) -> Iterator[R]:
-    """What `map` gives, made by threads; while one result is used, at most `workers` others are made or wait.
+    """Call a function on each item in threads, and give the results in the order of the items.
 
-    For functions that release the interpreter lock, such as Polars' queries. What a call raises comes where its result
-    would; calls that have begun are waited for, also when the iterator is closed early.
+    While the caller uses one result, at most `workers` others are being made or are ready. Threads help functions that
+    release the interpreter lock, such as Polars' queries. An exception of a call is raised where its result would come.
+    Calls that have begun are waited for, also when the iterator is closed early.
     """
     with ThreadPoolExecutor(max_workers=workers) as executor:
         running: deque[Future[R]] = deque()

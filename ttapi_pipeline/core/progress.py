@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How far long work has come: written by whoever does it, read by whoever shows it."""
+"""How far a run has come: the steps of the run write it, and a screen reads it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """What a dataset is at."""
+    """How far the refresh of a dataset is."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -23,8 +23,16 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """One dataset's share of a run; `note` is the verdict or the error, `step` what is being counted."""
+class Progress:
+    """How far one dataset has come in a run.
+
+    Attributes:
+        phase: How far its refresh is.
+        step: The step that is being counted, in a word or two.
+        done: Items of the step that are done.
+        total: Items of the step; 0 when they are not known.
+        note: The verdict or the error, in words.
+    """
 
     phase: Phase = Phase.WAITING
     step: str = ""
@@ -34,26 +42,27 @@ class Work:
 
 
 class ProgressBoard:
-    """Thread-safe state of a run, one `Work` per dataset."""
+    """Thread-safe state of a run, one `Progress` per dataset."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._work: dict[str, Work] = {}
+        self._progress: dict[str, Progress] = {}
 
     def set_phase(self, dataset: str, phase: Phase, note: str = "") -> None:
         """Enter a phase; counting starts again."""
         with self._lock:
-            self._work[dataset] = Work(phase=phase, note=note)
+            self._progress[dataset] = Progress(phase=phase, note=note)
 
     def count(self, dataset: str, step: str, done: int, total: int) -> None:
         """Say how far the running step has come."""
         with self._lock:
-            self._work[dataset] = replace(self._work.get(dataset, Work()), step=step, done=done, total=total)
+            before = self._progress.get(dataset, Progress())
+            self._progress[dataset] = replace(before, step=step, done=done, total=total)
 
-    def snapshot(self) -> Mapping[str, Work]:
-        """The state now, in the order in which the datasets came up."""
+    def snapshot(self) -> Mapping[str, Progress]:
+        """The state now, in the order in which the datasets were first mentioned."""
         with self._lock:
-            return dict(self._work)
+            return dict(self._progress)
 
 
 _board: ContextVar[ProgressBoard | None] = ContextVar("progress_board", default=None)
@@ -70,5 +79,5 @@ def watched(board: ProgressBoard) -> Iterator[ProgressBoard]:
 
 
 def current_board() -> ProgressBoard:
-    """The board of this context; one that nobody reads when nobody watches."""
+    """The board of this context; without one, a board that is thrown away."""
     return _board.get() or ProgressBoard()

@@ -2,7 +2,8 @@
 """XNYS sessions from a packaged table: fast enough for a verdict and for the simulator.
 
 The `trading_calendar` dataset is the authority for analytics; it comes from exchange_calendars and the broker. This
-table is made from exchange_calendars too (a test compares them): importing that library takes seconds.
+table is made from exchange_calendars too, and a test compares the two. It exists because importing that library takes
+seconds.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ class SessionHours:
 
     @property
     def settles_at(self) -> datetime:
-        """When extended trading ends and the session's bar is final."""
+        """When extended trading ends: from then on, the session's bar is final."""
         return self.closes_at + SETTLING_TIME
 
 
 @cache
 def _exceptions() -> Mapping[date, tuple[time, time] | None]:
-    """Weekdays with other hours than the regular ones; None for a closed day."""
+    """Opening and closing times of weekdays with other hours than the regular ones; None for a closed day."""
     text = files("ttapi_pipeline.core").joinpath("data/xnys.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
     return {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""How one instrument is written by tastytrade, DXLink, OCC, MetaStock and a file system.
+"""How tastytrade, DXLink, OCC, MetaStock and a file system each write one instrument.
 
-The canonical symbol is tastytrade's: class shares with a slash (``BRK/B``), indices bare (``SPX``).
+The canonical symbol is the one that tastytrade uses: class shares with a slash (``BRK/B``), indices bare (``SPX``).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def option_root(symbol: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class OptionSymbol:
-    """What an equity option's symbol says. The strike is in US dollars."""
+    """An equity option as its symbol describes it. The strike is in US dollars."""
 
     root_symbol: str
     expiration_date: date
@@ -141,7 +141,7 @@ def symbol_to_metastock(symbol: str, *, exchange: str = "N") -> str:
 
 
 def file_stem(symbol: str) -> str:
-    """A name for a file that every file system accepts and that `symbol_from_file_stem` reads back.
+    """A file name, without suffix, that every file system accepts and that `symbol_from_file_stem` reads back.
 
     Everything but letters, digits, ``-`` and ``.`` is percent-encoded (``BRK%2FB``), a dot at either end too, and a
     Windows device name gets an underscore in front (``_PRN``), as stooq does.
@@ -155,7 +155,7 @@ def file_stem(symbol: str) -> str:
 
 
 def symbol_from_file_stem(stem: str) -> str:
-    """The inverse of `file_stem`; the suffix of a file name must be gone already."""
+    """The inverse of `file_stem`; give it a file name without its suffix."""
     bare = stem[1:] if stem.startswith("_") and stem[1:].split(".", 1)[0].lower() in _WINDOWS_DEVICES else stem
     return unquote(bare)
 

@@ -42,8 +42,8 @@ def sp500() -> Sequence[Constituent]:
 def read_symbol_file(path: Path) -> Sequence[str]:
     """Read one symbol per line; blank lines and what follows a ``#`` are skipped, repetitions dropped.
 
-    Symbols may be written as anybody writes them (``BRK.B``, ``BRK-B``); they come back as tastytrade writes them, in
-    the order of the file.
+    Symbols may be spelled ``BRK.B``, ``BRK-B`` or ``brk/b``; they come back as tastytrade writes them, in the order of
+    the file.
 
     Raises:
         StorageError: The file cannot be read.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The cache verdict: whether what is stored of a dataset can be used as it is, and why, in words."""
+"""The verdict: whether the stored dataset can be used as it is, and why, in words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 
 
 class Rule(StrEnum):
-    """What decided."""
+    """The rule that decided."""
 
     FORCED = "forced"
     NOTHING_STORED = "nothing stored"
@@ -35,15 +35,15 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Hit: use what is stored. Miss: collect or compute it again.
+    """Hit: use the stored dataset. Miss: collect or compute it again.
 
     Attributes:
-        dataset: Its name.
-        is_hit: Whether what is stored can be used as it is.
-        rule: What decided.
-        reason: The same in words, with the figures.
+        dataset: The name of the dataset.
+        is_hit: Whether the stored dataset can be used as it is.
+        rule: The rule that decided.
+        reason: The rule in words, with the figures.
         ttl: How long the dataset stays fresh.
-        age: Since its collection began; None when nothing is stored.
+        age: Time since its collection began; None when nothing is stored.
     """
 
     dataset: str
@@ -72,14 +72,15 @@ def decide(
     """Decide for one dataset.
 
     Args:
-        declaration: What the dataset is.
-        manifest: What is stored; None for nothing.
+        declaration: Of the dataset.
+        manifest: Of the stored dataset; None when nothing is stored.
         ttl: How long it stays fresh.
         now: Aware UTC.
-        upstream: Current data version per upstream; None for one that is not stored.
+        upstream: Current data version of each upstream dataset; None when it is not stored.
         settings: Current settings that shape it, as the manifest names them.
         lost_files: Names of files that the manifest describes and that are gone.
-        is_calendar_aware: Whether what changes with sessions alone stays fresh until a session can have changed it.
+        is_calendar_aware: Whether a dataset that changes with sessions alone stays fresh until a session can have
+            changed it.
         is_forced: Whether to refresh in any case.
     """
 
@@ -117,7 +118,7 @@ def decide(
 
 
 def _why_unchanged(changes: Changes, fetched_at: datetime, now: datetime) -> str | None:
-    """Why the source has nothing new since `fetched_at`; None when it may have."""
+    """Why the source has nothing new since `fetched_at`; None when it may have something new."""
     match changes:
         case Changes.ANY_TIME:
             return None

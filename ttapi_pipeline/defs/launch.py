@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from ttapi_pipeline.core.progress import Phase, ProgressBoard, Work
+from ttapi_pipeline.core.progress import Phase, Progress, ProgressBoard
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.defs.assembly import build_definitions
 from ttapi_pipeline.defs.automation.jobs import REFRESH_JOB
@@ -40,6 +40,6 @@ def refresh_datasets(settings: Settings, names: Sequence[str], board: ProgressBo
         raise KeyboardInterrupt
     for step, failure in failed.items():
         # A failure that our code foresaw is on the board already, in its own words.
-        if step in names and board.snapshot().get(step, Work()).phase is not Phase.FAILED:
+        if step in names and board.snapshot().get(step, Progress()).phase is not Phase.FAILED:
             sentence = failure.causes[-1][1] if failure.causes else "failed; see the run in the web UI"
             board.set_phase(step, Phase.FAILED, sentence)

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""A table that grows by small files, merged in steps as it does; whose rows they are is `datasets`'.
+"""A table that grows by small files, which are merged in steps. The tables that grow so: see `quote_recorder.schemas`.
 
-Every write adds a part, a whole Parquet file, and has the next number. Rewriting one growing file would cost the
-square of its size, and thousands of small files are slow to read: so sixteen parts become one, sixteen of those one
-again, and the parts of a group that has ended (an hour) become one altogether; each row is rewritten about three times.
+Every write adds a part, a whole Parquet file, and gets the next number. Rewriting one growing file would cost the
+square of its size, and thousands of small files are slow to read. Therefore sixteen parts become one, sixteen of the
+results become one again, and when a group (an hour) has ended, all of its parts become one. Each row is rewritten about
+three times.
 
-A part's name is ``<group>~<first>-<last>.parquet``, the numbers of the writes that are in it. Of the parts that are
-there, one that is contained in another one counts for nothing, and the others tile the numbers from 1 on. That is all
-that a reader has to know: a merge is there whole under its own name before what it was made from goes, at the earliest
-with the next write, and a crash at any moment leaves nothing but files to be tidied up.
+A part's name is ``<group>~<first>-<last>.parquet``, with the numbers of the writes that are in it. A part that is
+contained in another one is ignored; the others tile the numbers from 1 on. A reader need not know more: a merged part
+is in place, whole and under its own name, before the parts that it was made from are removed, which happens with the
+next write at the earliest. A crash at any moment leaves nothing but files to be tidied up.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from ttapi_pipeline.storage.files import staged
 from ttapi_pipeline.storage.layout import make_folder
 
 FAN_IN: Final = 16
-"""Parts of one size that are merged into one."""
+"""This many parts of one size are merged into one."""
 
 DAMAGED_SUFFIX: Final = ".damaged"
 
@@ -42,7 +43,7 @@ _PAUSE_SECONDS: Final = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file: the writes `first` to `last`, all of one group."""
+    """One file: the writes `first` to `last`, all of one group (in the quote log, an hour)."""
 
     group: str
     first: int
@@ -50,12 +51,12 @@ class Part:
 
     @property
     def name(self) -> str:
-        """Of the file."""
+        """The name of its file."""
         return f"{self.group}~{self.first:09}-{self.last:09}.parquet"
 
     @property
     def level(self) -> int:
-        """How often its oldest rows were merged: 0 below FAN_IN writes, 1 below its square, and so on."""
+        """How often its oldest rows were merged: 0 below FAN_IN writes, 1 below the square of FAN_IN, and so on."""
         level, writes = 0, self.last - self.first + 1
         while writes >= FAN_IN:
             level, writes = level + 1, writes // FAN_IN
@@ -70,12 +71,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """What is there of a table.
+    """The parts of a table, sorted out.
 
     Attributes:
-        parts: Those that count, by number.
-        superseded: Those contained in another one.
-        holes: Numbers that no part has, first and last of each hole.
+        parts: The parts to read, by number.
+        superseded: Parts that are contained in another part.
+        holes: The first and the last number of each range of numbers that no part has.
     """
 
     parts: Sequence[Part]
@@ -89,9 +90,9 @@ class Tiling:
 
 
 def tiling(found: Sequence[Part]) -> Tiling:
-    """Sort parts out, in whatever order they come."""
+    """Sort parts out; they may come in any order."""
     parts, superseded, holes, covered = [], [], [], 0
-    # The widest of those that begin alike comes first, and so before what it contains.
+    # Of parts with the same first number the widest comes first, and so before the parts that it contains.
     for part in sorted(found, key=lambda part: (part.first, -part.last)):
         if part.last <= covered:
             superseded.append(part)
@@ -104,10 +105,10 @@ def tiling(found: Sequence[Part]) -> Tiling:
 
 
 def next_merge(parts: Sequence[Part]) -> Sequence[Part]:
-    """What to merge into one now, neighbours all; empty when nothing is worth it.
+    """Choose neighbouring parts to merge into one now; empty when no merge is worth it.
 
     Args:
-        parts: Those that count, by number. The last one's group still grows.
+        parts: The parts to read, by number. The group of the last part still grows.
     """
     runs = [list(run) for _, run in groupby(parts, key=lambda part: part.group)]
     for ended in runs[:-1]:
@@ -121,11 +122,11 @@ def next_merge(parts: Sequence[Part]) -> Sequence[Part]:
 
 
 class PartTable:
-    """The writer of a table; there may be one at a time, in one thread at a time.
+    """The writer of a table. A table has one writer at a time, in one thread at a time.
 
     Args:
         folder: Of this table alone; it is created with the first write.
-        schema: Of every frame that is appended.
+        schema: The columns of every frame that is appended.
     """
 
     def __init__(self, folder: Path, schema: pl.Schema) -> None:
@@ -134,11 +135,11 @@ class PartTable:
         self._last: int | None = None
 
     def recover(self) -> Sequence[str]:
-        """Tidy up after a writer that died, and put away what cannot be read.
+        """Tidy up after a writer that died, and put damaged parts away.
 
         Returns:
-            A sentence per damage: a part that is no Parquet file is renamed, and one that is missing is replaced by an
-            empty one, so that the rest can be read. A killed writer leaves none of either.
+            A sentence per damage. A part that is not a Parquet file is renamed, and a part that is missing is replaced
+            by an empty one, so that the rest can be read. A killed writer causes neither.
 
         Raises:
             StorageError: The folder cannot be read or written.
@@ -150,7 +151,7 @@ class PartTable:
             for path in list(self.folder.iterdir()):
                 if path.name.endswith(STAGED_SUFFIX):
                     path.unlink()
-            # What a damaged merge was made from may still be there.
+            # The widest parts first: the parts that a damaged merge was made from may still be there.
             for part in sorted(list_parts(self.folder), key=lambda part: (part.first, -part.last)):
                 path = self.folder / part.name
                 if not _is_readable(path, self._schema):
@@ -166,12 +167,12 @@ class PartTable:
         return damages
 
     def append(self, frame: pl.DataFrame, group: str) -> Part:
-        """Add rows as one more part; when this returns they are durable.
+        """Add rows as one more part; the rows are durable when this returns.
 
         Raises:
             StorageError: The disk is full, the folder cannot be written; nothing was added.
         """
-        # A column of another type would make everything that is merged with it unreadable.
+        # A column of another type would make every part unreadable that it is merged into.
         frame = frame.match_to_schema(self._schema)
         make_folder(self.folder)
         if self._last is None:
@@ -179,17 +180,17 @@ class PartTable:
         part = Part(group, self._last + 1, self._last + 1)
         with staged(self.folder / part.name) as staging:
             with storage_errors(self.folder):
-                # It is merged soon, so speed counts for more than size.
+                # The part is merged soon, so speed counts for more than size.
                 frame.write_parquet(staging.path, compression="lz4")
             staging.commit()
         self._last = part.last
         return part
 
     def tidy(self) -> bool:
-        """Remove what the last merge has made superfluous, or else merge what should be; at most one of both.
+        """Remove the parts that the last merge superseded; when there are none, merge some parts.
 
         Returns:
-            Whether there was something to do, so that there may be more.
+            Whether there was something to do; then there may be more.
 
         Raises:
             StorageError: The folder cannot be read or written; every row is where it was.
@@ -216,12 +217,12 @@ class PartTable:
 
 
 def scan_parts(folder: Path, schema: pl.Schema) -> pl.LazyFrame:
-    """Every row that is durable now, once, in the order of the writes, whatever the writer does meanwhile.
+    """Scan every row that is durable now, once and in the order of the writes; the writer may go on meanwhile.
 
     The frame keeps the files that it was made from.
 
     Raises:
-        CorruptFileError: A part is missing or damaged; the writer's `recover` mends what can be.
+        CorruptFileError: A part is missing or damaged; see `PartTable.recover`.
         StorageError: The folder cannot be read.
     """
     found = Tiling((), (), ())
@@ -230,14 +231,14 @@ def scan_parts(folder: Path, schema: pl.Schema) -> pl.LazyFrame:
         with storage_errors(folder), suppress(FileNotFoundError):
             if not found.holes:
                 return _scan(folder, found.parts, schema)
-        # Listing a folder is no snapshot: a merge came between, and next time its result is there.
+        # A merge came between listing the folder and opening the parts; the next listing has its result.
         time.sleep(_PAUSE_SECONDS)
     missing = ", ".join(f"{first} to {last}" for first, last in found.holes) or "some"
     raise CorruptFileError(f"{folder}: the writes {missing} are missing; the next start of the writer goes on without")
 
 
 def list_parts(folder: Path) -> Sequence[Part]:
-    """The parts that are there now, in any order; none where there is no folder.
+    """The parts that are there now, in any order; none without a folder.
 
     Raises:
         StorageError: The folder cannot be read.
@@ -256,7 +257,7 @@ def _scan(folder: Path, parts: Sequence[Part], schema: pl.Schema) -> pl.LazyFram
         return schema.to_frame(eager=True).lazy()
     with ExitStack() as stack:
         files: list[IO[bytes]] = [stack.enter_context((folder / part.name).open("rb")) for part in parts]
-        # Polars keeps the open files: what takes their place, or removes them, does not disturb it.
+        # Polars keeps the open files, so that removing them does not disturb it.
         return pl.scan_parquet(files, schema=schema)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Putting one file in place, whole or not at all; what is in it is its caller's."""
+"""Putting one file in place, whole or not at all, on a disk or in an object store. The renaming: see `core.files`."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _CHUNK_BYTES: Final = 1 << 20
 
 @dataclass(slots=True)
 class StagedFile:
-    """A file on its way: write it at `path`, then `commit`; what is not committed is removed.
+    """A file on its way to its target: write it at `path`, then `commit`. Without a commit it is removed.
 
     Attributes:
-        path: Local, hidden, on the target's own disk; for an object store in the machine's temporary folder.
+        path: A local, hidden file on the target's disk; for an object store, in the machine's temporary folder.
         target: Where it goes.
     """
 
@@ -34,10 +34,10 @@ class StagedFile:
     target: Folder
 
     def commit(self, facts: FileFacts | None = None) -> FileFacts:
-        """Make the file durable and let it take the target's place; readers see the old one or the new one.
+        """Make the file durable and put it in the target's place; a reader sees the old file or the new one.
 
         Args:
-            facts: Of the file, where whoever wrote it knows them; otherwise it is read for them.
+            facts: Size and hash of the file, if they are known; otherwise the file is read for them.
 
         Returns:
             Size and hash of the file.
@@ -50,7 +50,7 @@ class StagedFile:
             if isinstance(self.target, Path):
                 put_in_place(self.path, self.target)
             else:
-                # A PUT is whole by itself, and object stores know no rename.
+                # An object appears whole with its PUT, and object stores have no rename.
                 self.target.fs.put_file(str(self.path), self.target.path)
         except OSError as error:
             raise storage_error(self.target, error) from error
@@ -59,7 +59,7 @@ class StagedFile:
 
 @contextmanager
 def staged(target: Folder) -> Iterator[StagedFile]:
-    """A place to write what shall become `target`; it is gone at the end of the block, one way or another."""
+    """Give a file to write and commit; at the end of the block it is in place or removed."""
     if isinstance(target, Path):
         file = StagedFile(staging_path(target), target)
         try:
@@ -96,7 +96,7 @@ def write_file(target: Folder, content: str | bytes) -> FileFacts:
 
 
 def stale_files(files: DatasetFiles) -> list[Path]:
-    """Staged files of a dataset. To whoever holds its lock, they are those of writers that died."""
+    """Staged files of a dataset. If you hold its lock, their writers have died."""
     if not isinstance(files.folder, Path) or not files.folder.is_dir():
         return []
     targets = (files.parquet, files.csv, files.manifest)
@@ -104,7 +104,7 @@ def stale_files(files: DatasetFiles) -> list[Path]:
 
 
 def remove_stale_files(files: DatasetFiles) -> None:
-    """Remove what writers that died left; the caller holds the dataset's lock."""
+    """Remove the staged files of writers that died; the caller holds the dataset's lock."""
     for path in stale_files(files):
         with suppress(OSError):
             path.unlink(missing_ok=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The data version: a hash of what a table says, whatever the order of its rows and the layout of its file."""
+"""The data version: a hash of a table's content that does not depend on the order of rows or the layout of the file."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.storage.errors import storage_error
 
 NOT_CONTENT: Final = ("fetched_at", "received_at")
-"""Columns that say when and not what."""
+"""Columns that say when a row was fetched; the content may be the same."""
 
 HASHED_BY: Final = f"polars {pl.__version__}"
-"""Data versions can be compared with recomputed ones only where this is the same."""
+"""A stored data version can be compared with a recomputed one only where both have this."""
 
 _SEEDS: Final = (0x5EED, 0xC0FFEE)
 _MODULUS: Final = 1 << 64
@@ -27,11 +27,11 @@ _BATCH_ROWS: Final = 262_144
 
 
 class ContentHash:
-    """Takes a table in pieces, in any order and from any thread.
+    """The hash of a table whose rows come batch by batch, in any order and from any thread.
 
-    The hash is the schema, the number of rows and, for each of two seeds, the sum of the rows' 64-bit hashes. Polars
-    hashes -0.0 like 0.0, and promises `hash_rows` within one of its versions only, so that an upgrade of Polars can
-    cost one rebuild of everything.
+    Hashed are the schema, the number of rows and, for each of two seeds, the sum of the rows' 64-bit hashes. Polars
+    hashes -0.0 like 0.0. It promises the same `hash_rows` within one of its versions only, so that an upgrade of Polars
+    can cost one rebuild of everything.
     """
 
     def __init__(self, schema: pl.Schema, *, exclude: Sequence[str] = NOT_CONTENT) -> None:
@@ -42,12 +42,12 @@ class ContentHash:
 
     @property
     def rows(self) -> int:
-        """How many rows came so far."""
+        """The number of rows that came so far."""
         return self._rows
 
     @property
     def sums(self) -> tuple[int, ...]:
-        """What `add` needs, beside the number of rows, to put these rows into another hash."""
+        """Per seed, the sum of the rows' hashes: `add` takes it to put these rows into another hash."""
         return self._sums
 
     def update(self, frame: pl.DataFrame) -> None:
@@ -57,26 +57,26 @@ class ContentHash:
         self.add(content.height, tuple(int(content.hash_rows(seed).sum()) for seed in _SEEDS))
 
     def add(self, rows: int, sums: Sequence[int]) -> None:
-        """Add rows that another hash of the same columns has taken: their number and its `sums`."""
+        """Add rows that another hash of the same columns has taken, by their number and that hash's `sums`."""
         with self._lock:
             self._rows += rows
             self._sums = tuple((old + new) % _MODULUS for old, new in zip(self._sums, sums, strict=True))
 
     def hexdigest(self) -> str:
-        """32 hex digits for all rows so far."""
+        """The hash of all rows so far, in 32 hex digits."""
         facts = [[name, str(dtype)] for name, dtype in self._columns.items()], self._rows, list(self._sums)
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
 def data_version(source: pl.DataFrame | pl.LazyFrame | Path, *, exclude: Sequence[str] = NOT_CONTENT) -> str:
-    """The data version of a frame or of a Parquet file, which is read in pieces: memory does not grow with it.
+    """The data version of a frame or of a Parquet file. Both are read batch by batch: memory does not grow with them.
 
     Args:
         source: A conformed frame, or a local Parquet file.
         exclude: Columns left out.
 
     Returns:
-        32 hex digits. Equal for the same rows in another order, file layout or process; -0.0 equals 0.0.
+        32 hex digits, equal for the same rows in another order, file layout or process; -0.0 equals 0.0.
 
     Raises:
         CorruptFileError: The file cannot be read as Parquet.

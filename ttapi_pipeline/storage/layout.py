@@ -27,10 +27,10 @@ class DatasetFiles:
 
     Attributes:
         folder: The data folder.
-        dataset: Its name.
+        dataset: The name of the dataset.
         parquet: The truth; its footer repeats the manifest's facts.
         csv: The same rows for a spreadsheet.
-        manifest: What the verdict reads.
+        manifest: The verdict reads this one.
     """
 
     folder: Folder
@@ -66,7 +66,7 @@ def open_folder(location: str) -> Folder:
 
 
 def state_folder(location: str) -> Path | None:
-    """Where programs remember things beside the data (breakers, caches, spools); None where that is not local."""
+    """The folder of state beside the data (breakers, caches, spools); None when the data is not on this machine."""
     root = open_folder(location)
     return root / ".state" if isinstance(root, Path) else None
 
@@ -75,7 +75,7 @@ def make_folder(folder: Folder) -> None:
     """Create the data folder where it is not there yet.
 
     Raises:
-        StorageError: It cannot be created, or is a file.
+        StorageError: It cannot be created, or it is a file.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ def make_folder(folder: Folder) -> None:
 
 
 def check_writable(folder: Folder) -> None:
-    """Make sure, before anything is fetched, that the data folder can be written; it is created when it is not there.
+    """Check that the data folder can be written, before anything is fetched; it is created where it is missing.
 
     Raises:
         StorageError: It cannot be created or written.

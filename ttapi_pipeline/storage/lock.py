@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One writer per dataset: the file lock. What a writer does with it is `storage.publish`'s."""
+"""One writer per dataset: the file lock. Writing under it: see `publish` and `repair`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ DEFAULT_LOCK_TIMEOUT_SECONDS: Final = 600.0
 
 
 class DatasetLock:
-    """Held by the one process and thread that may write a dataset; any thread may release it.
+    """The lock that a thread holds while it writes a dataset; another thread may release it.
 
-    The operating system drops it with its process, so a killed writer blocks nobody. Object stores have no locks:
-    there, `acquire` returns at once.
+    The operating system drops the lock with its process, so a killed writer does not block the next one. Object stores
+    have no locks: there, `acquire` returns at once.
     """
 
     def __init__(self, folder: Folder, dataset: str) -> None:
@@ -32,10 +32,10 @@ class DatasetLock:
         self._lock = FileLock(self._path, thread_local=False) if isinstance(self._path, Path) else None
 
     def acquire(self, *, timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS) -> None:
-        """Wait for the writer before us.
+        """Wait until no other writer has the dataset.
 
         Raises:
-            LockTimeoutError: It was still writing at the deadline.
+            LockTimeoutError: Another writer still had it at the deadline.
             StorageError: The lock file cannot be made.
         """
         if self._lock is None:

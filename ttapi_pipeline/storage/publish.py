@@ -54,8 +54,8 @@ class Published:
     """A dataset whose Parquet file is durable; its CSV may still be on its way.
 
     Attributes:
-        files: Where it is.
-        parquet_manifest: The manifest as of the Parquet file, before the CSV's facts were known.
+        files: Its paths.
+        parquet_manifest: The manifest after the Parquet file, when size and hash of the CSV were not known.
     """
 
     files: DatasetFiles
@@ -74,7 +74,7 @@ class Published:
             The complete manifest, as it is stored.
 
         Raises:
-            StorageError: The CSV could not be written, or was not within the time; the Parquet file is good.
+            StorageError: The CSV could not be written, or not in time; the Parquet file is good.
         """
         try:
             return self._csv.result(timeout_seconds)
@@ -84,7 +84,7 @@ class Published:
 
     @property
     def csv_error(self) -> StorageError | None:
-        """Why there is no CSV, once that is known; None while it is being written and when it is there."""
+        """Why the CSV could not be written; None while it is being written, and when it is there."""
         if not self._csv.done():
             return None
         try:
@@ -107,21 +107,21 @@ def publish(
     """Conform, check and store a dataset in place of what was stored of it.
 
     Args:
-        frame: Its rows in any order; `conform` says what they may look like. A lazy frame is streamed. Pieces come
-            sorted, and those that are stored already are copied; see `storage.incremental`.
+        frame: The rows in any order; `conform` says what they may look like. A lazy frame is streamed. Pieces come
+            sorted, and pieces that are stored already are copied; see `storage.incremental`.
         schema: Of the dataset.
         folder: The data folder; it is created when it is not there.
         provenance: What the rows were made from.
-        executor: Writes the CSV; without one it is written before this returns. The dataset stays locked until then,
-            so give it threads that do not themselves publish.
+        executor: Writes the CSV; without one, the CSV is written before this returns. The dataset stays locked until
+            the CSV is there, so the executor's threads must not publish themselves.
         lock_timeout_seconds: How long to wait for another writer of the dataset.
-        is_sorted: The rows come sorted by `schema.sort_by`, nulls first, which is checked. Sorting takes memory for the
-            whole table, so a producer of millions of rows does better to make them in order.
+        is_sorted: Whether the rows come sorted by `schema.sort_by`, nulls first; this is checked. Sorting takes memory
+            for the whole table, so a producer of millions of rows does better to make them in order.
 
     Raises:
         MissingColumnError: See `conform`.
-        DataError: See `conform`; or a key is there twice, a column that may not be null is, or the rows are not in the
-            promised order. What was stored stays as it was, here and below.
+        DataError: See `conform`; or a key is there twice, a value is null that must not be, or the rows are not in the
+            promised order. After this and the errors below, the stored files are as they were.
         LockTimeoutError: Another writer was not done in time.
         StorageError: The disk is full, there is no permission, the target is not a folder.
     """
@@ -142,7 +142,7 @@ def publish(
         write_manifest(files, manifest)
         csv = executor.submit(write_rest) if executor else _done(write_rest)
         until_written = held.pop_all()
-    # Also when the executor drops its work; at once when it is done already.
+    # Runs at once if the CSV is there already, and also if the executor drops its work.
     csv.add_done_callback(lambda _: until_written.close())
     return Published(files, manifest, csv)
 
@@ -169,20 +169,21 @@ def _publish_csv_of_pieces(
     known: StoredPieces,
     written: WrittenParquet,
 ) -> Manifest:
-    """What `publish_csv` does, with the lines of pieces that did not change copied."""
+    """Do as `publish_csv` does, but copy the lines of pieces that did not change."""
     if not isinstance(files.parquet, Path):
         return publish_csv(files, manifest)
     with staged(files.csv) as staging, _making_csv(files.csv):
         noted, facts = write_csv(staging.path, files.parquet, schema, known, written)
         complete = replace(manifest, csv=staging.commit(facts))
     write_manifest(files, complete)
-    with suppress(OSError):  # costs the next publication its time, and nothing else
+    # Without the note, the next publication encodes everything.
+    with suppress(OSError):
         write_note(files, manifest, noted)
     return complete
 
 
 def _footer(provenance: Provenance, schema: DatasetSchema, content: ContentHash, write_id: str) -> Mapping[str, Any]:
-    """What a Parquet footer says of the rows above it."""
+    """The facts of the manifest that a Parquet footer repeats about the rows above it."""
     return provenance.to_document() | {
         "data_version": content.hexdigest(),
         "write_id": write_id,
@@ -213,9 +214,9 @@ def _publish_parquet(
         return batch
 
     def facts(_: object) -> dict[str, str]:
-        # Polars asks for the metadata when it writes the footer, and every row has been through `inspect` by then: one
-        # pass, and the footer holds the hash of the rows above it. On 4 million rows x 12 columns, the detour over
-        # `collect_batches` and pyarrow's writer takes 1.5 times as long for a file 14% larger, in the same memory.
+        # Polars asks for the metadata when it writes the footer, and by then every row has been through `inspect`: the
+        # footer holds the hash of the rows above it after a single pass. On 4 million rows x 12 columns, the detour
+        # over `collect_batches` and pyarrow's writer takes 1.5 times as long for a file 14% larger, in the same memory.
         footer.update(_footer(provenance, schema, content, write_id))
         return {FOOTER_KEY: json.dumps(footer, ensure_ascii=False)}
 
@@ -234,7 +235,7 @@ def _publish_parquet(
 
 
 def manifest_from_footer(footer: dict[str, Any], parquet: FileFacts) -> Manifest:
-    """The manifest of a Parquet file, as far as the file can tell; KeyError, TypeError, ValueError for a bad footer."""
+    """The manifest of a Parquet file, without a CSV; KeyError, TypeError or ValueError for a bad footer."""
     return Manifest(
         provenance=Provenance.from_document(footer),
         data_version=footer["data_version"],
@@ -246,12 +247,12 @@ def manifest_from_footer(footer: dict[str, Any], parquet: FileFacts) -> Manifest
 
 
 def write_manifest(files: DatasetFiles, manifest: Manifest) -> None:
-    """Put a manifest in place; the caller holds the dataset's lock. StorageError when that fails."""
+    """Put a manifest in place; StorageError when that fails. The caller holds the dataset's lock."""
     write_file(files.manifest, manifest.to_json())
 
 
 def publish_csv(files: DatasetFiles, manifest: Manifest) -> Manifest:
-    """Make the CSV from the Parquet file and complete the manifest; the caller holds the dataset's lock.
+    """Make the CSV from the Parquet file and complete the manifest. The caller holds the dataset's lock.
 
     Raises:
         CorruptFileError: The Parquet file cannot be read.
@@ -275,7 +276,7 @@ def _making_csv(path: Folder) -> AbstractContextManager[None]:
 
 
 def _done(write: partial[Manifest]) -> Future[Manifest]:
-    """Do it now, and keep what came of it as a background thread would."""
+    """Write now, and keep the result or the error in a future, as an executor would."""
     future: Future[Manifest] = Future()
     try:
         future.set_result(write())

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Finding and mending what a crash, a full disk or a hand has done to stored files; the Parquet file is the truth."""
+"""Finding and mending damage that a crash, a full disk or a person has done to stored files.
+
+The Parquet file is the truth: manifest and CSV are made from it. Publishing them: see `publish`.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +31,9 @@ class Problem:
     """Something wrong with a stored file.
 
     Attributes:
-        dataset: Whose file.
-        path: Which file.
-        finding: What is wrong with it, and the way out.
+        dataset: The name of the dataset.
+        path: The file.
+        finding: What is wrong with the file, and the way out.
         is_repairable: Whether `repair` can mend it; otherwise only a refresh can.
     """
 
@@ -45,7 +48,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class _Examined:
-    """What an examination found, and the manifest that the Parquet file itself gives (None without one)."""
+    """The problems that were found, and the manifest that the Parquet file gives; None when the file is not good."""
 
     problems: list[Problem]
     truth: Manifest | None
@@ -54,7 +57,7 @@ class _Examined:
 def check(
     folder: Folder, schema: DatasetSchema, *, lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS
 ) -> list[Problem]:
-    """Examine a dataset's files; nothing is changed. Hashes them, so it reads each file once.
+    """Examine a dataset's files and change nothing. The files are hashed, so each is read once.
 
     Raises:
         LockTimeoutError: A writer was not done in time.
@@ -70,10 +73,10 @@ def check(
 def repair(
     folder: Folder, schema: DatasetSchema, *, lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS
 ) -> list[Problem]:
-    """Rebuild the manifest and the CSV from the Parquet file where they lag, and remove what dead writers left.
+    """Rebuild the manifest and the CSV from the Parquet file where they lag, and remove the files of dead writers.
 
     Returns:
-        The problems found. Those that are repairable are gone now.
+        The problems that were found; the repairable ones are mended now.
 
     Raises:
         CorruptFileError: The Parquet file is damaged; it is left as it is.
@@ -134,7 +137,7 @@ def _examine(files: DatasetFiles, schema: DatasetSchema) -> _Examined:
 
 
 def _examine_parquet(files: DatasetFiles, schema: DatasetSchema, manifest: Manifest | None) -> Manifest:
-    """The manifest that a Parquet file gives; CorruptFileError when the file is damaged."""
+    """The manifest that the Parquet file gives; CorruptFileError when the file is damaged."""
     facts = _facts(files.parquet)
     try:
         with files.parquet.open("rb") as file:
@@ -152,7 +155,7 @@ def _examine_parquet(files: DatasetFiles, schema: DatasetSchema, manifest: Manif
         raise CorruptFileError("its columns are not those of the dataset")
     if manifest is not None and manifest.write_id == truth.write_id and manifest.parquet == facts:
         return truth
-    # No second witness: read all of it.
+    # No manifest vouches for the file, so all of its rows are hashed.
     try:
         recomputed = data_version(frame)
     except pl.exceptions.PolarsError as error:

@@ -18,9 +18,9 @@ __all__ = ["read_csv_back", "scan"]
 
 
 def scan(folder: Folder, schema: DatasetSchema) -> pl.LazyFrame:
-    """The rows of a dataset, as they are stored now, sorted by `schema.sort_by`.
+    """Scan the rows of a dataset that are stored now, sorted by `schema.sort_by`.
 
-    The frame keeps the file that it was made from: publishing another one does not disturb it.
+    The frame keeps the file that it was made from: a later publication does not disturb it.
 
     Raises:
         CorruptFileError: The file is damaged, or is not of this schema. Damage inside it shows when the frame is
@@ -33,7 +33,7 @@ def scan(folder: Folder, schema: DatasetSchema) -> pl.LazyFrame:
         actual = frame.collect_schema()
     if actual != schema.polars:
         raise CorruptFileError(f"{path} is not what {schema.name} holds now; refresh it with --force")
-    # Said to Polars, the order spares hashing 29 million symbols: a group of one is where it starts and ends.
+    # Polars then groups 29 million rows by symbol without hashing them: a group is a range of rows.
     return frame.set_sorted(schema.sort_by[0])
 
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The CSV side of a dataset: writing it so that a spreadsheet runs nothing, reading it back so that nothing is lost.
+"""The CSV of a dataset: written so that a spreadsheet runs none of its cells, read back without loss.
 
-RFC 4180 with CRLF, UTF-8, a header; ISO 8601 dates, timestamps such as 2026-01-05T14:30:00.000000Z; true and false; the
-shortest decimal that reads back as the same float. Null is an empty field, the empty text is "".
+RFC 4180 with CRLF, UTF-8 and a header. Dates are ISO 8601, timestamps look like 2026-01-05T14:30:00.000000Z, booleans
+are true and false, and a float is the shortest decimal that reads back as the same float. Null is an empty field, the
+empty text is "".
 
 A text cell that a spreadsheet would run as a formula (it begins with = + - @, a tab or a carriage return) gets a
-leading apostrophe. So that this can be undone, a cell that has only apostrophes before such a character gets one too.
+leading apostrophe. So that this can be undone, a cell that has only apostrophes before such a character gets one more.
 Source of the rule: OWASP, CSV injection.
 """
 
@@ -32,11 +33,11 @@ _DATE: Final = "%Y-%m-%d"
 _QUOTED: Final = r'^$|[",\r\n]'
 
 _MOST_DAYS: Final = 50_000
-"""Dates further apart than 137 years are few, and spelled one by one."""
+"""Days between the first and the last date of a column (137 years); dates further apart are spelled one by one."""
 
 
 def sink_csv(frame: pl.LazyFrame, path: Path) -> None:
-    """Write a frame as described above; PolarsError or OSError when that fails."""
+    """Write a frame as the module's docstring describes; PolarsError or OSError when that fails."""
     schema = frame.collect_schema()
     spelled = pl.Schema({name: pl.String() if _is_spelled(dtype) else dtype for name, dtype in schema.items()})
     lines = frame.map_batches(lambda batch: _spelled(batch, _runs(batch)), streamable=True, schema=spelled)
@@ -44,27 +45,27 @@ def sink_csv(frame: pl.LazyFrame, path: Path) -> None:
 
 
 def csv_header(schema: DatasetSchema) -> bytes:
-    """The first line of such a file."""
+    """The first line of the file."""
     return schema.polars.to_frame().write_csv(line_terminator=_LINE_END).encode()
 
 
 def csv_rows(frame: pl.DataFrame) -> bytes:
-    """The lines of some rows of such a file."""
+    """The lines of some rows of the file."""
     lines, runs = io.BytesIO(), _runs(frame)
-    # Looking for what needs quotes in every cell takes the writer a third of its time.
+    # With "necessary", the writer looks at every cell for characters that need quotes: a third of its time.
     style: Literal["necessary", "never"] = "necessary" if _needs_quotes(runs) else "never"
     _spelled(frame, runs).write_csv(lines, include_header=False, line_terminator=_LINE_END, quote_style=style)
     return lines.getvalue()
 
 
 def _runs(frame: pl.DataFrame) -> Mapping[str, pl.Series]:
-    """By column of texts or timestamps, the values of its runs of equal cells."""
+    """For each column of texts or timestamps: the values of its runs of equal cells."""
     repeated = (column for column in frame if isinstance(column.dtype, pl.String | pl.Datetime))
     return {column.name: column.rle().struct.field("value") for column in repeated}
 
 
 def _needs_quotes(runs: Mapping[str, pl.Series]) -> bool:
-    """Whether a text has a comma, a quote or a line end in it, or is empty, which only quotes tell from null."""
+    """Whether a text has a comma, a quote or a line end, or is empty: only quotes tell the empty text from null."""
     texts = (values for values in runs.values() if isinstance(values.dtype, pl.String))
     return any(bool(values.str.contains(_QUOTED).any()) for values in texts)
 
@@ -74,9 +75,9 @@ def _is_spelled(dtype: pl.DataType) -> bool:
 
 
 def _spelled(frame: pl.DataFrame, runs: Mapping[str, pl.Series]) -> pl.DataFrame:
-    """Texts made harmless, dates and timestamps as text.
+    """Make texts harmless, and dates and timestamps text.
 
-    Bars repeat all of these, and to spell a value once and look it up takes a tenth of the time.
+    Bars repeat all of these. To spell each value once and look it up takes a tenth of the time.
     """
     dates = (_spell_dates(column) for column in frame if isinstance(column.dtype, pl.Date))
     return frame.with_columns(*dates, *(_spell(frame[name], values) for name, values in runs.items()))
@@ -99,14 +100,14 @@ def _spell_dates(column: pl.Series) -> pl.Series:
 
 
 def read_csv_back(folder: Folder, schema: DatasetSchema) -> pl.DataFrame:
-    """The rows of a dataset's CSV, equal to those of its Parquet file, in the same order.
+    """Read the rows of a dataset's CSV: the rows of its Parquet file, in the same order.
 
     Raises:
-        CorruptFileError: The file is not what `sink_csv` writes for this schema.
+        CorruptFileError: The file is not one that `sink_csv` writes for this schema.
         StorageError: It cannot be read.
     """
     path = folder / f"{schema.name}.csv"
-    # Timestamps and dates are read as text, because the CSV reader would take other spellings as well.
+    # Timestamps and dates are read as text first: Polars' CSV reader would accept other spellings too.
     as_read = {
         name: pl.String() if isinstance(dtype, pl.Datetime | pl.Date) else dtype
         for name, dtype in schema.polars.items()

@@ -17,13 +17,13 @@ from ttapi_pipeline.storage.layout import DatasetFiles, Folder
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is there of a dataset.
+    """The manifest of a dataset, and how its files compare with it.
 
     Attributes:
-        manifest: None when there is none, which is how nothing stored looks.
-        lost_files: Names of the Parquet and CSV files that should be there and are not.
-        is_lagging: Whether a manifest or a CSV is behind its Parquet file, which `storage.repair.repair` mends: a
-            publication was cut short, or its CSV is being written right now.
+        manifest: None when nothing is stored.
+        lost_files: Names of the Parquet and CSV files that the manifest describes and that are gone.
+        is_lagging: Whether the manifest or the CSV is behind the Parquet file: a publication was cut short, or its CSV
+            is being written right now. `storage.repair.repair` mends it.
     """
 
     manifest: Manifest | None
@@ -51,10 +51,10 @@ def read_manifest(folder: Folder, dataset: str) -> Manifest | None:
 
 
 def read_stored(folder: Folder, dataset: str) -> Stored:
-    """The manifest of a dataset and whether its files agree with it, by a look at names, sizes and the Parquet footer.
+    """Read the manifest of a dataset, and compare names and sizes of its files and the Parquet footer with it.
 
     Raises:
-        CorruptFileError: The manifest is not one.
+        CorruptFileError: The file in the manifest's place is not a manifest.
         StorageError: The folder cannot be read.
     """
     files = DatasetFiles.of(folder, dataset)
@@ -89,8 +89,8 @@ def _size(path: Folder) -> int | None:
 def _footer_has(path: Folder, write_id: str) -> bool:
     """Whether the footer of a Parquet file carries this write id.
 
-    The id is a random hex string and stands in the footer as it is, so that finding its bytes is proof enough, and the
-    verdict needs no Parquet reader.
+    The id is a random hex string that stands in the footer as it is: finding its bytes is proof enough, and the verdict
+    needs no Parquet reader.
     """
     try:
         with path.open("rb") as file:

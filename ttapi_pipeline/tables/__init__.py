@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a table is: its columns, the types and units they have, what its rows must satisfy, and its data version.
+"""What a table is: its columns with their types and units, and what its rows must satisfy.
 
 Put here: what holds for a frame whichever dataset it belongs to. Not here: the columns of one dataset (`datasets`),
 files and manifests (`storage`), formulas (`analytics`).

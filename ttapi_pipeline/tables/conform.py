@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Making a frame what its schema says, or saying why it is not; schemas are described in `schema`."""
+"""Making a frame fit its schema, or saying why it does not. Schemas: see `schema`."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _cast(frame: pl.DataFrame, schema: DatasetSchema) -> pl.DataFrame:
     casts = [
         _cast_column(frame, column, schema) for column in schema.columns if frame[column.name].dtype != column.dtype
     ]
-    # Text that spells NaN becomes one by the cast.
+    # The cast makes a NaN of the text "NaN".
     return frame.with_columns(casts).with_columns(cs.float().fill_nan(None)) if casts else frame
 
 
@@ -87,7 +87,7 @@ def _cast_column(frame: pl.DataFrame, column: Column, schema: DatasetSchema) -> 
         is_lost, reason = values.is_not_null(), f"{values.dtype} and not {target}"
         cast = pl.Series(column.name, dtype=target).clear(len(values))
     elif values.dtype == pl.String:
-        # The day as ISO 8601 writes it; the cast of Polars 2 knows no dates.
+        # Dates come as ISO 8601; the cast from text to Date is not in Polars 2.
         cast = values.str.to_date("%Y-%m-%d", strict=False) if target == pl.Date else values.cast(target, strict=False)
         is_lost, reason = cast.is_null() & values.is_not_null(), f"which {target} cannot hold"
     else:
@@ -101,7 +101,7 @@ def _cast_column(frame: pl.DataFrame, column: Column, schema: DatasetSchema) -> 
 
 
 def _is_castable(source: pl.DataType, target: pl.DataType) -> bool:
-    """Whether a value of one type can mean the same in the other; whether each does is for the cast to show."""
+    """Whether values of one type can mean the same in the other type. The cast then shows whether each value does."""
     if source == pl.Null:
         return True
     if target == pl.String:

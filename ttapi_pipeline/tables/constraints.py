@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What rows must satisfy before they are stored: no null where there may be none, sorted by their key, no key twice."""
+"""Checks of rows before they are stored: no null in a required column, sorted by the key, no key twice.
+
+Checks of values against the rules of a dataset: see `rules`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from ttapi_pipeline.tables.sorting import is_strictly_sorted
 
 
 def check_nulls(batch: pl.DataFrame, schema: DatasetSchema) -> None:
-    """DataError when a column that may not be null is, with the first such row."""
+    """Raise DataError with the first row that has a null in a required column."""
     for column in schema.columns:
         if not column.is_nullable and batch[column.name].null_count():
             row = int(batch[column.name].is_null().arg_max() or 0)
@@ -20,7 +23,7 @@ def check_nulls(batch: pl.DataFrame, schema: DatasetSchema) -> None:
 
 
 def check_keys(rows: pl.DataFrame | pl.LazyFrame, schema: DatasetSchema) -> None:
-    """DataError unless each row's key is after that of the row above it; reads the key columns only."""
+    """Raise DataError unless each row's key comes after the key of the row above it; only the key columns are read."""
     key = list(schema.key)
     if isinstance(rows, pl.DataFrame):
         if is_strictly_sorted(rows, key):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The order of rows by numbers; to compare the texts and dates of every row would cost several times as much.
+"""Comparing rows by numbers: to compare the texts and dates of every row would cost several times as much.
 
-Rows that repeat a text should lie together: texts are compared once per run of equal ones.
+Rows that repeat a text should lie together, because texts are compared once per run of equal texts.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import polars as pl
 
 
 def sort_keys(rows: pl.DataFrame) -> pl.Series:
-    """One integer per row that orders rows as symbol and session do, with the same for two rows of the same ones.
+    """One integer per row that orders the rows as symbol and session do; rows with equal ones have equal integers.
 
     Args:
-        rows: With `symbol` and `session`, neither null.
+        rows: `symbol` and `session`, neither null.
     """
     symbols = _ranks(rows["symbol"])
     return pl.Series("key", (symbols << 32) + rows["session"].to_physical().to_numpy())
 
 
 def is_strictly_sorted(rows: pl.DataFrame, key: Sequence[str]) -> bool:
-    """Whether each row's key is after that of the row above it.
+    """Whether each row's key comes after the key of the row above it.
 
-    False also where this cannot tell: for nulls, and for columns other than texts, whole numbers, dates and timestamps.
+    Also False when that is not known: for nulls, and for columns other than texts, whole numbers, dates and timestamps.
     """
     is_tied = np.ones(max(rows.height - 1, 0), dtype=np.bool_)
     for name in key:
@@ -47,7 +47,7 @@ def is_strictly_sorted(rows: pl.DataFrame, key: Sequence[str]) -> bool:
 
 
 def _ranks(texts: pl.Series) -> npt.NDArray[np.int64]:
-    """The rank of each text among all that are there, from 1; equal texts have the same."""
+    """The rank of each text among all texts of the column, from 1; equal texts have equal ranks."""
     runs = texts.rle().struct
     ranks = runs.field("value").rank("dense").to_numpy().astype(np.int64)
     return np.repeat(ranks, runs.field("len").to_numpy())

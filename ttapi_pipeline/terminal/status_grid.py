@@ -17,7 +17,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ttapi_pipeline.core.progress import Phase, Work
+from ttapi_pipeline.core.progress import Phase, Progress
 from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.datasets.status import DatasetStatus
 
@@ -37,7 +37,7 @@ def status_table(
     *,
     origin: str,
     is_simulated: bool,
-    outcomes: Mapping[str, Work] | None = None,
+    outcomes: Mapping[str, Progress] | None = None,
     breakers: Mapping[str, str] | None = None,
 ) -> RenderableType:
     """The status grid of all datasets, with a line about their origin above it.
@@ -75,11 +75,11 @@ def _headline(origin: str, statuses: Mapping[str, DatasetStatus], *, is_simulate
     return headline
 
 
-def _status_cells(name: str, status: DatasetStatus, outcomes: Mapping[str, Work] | None) -> Sequence[Text | str]:
+def _status_cells(name: str, status: DatasetStatus, outcomes: Mapping[str, Progress] | None) -> Sequence[Text | str]:
     verdict, manifest = status.verdict, status.manifest
     cells: list[Text | str] = [name]
     if outcomes:
-        work = outcomes.get(name, Work(phase=Phase.HIT))
+        work = outcomes.get(name, Progress(phase=Phase.HIT))
         cells.append(Text(work.phase, style=_PHASE_STYLES[work.phase]))
     missing = 0 if manifest is None else len(manifest.provenance.missing)
     cells += [
@@ -94,7 +94,7 @@ def _status_cells(name: str, status: DatasetStatus, outcomes: Mapping[str, Work]
     return cells
 
 
-def _reason(name: str, status: DatasetStatus, outcomes: Mapping[str, Work] | None) -> Text:
+def _reason(name: str, status: DatasetStatus, outcomes: Mapping[str, Progress] | None) -> Text:
     work = (outcomes or {}).get(name)
     if work is not None and work.phase is Phase.SKIPPED:
         return Text(work.note, style="yellow")
@@ -107,7 +107,7 @@ def _reason(name: str, status: DatasetStatus, outcomes: Mapping[str, Work] | Non
     return Text("fresh" if status.verdict.rule == "fresh" else status.verdict.reason)
 
 
-def progress_table(names: Sequence[str], work: Mapping[str, Work]) -> RenderableType:
+def progress_table(names: Sequence[str], work: Mapping[str, Progress]) -> RenderableType:
     """A run under way: one row per dataset, in the order of `names`, with a bar where something is counted."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("dataset", no_wrap=True)
@@ -115,19 +115,19 @@ def progress_table(names: Sequence[str], work: Mapping[str, Work]) -> Renderable
     table.add_column("progress", no_wrap=True)
     table.add_column("", overflow="fold")
     for name in names:
-        each = work.get(name, Work())
+        each = work.get(name, Progress())
         table.add_row(name, Text(each.phase, style=_PHASE_STYLES[each.phase]), _bar(each), each.note)
     return table
 
 
-def _bar(work: Work) -> str:
+def _bar(work: Progress) -> str:
     if work.phase is not Phase.RUNNING or not work.total:
         return ""
     filled = _BAR_CELLS * work.done // work.total
     return f"{'█' * filled}{'░' * (_BAR_CELLS - filled)} {work.done:,}/{work.total:,} {work.step}"
 
 
-def progress_line(name: str, work: Work) -> str:
+def progress_line(name: str, work: Progress) -> str:
     """One line about a dataset, for output that is not a terminal."""
     return f"{name}: {work.phase}{f', {work.note}' if work.note else ''}"
 
@@ -141,7 +141,7 @@ def render(renderable: RenderableType, *, width: int = 160) -> str:
 
 
 def status_document(
-    statuses: Mapping[str, DatasetStatus], *, outcomes: Mapping[str, Work] | None = None
+    statuses: Mapping[str, DatasetStatus], *, outcomes: Mapping[str, Progress] | None = None
 ) -> list[dict[str, Any]]:
     """The grid as plain values for JSON, one object per dataset; ages in seconds, null for an unknown one."""
     rows = []

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from ttapi_pipeline.core.progress import ProgressBoard, Work
+from ttapi_pipeline.core.progress import Progress, ProgressBoard
 from ttapi_pipeline.terminal.status_grid import progress_line, progress_table
 
 _POLL_SECONDS = 0.2
@@ -45,7 +45,7 @@ def _live(board: ProgressBoard, names: Sequence[str], console: Console) -> Itera
 @contextmanager
 def _lines(board: ProgressBoard, console: Console) -> Iterator[None]:
     ended = threading.Event()
-    said: dict[str, Work] = {}
+    said: dict[str, Progress] = {}
 
     def say_changes() -> None:
         for name, work in board.snapshot().items():

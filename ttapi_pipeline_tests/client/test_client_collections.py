@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ttapi_pipeline.client import BreakerPolicy, Breakers
 from ttapi_pipeline.client.client import SYMBOLS_PER_REQUEST, TastytradeClient
-from ttapi_pipeline.client.collect import Part, batches_of, collect
+from ttapi_pipeline.client.collect import Fetched, batches_of, collect
 from ttapi_pipeline.core.collection import no_progress
 from ttapi_pipeline.core.errors import AuthError, HttpError, TransportError
 
@@ -357,14 +357,14 @@ def test_batches_are_the_symbols_in_order(subjects: list[str], size: int) -> Non
 def test_every_subject_has_exactly_one_fate(fates: list[str], workers: int) -> None:
     names = [f"S{number}" for number in range(len(fates))]
 
-    async def fetch(batch: Sequence[str]) -> Part[str]:
+    async def fetch(batch: Sequence[str]) -> Fetched[str]:
         (name,) = batch
         await asyncio.sleep(0)
         match fates[names.index(name)]:
             case "row":
-                return Part(rows=[name])
+                return Fetched(rows=[name])
             case "empty":
-                return Part(empty={name})
+                return Fetched(empty={name})
             case "lost":
                 raise TransportError(f"lost {name}")
             case _:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-from ttapi_pipeline.core.progress import Phase, ProgressBoard, Work, current_board, watched
+from ttapi_pipeline.core.progress import Phase, Progress, ProgressBoard, current_board, watched
 
 
 def test_the_board_shows_the_phase_and_the_count_of_each_dataset() -> None:
@@ -15,8 +15,8 @@ def test_the_board_shows_the_phase_and_the_count_of_each_dataset() -> None:
     board.set_phase("symbols", Phase.RUNNING)
     board.count("symbols", "market metrics", 2, 11)
     assert board.snapshot() == {
-        "universe": Work(Phase.HIT, note="3h old"),
-        "symbols": Work(Phase.RUNNING, step="market metrics", done=2, total=11),
+        "universe": Progress(Phase.HIT, note="3h old"),
+        "symbols": Progress(Phase.RUNNING, step="market metrics", done=2, total=11),
     }
 
 
@@ -24,7 +24,7 @@ def test_a_new_phase_counts_from_the_beginning() -> None:
     board = ProgressBoard()
     board.count("symbols", "market metrics", 2, 11)
     board.set_phase("symbols", Phase.FAILED, "HTTP 503")
-    assert board.snapshot()["symbols"] == Work(Phase.FAILED, note="HTTP 503")
+    assert board.snapshot()["symbols"] == Progress(Phase.FAILED, note="HTTP 503")
 
 
 def test_a_snapshot_is_not_changed_by_what_comes_after() -> None:

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from ttapi_pipeline.core.manifest import FileFacts, Manifest, Provenance
-from ttapi_pipeline.core.progress import Phase, ProgressBoard, Work
+from ttapi_pipeline.core.progress import Phase, Progress, ProgressBoard
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.verdict import decide
 from ttapi_pipeline.datasets.registry import DATASETS
@@ -79,12 +79,15 @@ def test_an_open_breaker_and_damage_are_shown() -> None:
 @pytest.mark.parametrize(
     ("work", "shown"),
     [
-        (Work(phase=Phase.FAILED, note="HTTP 502"), "what is stored stayed as it was"),
-        (Work(phase=Phase.SKIPPED, note="not run: something upstream failed"), "not run: something upstream failed"),
-        (Work(phase=Phase.REFRESHED), "refreshed"),
+        (Progress(phase=Phase.FAILED, note="HTTP 502"), "what is stored stayed as it was"),
+        (
+            Progress(phase=Phase.SKIPPED, note="not run: something upstream failed"),
+            "not run: something upstream failed",
+        ),
+        (Progress(phase=Phase.REFRESHED), "refreshed"),
     ],
 )
-def test_what_a_run_did_is_in_the_grid(work: Work, shown: str) -> None:
+def test_what_a_run_did_is_in_the_grid(work: Progress, shown: str) -> None:
     assert shown in grid(status_of(age=timedelta(0)), outcomes={"universe": work})
 
 
@@ -92,18 +95,18 @@ def test_nothing_stored_is_dashes(tmp_path: Path) -> None:
     statuses = survey(replace(Settings(), data_dir=str(tmp_path)), now=NOW)
     rows = render(status_table(statuses, origin="x", is_simulated=True)).splitlines()[-len(DATASETS) :]
     assert [row.split()[1:3] for row in rows] == [["miss", "-"]] * len(DATASETS)
-    document = status_document(statuses, outcomes={"universe": Work(phase=Phase.FAILED, note="no")})
+    document = status_document(statuses, outcomes={"universe": Progress(phase=Phase.FAILED, note="no")})
     by_name = {row["dataset"]: row for row in document}
     assert (by_name["universe"]["outcome"], by_name["universe"]["note"]) == ("failed", "no")
     assert (by_name["accounts"]["rows"], by_name["accounts"]["age_seconds"]) == (None, None)
 
 
 def test_progress_shows_a_bar_for_what_is_counted() -> None:
-    work = {"universe": Work(phase=Phase.RUNNING, step="instruments", done=3, total=12)}
+    work = {"universe": Progress(phase=Phase.RUNNING, step="instruments", done=3, total=12)}
     text = render(progress_table(["universe", "symbols"], work))
     assert "███░░░░░░░░░ 3/12 instruments" in text
     assert "symbols    waiting" in text
-    assert progress_line("symbols", Work(phase=Phase.HIT, note="1m old")) == "symbols: hit, 1m old"
+    assert progress_line("symbols", Progress(phase=Phase.HIT, note="1m old")) == "symbols: hit, 1m old"
 
 
 def test_without_a_terminal_each_change_is_a_line() -> None:
