@@ -134,7 +134,7 @@ def kept(project: Path, table: str) -> int:
 def test_it_streams_the_universe_reports_as_json_and_keeps_what_it_received(
     finish_here: Callable[..., tuple[str, str]], project: Path
 ) -> None:
-    out, err = finish_here(0, "--json", "--duration", "4", "--report-seconds", "1")
+    out, err = finish_here(0, "--json", "--duration", "3", "--report-seconds", "1")
     reports = [json.loads(line) for line in out.splitlines()]
     assert len(reports) >= 2
     last = reports[-1]
@@ -220,7 +220,7 @@ def test_credentials_that_are_refused_are_code_4_and_are_not_shown(
 
 
 def test_a_gap_is_code_3(start: Start, exchange: SimulatorProcess, project: Path) -> None:
-    SimulatorControl(exchange.url).fault("dx-close", count=1, parameters={"code": 1006, "after": 25})
+    SimulatorControl(exchange.url).fault("dx-close", count=1, parameters={"code": 1006, "after": 8})
     process = start("--json", "--report-seconds", "0.2")
     while not json.loads(first_line(process))["gaps"]:
         pass
