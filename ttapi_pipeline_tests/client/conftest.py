@@ -1,156 +1,36 @@
 # SPDX-License-Identifier: MIT
-"""A clock that never waits, and a small server that answers as a test tells it to."""
+"""A client of a scripted server, on a clock that never waits, and one simulator for the tests that need a market."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 import random
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from ttapi_pipeline.client import TastytradeClient
 from ttapi_pipeline.core.settings import Environment, Settings
+from ttapi_pipeline.simulator.process import SimulatorProcess
+from ttapi_pipeline.simulator.server import OffsetClock
+from ttapi_pipeline_tests.support.clocks import FakeClock
+from ttapi_pipeline_tests.support.rest import CLIENT_SECRET, REFRESH_TOKEN, ScriptedServer, scripted_server
+from ttapi_pipeline_tests.support.simulator import SimulatorControl
 
-CLIENT_SECRET = "canary-client-secret-4711"
-REFRESH_TOKEN = "canary-refresh-token-0815"
-TOKEN = "canary-access-token"
-
-
-class FakeClock:
-    """Time moves only when something sleeps, or when a test says so."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.sleeps: list[float] = []
-
-    def now(self) -> datetime:
-        return datetime(2026, 11, 20, 15, 0, tzinfo=UTC) + timedelta(seconds=self.seconds)
-
-    def monotonic(self) -> float:
-        return 1000.0 + self.seconds
-
-    async def sleep(self, seconds: float) -> None:
-        self.sleeps.append(seconds)
-        self.seconds += seconds
-        await asyncio.sleep(0)
-
-    def advance(self, seconds: float) -> None:
-        self.seconds += seconds
-
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@dataclass
-class Server:
-    """Answers by raw path: one prepared answer after the other, then the path's handler.
-
-    Attributes:
-        url: Where it listens.
-        hits: Requests per raw path, as they came in.
-        tokens: Access tokens that were used, in order.
-        grants: Bodies of the token requests.
-        lifetime: `expires_in` of the tokens that it grants.
-        accepted: Tokens that it accepts; every token that it has granted and not withdrawn.
-    """
-
-    url: str = ""
-    hits: Counter[str] = field(default_factory=Counter)
-    queries: list[str] = field(default_factory=list)
-    headers: list[dict[str, str]] = field(default_factory=list)
-    grants: list[dict[str, str]] = field(default_factory=list)
-    lifetime: float = 900.0
-    accepted: set[str] = field(default_factory=set)
-    handlers: dict[str, Handler] = field(default_factory=dict)
-    prepared: dict[str, list[web.StreamResponse | Handler]] = field(default_factory=dict)
-    most_in_flight: int = 0
-    secrets: tuple[str, ...] = (CLIENT_SECRET, REFRESH_TOKEN, TOKEN)
-    _in_flight: int = 0
-
-    @staticmethod
-    def payload(data: object, **beside: object) -> web.Response:
-        return web.json_response({"data": data, **beside})
-
-    @staticmethod
-    def items(*rows: object, **beside: object) -> web.Response:
-        return Server.payload({"items": list(rows)}, **beside)
-
-    @staticmethod
-    def error(status: int, message: str = "some message", *, code: str = "some_code", **headers: str) -> web.Response:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return web.json_response({"error": {"code": code, "message": message}}, status=status, headers=named)
-
-    @staticmethod
-    async def hang_up(request: web.Request) -> web.StreamResponse:
-        """Close the connection without an answer."""
-        assert request.transport is not None
-        request.transport.abort()
-        return web.Response()
-
-    def answer(self, path: str, handler: Handler) -> None:
-        self.handlers[path] = handler
-
-    def once(self, path: str, *answers: web.StreamResponse | Handler) -> None:
-        self.prepared.setdefault(path, []).extend(answers)
-
-    def total(self) -> int:
-        return sum(count for path, count in self.hits.items() if path != "/oauth/token")
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        path = request.rel_url.raw_path
-        self.hits[path] += 1
-        self._in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self._in_flight)
-        try:
-            return await self._answer(request, path)
-        finally:
-            self._in_flight -= 1
-
-    async def _answer(self, request: web.Request, path: str) -> web.StreamResponse:
-        if path == "/oauth/token":
-            self.grants.append(json.loads(await request.read()))
-        else:
-            self.queries.append(request.rel_url.raw_query_string)
-            self.headers.append(dict(request.headers))
-        prepared = self.prepared.get(path)
-        if prepared:
-            answer = prepared.pop(0)
-            return answer if isinstance(answer, web.StreamResponse) else await answer(request)
-        if path == "/oauth/token":
-            token = f"{TOKEN}-{len(self.grants)}"
-            self.accepted.add(token)
-            return web.json_response({"access_token": token, "token_type": "Bearer", "expires_in": self.lifetime})
-        if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.accepted:
-            return self.error(401, "This token is not known", code="unauthorized")
-        if path in self.handlers:
-            return await self.handlers[path](request)
-        return self.error(404, "No such route", code="not_found")
+SATURDAY = datetime(2026, 11, 21, 15, tzinfo=UTC)
+"""Nothing in the simulator's market changes for the rest of the day, so two runs can be compared."""
 
 
 @pytest.fixture
 def clock() -> FakeClock:
-    return FakeClock()
+    return FakeClock(datetime(2026, 11, 20, 15, tzinfo=UTC))
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    server = Server()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", server.handle)
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    server.url = "http://{}:{}".format(*runner.addresses[0][:2])
-    yield server
-    await runner.cleanup()
+async def server() -> AsyncIterator[ScriptedServer]:
+    async with scripted_server() as server:
+        yield server
 
 
 @pytest.fixture
@@ -164,7 +44,7 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-def connect(server: Server, settings: Settings, clock: FakeClock) -> Callable[..., TastytradeClient]:
+def connect(server: ScriptedServer, settings: Settings, clock: FakeClock) -> Callable[..., TastytradeClient]:
     """Makes a client of the server; keyword arguments override."""
 
     def make(**options: Any) -> TastytradeClient:
@@ -174,3 +54,23 @@ def connect(server: Server, settings: Settings, clock: FakeClock) -> Callable[..
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def simulator_on_saturday() -> Iterator[SimulatorControl]:
+    with SimulatorProcess(arguments=["--now", SATURDAY.isoformat()]) as process:
+        yield SimulatorControl(process.url)
+
+
+@pytest.fixture(scope="session")
+def simulator_clock(simulator_on_saturday: SimulatorControl) -> OffsetClock:
+    """A clock that agrees with the simulator's to within its start: a `Retry-After` may be a time of day."""
+    return OffsetClock(SATURDAY)
+
+
+@pytest.fixture
+def simulator(simulator_on_saturday: SimulatorControl) -> Iterator[SimulatorControl]:
+    """The simulator in a process of its own, without faults and with counters at zero."""
+    simulator_on_saturday.reset()
+    yield simulator_on_saturday
+    simulator_on_saturday.reset()

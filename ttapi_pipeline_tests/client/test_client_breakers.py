@@ -17,7 +17,7 @@ from ttapi_pipeline.core.errors import CircuitOpenError, TransportError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ttapi_pipeline_tests.client.conftest import FakeClock
+    from ttapi_pipeline_tests.support.clocks import FakeClock
 
 DOWN = TransportError("GET /x: nobody there")
 POLICY = BreakerPolicy(failures=3, successes=2, recovery_seconds=30.0)

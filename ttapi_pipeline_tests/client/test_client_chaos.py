@@ -10,13 +10,11 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
-import aiohttp
 import pytest
 
 from ttapi_pipeline.client import (
@@ -33,11 +31,9 @@ from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.collection import Collection
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.universes import sp500
-from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.simulator.server import OffsetClock
+from ttapi_pipeline_tests.support.simulator import SimulatorControl
 
-# A Saturday: nothing in this market changes for the rest of the day, so two runs can be compared.
-SATURDAY = datetime(2026, 11, 21, 15, tzinfo=UTC)
 SYMBOLS = [member.symbol for member in sp500()]
 SLOTS = 30
 CHAIN, METRICS, EQUITIES = "/option-chains/{symbol}/nested", "/market-metrics", "/instruments/equities"
@@ -89,23 +85,17 @@ class Collected:
 
 @dataclass
 class Exchange:
-    """The simulator's process and its control endpoint."""
+    """A simulator under control, the time that it has, and what it answers without faults, by route and symbol."""
 
-    url: str
+    simulator: SimulatorControl
     clock: Clock
-    reference: dict[str, dict[str, Any]] = field(default_factory=dict)
+    reference: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    async def control(self, method: str, path: str, body: object = None) -> Any:
-        async with aiohttp.request(method, f"{self.url}/simulator/{path}", json=body) as response:
-            assert response.status < 300, await response.text()
-            return (await response.json())["data"]
-
-    async def plan(self, faults: Sequence[Fault], *, seed: int) -> None:
+    def plan(self, faults: Sequence[Fault], *, seed: int) -> None:
         """Forget what was; these faults from now on, each with random numbers of its own."""
-        await self.control("DELETE", "faults")
-        await self.control("POST", "counters/reset")
+        self.simulator.reset()
         if faults:
-            await self.control("POST", "faults", [{**one, "seed": seed * 100 + n} for n, one in enumerate(faults)])
+            self.simulator.call("POST", "/faults", [{**one, "seed": seed * 100 + n} for n, one in enumerate(faults)])
 
     @asynccontextmanager
     async def client(self, *, seed: int = 0, slots: int = SLOTS, **options: Any) -> AsyncIterator[TastytradeClient]:
@@ -117,7 +107,7 @@ class Exchange:
         }
         async with TastytradeClient(
             Settings(max_concurrency=slots),
-            base_url=self.url,
+            base_url=self.simulator.url,
             clock=self.clock,
             rng=random.Random(seed),
             **{**defaults, **options},
@@ -128,7 +118,7 @@ class Exchange:
         self, faults: Sequence[Fault], *, seed: int, symbols: Sequence[str], slots: int = SLOTS, **options: Any
     ) -> Collected:
         """Run three collections at once under the faults, and check what holds in any case."""
-        await self.plan(faults, seed=seed)
+        self.plan(faults, seed=seed)
         wanted = [*symbols, "NOPE"]
         tasks = asyncio.all_tasks()
         loop = asyncio.get_running_loop()
@@ -143,8 +133,8 @@ class Exchange:
         assert asyncio.all_tasks() == tasks
         collected = Collected(
             parts={CHAIN: chains, METRICS: metrics, EQUITIES: equities},
-            counters=await self.control("GET", "counters"),
-            struck=(await self.control("GET", "faults"))["items"],
+            counters=self.simulator.counters(),
+            struck=self.simulator.call("GET", "/faults")["items"],
             states={name: state.state for name, state in states.items()},
             left_closed=frozenset(name for name, state in states.items() if state.changed_at is not None),
             retries=stats.retries,
@@ -283,27 +273,26 @@ MIXES = (
 
 
 @pytest.fixture(scope="module")
-def serving_exchange() -> Iterator[Exchange]:
-    with SimulatorProcess(arguments=["--now", SATURDAY.isoformat()]) as process:
-        exchange = Exchange(process.url, OffsetClock(SATURDAY))
-        asyncio.run(learn(exchange))
-        yield exchange
+def reference(simulator_on_saturday: SimulatorControl, simulator_clock: OffsetClock) -> Mapping[str, Mapping[str, Any]]:
+    return asyncio.run(learn(Exchange(simulator_on_saturday, simulator_clock)))
 
 
-async def learn(exchange: Exchange) -> None:
+async def learn(exchange: Exchange) -> Mapping[str, Mapping[str, Any]]:
     """What there is without faults."""
     async with exchange.client(slots=100) as client:
         chains = await client.nested_option_chains(SYMBOLS)
         metrics = await client.market_metrics(SYMBOLS)
         equities = await client.equities(SYMBOLS)
-    for template, part in ((CHAIN, chains), (METRICS, metrics), (EQUITIES, equities)):
-        assert part.missing == {}
-        exchange.reference[template] = {row.symbol: row for row in part.rows}
+    parts: Mapping[str, Collection[Any]] = {CHAIN: chains, METRICS: metrics, EQUITIES: equities}
+    assert [part.missing for part in parts.values()] == [{}, {}, {}]
+    return {template: {row.symbol: row for row in part.rows} for template, part in parts.items()}
 
 
 @pytest.fixture
-def exchange(serving_exchange: Exchange) -> Exchange:
-    return serving_exchange
+def exchange(
+    simulator: SimulatorControl, simulator_clock: OffsetClock, reference: Mapping[str, Mapping[str, Any]]
+) -> Exchange:
+    return Exchange(simulator, simulator_clock, reference)
 
 
 async def run_mix(exchange: Exchange, seed: int) -> None:
@@ -405,7 +394,7 @@ async def test_any_family_that_is_down_from_start_to_end_hurts_no_other(exchange
 async def check_return(exchange: Exchange, seed: int, caplog: pytest.LogCaptureFixture) -> None:
     chance = random.Random(seed)
     failures = chance.randint(20, 45)
-    await exchange.plan([fault("status", "option-chains", count=failures, status=503)], seed=seed)
+    exchange.plan([fault("status", "option-chains", count=failures, status=503)], seed=seed)
     symbols = chance.sample(SYMBOLS, 100)
     caplog.clear()
     async with exchange.client(seed=seed) as client:

@@ -22,7 +22,8 @@ from ttapi_pipeline.core.errors import AuthError, HttpError, TransportError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ttapi_pipeline_tests.client.conftest import FakeClock, Server
+    from ttapi_pipeline_tests.support.clocks import FakeClock
+    from ttapi_pipeline_tests.support.rest import ScriptedServer
 
     Connect = Callable[..., TastytradeClient]
 
@@ -40,7 +41,7 @@ def asked_for(request: web.Request) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def markets(server: Server) -> None:
+def markets(server: ScriptedServer) -> None:
     async def by_symbol(request: web.Request) -> web.StreamResponse:
         return server.items(*({"symbol": symbol} for symbol in reversed(asked_for(request)) if symbol != "NOPE"))
 
@@ -58,7 +59,7 @@ def markets(server: Server) -> None:
     server.answer(SESSIONS, sessions)
 
 
-async def test_metrics_come_in_batches_of_one_comma_joined_parameter(server: Server, connect: Connect) -> None:
+async def test_metrics_come_in_batches_of_one_comma_joined_parameter(server: ScriptedServer, connect: Connect) -> None:
     seen: list[tuple[int, int]] = []
     async with connect() as client:
         collected = await client.market_metrics(
@@ -72,7 +73,7 @@ async def test_metrics_come_in_batches_of_one_comma_joined_parameter(server: Ser
     assert (seen[-1], len(seen)) == ((121, 121), 3)
 
 
-async def test_equities_come_in_batches_of_repeated_parameters(server: Server, connect: Connect) -> None:
+async def test_equities_come_in_batches_of_repeated_parameters(server: ScriptedServer, connect: Connect) -> None:
     async with connect() as client:
         collected = await client.equities(["AAPL", "BRK/B", "NOPE"])
     assert server.queries == ["symbol%5B%5D=AAPL&symbol%5B%5D=BRK%2FB&symbol%5B%5D=NOPE"]
@@ -82,7 +83,7 @@ async def test_equities_come_in_batches_of_repeated_parameters(server: Server, c
 
 
 async def test_snapshots_come_in_batches_of_a_hundred_with_indices_under_their_own_key(
-    server: Server, connect: Connect
+    server: ScriptedServer, connect: Connect
 ) -> None:
     async with connect() as client:
         collected = await client.market_data(["SPX", *SYMBOLS, "BRK/B"], indices=frozenset({"SPX"}))
@@ -93,7 +94,7 @@ async def test_snapshots_come_in_batches_of_a_hundred_with_indices_under_their_o
     assert {key for pairs in asked for key, symbol in pairs if symbol != "SPX"} == {"equity"}
 
 
-async def test_a_symbol_without_a_snapshot_is_missing_by_name(server: Server, connect: Connect) -> None:
+async def test_a_symbol_without_a_snapshot_is_missing_by_name(server: ScriptedServer, connect: Connect) -> None:
     async with connect() as client:
         collected = await client.market_data(["AAPL", "NOPE"])
     assert server.queries == ["equity=AAPL&equity=NOPE"]
@@ -101,13 +102,15 @@ async def test_a_symbol_without_a_snapshot_is_missing_by_name(server: Server, co
     assert "tastytrade does not know it" in collected.missing["NOPE"]
 
 
-async def test_no_symbols_are_no_requests(server: Server, connect: Connect) -> None:
+async def test_no_symbols_are_no_requests(server: ScriptedServer, connect: Connect) -> None:
     async with connect() as client:
         collected = await client.market_metrics([])
     assert (collected.rows, collected.coverage, server.total()) == ([], 1.0, 0)
 
 
-async def test_rows_that_nobody_asked_for_or_that_come_twice_are_dropped(server: Server, connect: Connect) -> None:
+async def test_rows_that_nobody_asked_for_or_that_come_twice_are_dropped(
+    server: ScriptedServer, connect: Connect
+) -> None:
     rows = [{"symbol": "A", "beta": "1"}, {"symbol": "A", "beta": "2"}, {"symbol": "Z"}, {"symbol": "A", "beta": "x"}]
     server.once(METRICS, server.items(*rows))
     async with connect() as client:
@@ -117,7 +120,9 @@ async def test_rows_that_nobody_asked_for_or_that_come_twice_are_dropped(server:
     assert len(collected.rejected) == 1
 
 
-async def test_a_broken_row_is_missing_with_its_reason_and_stops_no_other(server: Server, connect: Connect) -> None:
+async def test_a_broken_row_is_missing_with_its_reason_and_stops_no_other(
+    server: ScriptedServer, connect: Connect
+) -> None:
     server.once(METRICS, server.items({"symbol": "A", "beta": "x"}, {"symbol": "B"}))
     async with connect() as client:
         collected = await client.market_metrics(["A", "B"])
@@ -127,7 +132,7 @@ async def test_a_broken_row_is_missing_with_its_reason_and_stops_no_other(server
     assert collected.rejected == [("A", collected.missing["A"])]
 
 
-async def test_one_symbol_that_the_server_refuses_costs_only_itself(server: Server, connect: Connect) -> None:
+async def test_one_symbol_that_the_server_refuses_costs_only_itself(server: ScriptedServer, connect: Connect) -> None:
     async def fussy(request: web.Request) -> web.StreamResponse:
         symbols = asked_for(request)
         return server.error(400, "bad") if "S33" in symbols else server.items(*({"symbol": name} for name in symbols))
@@ -140,7 +145,7 @@ async def test_one_symbol_that_the_server_refuses_costs_only_itself(server: Serv
     assert "HTTP 400" in collected.missing["S33"]
 
 
-async def test_a_batch_that_fails_is_missing_with_the_true_reason(server: Server, connect: Connect) -> None:
+async def test_a_batch_that_fails_is_missing_with_the_true_reason(server: ScriptedServer, connect: Connect) -> None:
     async def partly(request: web.Request) -> web.StreamResponse:
         symbols = asked_for(request)
         return server.error(503, "busy") if "S60" in symbols else server.items(*({"symbol": name} for name in symbols))
@@ -153,7 +158,7 @@ async def test_a_batch_that_fails_is_missing_with_the_true_reason(server: Server
     assert collected.coverage == pytest.approx(70 / 120)
 
 
-async def test_a_half_of_a_refused_batch_may_fail_for_another_reason(server: Server, connect: Connect) -> None:
+async def test_a_half_of_a_refused_batch_may_fail_for_another_reason(server: ScriptedServer, connect: Connect) -> None:
     async def fussy(request: web.Request) -> web.StreamResponse:
         return server.error(503, "busy") if len(asked_for(request)) == 1 else server.error(414, "too long")
 
@@ -163,7 +168,7 @@ async def test_a_half_of_a_refused_batch_may_fail_for_another_reason(server: Ser
     assert {symbol: reason[-4:] for symbol, reason in collected.missing.items()} == {"A": "busy", "B": "busy"}
 
 
-async def test_a_chain_is_one_row_per_underlying(server: Server, connect: Connect) -> None:
+async def test_a_chain_is_one_row_per_underlying(server: ScriptedServer, connect: Connect) -> None:
     async def nested(request: web.Request) -> web.StreamResponse:
         return server.items(*({"underlying-symbol": "SPX", "root-symbol": root} for root in ("SPX", "SPXW")))
 
@@ -186,7 +191,7 @@ async def test_a_chain_is_one_row_per_underlying(server: Server, connect: Connec
     assert collected.requested == 4
 
 
-async def test_no_more_requests_are_in_flight_than_there_are_slots(server: Server, connect: Connect) -> None:
+async def test_no_more_requests_are_in_flight_than_there_are_slots(server: ScriptedServer, connect: Connect) -> None:
     async def nested(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(0.002)
         return server.items()
@@ -199,7 +204,7 @@ async def test_no_more_requests_are_in_flight_than_there_are_slots(server: Serve
     assert client.stats.most_in_flight == 100
 
 
-async def test_a_family_that_goes_down_stops_the_collection(server: Server, connect: Connect) -> None:
+async def test_a_family_that_goes_down_stops_the_collection(server: ScriptedServer, connect: Connect) -> None:
     down = [f"S{number}" for number in range(1000)]
     async with connect() as client:
         for symbol in down:
@@ -213,7 +218,7 @@ async def test_a_family_that_goes_down_stops_the_collection(server: Server, conn
 
 
 async def test_retries_of_a_collection_stay_within_its_budget(
-    server: Server, connect: Connect, clock: FakeClock
+    server: ScriptedServer, connect: Connect, clock: FakeClock
 ) -> None:
     async def busy(_: web.Request) -> web.StreamResponse:
         return server.error(500, "busy")
@@ -228,7 +233,7 @@ async def test_retries_of_a_collection_stay_within_its_budget(
     assert set(collected.missing) == set(SYMBOLS)
 
 
-async def test_refused_credentials_end_a_collection(server: Server, connect: Connect) -> None:
+async def test_refused_credentials_end_a_collection(server: ScriptedServer, connect: Connect) -> None:
     server.once("/oauth/token", *(server.error(400, "No") for _ in range(9)))
     async with connect() as client:
         with pytest.raises(AuthError, match="refused the refresh token"):
@@ -236,7 +241,9 @@ async def test_refused_credentials_end_a_collection(server: Server, connect: Con
     assert (len(server.grants), server.total()) == (1, 0)
 
 
-async def test_one_access_token_that_is_refused_twice_costs_one_subject(server: Server, connect: Connect) -> None:
+async def test_one_access_token_that_is_refused_twice_costs_one_subject(
+    server: ScriptedServer, connect: Connect
+) -> None:
     server.once(METRICS, server.error(401), server.error(401))
     async with connect() as client:
         collected = await client.market_metrics(SYMBOLS[:50])
@@ -244,7 +251,7 @@ async def test_one_access_token_that_is_refused_twice_costs_one_subject(server: 
         assert (await client.market_metrics(SYMBOLS)).missing == {}
 
 
-async def test_a_service_that_refuses_every_token_ends_a_collection(server: Server, connect: Connect) -> None:
+async def test_a_service_that_refuses_every_token_ends_a_collection(server: ScriptedServer, connect: Connect) -> None:
     async def refuse(request: web.Request) -> web.StreamResponse:
         return web.Response(text="<title>401 Authorization Required</title>", status=401)
 
@@ -256,7 +263,7 @@ async def test_a_service_that_refuses_every_token_ends_a_collection(server: Serv
     assert len(server.grants) < 10
 
 
-async def test_a_cancelled_collection_leaves_no_task(server: Server, connect: Connect) -> None:
+async def test_a_cancelled_collection_leaves_no_task(server: ScriptedServer, connect: Connect) -> None:
     reached = asyncio.Event()
 
     async def never(request: web.Request) -> web.StreamResponse:
@@ -276,7 +283,7 @@ async def test_a_cancelled_collection_leaves_no_task(server: Server, connect: Co
     assert not any("collect.<locals>" in coroutine or "Requester" in coroutine for coroutine in left)
 
 
-async def test_active_equities_are_paged_and_each_comes_once(server: Server, connect: Connect) -> None:
+async def test_active_equities_are_paged_and_each_comes_once(server: ScriptedServer, connect: Connect) -> None:
     pages = [["A", "B"], ["B", "C"], ["D"]]
 
     async def active(request: web.Request) -> web.StreamResponse:
@@ -294,7 +301,7 @@ async def test_active_equities_are_paged_and_each_comes_once(server: Server, con
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
-async def test_pages_end_when_they_bring_nothing_new(server: Server, connect: Connect) -> None:
+async def test_pages_end_when_they_bring_nothing_new(server: ScriptedServer, connect: Connect) -> None:
     async def same(request: web.Request) -> web.StreamResponse:
         return server.items({"symbol": "A"}, pagination={"page-offset": 0, "total-pages": 1_000_000})
 
@@ -305,7 +312,7 @@ async def test_pages_end_when_they_bring_nothing_new(server: Server, connect: Co
 
 
 async def test_an_answer_without_pages_is_the_only_page(
-    server: Server, connect: Connect, caplog: pytest.LogCaptureFixture
+    server: ScriptedServer, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.once(ACTIVE, server.items({"symbol": "A"}, *({"symbol": number} for number in range(7)), pagination=None))
     async with connect() as client:
@@ -314,7 +321,7 @@ async def test_an_answer_without_pages_is_the_only_page(
     assert caplog.messages[-1] == "GET /instruments/equities/active: 2 more rows are set aside"
 
 
-async def test_accounts_carry_their_authority_level(server: Server, connect: Connect) -> None:
+async def test_accounts_carry_their_authority_level(server: ScriptedServer, connect: Connect) -> None:
     account = {"account-number": "5WT00001", "is-closed": False, "opened-at": "2024-01-02T15:04:05.000+00:00"}
     server.once("/customers/me/accounts", server.items({"account": account, "authority-level": "owner"}))
     async with connect() as client:
@@ -338,7 +345,7 @@ async def test_sessions_of_any_span_come_in_windows_of_nine_months(connect: Conn
     assert [row.session_date for row in rows] == [day for day in days if day.weekday() < 5]
 
 
-async def test_a_quote_token_says_where_to_use_it(server: Server, connect: Connect) -> None:
+async def test_a_quote_token_says_where_to_use_it(server: ScriptedServer, connect: Connect) -> None:
     server.once("/api-quote-tokens", server.payload({"token": "t", "dxlink-url": "ws://x/realtime", "level": "api"}))
     async with connect() as client:
         await client.market_metrics(["A"])

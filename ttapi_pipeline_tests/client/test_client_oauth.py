@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ttapi_pipeline_tests.client.conftest import FakeClock, Server
+    from ttapi_pipeline_tests.support.clocks import FakeClock
+    from ttapi_pipeline_tests.support.rest import ScriptedServer
 
     Connect = Callable[..., TastytradeClient]
 
@@ -26,7 +27,7 @@ ACCOUNTS = "/customers/me/accounts"
 
 
 @pytest.fixture(autouse=True)
-def accounts(server: Server) -> None:
+def accounts(server: ScriptedServer) -> None:
     async def answer(_: web.Request) -> web.StreamResponse:
         await asyncio.sleep(0.005)
         return server.items({"account": {"account-number": "5WT00001"}, "authority-level": "owner"})
@@ -43,7 +44,7 @@ def refused() -> web.Response:
     return web.json_response({"error": "invalid_grant", "error_description": "Grant revoked"}, status=400)
 
 
-async def test_a_hundred_requests_at_once_renew_once(server: Server, connect: Connect) -> None:
+async def test_a_hundred_requests_at_once_renew_once(server: ScriptedServer, connect: Connect) -> None:
     async with connect() as client, asyncio.TaskGroup() as group:
         for _ in range(100):
             group.create_task(client.accounts())
@@ -57,7 +58,7 @@ async def test_a_hundred_requests_at_once_renew_once(server: Server, connect: Co
 
 
 async def test_a_token_is_renewed_a_minute_before_it_expires(
-    server: Server, connect: Connect, clock: FakeClock
+    server: ScriptedServer, connect: Connect, clock: FakeClock
 ) -> None:
     async with connect() as client:
         await client.accounts()
@@ -71,7 +72,7 @@ async def test_a_token_is_renewed_a_minute_before_it_expires(
 
 
 async def test_a_wall_clock_that_is_put_right_ends_no_token(
-    server: Server, connect: Connect, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    server: ScriptedServer, connect: Connect, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with connect() as client:
         for hours in (0, 5, -5):
@@ -82,7 +83,7 @@ async def test_a_wall_clock_that_is_put_right_ends_no_token(
 
 
 async def test_a_token_that_lives_shortly_is_used_for_half_of_its_life(
-    server: Server, connect: Connect, clock: FakeClock
+    server: ScriptedServer, connect: Connect, clock: FakeClock
 ) -> None:
     server.lifetime = 30
     async with connect() as client:
@@ -96,7 +97,7 @@ async def test_a_token_that_lives_shortly_is_used_for_half_of_its_life(
 
 
 async def test_a_token_that_expires_under_a_hundred_requests_is_renewed_once_and_each_is_replayed_once(
-    server: Server, connect: Connect
+    server: ScriptedServer, connect: Connect
 ) -> None:
     async with connect() as client:
         await client.accounts()
@@ -108,7 +109,7 @@ async def test_a_token_that_expires_under_a_hundred_requests_is_renewed_once_and
     assert server.hits[ACCOUNTS] == 1 + 200
 
 
-async def test_a_token_that_is_refused_twice_ends_the_request(server: Server, connect: Connect) -> None:
+async def test_a_token_that_is_refused_twice_ends_the_request(server: ScriptedServer, connect: Connect) -> None:
     server.once(ACCOUNTS, *(server.error(401, "No canary-access-token-2") for _ in range(2)))
     async with connect() as client:
         with pytest.raises(AuthError, match=r"GET /customers/me/accounts: tastytrade refuses .* just issued") as caught:
@@ -117,7 +118,7 @@ async def test_a_token_that_is_refused_twice_ends_the_request(server: Server, co
     assert (len(server.grants), server.hits[ACCOUNTS]) == (2, 2)
 
 
-async def test_clients_that_follow_each_other_share_a_token(server: Server, connect: Connect) -> None:
+async def test_clients_that_follow_each_other_share_a_token(server: ScriptedServer, connect: Connect) -> None:
     tokens = TokenStore()
     for _ in range(3):
         async with connect(tokens=tokens) as client:
@@ -136,7 +137,7 @@ async def test_clients_that_follow_each_other_share_a_token(server: Server, conn
     ids=["rfc 6749", "tastytrade", "html"],
 )
 async def test_a_refused_grant_is_final_and_says_what_to_do(
-    server: Server, connect: Connect, answer: Callable[[], web.Response], said: str
+    server: ScriptedServer, connect: Connect, answer: Callable[[], web.Response], said: str
 ) -> None:
     server.once("/oauth/token", answer())
     async with connect() as client:
@@ -152,7 +153,7 @@ async def test_a_refused_grant_is_final_and_says_what_to_do(
     assert server.total() == 0
 
 
-async def test_a_hundred_requests_with_a_refused_grant_knock_once(server: Server, connect: Connect) -> None:
+async def test_a_hundred_requests_with_a_refused_grant_knock_once(server: ScriptedServer, connect: Connect) -> None:
     server.once("/oauth/token", *(refused() for _ in range(9)))
     async with connect() as client:
         outcomes = await asyncio.gather(*(client.accounts() for _ in range(100)), return_exceptions=True)
@@ -161,7 +162,7 @@ async def test_a_hundred_requests_with_a_refused_grant_knock_once(server: Server
 
 
 async def test_two_refusals_close_the_gate_for_eight_hours_and_across_processes(
-    server: Server, connect: Connect, clock: FakeClock, tmp_path: Path
+    server: ScriptedServer, connect: Connect, clock: FakeClock, tmp_path: Path
 ) -> None:
     server.once("/oauth/token", *(refused() for _ in range(3)))
     for _ in range(3):
@@ -177,21 +178,21 @@ async def test_two_refusals_close_the_gate_for_eight_hours_and_across_processes(
     assert "not tried again before 2026-11-20 23:00 UTC" in str(caught.value)
 
     # When the time has come one knock is allowed; it is refused, so the gate closes again at once.
-    clock.advance(timedelta(hours=8).total_seconds())
+    clock.advance(timedelta(hours=8))
     for _ in range(3):
         async with connect(state_dir=tmp_path) as client:
             with pytest.raises(AuthError):
                 await client.accounts()
     assert len(server.grants) == 3
 
-    clock.advance(timedelta(hours=8).total_seconds())
+    clock.advance(timedelta(hours=8))
     async with connect(state_dir=tmp_path) as client:
         await client.accounts()
     assert not read(tmp_path / "auth.json")
 
 
 async def test_new_credentials_open_the_gate_and_no_credential_is_on_disk(
-    server: Server, connect: Connect, tmp_path: Path
+    server: ScriptedServer, connect: Connect, tmp_path: Path
 ) -> None:
     server.once("/oauth/token", refused(), refused())
     for _ in range(3):
@@ -208,7 +209,7 @@ async def test_new_credentials_open_the_gate_and_no_credential_is_on_disk(
         await client.accounts()
 
 
-async def test_the_gate_is_kept_in_memory_without_a_folder(server: Server, connect: Connect) -> None:
+async def test_the_gate_is_kept_in_memory_without_a_folder(server: ScriptedServer, connect: Connect) -> None:
     server.once("/oauth/token", *(refused() for _ in range(9)))
     async with connect() as client:
         for _ in range(5):
@@ -217,21 +218,21 @@ async def test_the_gate_is_kept_in_memory_without_a_folder(server: Server, conne
     assert len(server.grants) == 2
 
 
-async def test_a_grant_is_repeated_for_a_fault_of_the_service(server: Server, connect: Connect) -> None:
+async def test_a_grant_is_repeated_for_a_fault_of_the_service(server: ScriptedServer, connect: Connect) -> None:
     server.once("/oauth/token", web.Response(status=502), server.hang_up)
     async with connect() as client:
         await client.accounts()
     assert len(server.grants) == 3
 
 
-async def test_a_grant_without_a_token_breaks_its_contract(server: Server, connect: Connect) -> None:
+async def test_a_grant_without_a_token_breaks_its_contract(server: ScriptedServer, connect: Connect) -> None:
     server.once("/oauth/token", web.json_response({"token_type": "Bearer"}))
     async with connect() as client:
         with pytest.raises(PayloadError, match="POST /oauth/token: breaks its contract"):
             await client.accounts()
 
 
-async def test_waiters_share_the_failure_of_a_renewal(server: Server, connect: Connect) -> None:
+async def test_waiters_share_the_failure_of_a_renewal(server: ScriptedServer, connect: Connect) -> None:
     server.once("/oauth/token", *(server.hang_up for _ in range(200)))
     async with connect() as client:
         outcomes = await asyncio.gather(*(client.accounts() for _ in range(50)), return_exceptions=True)
@@ -240,7 +241,9 @@ async def test_waiters_share_the_failure_of_a_renewal(server: Server, connect: C
     assert len(server.grants) < 50
 
 
-async def test_no_secret_is_logged_or_shown(server: Server, connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_secret_is_logged_or_shown(
+    server: ScriptedServer, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     server.once(ACCOUNTS, server.error(401), server.error(500, "canary-access-token-2 canary-client-secret-4711"))
     server.once("/oauth/token", server.hang_up)

@@ -3,20 +3,13 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pytest
-
-from ttapi_pipeline.simulator.process import SimulatorProcess
+from ttapi_pipeline_tests.support.simulator import SimulatorControl
 
 PATIENCE_SECONDS = 60.0
 
@@ -41,42 +34,14 @@ asyncio.run(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])))
 """
 
 
-@dataclass(frozen=True)
-class Exchange:
-    """The simulator's process and its control endpoint."""
-
-    url: str
-
-    def control(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
-        request = urllib.request.Request(
-            f"{self.url}/simulator/{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-        )
-        with urllib.request.urlopen(request) as response:
-            return json.load(response)["data"]
-
-    def requests(self) -> Mapping[str, int]:
-        counted: Mapping[str, int] = self.control("GET", "counters")["requests"]
-        return counted
-
-    def in_flight(self) -> int:
-        return int(self.control("GET", "counters")["in-flight"].get("rest", {"now": 0})["now"])
-
-    def wait_for(self, in_flight: int) -> None:
-        give_up = time.monotonic() + PATIENCE_SECONDS
-        while self.in_flight() != in_flight:
-            assert time.monotonic() < give_up, f"{self.in_flight()} in flight, {in_flight} expected"
-            time.sleep(0.02)
+def wait_for(simulator: SimulatorControl, *, in_flight: int) -> None:
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while (now := simulator.requests_in_flight()) != in_flight:
+        assert time.monotonic() < give_up, f"{now} in flight, {in_flight} expected"
+        time.sleep(0.02)
 
 
-@pytest.fixture
-def exchange() -> Iterator[Exchange]:
-    with SimulatorProcess() as process:
-        yield Exchange(process.url)
-
-
-def start(exchange: Exchange, state_dir: Path, *, collections: int = 1) -> subprocess.Popen[str]:
+def start(simulator: SimulatorControl, state_dir: Path, *, collections: int = 1) -> subprocess.Popen[str]:
     # Otherwise Python keeps unclosed sockets to itself.
     command = [
         sys.executable,
@@ -84,18 +49,18 @@ def start(exchange: Exchange, state_dir: Path, *, collections: int = 1) -> subpr
         "default::ResourceWarning",
         "-c",
         COLLECTION,
-        exchange.url,
+        simulator.url,
         str(state_dir),
         str(collections),
     ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_ctrl_c_ends_a_collection_without_a_task_or_a_warning(exchange: Exchange, tmp_path: Path) -> None:
-    exchange.control("POST", "faults", {"kind": "latency", "route": "option-chains", "parameters": {"seconds": 3600}})
-    with start(exchange, tmp_path) as process:
+def test_ctrl_c_ends_a_collection_without_a_task_or_a_warning(simulator: SimulatorControl, tmp_path: Path) -> None:
+    simulator.fault("latency", "option-chains", parameters={"seconds": 3600})
+    with start(simulator, tmp_path) as process:
         # The default limit: a hundred requests wait for their answers.
-        exchange.wait_for(in_flight=100)
+        wait_for(simulator, in_flight=100)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == -signal.SIGINT
@@ -103,27 +68,26 @@ def test_ctrl_c_ends_a_collection_without_a_task_or_a_warning(exchange: Exchange
     for complaint in ("Task was destroyed", "never", "nclosed", "Warning", "exception was", "ExceptionGroup"):
         assert complaint not in said
     # Its connections are gone as well.
-    exchange.wait_for(in_flight=0)
-    assert exchange.requests()["GET /option-chains/{symbol}/nested"] == 100
+    wait_for(simulator, in_flight=0)
+    assert simulator.requests()["GET /option-chains/{symbol}/nested"] == 100
 
 
 def test_refused_credentials_are_tried_twice_and_left_alone_by_the_next_process(
-    exchange: Exchange, tmp_path: Path
+    simulator: SimulatorControl, tmp_path: Path
 ) -> None:
-    exchange.control("POST", "faults", {"kind": "refuse-grant", "parameters": {"form": "string"}})
+    simulator.fault("refuse-grant", parameters={"form": "string"})
     outputs = []
     for _ in range(2):
-        with start(exchange, tmp_path, collections=3) as process:
+        with start(simulator, tmp_path, collections=3) as process:
             said, complaints = process.communicate(timeout=PATIENCE_SECONDS)
         assert (process.returncode, complaints) == (0, "")
         outputs.append(said.splitlines())
         # Two from the first process, none from the second, and nothing was asked without a token.
-        assert exchange.requests() == {"POST /oauth/token": 2}
+        assert simulator.requests() == {"POST /oauth/token": 2}
     refused = "tastytrade refused the refresh token (invalid_grant: Grant revoked): create a new grant under OAuth"
     assert [line.startswith(refused) for line in outputs[0]] == [True, True, False]
     for line in (outputs[0][2], *outputs[1]):
         assert "refused these credentials 2 times" in line
         assert "not tried again before 20" in line
         assert "set TT_CLIENT_SECRET and TT_REFRESH_TOKEN" in line
-    exchange.control("DELETE", "faults")
     assert (tmp_path / "auth.json").is_file()

@@ -39,7 +39,8 @@ from ttapi_pipeline.core.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ttapi_pipeline_tests.client.conftest import FakeClock, Handler, Server
+    from ttapi_pipeline_tests.support.clocks import FakeClock
+    from ttapi_pipeline_tests.support.rest import Handler, ScriptedServer
 
     Connect = Callable[..., TastytradeClient]
 
@@ -49,14 +50,14 @@ ONCE = RetryPolicy(attempts=1)
 
 
 @pytest.fixture(autouse=True)
-def holidays(server: Server) -> None:
+def holidays(server: ScriptedServer) -> None:
     async def answer(_: web.Request) -> web.StreamResponse:
         return server.payload({"market-holidays": ["2026-12-25", "2026-11-26"], "market-half-days": ["2026-11-27"]})
 
     server.answer(HOLIDAYS, answer)
 
 
-async def test_a_request_says_who_asks_and_with_which_token(server: Server, connect: Connect) -> None:
+async def test_a_request_says_who_asks_and_with_which_token(server: ScriptedServer, connect: Connect) -> None:
     async with connect() as client:
         days = await client.market_holidays()
     assert days.holidays == (date(2026, 11, 26), date(2026, 12, 25))
@@ -69,7 +70,7 @@ async def test_a_request_says_who_asks_and_with_which_token(server: Server, conn
     assert "Cookie" not in headers
 
 
-async def test_a_name_is_one_encoded_segment_of_the_path(server: Server, connect: Connect) -> None:
+async def test_a_name_is_one_encoded_segment_of_the_path(server: ScriptedServer, connect: Connect) -> None:
     async def answer(_: web.Request) -> web.StreamResponse:
         return server.payload({"name": "S&P 500", "watchlist-entries": [{"symbol": "AAPL"}]})
 
@@ -81,7 +82,7 @@ async def test_a_name_is_one_encoded_segment_of_the_path(server: Server, connect
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])
-async def test_a_name_cannot_walk_out_of_its_path(server: Server, connect: Connect, name: str) -> None:
+async def test_a_name_cannot_walk_out_of_its_path(server: ScriptedServer, connect: Connect, name: str) -> None:
     async with connect() as client:
         with pytest.raises(ValueError, match="public-watchlists"):
             await client.public_watchlist(name)
@@ -89,7 +90,7 @@ async def test_a_name_cannot_walk_out_of_its_path(server: Server, connect: Conne
 
 
 async def test_a_throttled_request_waits_as_long_as_the_server_asked(
-    server: Server, connect: Connect, clock: FakeClock
+    server: ScriptedServer, connect: Connect, clock: FakeClock
 ) -> None:
     server.once(HOLIDAYS, server.error(429, Retry_After="7"))
     async with connect() as client:
@@ -98,7 +99,9 @@ async def test_a_throttled_request_waits_as_long_as_the_server_asked(
     assert (client.stats.throttled, client.stats.retries, server.hits[HOLIDAYS]) == (1, 1, 2)
 
 
-async def test_a_throttled_request_holds_back_its_family(server: Server, connect: Connect, clock: FakeClock) -> None:
+async def test_a_throttled_request_holds_back_its_family(
+    server: ScriptedServer, connect: Connect, clock: FakeClock
+) -> None:
     server.once(HOLIDAYS, server.error(429, Retry_After="7"))
     async with connect(retry_policy=ONCE) as client:
         with pytest.raises(RateLimitError, match="throttled") as caught:
@@ -110,7 +113,7 @@ async def test_a_throttled_request_holds_back_its_family(server: Server, connect
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 async def test_a_fault_of_the_service_is_repeated_three_times_at_most(
-    server: Server, connect: Connect, status: int
+    server: ScriptedServer, connect: Connect, status: int
 ) -> None:
     server.once(HOLIDAYS, *(web.Response(text="<title>Bad</title>", status=status) for _ in range(5)))
     async with connect() as client:
@@ -122,7 +125,7 @@ async def test_a_fault_of_the_service_is_repeated_three_times_at_most(
 
 @pytest.mark.parametrize("status", [301, 400, 403, 404, 406, 422])
 async def test_a_mistake_of_ours_is_not_repeated_and_opens_no_breaker(
-    server: Server, connect: Connect, status: int
+    server: ScriptedServer, connect: Connect, status: int
 ) -> None:
     server.once(HOLIDAYS, *(server.error(status, Location="/elsewhere") for _ in range(30)))
     async with connect() as client:
@@ -170,7 +173,7 @@ async def hang_up(request: web.Request) -> web.StreamResponse:
     ],
 )
 async def test_a_garbled_answer_is_asked_for_again_and_named_when_it_stays(
-    server: Server, connect: Connect, fault: Handler, error: type[Exception], said: str
+    server: ScriptedServer, connect: Connect, fault: Handler, error: type[Exception], said: str
 ) -> None:
     server.once(HOLIDAYS, fault, fault)
     async with connect() as client:
@@ -182,7 +185,9 @@ async def test_a_garbled_answer_is_asked_for_again_and_named_when_it_stays(
     assert str(caught.value).startswith(f"GET {HOLIDAYS}: ")
 
 
-async def test_a_connection_that_the_server_closed_while_idle_is_no_failure(server: Server, connect: Connect) -> None:
+async def test_a_connection_that_the_server_closed_while_idle_is_no_failure(
+    server: ScriptedServer, connect: Connect
+) -> None:
     async with connect(retry_policy=ONCE) as client:
         await client.market_holidays()
         server.once(HOLIDAYS, hang_up)
@@ -192,7 +197,7 @@ async def test_a_connection_that_the_server_closed_while_idle_is_no_failure(serv
 
 
 async def test_requests_in_a_row_share_a_connection_and_requests_at_once_have_one_per_slot(
-    server: Server, connect: Connect, settings: Settings
+    server: ScriptedServer, connect: Connect, settings: Settings
 ) -> None:
     connections: set[object] = set()
 
@@ -215,7 +220,7 @@ async def test_requests_in_a_row_share_a_connection_and_requests_at_once_have_on
 
 
 async def test_a_server_that_hangs_up_on_a_new_connection_is_not_asked_behind_our_back(
-    server: Server, connect: Connect
+    server: ScriptedServer, connect: Connect
 ) -> None:
     tokens = TokenStore()
     async with connect(tokens=tokens) as client:
@@ -245,13 +250,13 @@ async def test_an_unknown_host_is_one_clear_sentence(connect: Connect) -> None:
             await client.market_holidays()
 
 
-async def test_plain_http_behind_https_is_a_failure_of_tls(server: Server, connect: Connect) -> None:
+async def test_plain_http_behind_https_is_a_failure_of_tls(server: ScriptedServer, connect: Connect) -> None:
     async with connect(base_url=server.url.replace("http:", "https:")) as client:
         with pytest.raises(TransportError, match="cannot be reached: TLS failed"):
             await client.market_holidays()
 
 
-async def test_a_slow_answer_ends_at_the_deadline(server: Server, connect: Connect) -> None:
+async def test_a_slow_answer_ends_at_the_deadline(server: ScriptedServer, connect: Connect) -> None:
     async def never(_: web.Request) -> web.StreamResponse:
         await asyncio.sleep(60)
         return web.Response()
@@ -265,7 +270,9 @@ async def test_a_slow_answer_ends_at_the_deadline(server: Server, connect: Conne
     assert server.hits[HOLIDAYS] == 2
 
 
-async def test_a_request_whose_time_is_over_is_not_sent(server: Server, connect: Connect, clock: FakeClock) -> None:
+async def test_a_request_whose_time_is_over_is_not_sent(
+    server: ScriptedServer, connect: Connect, clock: FakeClock
+) -> None:
     async def slow(request: web.Request) -> web.StreamResponse:
         clock.advance(200)
         return server.error(401)
@@ -278,7 +285,7 @@ async def test_a_request_whose_time_is_over_is_not_sent(server: Server, connect:
 
 
 async def test_time_lost_before_a_request_is_sent_is_no_failure_of_the_service(
-    server: Server, connect: Connect, clock: FakeClock
+    server: ScriptedServer, connect: Connect, clock: FakeClock
 ) -> None:
     async def slow(request: web.Request) -> web.StreamResponse:
         clock.advance(121)
@@ -292,7 +299,7 @@ async def test_time_lost_before_a_request_is_sent_is_no_failure_of_the_service(
     assert server.hits[HOLIDAYS] == 0
 
 
-async def test_a_body_is_decompressed_and_bounded(server: Server, connect: Connect) -> None:
+async def test_a_body_is_decompressed_and_bounded(server: ScriptedServer, connect: Connect) -> None:
     body = gzip.compress(b'{"data": {"market-holidays": []}, "padding": "' + b"x" * 100_000 + b'"}')
     assert len(body) < 1000
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
@@ -307,7 +314,7 @@ async def test_a_body_is_decompressed_and_bounded(server: Server, connect: Conne
 
 
 async def test_a_family_that_is_down_is_left_alone_while_others_work(
-    server: Server, connect: Connect, clock: FakeClock
+    server: ScriptedServer, connect: Connect, clock: FakeClock
 ) -> None:
     server.once(HOLIDAYS, *(web.Response(status=502) for _ in range(4)))
     breakers = Breakers(policy=BreakerPolicy(failures=4, successes=1), clock=clock)
@@ -327,7 +334,7 @@ async def test_a_family_that_is_down_is_left_alone_while_others_work(
 
 
 async def test_those_who_wait_for_a_probe_keep_no_other_family_waiting(
-    server: Server, connect: Connect, settings: Settings, clock: FakeClock
+    server: ScriptedServer, connect: Connect, settings: Settings, clock: FakeClock
 ) -> None:
     probing, answered = asyncio.Event(), asyncio.Event()
 
@@ -356,7 +363,7 @@ async def test_those_who_wait_for_a_probe_keep_no_other_family_waiting(
     assert breakers.states()["market-time"].state == "closed"
 
 
-async def test_what_a_client_did_is_plain_values(server: Server, connect: Connect, clock: FakeClock) -> None:
+async def test_what_a_client_did_is_plain_values(server: ScriptedServer, connect: Connect, clock: FakeClock) -> None:
     server.once(HOLIDAYS, web.Response(status=502))
     breakers = Breakers(policy=BreakerPolicy(failures=2), clock=clock)
     async with connect(breakers=breakers) as client:
@@ -371,14 +378,14 @@ async def test_what_a_client_did_is_plain_values(server: Server, connect: Connec
         assert client.report()["circuit_breakers"] == (f"market-time open (GET {HOLIDAYS}: HTTP 502, no message)")
 
 
-async def test_the_rate_of_a_family_is_kept(server: Server, connect: Connect, clock: FakeClock) -> None:
+async def test_the_rate_of_a_family_is_kept(server: ScriptedServer, connect: Connect, clock: FakeClock) -> None:
     async with connect(rates={Family.MARKET_TIME: Rate(per_second=2.0, burst=1)}) as client:
         for _ in range(3):
             await client.market_holidays()
     assert clock.sleeps == [0.5, 0.5]
 
 
-async def test_simulated_data_says_so(server: Server, connect: Connect) -> None:
+async def test_simulated_data_says_so(server: ScriptedServer, connect: Connect) -> None:
     async with connect() as client:
         await client.market_holidays()
         assert not client.is_simulated
@@ -389,7 +396,7 @@ async def test_simulated_data_says_so(server: Server, connect: Connect) -> None:
 
 
 async def test_every_attempt_is_one_log_record_without_an_account_number(
-    server: Server, connect: Connect, caplog: pytest.LogCaptureFixture
+    server: ScriptedServer, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="ttapi_pipeline.client")
     path = "/accounts/5WT00001/balances/USD"
@@ -411,7 +418,7 @@ async def test_every_attempt_is_one_log_record_without_an_account_number(
     assert not any("5WT00001" in repr(record) + record["message"] for record in records)
 
 
-async def test_a_cancelled_request_leaves_nothing_behind(server: Server, connect: Connect) -> None:
+async def test_a_cancelled_request_leaves_nothing_behind(server: ScriptedServer, connect: Connect) -> None:
     reached = asyncio.Event()
 
     async def never(_: web.Request) -> web.StreamResponse:

@@ -58,8 +58,9 @@ class FakeClock:
         self.at += timedelta(seconds=seconds)
         await asyncio.sleep(0)
 
-    def advance(self, duration: timedelta) -> None:
-        self.at += duration
+    def advance(self, duration: timedelta | float) -> None:
+        """Let time pass; a number is seconds."""
+        self.at += duration if isinstance(duration, timedelta) else timedelta(seconds=duration)
 
 
 @dataclass(frozen=True)
