@@ -67,7 +67,7 @@ def expiration_series_frame(
     listed = pl.DataFrame(rows, schema=_COLLECTED, orient="row")
     _refuse_beyond(listed, last=calendar["session"].max())
     frame = on_sessions(listed, calendar).with_columns(
-        strike_count=pl.col("strikes").list.len(),
+        strike_count=pl.col("strikes").list.len().cast(EXPIRATION_SERIES.polars["strike_count"]),
         lowest_strike=pl.col("strikes").list.first(),
         highest_strike=pl.col("strikes").list.last(),
         strikes=pl.col("strikes").list.eval(_plain(pl.element())).list.join(" "),
