@@ -26,16 +26,16 @@ from ttapi_pipeline.storage.spreadsheet import read_csv_back
 from ttapi_pipeline.tables.conform import conform
 from ttapi_pipeline.tables.rules import repeated_keys, violations
 from ttapi_pipeline_tests.support.documents import ROOT
+from ttapi_pipeline_tests.support.worlds import FirstRun
 
 OUTSIDE = ("tastytrade/", "dxlink/", METASTOCK_FILES)
 """What columns may come from besides datasets: endpoints of the API, events of the feed, files."""
 
 
 @pytest.fixture(scope="session")
-def data(first_run: Any) -> Path:
+def data(first_run: FirstRun) -> Path:
     """The data folder after a run of everything; it is only read."""
-    folder: Path = first_run.root / "data"
-    return folder
+    return first_run.world.data
 
 
 @pytest.mark.parametrize("name", DATASETS)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
@@ -23,12 +23,12 @@ from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.assets import datasets as assets
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.stored import read_manifest
+from ttapi_pipeline_tests.support.worlds import SYMBOLS, FirstRun, World, materialised, observed
 
-Names = Callable[[dg.ExecuteInProcessResult], Sequence[str]]
 ALL = sorted(DATASETS)
 
 
-def rebuilt(world: Any, run: Callable[[], dg.ExecuteInProcessResult]) -> set[str]:
+def rebuilt(world: World, run: Callable[[], dg.ExecuteInProcessResult]) -> set[str]:
     """The datasets that a successful run wrote, by their files."""
     before = world.writes()
     result = run()
@@ -37,20 +37,19 @@ def rebuilt(world: Any, run: Callable[[], dg.ExecuteInProcessResult]) -> set[str
     return {name for name in after if after[name] != before.get(name)}
 
 
-def republish(world: Any, name: str, frame: pl.DataFrame) -> None:
+def republish(world: World, name: str, frame: pl.DataFrame) -> None:
     """Store other rows of a dataset, as another run would have."""
     publish(frame, DATASETS[name].schema, world.data, world.manifest(name).provenance)
 
 
 class TestFirstRun:
-    def test_every_dataset_is_materialised_and_none_is_reused(
-        self, first_run: Any, materialised: Names, observed: Names
-    ) -> None:
-        assert first_run.result.success
-        assert materialised(first_run.result) == ALL
-        assert observed(first_run.result) == ["metastock_files"]
+    def test_every_dataset_is_materialised_and_none_is_reused(self, first_run: FirstRun) -> None:
+        events = first_run.dagster_events
+        assert dg.DagsterEventType.RUN_SUCCESS in {event.event_type for event in events}
+        assert materialised(events) == ALL
+        assert observed(events) == ["metastock_files"]
 
-    def test_each_dataset_has_its_three_files_and_the_csv_has_its_rows(self, first_run: Any) -> None:
+    def test_each_dataset_has_its_three_files_and_the_csv_has_its_rows(self, first_run: FirstRun) -> None:
         for name in DATASETS:
             manifest = read_manifest(first_run.world.data, name)
             assert manifest is not None
@@ -61,28 +60,30 @@ class TestFirstRun:
             text = pl.read_csv(first_run.world.data / f"{name}.csv", infer_schema=False)
             assert (text.height, text.columns) == (frame.height, frame.columns)
 
-    def test_the_universe_is_whole_and_the_snapshot_has_both_sources(self, first_run: Any, symbols: Any) -> None:
+    def test_the_universe_is_whole_and_the_snapshot_has_both_sources(self, first_run: FirstRun) -> None:
         data = first_run.world.data
-        assert pl.read_parquet(data / "symbols.parquet")["symbol"].to_list() == sorted(symbols)
+        assert pl.read_parquet(data / "symbols.parquet")["symbol"].to_list() == sorted(SYMBOLS)
         snapshot = pl.read_parquet(data / "eod_snapshot.parquet")
         per_source = {source: set(rows["symbol"].to_list()) for (source,), rows in snapshot.group_by("source")}
-        assert per_source == {"metastock": set(symbols) - {"SPY"}, "dxlink": set(symbols)}
-        assert pl.read_parquet(data / "expiration_series.parquet")["symbol"].n_unique() == len(symbols)
+        assert per_source == {"metastock": set(SYMBOLS) - {"SPY"}, "dxlink": set(SYMBOLS)}
+        assert pl.read_parquet(data / "expiration_series.parquet")["symbol"].n_unique() == len(SYMBOLS)
         stddev = pl.read_parquet(data / "returns_stddev.parquet")
         assert stddev["returns_stddev"].null_count() < stddev.height / 2
 
-    def test_every_check_passes(self, first_run: Any) -> None:
-        checks = first_run.result.get_asset_check_evaluations()
+    def test_every_check_passes(self, first_run: FirstRun) -> None:
+        events, evaluated = first_run.dagster_events, dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        checks = [each.asset_check_evaluation_data for each in events if each.event_type is evaluated]
         assert len(checks) >= 5 * len(DATASETS)
         assert {(check.asset_key.to_user_string(), check.check_name) for check in checks if not check.passed} == set()
 
-    def test_the_materialisation_says_what_was_stored(self, first_run: Any) -> None:
+    def test_the_materialisation_says_what_was_stored(self, first_run: FirstRun) -> None:
         (event,) = (
-            event
-            for event in first_run.result.get_asset_materialization_events()
-            if event.asset_key == dg.AssetKey("universe")
+            each
+            for each in first_run.dagster_events
+            if each.is_step_materialization and each.asset_key == dg.AssetKey("universe")
         )
-        metadata = event.materialization.metadata
+        materialization = event.step_materialization_data.materialization
+        metadata: Mapping[str, Any] = materialization.metadata
         manifest = first_run.world.manifest("universe")
         assert metadata["dagster/row_count"].value == manifest.rows
         assert metadata["data_version"].value == manifest.data_version
@@ -95,24 +96,22 @@ class TestFirstRun:
         for name in ("dagster/row_count", "age_seconds", "coverage", "fetch_seconds"):
             assert isinstance(metadata[name], dg.IntMetadataValue | dg.FloatMetadataValue)
         assert metadata["coverage"].value == 1.0
-        assert event.materialization.tags["dagster/data_version"] == manifest.data_version
+        assert (materialization.tags or {})["dagster/data_version"] == manifest.data_version
 
 
 class TestSecondRun:
-    def test_it_observes_everything_and_fetches_and_writes_nothing(
-        self, world: Any, materialised: Names, observed: Names
-    ) -> None:
+    def test_it_observes_everything_and_fetches_and_writes_nothing(self, world: World) -> None:
         before = world.files()
         world.advance(timedelta(minutes=5))
         with world.instance() as instance:
             result = world.run(instance=instance)
         assert result.success
-        assert observed(result) == ALL
-        assert materialised(result) == []
+        assert observed(result.all_events) == ALL
+        assert materialised(result.all_events) == []
         assert world.exchange.requests() == {}
         assert world.files() == before
 
-    def test_an_observation_says_age_and_ttl(self, world: Any) -> None:
+    def test_an_observation_says_age_and_ttl(self, world: World) -> None:
         world.advance(timedelta(minutes=5))
         with world.instance() as instance:
             result = world.run("accounts", instance=instance)
@@ -122,7 +121,7 @@ class TestSecondRun:
         assert observation.metadata["age_seconds"].value == 300
         assert observation.metadata["rule"].value == "fresh"
 
-    def test_dagster_sees_nothing_stale_before_and_after_the_folder_was_observed(self, world: Any) -> None:
+    def test_dagster_sees_nothing_stale_before_and_after_the_folder_was_observed(self, world: World) -> None:
         with world.instance() as instance:
             assert set(stale_statuses(world, instance).values()) == {StaleStatus.FRESH}
             source = world.definitions().resolve_assets_def("metastock_files")
@@ -131,11 +130,11 @@ class TestSecondRun:
 
 
 class TestInvalidation:
-    def test_a_ttl_that_is_over_refreshes_its_dataset_and_nothing_below(self, world: Any) -> None:
+    def test_a_ttl_that_is_over_refreshes_its_dataset_and_nothing_below(self, world: World) -> None:
         world.advance(timedelta(hours=1))
         assert rebuilt(world, world.run) == {"accounts"}
 
-    def test_a_calendar_that_changed_rebuilds_the_series_and_below_only_on_change(self, world: Any) -> None:
+    def test_a_calendar_that_changed_rebuilds_the_series_and_below_only_on_change(self, world: World) -> None:
         calendar = pl.read_parquet(world.data / "trading_calendar.parquet")
         # The last session is years away from any expiration: the series come out as they were.
         republish(world, "trading_calendar", calendar.filter(pl.col("session") != calendar["session"].max()))
@@ -143,7 +142,7 @@ class TestInvalidation:
         assert rebuilt(world, world.run) == {"expiration_series"}
         assert world.manifest("expiration_series").data_version == version
 
-    def test_the_same_content_fetched_again_rebuilds_nothing_below(self, world: Any) -> None:
+    def test_the_same_content_fetched_again_rebuilds_nothing_below(self, world: World) -> None:
         version = world.manifest("universe").data_version
         world.advance(timedelta(hours=24))
         # Friday's data does not expire over the weekend; what follows the clock does.
@@ -151,7 +150,7 @@ class TestInvalidation:
         assert world.manifest("universe").data_version == version
         assert world.manifest("universe").provenance.fetched_at == world.clock.now()
 
-    def test_a_new_metastock_file_rebuilds_the_snapshot_and_what_is_computed_from_it(self, world: Any) -> None:
+    def test_a_new_metastock_file_rebuilds_the_snapshot_and_what_is_computed_from_it(self, world: World) -> None:
         last = max(world.metastock.rglob("*.txt"))
         (world.metastock / "ZZZ.txt").write_bytes(last.read_bytes().replace(last.stem.encode(), b"ZZZ"))
         assert rebuilt(world, world.run) == {
@@ -160,20 +159,20 @@ class TestInvalidation:
         }
         assert world.exchange.requests() == {}
 
-    def test_a_code_version_rebuilds_its_dataset(self, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_code_version_rebuilds_its_dataset(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         changed = {**DATASETS, "symbols": replace(DATASETS["symbols"], code_version="2")}
         for module in (declarations, assets, survey):
             monkeypatch.setattr(module, "DATASETS", MappingProxyType(changed))
         assert rebuilt(world, lambda: world.run("universe", "symbols")) == {"symbols"}
 
-    def test_force_refreshes_what_is_selected(self, world: Any) -> None:
+    def test_force_refreshes_what_is_selected(self, world: World) -> None:
         assert rebuilt(world, lambda: world.run("universe", "accounts", force=True)) == {"universe", "accounts"}
 
-    def test_a_lost_file_is_made_again(self, world: Any) -> None:
+    def test_a_lost_file_is_made_again(self, world: World) -> None:
         (world.data / "accounts.csv").unlink()
         assert rebuilt(world, lambda: world.run("accounts")) == {"accounts"}
 
-    def test_a_manifest_that_lags_is_mended_without_a_request(self, world: Any) -> None:
+    def test_a_manifest_that_lags_is_mended_without_a_request(self, world: World) -> None:
         path = world.data / "accounts.json"
         document = json.loads(path.read_text())
         path.write_text(json.dumps({**document, "csv": None}))
@@ -183,28 +182,28 @@ class TestInvalidation:
 
 
 class TestReuse:
-    def test_a_hit_lets_a_miss_below_it_run(self, world: Any, observed: Names, materialised: Names) -> None:
+    def test_a_hit_lets_a_miss_below_it_run(self, world: World) -> None:
         """Needs Dagster's private events: when a release changes them, this is the test that says so."""
         (world.data / "symbols.csv").unlink()
         with world.instance() as instance:
             result = world.run("universe", "symbols", instance=instance)
         assert result.success
-        assert observed(result) == ["universe"]
-        assert materialised(result) == ["symbols"]
+        assert observed(result.all_events) == ["universe"]
+        assert materialised(result.all_events) == ["symbols"]
 
-    def test_a_new_instance_adopts_what_is_stored(self, world: Any, materialised: Names, observed: Names) -> None:
+    def test_a_new_instance_adopts_what_is_stored(self, world: World) -> None:
         before = world.files()
         with dg.DagsterInstance.ephemeral() as instance:
             result = world.run(instance=instance)
-            assert materialised(result) == ALL
+            assert materialised(result.all_events) == ALL
             # The folder is no dataset: its fingerprint is what the snapshot was built from.
-            assert observed(result) == sorted([*ALL, "metastock_files"])
+            assert observed(result.all_events) == sorted([*ALL, "metastock_files"])
             assert set(stale_statuses(world, instance).values()) == {StaleStatus.FRESH}
             again = world.run(instance=instance)
-            assert materialised(again) == []
+            assert materialised(again.all_events) == []
         assert world.files() == before
 
-    def test_dagster_agrees_that_a_changed_upstream_makes_stale(self, world: Any) -> None:
+    def test_dagster_agrees_that_a_changed_upstream_makes_stale(self, world: World) -> None:
         with world.instance() as instance:
             world.run("universe", force=True, instance=instance)
             universe = pl.read_parquet(world.data / "universe.parquet")
@@ -216,7 +215,7 @@ class TestReuse:
         assert statuses["accounts"] is StaleStatus.FRESH
 
 
-def stale_statuses(world: Any, instance: dg.DagsterInstance) -> dict[str, StaleStatus]:
+def stale_statuses(world: World, instance: dg.DagsterInstance) -> dict[str, StaleStatus]:
     """Dagster's own opinion of every dataset: the one behind the label "unsynced"."""
     repository: RepositoryDefinition = world.definitions().get_repository_def()
     resolver = CachingStaleStatusResolver(instance, repository.asset_graph, LoadingContextForTest(instance))

@@ -19,6 +19,7 @@ from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.assembly import build_definitions
 from ttapi_pipeline.defs.assets.metadata import preview
 from ttapi_pipeline.defs.automation.freshness import freshness_policy
+from ttapi_pipeline_tests.support.worlds import World
 
 CHECKS = {"schema", "unique_keys", "coverage", "plausible_values", "csv"}
 MORE_CHECKS = {
@@ -177,24 +178,24 @@ class TestAutomation:
         with dg.DagsterInstance.ephemeral() as instance:
             yield instance
 
-    def evaluate(self, world: Any, instance: dg.DagsterInstance, cursor: Any = None) -> Any:
+    def evaluate(self, world: World, instance: dg.DagsterInstance, cursor: Any = None) -> Any:
         return dg.evaluate_automation_conditions(
             world.definitions(), instance, evaluation_time=world.clock.now(), cursor=cursor
         )
 
     def test_when_everything_is_missing_everything_is_asked_for(
-        self, world: Any, instance: dg.DagsterInstance, tmp_path: Any
+        self, world: World, instance: dg.DagsterInstance, tmp_path: Any
     ) -> None:
         world.settings = replace(world.settings, data_dir=str(tmp_path / "empty"))
         assert requested(self.evaluate(world, instance)) == set(DATASETS)
 
-    def test_when_nothing_is_due_nothing_is_asked_for(self, world: Any) -> None:
+    def test_when_nothing_is_due_nothing_is_asked_for(self, world: World) -> None:
         with world.instance() as instance:
             first = self.evaluate(world, instance)
             world.advance(timedelta(minutes=1))
             assert requested(first) == requested(self.evaluate(world, instance, first.cursor)) == set()
 
-    def test_what_has_expired_is_asked_for_until_it_is_refreshed(self, world: Any) -> None:
+    def test_what_has_expired_is_asked_for_until_it_is_refreshed(self, world: World) -> None:
         world.advance(timedelta(hours=1))
         with world.instance() as instance:
             first = self.evaluate(world, instance)
@@ -204,7 +205,7 @@ class TestAutomation:
             assert requested(self.evaluate(world, instance, first.cursor)) == set()
 
     def test_a_new_instance_asks_for_what_is_stored_so_as_to_adopt_it(
-        self, world: Any, instance: dg.DagsterInstance
+        self, world: World, instance: dg.DagsterInstance
     ) -> None:
         before = world.files()
         first = self.evaluate(world, instance)
@@ -214,7 +215,7 @@ class TestAutomation:
         assert requested(self.evaluate(world, instance, first.cursor)) == set()
         assert world.files() == before
 
-    def test_after_a_failure_it_waits_for_the_retry_tick(self, world: Any) -> None:
+    def test_after_a_failure_it_waits_for_the_retry_tick(self, world: World) -> None:
         world.advance(timedelta(hours=1, minutes=1))
         world.settings = replace(world.settings, api_url="http://127.0.0.1:9")
         with world.instance() as instance:

@@ -11,13 +11,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import polars as pl
 import pytest
+from dagster._serdes import serialize_value
 
 from ttapi_pipeline.core.settings import Environment
 from ttapi_pipeline.core.verdict import Rule
@@ -25,8 +26,9 @@ from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import survey
 from ttapi_pipeline.simulator.server import OffsetClock, Simulator, build_simulator, serving
 from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline_tests.support.instances import save_instance
+from ttapi_pipeline_tests.support.worlds import SATURDAY, World
 
-SATURDAY = datetime(2026, 11, 21, 15, tzinfo=UTC)
 COMPUTED = {"returns_stddev", "volatility", "volatility_cone"}
 SECRETS = ("canary-client-secret-4711", "canary-refresh-token-4711")
 
@@ -57,7 +59,7 @@ def check_results(result: dg.ExecuteInProcessResult, check: str) -> Mapping[str,
     }
 
 
-def test_a_chain_that_fails_keeps_its_rows_and_the_check_warns(world: Any) -> None:
+def test_a_chain_that_fails_keeps_its_rows_and_the_check_warns(world: World) -> None:
     before = pl.read_parquet(world.data / "expiration_series.parquet")
     world.advance(timedelta(days=7))
     world.exchange.fault("status", "/option-chains/{symbol}/nested", count=1, parameters={"status": 403})
@@ -74,7 +76,7 @@ def test_a_chain_that_fails_keeps_its_rows_and_the_check_warns(world: Any) -> No
     assert coverage.description == "1 missing"
 
 
-def test_below_the_coverage_the_step_fails_with_the_list_and_the_files_stay(world: Any) -> None:
+def test_below_the_coverage_the_step_fails_with_the_list_and_the_files_stay(world: World) -> None:
     before = world.files()
     world.advance(timedelta(days=7))
     world.exchange.fault("status", "/option-chains/{symbol}/nested", parameters={"status": 403})
@@ -86,7 +88,7 @@ def test_below_the_coverage_the_step_fails_with_the_list_and_the_files_stay(worl
     assert world.files() == before
 
 
-def test_an_api_that_cannot_be_reached_costs_nothing_that_is_stored(world: Any) -> None:
+def test_an_api_that_cannot_be_reached_costs_nothing_that_is_stored(world: World) -> None:
     before = world.files()
     # Port 9 of the loopback: nothing listens there.
     world.settings = replace(world.settings, api_url="http://127.0.0.1:9")
@@ -101,7 +103,7 @@ def test_an_api_that_cannot_be_reached_costs_nothing_that_is_stored(world: Any) 
 
 
 def test_refused_credentials_fail_with_a_sentence_and_appear_nowhere(
-    world: Any, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], tmp_path: Path
+    world: World, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     caplog.set_level(logging.DEBUG)
     before = world.files()
@@ -114,7 +116,8 @@ def test_refused_credentials_fail_with_a_sentence_and_appear_nowhere(
     )
     with world.instance() as instance:
         result = world.run("accounts", "universe", force=True, instance=instance)
-        events = [entry.to_json() for entry in instance.all_logs(result.run_id)]
+        events = [serialize_value(entry) for entry in instance.all_logs(result.run_id)]
+        save_instance(instance, tmp_path)
     assert "refused" in sentence(result, "accounts")
     assert failure(result, "accounts").user_failure_data.metadata["error"].value == "AuthError"
     assert retried(result) == []
@@ -151,7 +154,7 @@ def simulator_in_a_thread() -> Iterator[tuple[str, Simulator]]:
 
 
 def test_accepted_credentials_appear_nowhere_after_a_full_run_with_failures(
-    world: Any,
+    world: World,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
     tmp_path: Path,
@@ -177,7 +180,8 @@ def test_accepted_credentials_appear_nowhere_after_a_full_run_with_failures(
         simulator.faults.add_option("reset:count=1,route=instruments")
         simulator.faults.add_option("expire-token:count=1,route=accounts")
         result = world.run(force=True, instance=instance)
-        events = [entry.to_json() for entry in instance.all_logs(result.run_id)]
+        events = [serialize_value(entry) for entry in instance.all_logs(result.run_id)]
+        save_instance(instance, tmp_path)
         granted, struck = simulator.counters.count("oauth.granted"), [f.struck for f in simulator.faults.listing()]
     assert "expiration_series: 6 of 6 are missing" in sentence(result, "expiration_series")
     assert {"accounts", "universe", "symbols", "daily_candles"} <= {
@@ -195,7 +199,7 @@ def test_accepted_credentials_appear_nowhere_after_a_full_run_with_failures(
     assert not any(b"canary" in content for content in files)
 
 
-def test_a_csv_that_cannot_be_written_fails_its_check_and_not_its_data(world: Any) -> None:
+def test_a_csv_that_cannot_be_written_fails_its_check_and_not_its_data(world: World) -> None:
     csv = world.data / "accounts.csv"
     csv.unlink()
     (csv / "in-the-way").mkdir(parents=True)
@@ -208,7 +212,7 @@ def test_a_csv_that_cannot_be_written_fails_its_check_and_not_its_data(world: An
     assert pl.read_parquet(world.data / "accounts.parquet").height == world.manifest("accounts").rows
 
 
-def test_a_data_folder_that_cannot_be_written_is_one_sentence(world: Any, tmp_path: Path) -> None:
+def test_a_data_folder_that_cannot_be_written_is_one_sentence(world: World, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     world.settings = replace(world.settings, data_dir=str(blocked))
@@ -216,7 +220,7 @@ def test_a_data_folder_that_cannot_be_written_is_one_sentence(world: Any, tmp_pa
     assert "a file is where the data folder should be" in sentence(result, "accounts")
 
 
-def test_a_metastock_folder_that_is_gone_stops_the_snapshot_alone(world: Any) -> None:
+def test_a_metastock_folder_that_is_gone_stops_the_snapshot_alone(world: World) -> None:
     before = world.files()
     world.metastock.rename(world.metastock.with_name("elsewhere"))
     assert world.run("accounts", "universe").success
@@ -224,7 +228,7 @@ def test_a_metastock_folder_that_is_gone_stops_the_snapshot_alone(world: Any) ->
     assert world.files() == before
 
 
-def test_the_simulator_does_not_overwrite_real_data(world: Any) -> None:
+def test_the_simulator_does_not_overwrite_real_data(world: World) -> None:
     path = world.data / "universe.json"
     path.write_text(path.read_text().replace('"is_simulated": true', '"is_simulated": false'))
     before = world.files()
@@ -233,14 +237,14 @@ def test_the_simulator_does_not_overwrite_real_data(world: Any) -> None:
     assert world.files() == before
 
 
-def test_a_damaged_parquet_file_is_replaced(world: Any) -> None:
+def test_a_damaged_parquet_file_is_replaced(world: World) -> None:
     path = world.data / "accounts.parquet"
     path.write_bytes(path.read_bytes()[:-4] + b"????")
     assert world.run("accounts").success
     assert pl.read_parquet(path).height == world.manifest("accounts").rows
 
 
-def test_stored_rows_that_break_a_rule_fail_their_check_by_name(world: Any) -> None:
+def test_stored_rows_that_break_a_rule_fail_their_check_by_name(world: World) -> None:
     accounts = pl.read_parquet(world.data / "accounts.parquet").with_columns(currency=pl.lit("dollars"))
     publish(accounts, DATASETS["accounts"].schema, world.data, world.manifest("accounts").provenance)
     check = check_results(world.run("accounts"), "plausible_values")["accounts"]
@@ -256,13 +260,13 @@ def started(result: dg.ExecuteInProcessResult) -> set[str]:
 class TestBlockingChecks:
     """A check that blocks and fails stops what is below it: in the run that has it, and in the daemon's next ticks."""
 
-    def break_calendar(self, world: Any) -> None:
+    def break_calendar(self, world: World) -> None:
         """A calendar that ended a year ago, as the broker's answer might be."""
         calendar = pl.read_parquet(world.data / "trading_calendar.parquet")
         ended = calendar.filter(pl.col("session") < SATURDAY.date() - timedelta(days=365))
         publish(ended, DATASETS["trading_calendar"].schema, world.data, world.manifest("trading_calendar").provenance)
 
-    def break_snapshot(self, world: Any) -> None:
+    def break_snapshot(self, world: World) -> None:
         """A snapshot without one of the rows that its import has counted."""
         snapshot = pl.read_parquet(world.data / "eod_snapshot.parquet")
         publish(snapshot[1:], DATASETS["eod_snapshot"].schema, world.data, world.manifest("eod_snapshot").provenance)
@@ -283,7 +287,7 @@ class TestBlockingChecks:
     # The tester selects with a parameter that is in beta.
     @pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.BetaWarning")
     def test_what_is_below_a_failed_one_runs_neither_now_nor_by_itself(
-        self, world: Any, name: str, check: str, out_of_step: set[str], below: set[str]
+        self, world: World, name: str, check: str, out_of_step: set[str], below: set[str]
     ) -> None:
         {"trading_calendar": self.break_calendar, "eod_snapshot": self.break_snapshot}[name](world)
         before, definitions = world.writes(), world.definitions()

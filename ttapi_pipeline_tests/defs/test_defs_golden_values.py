@@ -20,6 +20,9 @@ import pytest
 
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.simulator.process import SimulatorProcess
+from ttapi_pipeline_tests.support.clocks import StoppedClock
+from ttapi_pipeline_tests.support.simulator import SimulatorControl
+from ttapi_pipeline_tests.support.worlds import World
 
 NAMES = ("close_to_close", "zero_mean", "parkinson", "garman_klass", "rogers_satchell", "yang_zhang")
 COLUMNS = ("horizon_returns_stddev", "horizon_returns_stddev_corrected", "horizon_volatility")
@@ -79,7 +82,7 @@ def digits(row: Mapping[str, Any], columns: tuple[str, ...]) -> str:
 
 
 @pytest.mark.parametrize("symbol", ["SPX", "AAPL"])
-def test_a_run_of_everything_publishes_the_golden_values(symbol: str, tmp_path: Path, world_of: Any) -> None:
+def test_a_run_of_everything_publishes_the_golden_values(symbol: str, tmp_path: Path) -> None:
     evening = datetime.combine(LAST[symbol], datetime.min.time(), UTC).replace(hour=23)
     folder = tmp_path / "metastock"
     folder.mkdir()
@@ -94,7 +97,7 @@ def test_a_run_of_everything_publishes_the_golden_values(symbol: str, tmp_path: 
             metastock_dir=folder,
             history_start=date(LAST[symbol].year, 1, 2),
         )
-        world = world_of(settings, home=tmp_path / "home", url=process.url, at=evening)
+        world = World(settings, SimulatorControl(process.url), clock=StoppedClock(evening))
         assert world.run().success
     (row,) = pl.read_parquet(world.data / "volatility.parquet").rows(named=True)
     for window, expected in VOLATILITY[symbol].items():

@@ -12,6 +12,7 @@ import pytest
 
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.assets.interrupts import run_async
+from ttapi_pipeline_tests.support.worlds import World
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_a_thread_that_gets_no_signals_runs_its_work_all_the_same() -> None:
     assert results == [4711]
 
 
-def test_an_interrupted_run_ends_and_begins_no_further_step(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_ends_and_begins_no_further_step(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
 
     async def interrupted(*_: object, **__: object) -> None:

@@ -15,9 +15,11 @@ from ttapi_pipeline.core.verdict import Rule
 from ttapi_pipeline.datasets.quotes import build as quotes_module
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import survey
+from ttapi_pipeline.defs.dagster_internals import failed_steps
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.quote_collection import collect_quotes
+from ttapi_pipeline_tests.support.worlds import SYMBOLS, FirstRun, World
 
 MONDAY_OPENS = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 
@@ -29,19 +31,19 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quotes_module, "collect_quotes", quick)
 
 
-def stored(world: Any) -> pl.DataFrame:
+def stored(world: World) -> pl.DataFrame:
     return pl.read_parquet(world.data / "quotes.parquet")
 
 
-def rule(world: Any) -> Rule:
+def rule(world: World) -> Rule:
     return survey(world.settings, now=world.clock.now())["quotes"].verdict.rule
 
 
-def test_the_first_run_takes_every_symbol_from_the_feed(world: Any, symbols: Any) -> None:
+def test_the_first_run_takes_every_symbol_from_the_feed(world: World) -> None:
     frame, manifest = stored(world), world.manifest("quotes")
-    assert frame["symbol"].to_list() == sorted(symbols)
+    assert frame["symbol"].to_list() == sorted(SYMBOLS)
     assert frame["source"].unique().to_list() == ["dxlink"]
-    assert manifest.provenance.sources == {"dxlink": len(symbols)}
+    assert manifest.provenance.sources == {"dxlink": len(SYMBOLS)}
     assert manifest.provenance.missing == {}
     # On a Saturday they are Friday's closing ones, last traded at 16:00 in New York.
     assert frame["last_trade_at"].unique().to_list() == [datetime(2026, 11, 20, 21, 0, tzinfo=UTC)]
@@ -51,16 +53,14 @@ def test_the_first_run_takes_every_symbol_from_the_feed(world: Any, symbols: Any
     assert (joined["day_close"] == joined["last_price"]).all()
 
 
-def test_they_are_the_last_of_a_run_since_they_are_the_first_to_be_old(first_run: Any) -> None:
+def test_they_are_the_last_of_a_run_since_they_are_the_first_to_be_old(first_run: FirstRun) -> None:
     started = [
-        event.dagster_event.step_key
-        for event in first_run.events
-        if event.dagster_event and event.dagster_event.event_type is dg.DagsterEventType.STEP_START
+        event.step_key for event in first_run.dagster_events if event.event_type is dg.DagsterEventType.STEP_START
     ]
     assert [step for step in started if step in DATASETS][-1] == "quotes"
 
 
-def test_they_stay_over_the_weekend_and_expire_when_monday_opens(world: Any) -> None:
+def test_they_stay_over_the_weekend_and_expire_when_monday_opens(world: World) -> None:
     world.advance(timedelta(hours=5))
     assert rule(world) is Rule.MARKET_CLOSED
     world.clock.at = MONDAY_OPENS - timedelta(seconds=1)
@@ -71,7 +71,7 @@ def test_they_stay_over_the_weekend_and_expire_when_monday_opens(world: Any) -> 
     assert rule(world) is Rule.EXPIRED
 
 
-def test_the_same_quotes_again_are_the_same_data_and_restart_their_clock(world: Any) -> None:
+def test_the_same_quotes_again_are_the_same_data_and_restart_their_clock(world: World) -> None:
     version = world.manifest("quotes").data_version
     world.clock.at = MONDAY_OPENS
     before = world.writes()
@@ -91,7 +91,7 @@ def test_the_same_quotes_again_are_the_same_data_and_restart_their_clock(world: 
     ],
 )
 def test_without_the_socket_they_come_by_rest_and_say_so(
-    world: Any, symbols: Any, caplog: pytest.LogCaptureFixture, fault: Any, why: str
+    world: World, caplog: pytest.LogCaptureFixture, fault: Any, why: str
 ) -> None:
     before = stored(world)
     world.exchange.fault(**fault)
@@ -101,25 +101,26 @@ def test_without_the_socket_they_come_by_rest_and_say_so(
     assert result.success
     frame, provenance = stored(world), world.manifest("quotes").provenance
     assert frame["source"].unique().to_list() == ["rest"]
-    assert provenance.sources == {"rest": len(symbols)}
-    assert provenance.statistics["symbols_asked_by_rest"] == len(symbols)
+    assert provenance.sources == {"rest": len(SYMBOLS)}
+    assert provenance.statistics["symbols_asked_by_rest"] == len(SYMBOLS)
     assert why in str(provenance.statistics["asked_by_rest_because"])
     assert "not from DXLink but by REST" in caplog.text
     (event,) = result.get_asset_materialization_events()
-    assert event.materialization.metadata["sources"].value == {"rest": len(symbols)}
+    assert event.materialization.metadata["sources"].value == {"rest": len(SYMBOLS)}
     # The market stands still: what both sources have is the same.
     shared = ["symbol", "bid_price", "ask_price", "mid_price", "last_price", "day_high", "previous_close"]
     assert frame.select(shared).equals(before.select(shared))
-    assert (frame["last_size"].null_count(), frame["last_trade_at"].null_count()) == (len(symbols), len(symbols))
+    assert (frame["last_size"].null_count(), frame["last_trade_at"].null_count()) == (len(SYMBOLS), len(SYMBOLS))
 
 
-def test_without_both_what_was_stored_stays(world: Any) -> None:
+def test_without_both_what_was_stored_stays(world: World) -> None:
     before = world.files()
     world.exchange.fault("dx-upgrade")
     world.exchange.fault("status", "/market-data/by-type", parameters={"status": 403})
     result = world.run("quotes", force=True)
     assert not result.success
-    said = result.failure_data_for_node("quotes").user_failure_data.description
+    said = failed_steps(result)["quotes"].description
+    assert said is not None
     assert "quotes: 6 of 6 are missing" in said
     assert "DXLink: no Quote, Summary because the link failed" in said
     assert "HTTP 403" in said
@@ -128,7 +129,7 @@ def test_without_both_what_was_stored_stays(world: Any) -> None:
     }
 
 
-def test_a_universe_that_changed_brings_them_anew_and_what_nobody_knows_is_named(world: Any) -> None:
+def test_a_universe_that_changed_brings_them_anew_and_what_nobody_knows_is_named(world: World) -> None:
     universe = pl.read_parquet(world.data / "universe.parquet")
     unknown = universe.head(1).with_columns(symbol=pl.lit("NOSUCH"), streamer_symbol=pl.lit("NOSUCH"))
     publish(

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""Dagster instances in memory, and copies of them in files.
+
+An instance in SQLite files opens a database per run and commits each event to the disk: the same run of thirteen
+datasets costs three times as much there. Tests of what is in the files take `dg.DagsterInstance.local_temp`.
+
+Dagster promises neither the two storages behind `ephemeral`, nor the connections that they hold, nor that it uses
+Alembic.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from dagster._core.storage.event_log import InMemoryEventLogStorage
+from dagster._core.storage.runs import InMemoryRunStorage
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrations_read_once() -> Iterator[None]:
+    """Have Alembic read Dagster's ninety migration scripts once, and not for every database that an instance opens.
+
+    Each time takes a tenth of a second, and what is read is the same.
+    """
+    directories: dict[str | None, ScriptDirectory] = {}
+    read = ScriptDirectory.from_config
+
+    def from_config(config: Config) -> ScriptDirectory:
+        location = config.get_main_option("script_location")
+        if location not in directories:
+            directories[location] = read(config)
+        return directories[location]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptDirectory, "from_config", from_config)
+        yield
+
+
+@contextmanager
+def memory_instance(saved: Path | None = None) -> Iterator[dg.DagsterInstance]:
+    """An instance that is gone afterwards: an empty one, or a copy of one that `save_instance` wrote to a folder."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        for name, database in _databases(instance).items() if saved is not None else ():
+            with closing(sqlite3.connect(f"file:{saved}/{name}?mode=ro", uri=True)) as source:
+                source.backup(database)
+        yield instance
+
+
+def save_instance(instance: dg.DagsterInstance, folder: Path) -> None:
+    """Write the runs and events of an instance in memory to a folder that exists."""
+    for name, database in _databases(instance).items():
+        with closing(sqlite3.connect(folder / name)) as target:
+            database.backup(target)
+
+
+def _databases(instance: dg.DagsterInstance) -> Mapping[str, sqlite3.Connection]:
+    """The two databases of an instance in memory, by the names of their files."""
+    events, runs = instance.event_log_storage, instance.run_storage
+    assert isinstance(events, InMemoryEventLogStorage)
+    assert isinstance(runs, InMemoryRunStorage)
+    held = {"events.db": events._held_conn, "runs.db": runs._held_conn}
+    databases: dict[str, sqlite3.Connection] = {}
+    for name, connection in held.items():
+        database: object = connection.connection.dbapi_connection
+        assert isinstance(database, sqlite3.Connection)
+        databases[name] = database
+    return databases
