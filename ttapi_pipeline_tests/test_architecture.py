@@ -178,3 +178,19 @@ def test_a_logger_has_the_name_of_its_module(path: Path) -> None:
     bound = [node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign) and node.value in made]
     targets = [node.target if isinstance(node, ast.AnnAssign) else node.targets[0] for node in bound]
     assert {ast.unparse(target) for target in targets} <= {"_LOGGER"}
+
+
+LONGEST_MODULE = 400
+LONGEST_FUNCTION = 60
+LONG_WITH_REASON = "# Reads better in one piece: "
+"""Begins the comment that says why a module or a function is longer than these."""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_and_its_functions_are_short_or_say_why_not(path: Path) -> None:
+    lines = text_of(path).splitlines()
+    assert len(lines) <= LONGEST_MODULE or any(line.startswith(LONG_WITH_REASON) for line in lines)
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            own = lines[node.lineno - 1 : node.end_lineno]
+            assert len(own) <= LONGEST_FUNCTION or any(LONG_WITH_REASON in line for line in own), node.name

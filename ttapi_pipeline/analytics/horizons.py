@@ -124,6 +124,7 @@ def horizon_statistics(
         - `returns_stddev_reason`, `returns_stddev_lookback_reason`, `horizon_returns_stddev_reason`: a key of REASONS
           where the column is null, else null.
     """
+    # Reads better in one piece: the definition of every column stands above the query that makes it.
     h = pl.col("horizon_sessions")
     distinct = pairs.select("symbol", h.cast(pl.Int32)).unique()
     return (
