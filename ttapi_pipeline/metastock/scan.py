@@ -10,7 +10,6 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import polars as pl
@@ -21,9 +20,6 @@ from ttapi_pipeline.metastock.layout import IGNORED, NUMBERS, Layout
 from ttapi_pipeline.metastock.options import ImportOptions
 from ttapi_pipeline.metastock.row_rules import all_hold, row_rules
 from ttapi_pipeline.metastock.row_values import bar_columns, numbers_as_they_are, numbers_from_text
-
-_DATE_BYTES: Final = {"%Y%m%d": 8, "%Y-%m-%d": 10}
-"""Polars' parser takes shorter dates too, which would be read without care."""
 
 
 def scan_together(batch: Batch, layout: Layout) -> Sequence[int]:
@@ -84,10 +80,6 @@ def _query(layout: Layout, text: bytes | Path, options: ImportOptions, *, is_typ
     """
     columns = [role if role != IGNORED else f"ignored_{index}" for index, role in enumerate(layout.columns)]
     extra = [f"extra_{index}" for index in range(layout.overflow)]
-    date_format = layout.date_format or "%Y%m%d"
-    session = pl.when(pl.col("date").str.len_bytes() == _DATE_BYTES[date_format]).then(
-        pl.col("date").str.to_date(date_format, strict=False)
-    )
     numbers = numbers_as_they_are(layout) if is_typed else numbers_from_text(layout, decimal_comma=layout.decimal_comma)
     rows = pl.scan_csv(
         text,
@@ -100,7 +92,7 @@ def _query(layout: Layout, text: bytes | Path, options: ImportOptions, *, is_typ
         glob=False,
     )
     return (
-        rows.with_columns(session.alias("session"), *numbers)
+        rows.with_columns(_session(layout.date_format or "%Y%m%d").alias("session"), *numbers)
         .with_columns(
             is_good=all_hold(row_rules(layout, options), "row"),
             has_extra=pl.any_horizontal(pl.col(extra).is_not_null()) if extra else pl.lit(value=False),
@@ -113,6 +105,20 @@ def _query(layout: Layout, text: bytes | Path, options: ImportOptions, *, is_typ
             *bar_columns(layout, options),
         )
     )
+
+
+def _session(date_format: str) -> pl.Expr:
+    """The session of a row whose date has exactly this format; null for any other text, which needs care.
+
+    Polars' parser passes over spaces and takes single digits: in this format it reads ``2020 101`` as 2020-10-01.
+    """
+    text = pl.col("date")
+    if date_format == "%Y%m%d":
+        # Eight bytes that are a number: to ask for that takes 5 ns a row, and a pattern would take 30.
+        is_exact = (text.str.len_bytes() == 8) & text.cast(pl.Int32, strict=False).is_not_null()
+    else:
+        is_exact = text.str.contains("^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
+    return pl.when(is_exact).then(text.str.to_date(date_format, strict=False))
 
 
 def _keep_good_files(batch: Batch, layout: Layout, positions: Sequence[int], rows: pl.DataFrame) -> Sequence[int]:
