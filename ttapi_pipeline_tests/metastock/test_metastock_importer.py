@@ -19,6 +19,7 @@ from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.frames import BARS
 from ttapi_pipeline.metastock.importer import FolderImport, import_folder
 from ttapi_pipeline.metastock.options import ImportOptions
+from ttapi_pipeline_tests.support.examples import examples
 
 ROW = "{},{},10,11,9,{},100\n"
 
@@ -75,7 +76,8 @@ CONTENTS = st.tuples(st.sampled_from(["", "TICKER,DATE,OPEN,HIGH,LOW,CLOSE,VOL\n
 FOLDERS = st.dictionaries(st.sampled_from(["a.txt", "b.csv", "B.txt", "c.mst", "A.txt"]), CONTENTS, max_size=5)
 
 
-@settings(max_examples=10, deadline=None)
+# An example is up to twelve imports, hence half as many.
+@settings(max_examples=examples(50) // 2, deadline=None)
 @given(states=st.lists(FOLDERS, min_size=1, max_size=6))
 def test_any_sequence_of_increments_gives_what_a_full_import_gives(states: list[Mapping[str, str]]) -> None:
     with tempfile.TemporaryDirectory() as name, small_limits():

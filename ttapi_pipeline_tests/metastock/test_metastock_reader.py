@@ -8,6 +8,7 @@ import tempfile
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +25,7 @@ from ttapi_pipeline.metastock.frames import BARS
 from ttapi_pipeline.metastock.importer import FILES, REJECTS, FolderImport, import_folder
 from ttapi_pipeline.metastock.layout import Layout
 from ttapi_pipeline.metastock.options import ImportOptions
+from ttapi_pipeline_tests.support.examples import examples
 
 Row = tuple[date, float, float, float, float, float, float]
 Writer = Callable[[Path, str, Mapping[str, Sequence[Row]]], None]
@@ -31,6 +33,7 @@ Writer = Callable[[Path, str, Mapping[str, Sequence[Row]]], None]
 HEADER = "<TICKER>,<PER>,<DTYYYYMMDD>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>"
 DIALECTS = "ABCDEFGHIJKLM"
 HAVE_OPEN_INTEREST = "ACEJM"
+HAVE_A_FILE_PER_SESSION = "DE"
 
 
 @contextmanager
@@ -63,7 +66,11 @@ def check_account(result: FolderImport) -> pl.DataFrame:
 def frame_of(series: Mapping[str, Sequence[Row]], *, has_open_interest: bool) -> pl.DataFrame:
     rows = [(symbol, *row) for symbol, bars in series.items() for row in bars]
     frame = pl.DataFrame(rows, schema=BARS, orient="row").sort("symbol", "session")
-    return frame if has_open_interest else frame.with_columns(open_interest=pl.lit(None, pl.Float64))
+    return frame if has_open_interest else without_open_interest(frame)
+
+
+def without_open_interest(bars: pl.DataFrame) -> pl.DataFrame:
+    return bars.with_columns(open_interest=pl.lit(None, pl.Float64))
 
 
 @st.composite
@@ -83,7 +90,7 @@ SERIES = st.dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(series=SERIES, dialect=st.sampled_from(DIALECTS))
 def test_every_dialect_reads_back_what_was_written(
     write_dialect: Writer, series: Mapping[str, Sequence[Row]], dialect: str
@@ -120,7 +127,7 @@ def mutated_files(draw: st.DrawFn) -> bytes:
     return bytes(content)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(contents=st.lists(mutated_files(), min_size=1, max_size=3))
 def test_a_broken_file_breaks_neither_the_import_nor_the_account(contents: list[bytes]) -> None:
     check_broken_files(contents)
@@ -141,7 +148,7 @@ def check_broken_files(contents: Sequence[bytes]) -> None:
     assert result.files.height == len(contents)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(content=mutated_files())
 def test_scanning_together_and_reading_with_care_agree(content: bytes) -> None:
     # A blank first line is the one difference that sends a file to the careful reader and means nothing. In UTF-16,
@@ -198,20 +205,42 @@ def closes_of_skfolio(shares: int) -> pl.DataFrame:
     return long.select(ticker, pl.col("Date").str.to_date("%Y-%m-%d"), *prices, Volume=pl.lit(0))
 
 
+@dataclass(frozen=True)
+class Real:
+    """Real prices, to be written and to be compared with; `rows_of_two_packages` is how many arch and bokeh have."""
+
+    series: Mapping[str, Sequence[Row]]
+    bars: pl.DataFrame
+    rows_of_two_packages: int
+
+
 @pytest.fixture(scope="module")
-def real() -> Mapping[str, Sequence[Row]]:
-    return real_series(shares_of_skfolio=2)
+def real() -> Real:
+    series = real_series(shares_of_skfolio=2)
+    # 5,031 of arch and 12,154 of bokeh_sampledata, as `wc -l` counts them without the headers.
+    return Real(series, frame_of(series, has_open_interest=True), 5_031 + 12_154)
+
+
+@pytest.fixture(scope="module")
+def real_of_two_years(real: Real) -> Real:
+    """The sessions of 2000 and 2001: a dialect with a file per session has 8,313 files of all, and 500 of these."""
+    series = {symbol: [row for row in rows if row[0].year in {2000, 2001}] for symbol, rows in real.series.items()}
+    bars = real.bars.filter(pl.col("session").dt.year().is_in([2000, 2001]))
+    # As `grep -c` counts lines of these years: 500 of arch; 460 each of AAPL, IBM and MSFT.
+    return Real(series, bars, 500 + 3 * 460)
 
 
 def test_real_prices_come_back_identical(
-    tmp_path: Path, write_dialect: Writer, real: Mapping[str, Sequence[Row]], dialect: str
+    tmp_path: Path, write_dialect: Writer, real: Real, real_of_two_years: Real, dialect: str
 ) -> None:
-    write_dialect(tmp_path, dialect, real)
+    prices = real_of_two_years if dialect in HAVE_A_FILE_PER_SESSION else real
+    write_dialect(tmp_path, dialect, prices.series)
     result = import_folder(tmp_path)
     bars = check_account(result)
-    assert_frame_equal(bars, frame_of(real, has_open_interest=dialect in HAVE_OPEN_INTEREST), check_exact=True)
-    # 5,031 of arch and 12,154 of bokeh_sampledata, as `wc -l` counts them without the headers.
-    assert bars.filter(pl.col("symbol").is_in(["SPX", "AAPL", "FB", "GOOG", "IBM", "MSFT"])).height == 5_031 + 12_154
+    expected = prices.bars if dialect in HAVE_OPEN_INTEREST else without_open_interest(prices.bars)
+    assert_frame_equal(bars, expected, check_exact=True)
+    in_both = bars.filter(pl.col("symbol").is_in(["SPX", "AAPL", "FB", "GOOG", "IBM", "MSFT"]))
+    assert in_both.height == prices.rows_of_two_packages
     # Apple's profit warning: 53.50 to 25.75 over night, no split.
     crash = bars.filter(pl.col("symbol") == "AAPL", pl.col("session").is_between(date(2000, 9, 28), date(2000, 9, 29)))
     assert crash["close"].to_list() == [53.5, 25.75]
@@ -329,8 +358,8 @@ def plain_files(draw: st.DrawFn) -> list[bytes]:
     return files
 
 
+@settings(max_examples=examples(50), deadline=None)
 @given(plain_files())
-@settings(max_examples=25)
 def test_files_that_are_scanned_as_one_text_give_what_each_alone_gives(contents: list[bytes]) -> None:
     names = {f"T{number}.txt": content for number, content in enumerate(contents)}
     with folder_of(names) as folder:
