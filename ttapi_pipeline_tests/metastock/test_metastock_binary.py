@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from ttapi_pipeline.core.errors import InvalidFormatError
 from ttapi_pipeline.metastock.binary import Security, decode_mbf, decode_records, read_index
-from ttapi_pipeline.metastock.importer import FolderImport, import_folder
+from ttapi_pipeline.metastock.importer import import_folder
+from ttapi_pipeline_tests.support.metastock import check_account
 
 SEVEN = ("date", "open", "high", "low", "close", "volume", "open_interest")
 BITS = 1 | 2 | 4 | 8 | 16 | 32 | 64
@@ -72,15 +73,6 @@ def xmaster(securities: Mapping[int, tuple[str, str]]) -> bytes:
     return b"".join(records)
 
 
-def account_holds(result: FolderImport) -> bool:
-    files = result.files
-    return bool(
-        (files["rows_read"] == files["rows_kept"] + files["duplicates"] + files["rejected"]).all()
-        and files["rows_kept"].sum() == result.bars.collect().height
-        and files["rejected"].sum() == result.rejects.height
-    )
-
-
 @pytest.mark.parametrize(
     ("word", "number"),
     [
@@ -127,9 +119,8 @@ def test_all_three_indices_give_their_securities(tmp_path: Path) -> None:
     (tmp_path / "a" / "F256.MWD").write_bytes(data_file(ROWS, behind=1))
     (tmp_path / "a" / "F1.DOP").write_text('"Date"\n')
     result = import_folder(tmp_path)
-    assert account_holds(result)
+    bars = check_account(result)
     assert result.rejects.is_empty()
-    bars = result.bars.collect()
     assert bars["symbol"].to_list() == ["AAPL", "AAPL", "BRK/B", "BRK/B", "MSFT"]
     assert bars.row(0) == ("AAPL", date(1999, 12, 31), 20.25, 21.5, 19.75, 20.5, 16_777_215.0, 3.0)
     assert bars.row(4) == ("MSFT", date(2026, 1, 2), 10.0, 11.0, 9.0, 10.5, 100.0, 0.0)
@@ -154,8 +145,8 @@ def test_bad_records_are_rejected_one_by_one(tmp_path: Path) -> None:
     (tmp_path / "F4.DAT").write_bytes(data_file([]))
     (tmp_path / "F9.DAT").write_bytes(data_file(ROWS))
     result = import_folder(tmp_path)
-    assert account_holds(result)
-    assert result.bars.collect().height == 1
+    bars = check_account(result)
+    assert bars.height == 1
     assert result.symbols["V"] == "V"
     assert result.rejects.select("file", "line", "reason").rows() == [
         ("F1.DAT", 2, "the date is not a date"),

@@ -20,12 +20,13 @@ from ttapi_pipeline.metastock.frames import BARS
 from ttapi_pipeline.metastock.importer import FolderImport, import_folder
 from ttapi_pipeline.metastock.options import ImportOptions
 from ttapi_pipeline_tests.support.examples import examples
+from ttapi_pipeline_tests.support.metastock import check_account
 
 ROW = "{},{},10,11,9,{},100\n"
 
 
 def put(path: Path, text: str, *, at: int) -> None:
-    """Write a file as if it had been changed at that many seconds."""
+    """Write a file as if it had been changed `at` seconds after 1970."""
     path.write_text(text)
     os.utime(path, ns=(at * 10**9, at * 10**9))
 
@@ -49,13 +50,6 @@ def assert_same(one: FolderImport, other: FolderImport) -> None:
     assert one.symbols == other.symbols
     assert one.extra_values == other.extra_values
     assert sorted(one.warnings) == sorted(other.warnings)
-
-
-def check_account(result: FolderImport) -> None:
-    files = result.files
-    assert (files["rows_read"] == files["rows_kept"] + files["duplicates"] + files["rejected"]).all()
-    assert files["rows_kept"].sum() == result.bars.select(pl.len()).collect(engine="streaming").item()
-    assert files["rejected"].sum() == result.rejects.height
 
 
 LINES = st.lists(

@@ -1,16 +1,11 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
-import gzip
 import math
 import os
-import tempfile
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date
-from importlib.util import find_spec
 from pathlib import Path
 
 import polars as pl
@@ -21,87 +16,13 @@ from polars.testing import assert_frame_equal
 
 from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.metastock import limits, scan
-from ttapi_pipeline.metastock.frames import BARS
-from ttapi_pipeline.metastock.importer import FILES, REJECTS, FolderImport, import_folder
+from ttapi_pipeline.metastock.importer import import_folder
 from ttapi_pipeline.metastock.layout import Layout
 from ttapi_pipeline.metastock.options import ImportOptions
 from ttapi_pipeline_tests.support.examples import examples
-
-Row = tuple[date, float, float, float, float, float, float]
-Writer = Callable[[Path, str, Mapping[str, Sequence[Row]]], None]
+from ttapi_pipeline_tests.support.metastock import check_account, folder_of
 
 HEADER = "<TICKER>,<PER>,<DTYYYYMMDD>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>"
-DIALECTS = "ABCDEFGHIJKLM"
-HAVE_OPEN_INTEREST = "ACEJM"
-HAVE_A_FILE_PER_SESSION = "DE"
-
-
-@contextmanager
-def folder_of(contents: Mapping[str, bytes | str]) -> Iterator[Path]:
-    """A folder for one example of a property; pytest's tmp_path is one for all of them."""
-    with tempfile.TemporaryDirectory() as name:
-        for file, content in contents.items():
-            Path(name, file).write_bytes(content.encode() if isinstance(content, str) else content)
-        yield Path(name)
-
-
-def check_account(result: FolderImport) -> pl.DataFrame:
-    """What holds for every import; returns the bars."""
-    bars = result.bars.collect()
-    assert bars.schema == BARS
-    assert result.rejects.schema == REJECTS
-    assert result.files.schema == FILES
-    account = result.files
-    assert (account["rows_read"] == account["rows_kept"] + account["duplicates"] + account["rejected"]).all()
-    assert account["rows_kept"].sum() == bars.height
-    assert account["rejected"].sum() == result.rejects.height
-    assert result.rejects["reason"].null_count() == 0
-    assert not bars.select("symbol", "session").is_duplicated().any()
-    assert_frame_equal(bars, bars.sort("symbol", "session"))
-    assert bars["close"].is_finite().all()
-    assert (bars["close"] > 0).all()
-    return bars
-
-
-def frame_of(series: Mapping[str, Sequence[Row]], *, has_open_interest: bool) -> pl.DataFrame:
-    rows = [(symbol, *row) for symbol, bars in series.items() for row in bars]
-    frame = pl.DataFrame(rows, schema=BARS, orient="row").sort("symbol", "session")
-    return frame if has_open_interest else without_open_interest(frame)
-
-
-def without_open_interest(bars: pl.DataFrame) -> pl.DataFrame:
-    return bars.with_columns(open_interest=pl.lit(None, pl.Float64))
-
-
-@st.composite
-def bars(draw: st.DrawFn) -> Row:
-    prices = st.floats(1e-4, 1e6, allow_nan=False)
-    low, one, other, high = sorted(draw(st.tuples(prices, prices, prices, prices)))
-    volume, open_interest = draw(st.tuples(st.floats(0, 1e12), st.integers(0, 10**9).map(float)))
-    return (draw(st.dates(date(1885, 1, 1), date(2030, 1, 1))), one, high, low, other, volume, open_interest)
-
-
-SYMBOLS = st.one_of(
-    st.from_regex(r"[A-Z]{1,5}(/[AB])?", fullmatch=True),
-    st.sampled_from(["TRUE", "NA", "NAN", "000001", "1E5", "PRN", "LOW"]),
-)
-SERIES = st.dictionaries(
-    SYMBOLS, st.lists(bars(), min_size=1, max_size=12, unique_by=lambda bar: bar[0]), min_size=1, max_size=5
-)
-
-
-@settings(max_examples=examples(100), deadline=None)
-@given(series=SERIES, dialect=st.sampled_from(DIALECTS))
-def test_every_dialect_reads_back_what_was_written(
-    write_dialect: Writer, series: Mapping[str, Sequence[Row]], dialect: str
-) -> None:
-    with folder_of({}) as folder:
-        write_dialect(folder, dialect, series)
-        result = import_folder(folder)
-    expected = frame_of(series, has_open_interest=dialect in HAVE_OPEN_INTEREST)
-    assert_frame_equal(check_account(result), expected, check_exact=True)
-    assert result.rejects.is_empty()
-    assert set(result.files["dialect"]) == {dialect}
 
 
 CONTENTS = [
@@ -162,98 +83,6 @@ def test_scanning_together_and_reading_with_care_agree(content: bytes) -> None:
     assert_frame_equal(check_account(scanned), check_account(read), check_exact=True)
     assert_frame_equal(scanned.files.drop("dialect"), read.files.drop("dialect"))
     assert_frame_equal(scanned.rejects.drop("line"), read.rejects.drop("line"))
-
-
-def packaged(package: str, path: str) -> bytes:
-    """A data file of a package, without the seconds that importing the package takes."""
-    spec = find_spec(package)
-    assert spec is not None
-    assert spec.origin is not None
-    return (Path(spec.origin).parent / path).read_bytes()
-
-
-def real_series(*, shares_of_skfolio: int) -> Mapping[str, Sequence[Row]]:
-    """Daily bars as four packages have them.
-
-    S&P 500 1999-2018 of `arch`; AAPL, FB, GOOG, IBM and MSFT 2000-2013 of `bokeh_sampledata`, unadjusted; Google
-    2004-2013 of `backtesting`, under another name here; adjusted closes of some of 20 shares 1990-2022 of `skfolio`.
-    """
-    index = pl.read_csv(packaged("arch", "data/sp500/sp500.csv.gz")).select(
-        pl.lit("SPX").alias("Ticker"), pl.col("Date").str.to_date("%m/%d/%Y"), "Open", "High", "Low", "Close", "Volume"
-    )
-    stocks = pl.read_csv(packaged("bokeh_sampledata", "_data/stocks.csv.gz")).select(
-        "Ticker", pl.col("Date").str.to_date("%Y-%m-%d"), "Open", "High", "Low", "Close", "Volume"
-    )
-    columns = (pl.col("").str.to_date("%Y-%m-%d").alias("Date"), "Open", "High", "Low", "Close", "Volume")
-    google = pl.read_csv(packaged("backtesting", "test/GOOG.csv")).select(pl.lit("GOOGL").alias("Ticker"), *columns)
-    frames = pl.concat([index, stocks, google, closes_of_skfolio(shares_of_skfolio)], how="vertical_relaxed")
-    series: dict[str, list[Row]] = {}
-    for symbol, session, *prices, volume in frames.iter_rows():
-        opened, high, low, close = prices
-        series.setdefault(symbol, []).append((session, opened, high, low, close, float(volume), 0.0))
-    return series
-
-
-def closes_of_skfolio(shares: int) -> pl.DataFrame:
-    """Adjusted closes of the first so many shares, 1990 to 2022, which stand for all four prices."""
-    wide = pl.read_csv(gzip.decompress(packaged("skfolio", "datasets/data/sp500_dataset.csv.gz")))
-    wide = wide.select(wide.columns[: 1 + shares])
-    long = wide.unpivot(index="Date", variable_name="Ticker", value_name="Close").drop_nulls()
-    prices = [pl.col("Close").cast(pl.Float64).alias(name) for name in ("Open", "High", "Low", "Close")]
-    # Beside the raw ones of the same companies.
-    ticker = pl.concat_str("Ticker", pl.lit("ADJ"))
-    return long.select(ticker, pl.col("Date").str.to_date("%Y-%m-%d"), *prices, Volume=pl.lit(0))
-
-
-@dataclass(frozen=True)
-class Real:
-    """Real prices, to be written and to be compared with; `rows_of_two_packages` is how many arch and bokeh have."""
-
-    series: Mapping[str, Sequence[Row]]
-    bars: pl.DataFrame
-    rows_of_two_packages: int
-
-
-@pytest.fixture(scope="module")
-def real() -> Real:
-    series = real_series(shares_of_skfolio=2)
-    # 5,031 of arch and 12,154 of bokeh_sampledata, as `wc -l` counts them without the headers.
-    return Real(series, frame_of(series, has_open_interest=True), 5_031 + 12_154)
-
-
-@pytest.fixture(scope="module")
-def real_of_two_years(real: Real) -> Real:
-    """The sessions of 2000 and 2001: a dialect with a file per session has 8,313 files of all, and 500 of these."""
-    series = {symbol: [row for row in rows if row[0].year in {2000, 2001}] for symbol, rows in real.series.items()}
-    bars = real.bars.filter(pl.col("session").dt.year().is_in([2000, 2001]))
-    # As `grep -c` counts lines of these years: 500 of arch; 460 each of AAPL, IBM and MSFT.
-    return Real(series, bars, 500 + 3 * 460)
-
-
-def test_real_prices_come_back_identical(
-    tmp_path: Path, write_dialect: Writer, real: Real, real_of_two_years: Real, dialect: str
-) -> None:
-    prices = real_of_two_years if dialect in HAVE_A_FILE_PER_SESSION else real
-    write_dialect(tmp_path, dialect, prices.series)
-    result = import_folder(tmp_path)
-    bars = check_account(result)
-    expected = prices.bars if dialect in HAVE_OPEN_INTEREST else without_open_interest(prices.bars)
-    assert_frame_equal(bars, expected, check_exact=True)
-    in_both = bars.filter(pl.col("symbol").is_in(["SPX", "AAPL", "FB", "GOOG", "IBM", "MSFT"]))
-    assert in_both.height == prices.rows_of_two_packages
-    # Apple's profit warning: 53.50 to 25.75 over night, no split.
-    crash = bars.filter(pl.col("symbol") == "AAPL", pl.col("session").is_between(date(2000, 9, 28), date(2000, 9, 29)))
-    assert crash["close"].to_list() == [53.5, 25.75]
-
-
-@pytest.mark.soak
-def test_the_whole_of_every_package_comes_back_identical(tmp_path: Path, write_dialect: Writer, dialect: str) -> None:
-    series = real_series(shares_of_skfolio=20)
-    write_dialect(tmp_path, dialect, series)
-    bars = check_account(import_folder(tmp_path))
-    assert_frame_equal(bars, frame_of(series, has_open_interest=dialect in HAVE_OPEN_INTEREST), check_exact=True)
-    # 8,313 sessions of 20 shares, 2,148 of Google, beside the others.
-    assert bars.height == 5_031 + 12_154 + 2_148 + 20 * 8_313
 
 
 def test_the_last_row_by_file_name_and_line_wins() -> None:
