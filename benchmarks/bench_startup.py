@@ -59,11 +59,11 @@ WARM = """
 import time
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.status import survey
+from ttapi_pipeline.datasets.status import read_statuses
 settings, taken = Settings.load(), []
 for _ in range(20):
     started = time.perf_counter()
-    survey(settings, now=SYSTEM_CLOCK.now())
+    read_statuses(settings, now=SYSTEM_CLOCK.now())
     taken.append(time.perf_counter() - started)
 print(sorted(taken)[10])
 """

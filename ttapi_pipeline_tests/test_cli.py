@@ -20,7 +20,7 @@ from ttapi_pipeline.commands.refresh import select
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN, Settings
 from ttapi_pipeline.datasets.registry import DATASETS
-from ttapi_pipeline.datasets.status import survey
+from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.simulator.process import SimulatorProcess
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -191,7 +191,7 @@ def test_status_of_nothing_says_what_is_to_be_done(tt: Run) -> None:
 
 def test_a_named_dataset_brings_what_is_due_above_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    statuses = survey(Settings(), now=SYSTEM_CLOCK.now())
+    statuses = read_statuses(Settings(), now=SYSTEM_CLOCK.now())
     assert select(statuses, ["expiration_series"]) == ["trading_calendar", "universe", "expiration_series"]
     assert select(statuses, []) == list(DATASETS)
 

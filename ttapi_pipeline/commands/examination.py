@@ -19,7 +19,7 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.core.verdict import CLOCK_TOLERANCE, Rule
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
-from ttapi_pipeline.datasets.status import metastock_folder, metastock_version, survey
+from ttapi_pipeline.datasets.status import metastock_folder, metastock_version, read_statuses
 from ttapi_pipeline.storage.layout import check_writable, open_folder
 from ttapi_pipeline.storage.repair import check, repair
 from ttapi_pipeline.storage.stored import read_stored
@@ -98,7 +98,7 @@ def _metastock(settings: Settings) -> Finding:
 def _stored_times(settings: Settings, clock: Clock) -> Finding:
     """Whether every stored dataset was fetched before now; a later time means that a clock is or was wrong."""
     try:
-        statuses = survey(settings, now=clock.now())
+        statuses = read_statuses(settings, now=clock.now())
     except TTError as error:
         return Finding("stored times", str(error), is_good=False)
     for status in statuses.values():

@@ -16,7 +16,7 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.progress import Phase, Progress, ProgressBoard, watched
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.registry import DATASETS
-from ttapi_pipeline.datasets.status import DatasetStatus, refuse_to_overwrite, survey
+from ttapi_pipeline.datasets.status import DatasetStatus, read_statuses, refuse_to_overwrite
 from ttapi_pipeline.storage.layout import check_writable, open_folder
 from ttapi_pipeline.terminal.console import print_error
 
@@ -39,14 +39,14 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     """
     names: Sequence[str] = options.dataset
     forced = frozenset(names or DATASETS) if options.force else frozenset()
-    statuses = survey(settings, now=SYSTEM_CLOCK.now(), forced=forced)
+    statuses = read_statuses(settings, now=SYSTEM_CLOCK.now(), forced=forced)
     refuse_to_overwrite(settings)
     selection = select(statuses, names)
     outcomes: Mapping[str, Progress] | None = None
     if selection:
         check_writable(open_folder(settings.data_dir))
         outcomes = _refresh(settings, selection, is_forced=options.force, is_quiet=options.json)
-        statuses = survey(settings, now=SYSTEM_CLOCK.now())
+        statuses = read_statuses(settings, now=SYSTEM_CLOCK.now())
     print_grid(settings, statuses, is_json=options.json, outcomes=outcomes)
     _explain_failures(outcomes or {})
     return _exit_code(statuses, outcomes or {}, names)

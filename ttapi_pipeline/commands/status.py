@@ -13,7 +13,7 @@ from ttapi_pipeline.commands.parsers import Subparsers
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.progress import Progress
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.status import DatasetStatus, survey
+from ttapi_pipeline.datasets.status import DatasetStatus, read_statuses
 from ttapi_pipeline.storage.layout import state_folder
 from ttapi_pipeline.terminal.console import output_console
 from ttapi_pipeline.terminal.status_grid import status_document, status_table
@@ -29,7 +29,7 @@ def add_parser(commands: Subparsers) -> None:
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
     """Print the grid; 0 when every dataset is a hit, else 3."""
-    statuses = survey(settings, now=SYSTEM_CLOCK.now())
+    statuses = read_statuses(settings, now=SYSTEM_CLOCK.now())
     print_grid(settings, statuses, is_json=options.json)
     return OK if all(status.verdict.is_hit for status in statuses.values()) else INCOMPLETE
 

@@ -109,7 +109,7 @@ def _digest(path: Path, variable: str) -> str:
         raise StorageError(f"{variable}: {path} cannot be read: {error}") from error
 
 
-def status_of(
+def read_status(
     dataset: Dataset, settings: Settings, *, now: datetime, folder: Folder | None = None, is_forced: bool = False
 ) -> DatasetStatus:
     """The status of one dataset. Besides its own files this reads the manifests of what is directly upstream.
@@ -128,7 +128,7 @@ def status_of(
     return _Look(settings, root, now).status(dataset, is_forced=is_forced)
 
 
-def survey(
+def read_statuses(
     settings: Settings, *, now: datetime, forced: Collection[str] = (), folder: Folder | None = None
 ) -> Mapping[str, DatasetStatus]:
     """The status of every dataset, upstream first.
@@ -140,7 +140,7 @@ def survey(
         folder: The data folder, when it is open already.
 
     Raises:
-        StorageError: As `status_of`.
+        StorageError: As `read_status`.
     """
     look = _Look(settings, open_folder(settings.data_dir) if folder is None else folder, now)
     return {name: look.status(dataset, is_forced=name in forced) for name, dataset in DATASETS.items()}

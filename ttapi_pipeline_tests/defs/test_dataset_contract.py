@@ -126,7 +126,7 @@ from pathlib import Path
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.columns_page import columns_page
 from ttapi_pipeline.datasets.registry import DATASETS, load_settings
-from ttapi_pipeline.datasets.status import survey
+from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.defs.assembly import build_definitions
 from ttapi_pipeline.defs.automation.jobs import REFRESH_JOB
 from ttapi_pipeline.terminal.status_grid import status_document
@@ -155,7 +155,7 @@ with dg.DagsterInstance.ephemeral() as instance:
             ],
             "checks": {each.check_name: each.passed for each in result.get_asset_check_evaluations()},
         }
-found["grid"] = [row for row in status_document(survey(settings, now=at)) if row["dataset"] == "dividends"]
+found["grid"] = [row for row in status_document(read_statuses(settings, now=at)) if row["dataset"] == "dividends"]
 found["ttl"] = load_settings({"TT_TTL_DIVIDENDS": "90"}, dotenv=Path("none")).ttl(DATASETS["dividends"]).total_seconds()
 print(json.dumps(found))
 """

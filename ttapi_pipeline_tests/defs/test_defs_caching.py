@@ -18,7 +18,7 @@ from dagster._core.definitions.repository_definition.repository_definition impor
 from dagster._core.loader import LoadingContextForTest
 
 from ttapi_pipeline.datasets import registry as declarations
-from ttapi_pipeline.datasets import status as survey
+from ttapi_pipeline.datasets import status
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.assets import datasets as assets
 from ttapi_pipeline.storage.publish import publish
@@ -161,7 +161,7 @@ class TestInvalidation:
 
     def test_a_code_version_rebuilds_its_dataset(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         changed = {**DATASETS, "symbols": replace(DATASETS["symbols"], code_version="2")}
-        for module in (declarations, assets, survey):
+        for module in (declarations, assets, status):
             monkeypatch.setattr(module, "DATASETS", MappingProxyType(changed))
         assert rebuilt(world, lambda: world.run("universe", "symbols")) == {"symbols"}
 

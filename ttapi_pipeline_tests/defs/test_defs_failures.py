@@ -23,7 +23,7 @@ from dagster._serdes import serialize_value
 from ttapi_pipeline.core.settings import Environment
 from ttapi_pipeline.core.verdict import Rule
 from ttapi_pipeline.datasets.registry import DATASETS
-from ttapi_pipeline.datasets.status import survey
+from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.simulator.server import OffsetClock, Simulator, build_simulator, serving
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline_tests.support.instances import save_instance
@@ -311,7 +311,7 @@ class TestBlockingChecks:
             assert not check_results(result, check)[name].passed
             assert started(result) == {name}
             assert world.writes() == before
-            statuses = survey(world.settings, now=world.clock.now())
+            statuses = read_statuses(world.settings, now=world.clock.now())
             assert {each for each in below if statuses[each].verdict.rule is Rule.UPSTREAM} == out_of_step
             # At once, and past one of the ticks at which what has failed is tried again.
             assert [asked(timedelta(minutes=minutes)) for minutes in (1, 10)] == [set(), set()]

@@ -14,7 +14,7 @@ import pytest
 from ttapi_pipeline.core.verdict import Rule
 from ttapi_pipeline.datasets.quotes import build as quotes_module
 from ttapi_pipeline.datasets.registry import DATASETS
-from ttapi_pipeline.datasets.status import survey
+from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.defs.dagster_internals import failed_steps
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.streaming.backoff import Backoff
@@ -36,7 +36,7 @@ def stored(world: World) -> pl.DataFrame:
 
 
 def rule(world: World) -> Rule:
-    return survey(world.settings, now=world.clock.now())["quotes"].verdict.rule
+    return read_statuses(world.settings, now=world.clock.now())["quotes"].verdict.rule
 
 
 def test_the_first_run_takes_every_symbol_from_the_feed(world: World) -> None:

@@ -49,7 +49,7 @@ from ttapi_pipeline.datasets import registry as declarations
 from ttapi_pipeline.datasets import status as survey_module
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.registry import DATASETS
-from ttapi_pipeline.datasets.status import survey
+from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.defs.assets import datasets as assets_module
 from ttapi_pipeline.defs.automation.schedules import close_request
 from ttapi_pipeline.defs.resources import CacheResource, StorageResource, api_resource
@@ -247,7 +247,7 @@ class Daemon:
 
     def rules(self) -> Mapping[str, Rule]:
         """The rule behind each verdict."""
-        return {name: each.verdict.rule for name, each in survey(self.settings, now=self.clock.at).items()}
+        return {name: each.verdict.rule for name, each in read_statuses(self.settings, now=self.clock.at).items()}
 
     def disagreements(self) -> set[tuple[str, str]]:
         """Where Dagster's badge or label says another thing than the verdict."""
@@ -362,7 +362,7 @@ class TestADay:
             assert (daemon.rules()["symbols"] is Rule.EXPIRED) is is_over
             (row,) = (
                 each
-                for each in status_document(survey(daemon.settings, now=daemon.clock.at))
+                for each in status_document(read_statuses(daemon.settings, now=daemon.clock.at))
                 if each["dataset"] == "symbols"
             )
             assert (row["ttl_seconds"], row["verdict"]) == (7200, "miss" if is_over else "hit")
@@ -459,12 +459,12 @@ class TestTrouble:
 
     def test_what_is_below_a_failed_dataset_keeps_its_data_and_waits(self, daemon: Daemon) -> None:
         daemon.outside.down = {"daily_candles"}
-        versions = {name: each.manifest for name, each in survey(daemon.settings, now=MONDAY).items()}
+        versions = {name: each.manifest for name, each in read_statuses(daemon.settings, now=MONDAY).items()}
         asked, built = daemon.tick(24 * HOURS)
         assert asked == DAILY
         # The snapshot is computed below the candles, and is skipped with what is below it.
         assert built == DAILY - EOD
-        kept = survey(daemon.settings, now=daemon.clock.at)
+        kept = read_statuses(daemon.settings, now=daemon.clock.at)
         assert {name for name in EOD if kept[name].manifest == versions[name]} == EOD
         daemon.outside.down = set()
         assert daemon.settle(11 * MINUTES) == EOD
@@ -666,7 +666,11 @@ def test_the_hit_rate_of_a_trading_week_is_what_the_ttls_imply(
     misses: Counter[str] = Counter()
     for _ in range(refreshes):
         daemon.clock.at += 5 * MINUTES
-        due = {name for name, each in survey(daemon.settings, now=daemon.clock.at).items() if not each.verdict.is_hit}
+        due = {
+            name
+            for name, each in read_statuses(daemon.settings, now=daemon.clock.at).items()
+            if not each.verdict.is_hit
+        }
         misses.update(due)
         if due:
             assert daemon.run(*due)

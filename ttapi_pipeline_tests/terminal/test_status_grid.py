@@ -16,7 +16,7 @@ from ttapi_pipeline.core.progress import Phase, Progress, ProgressBoard
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.verdict import decide
 from ttapi_pipeline.datasets.registry import DATASETS
-from ttapi_pipeline.datasets.status import DatasetStatus, survey
+from ttapi_pipeline.datasets.status import DatasetStatus, read_statuses
 from ttapi_pipeline.storage.stored import Stored
 from ttapi_pipeline.terminal.status_grid import progress_line, progress_table, render, status_document, status_table
 from ttapi_pipeline.terminal.watch import watching
@@ -24,7 +24,7 @@ from ttapi_pipeline.terminal.watch import watching
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
-def status_of(*, age: timedelta, missing: dict[str, str] | None = None, is_simulated: bool = False) -> DatasetStatus:
+def read_status(*, age: timedelta, missing: dict[str, str] | None = None, is_simulated: bool = False) -> DatasetStatus:
     declaration = DATASETS["universe"]
     settings = {"origin": "production x", "universe": "2", "watchlist": "not used"}
     manifest = Manifest(
@@ -52,25 +52,25 @@ def grid(status: DatasetStatus, **arguments: object) -> str:
 
 
 def test_a_hit_shows_age_ttl_rows_and_version() -> None:
-    line = grid(status_of(age=timedelta(hours=3, minutes=5))).splitlines()[-1]
+    line = grid(read_status(age=timedelta(hours=3, minutes=5))).splitlines()[-1]
     assert line.split() == ["universe", "hit", "3h", "5m", "1d", "1,503", "0", "01234567", "fresh"]
 
 
 def test_a_miss_says_why() -> None:
-    text = grid(status_of(age=timedelta(days=2), missing={"A": "HTTP 502"}))
+    text = grid(read_status(age=timedelta(days=2), missing={"A": "HTTP 502"}))
     assert "miss" in text
     assert "2d old, TTL 1d is over" in text
     assert text.splitlines()[-1].split()[5] == "1"
 
 
 def test_invented_data_is_named_as_such_whatever_the_settings_say() -> None:
-    assert "SIMULATED" not in grid(status_of(age=timedelta(0)))
-    assert "SIMULATED DATA, 1 of 1" in grid(status_of(age=timedelta(0), is_simulated=True))
-    assert "SIMULATED DATA, 0 of 1" in grid(status_of(age=timedelta(0)), is_simulated=True)
+    assert "SIMULATED" not in grid(read_status(age=timedelta(0)))
+    assert "SIMULATED DATA, 1 of 1" in grid(read_status(age=timedelta(0), is_simulated=True))
+    assert "SIMULATED DATA, 0 of 1" in grid(read_status(age=timedelta(0)), is_simulated=True)
 
 
 def test_an_open_breaker_and_damage_are_shown() -> None:
-    status = replace(status_of(age=timedelta(0)), damage="universe.json is not a manifest")
+    status = replace(read_status(age=timedelta(0)), damage="universe.json is not a manifest")
     text = grid(status, breakers={"market-metrics": "circuit breaker open"})
     assert "universe.json is not a manifest" in text
     assert "market-metrics: circuit breaker open" in text
@@ -88,11 +88,11 @@ def test_an_open_breaker_and_damage_are_shown() -> None:
     ],
 )
 def test_what_a_run_did_is_in_the_grid(work: Progress, shown: str) -> None:
-    assert shown in grid(status_of(age=timedelta(0)), outcomes={"universe": work})
+    assert shown in grid(read_status(age=timedelta(0)), outcomes={"universe": work})
 
 
 def test_nothing_stored_is_dashes(tmp_path: Path) -> None:
-    statuses = survey(replace(Settings(), data_dir=str(tmp_path)), now=NOW)
+    statuses = read_statuses(replace(Settings(), data_dir=str(tmp_path)), now=NOW)
     rows = render(status_table(statuses, origin="x", is_simulated=True)).splitlines()[-len(DATASETS) :]
     assert [row.split()[1:3] for row in rows] == [["miss", "-"]] * len(DATASETS)
     document = status_document(statuses, outcomes={"universe": Progress(phase=Phase.FAILED, note="no")})

@@ -20,7 +20,7 @@ from ttapi_pipeline.core.progress import Phase, current_board
 from ttapi_pipeline.core.verdict import Rule
 from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.datasets.refresh import Refresh
-from ttapi_pipeline.datasets.status import DatasetStatus, refuse_to_overwrite, shaping_settings, status_of
+from ttapi_pipeline.datasets.status import DatasetStatus, read_status, refuse_to_overwrite, shaping_settings
 from ttapi_pipeline.defs.assets.interrupts import run_async
 from ttapi_pipeline.defs.assets.lineage import column_lineage
 from ttapi_pipeline.defs.assets.metadata import verdict_metadata
@@ -86,7 +86,7 @@ def _mended_status(
     """The status of the dataset, after what a crash left behind has been mended."""
 
     def status() -> DatasetStatus:
-        return status_of(dataset, api.settings, now=api.clock.now(), folder=io_manager.folder, is_forced=is_forced)
+        return read_status(dataset, api.settings, now=api.clock.now(), folder=io_manager.folder, is_forced=is_forced)
 
     found = status()
     if not found.stored.is_lagging or found.stored.lost_files:

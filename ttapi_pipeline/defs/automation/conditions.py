@@ -13,7 +13,7 @@ import dagster as dg
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.status import DatasetStatus, survey
+from ttapi_pipeline.datasets.status import DatasetStatus, read_statuses
 from ttapi_pipeline.defs.automation.jobs import RUN_TAGS
 from ttapi_pipeline.defs.dagster_internals import instance_of, recorded_version, tick_of
 
@@ -37,7 +37,7 @@ class StatusesOfTick:
             tick = tick_of(context)
             statuses = self._of_tick.get(tick)
             if statuses is None:
-                statuses = self._of_tick[tick] = survey(self._settings, now=self._clock.now())
+                statuses = self._of_tick[tick] = read_statuses(self._settings, now=self._clock.now())
         return statuses.get(context.key.to_user_string())
 
 

@@ -13,7 +13,7 @@ import polars as pl
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.sessions import NEW_YORK, SETTLING_TIME, is_session, session_hours
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.status import survey
+from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.datasets.trading_calendar.table import TRADING_CALENDAR
 from ttapi_pipeline.defs.automation.jobs import END_OF_DAY, END_OF_DAY_JOB, RUN_TAGS
 from ttapi_pipeline.storage.layout import open_folder
@@ -66,7 +66,7 @@ def close_request(settings: Settings, now: datetime) -> dg.RunRequest | dg.SkipR
     settles_at = closes_at + SETTLING_TIME
     if now < settles_at:
         return dg.SkipReason(f"session {day} settles at {settles_at.astimezone(NEW_YORK):%H:%M} New York time")
-    statuses = survey(settings, now=now)
+    statuses = read_statuses(settings, now=now)
     behind = [
         name
         for name in END_OF_DAY
