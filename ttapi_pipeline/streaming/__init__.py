@@ -1,2 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""DXLink: messages, protocol without I/O, connection, and what is collected over it; REST is in `client`."""
+"""DXLink, the broker's market data feed: messages, the protocol without I/O, connections, candles, quotes and sales.
+
+Put here: whatever sends or receives DXLink messages, and the columns that come out of them. Not here: REST (`client`),
+the choice of a server (`broker`), rows and files (`datasets`, `quote_recorder`).
+"""

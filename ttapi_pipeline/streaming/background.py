@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Tasks with an owner: work beside a block, work with a deadline. What the work is, the other modules say."""
+"""Tasks with an owner: work beside a block, work with a deadline, and errors without the group around them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from ttapi_pipeline.core.clock import Clock
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run `work` beside the block and cancel it with the block, whose exceptions leave as they are."""
+    """Run `work` while the block runs, then cancel it. An exception of the block leaves without a group around it."""
     failure: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(work)
@@ -29,8 +29,22 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         raise failure
 
 
+@contextmanager
+def ungrouped(kind: type[Exception]) -> Iterator[None]:
+    """Raise the first exception of that kind without the groups of the task groups that it went through."""
+    failure: BaseException | None = None
+    try:
+        yield
+    except* kind as group:
+        failure = group
+        while isinstance(failure, BaseExceptionGroup):
+            failure = failure.exceptions[0]
+    if failure is not None:
+        raise failure
+
+
 async def within(seconds: float | None, work: Coroutine[Any, Any, T], clock: Clock) -> T | None:
-    """The result of `work`, or None when it takes longer."""
+    """The result of `work`, or None if it takes longer than `seconds`; no limit when that is None."""
     if seconds is None:
         return await work
     async with asyncio.TaskGroup() as tasks:

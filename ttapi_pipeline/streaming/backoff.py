@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""How long to wait before a link is tried again; the retries of REST requests are in `client`."""
+"""Delays before something is tried again: a link, a channel, a refused subscription.
+
+The retries of REST requests are in `client`.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ class Backoff:
     """Exponential delays, each drawn from the upper half of its interval.
 
     Attributes:
-        first_seconds: Longest delay after the first failure; it doubles with each further one.
-        most_seconds: No delay is longer.
+        first_seconds: Longest delay after the first failure. It doubles with each further failure.
+        most_seconds: Longest delay after any number of failures.
         uniform: Draws from [0, 1).
     """
 
@@ -23,6 +26,11 @@ class Backoff:
     uniform: Callable[[], float] = SystemRandom().random
 
     def seconds(self, failures: int) -> float:
-        """Delay after that many failures in a row, from 1."""
+        """The delay after this many failures in a row.
+
+        Args:
+            failures: 1 after the first one.
+        """
+        # The exponent is bounded, because 2.0 ** 1024 is an OverflowError.
         longest = min(self.most_seconds, self.first_seconds * 2.0 ** min(failures - 1, 60))
         return longest * (0.5 + 0.5 * self.uniform())

@@ -27,7 +27,7 @@ from ttapi_pipeline.streaming.messages import Contract, Subscription
 MAX_IN_FLIGHT: Final = 18
 DEADLINE_SECONDS: Final = 30.0
 MAX_FAILURES: Final = 6
-"""Links, or refused subscriptions, that may fail in a row without one symbol completed in between."""
+"""Failures in a row, of links or of subscriptions, without a symbol completed in between, that end the collection."""
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -51,21 +51,21 @@ async def collect_daily_candles(
     Args:
         open_connection: Opens a link; asked for another one whenever a link is lost.
         requests: First session wanted, by streamer symbol.
-        in_flight: How many symbols are subscribed at a time.
-        deadline_seconds: For one symbol. It runs out only on a link that is alive, since a frozen one is
-            replaced; at the latest it runs out after three times as long.
+        in_flight: Number of symbols that are subscribed at a time.
+        deadline_seconds: For one symbol. It counts only on a link that is alive, because a frozen link is replaced,
+            but it never takes more than three times as long.
         clock: For deadlines and delays.
-        progress: Told how many symbols are settled, that is complete, empty or missing.
+        progress: Told the number of symbols that are settled, that is complete, empty or missing.
         on_symbol: Told each history as soon as it is complete.
         backoff: Delays before a new link and after a refused subscription.
-        max_failures: How many failures in a row, without a symbol completed in between, end the collection.
+        max_failures: This many failures in a row, without a symbol completed in between, end the collection.
 
     Returns:
-        One history per symbol that has bars, in the order of completion. `empty` are the symbols for which the feed
-        had nothing, twice; `missing` those without a complete snapshot. An unknown symbol is empty.
+        One history per symbol that has bars, in the order of completion. `empty` holds the symbols for which the feed
+        had nothing, twice; `missing` holds those without a complete snapshot. An unknown symbol is empty.
 
     Raises:
-        TTError: What `open_connection` raised, when it never opened a link; whatever `on_symbol` raised.
+        TTError: `open_connection` raised it and never opened a link, or `on_symbol` raised it.
     """
     collector = _Collector(
         requests,
@@ -90,7 +90,7 @@ async def collect_daily_candles(
 
 @dataclass(slots=True)
 class _Request:
-    """What one symbol has gone through."""
+    """One symbol that is waiting or in flight."""
 
     symbol: str
     candle_symbol: str
@@ -105,7 +105,7 @@ class _Request:
 
 
 class _Collector:
-    """Who waits, who is in flight, who is settled; it outlives the links."""
+    """The symbols that wait, are in flight, or are settled. It outlives its links."""
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class _Collector:
         return Collection(rows=self._done, missing=self._missing, empty=frozenset(self._empty), requested=self._total)
 
     def _requeue(self) -> None:
-        """Forget the snapshots of a lost link. What was in flight goes last: it may be why the link was lost."""
+        """Forget the unfinished snapshots of a lost link. Their symbols go last: one may be why the link was lost."""
         for request in self._in_flight.values():
             request.series = CandleSeries()
             self._waiting.append(request)
@@ -213,17 +213,17 @@ class _Collector:
             finished = self._take_finished()
             refusals = 0 if finished else refusals
             finished += self._take_expired(connection.heard_at)
-            # One burst of subscriptions may be refused entry by entry; that is one refusal.
+            # A server may refuse a burst of subscriptions entry by entry. All of that counts as one refusal.
             if is_refused and not self._is_paused:
                 refusals += 1
                 if refusals >= max_refusals:
                     raise StreamClosedError(f"{connection!r}: {refusals} subscriptions in a row were refused")
                 self._resumes_at = self._clock.monotonic() + backoff.seconds(refusals)
-                # The server does not say which ones it refused; those that have begun were not.
+                # The server does not say which entries it refused. A symbol whose snapshot has begun was not refused.
                 finished += self._take_unbegun()
 
     def _start(self) -> list[_Request]:
-        """Put in flight what there is room for, unless the server wanted a pause."""
+        """Put symbols in flight while there is room, unless the server wants a pause."""
         started: list[_Request] = []
         if self._is_paused:
             return started
@@ -236,7 +236,7 @@ class _Collector:
 
     def _receive(self, data: FeedData) -> None:
         for symbol, rows in candle_rows(data):
-            # What still comes for a series that was removed belongs to nobody.
+            # Updates of a series that was removed may still be under way.
             request = self._in_flight.get(symbol)
             if request is not None:
                 request.series.receive(rows)
@@ -257,7 +257,7 @@ class _Collector:
         elif request.is_retry:
             self._empty.add(request.symbol)
         else:
-            # A server under load answers with an empty snapshot at times; one that is empty twice has nothing.
+            # A server under load answers with an empty snapshot at times, so the symbol is asked for once more.
             self._waiting.append(_Request(request.symbol, request.candle_symbol, request.from_time, is_retry=True))
             return
         self._progress(self.settled, self._total)
@@ -267,7 +267,7 @@ class _Collector:
         expired = []
         for request in list(self._in_flight.values()):
             deadline = request.subscribed_at + self._deadline_seconds
-            # A sign of life after the deadline says that it is the symbol that fails, not the link.
+            # A link that was heard after the deadline is alive, so the symbol is at fault.
             if heard_at >= deadline or now >= deadline + 2 * self._deadline_seconds:
                 del self._in_flight[request.candle_symbol]
                 self._missing[request.symbol] = f"no complete snapshot within {self._deadline_seconds:g} s"
@@ -276,7 +276,7 @@ class _Collector:
         return expired
 
     def _take_unbegun(self) -> list[_Request]:
-        """Send back to the queue, in front, what the server has not answered yet."""
+        """Put the symbols whose snapshot has not begun back to the front of the queue."""
         unbegun = [request for request in self._in_flight.values() if not request.series.has_begun]
         for request in unbegun:
             del self._in_flight[request.candle_symbol]
@@ -288,10 +288,10 @@ class _Collector:
         return self._clock.monotonic() < self._resumes_at
 
     def _seconds_to_alarm(self) -> float:
-        """Until a deadline is due, or a pause ends, should nothing come before."""
+        """The longest time to wait for events: until a deadline is due or a pause ends."""
         now = self._clock.monotonic()
         alarms = [request.subscribed_at + self._deadline_seconds for request in self._in_flight.values()]
         if self._is_paused:
             alarms.append(self._resumes_at)
-        # A deadline that is past waits for a sign of life, which need not be an event.
+        # Past deadlines wait for a sign of life. That may be a keepalive, which is no event, so look again soon.
         return min((alarm - now for alarm in alarms if alarm > now), default=self._deadline_seconds / 4)

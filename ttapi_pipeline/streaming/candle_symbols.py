@@ -35,8 +35,8 @@ class CandleSymbol:
     Attributes:
         base: The instrument's streamer symbol, with its exchange if it names one (``AAPL&Q``).
         period_type: One of PERIOD_TYPES.
-        period: How many of them make a candle.
-        attributes: What else was asked for, short names, without defaults, sorted.
+        period: Number of ticks, seconds, days and so on in one candle.
+        attributes: Names and values of the other wishes, in their short forms, without defaults, sorted.
     """
 
     base: str
@@ -48,7 +48,7 @@ class CandleSymbol:
     def parse(cls, text: str) -> CandleSymbol:
         """Read a candle symbol in any of its forms.
 
-        Attributes that are not known are kept.
+        Attributes that are not known are kept, since a server may know them.
 
         Raises:
             ValueError: The text is not a candle symbol.
@@ -88,7 +88,7 @@ def canonical_candle_symbol(text: str) -> str:
 def daily_candle_symbol(symbol: str) -> str:
     """The canonical name of an instrument's daily candles, all trading hours: ``AAPL`` gives ``AAPL{=d}``.
 
-    Without ``tho=true``, which cuts the history of US equities off at 2018.
+    It has no ``tho=true`` (regular trading hours only), which would cut the history of US equities off at 2018.
 
     Raises:
         ValueError: The text cannot be an instrument's symbol.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Candle events into bars: the snapshot rules of one series. The subscriptions are in `candle_collection`.
 
-Everything works on runs of rows, not on rows: a history of millions of bars arrives in a few thousand frames, each of
-which is a handful of array operations.
+Everything works on runs of rows instead of single rows: a history of millions of bars arrives in a few thousand frames,
+and each frame takes a handful of array operations.
 """
 
 from __future__ import annotations
@@ -26,14 +26,21 @@ T = TypeVar("T")
 
 NUMBER_FIELDS: Final = ("count", "open", "high", "low", "close", "volume", "vwap", "impVolatility", "openInterest")
 CANDLE_FIELDS: Final = ("eventFlags", "eventSymbol", "time", "sequence", *NUMBER_FIELDS)
-"""What to ask for of a Candle. `time` and `sequence` tell two events apart, as `index` would in one number."""
+"""The fields to ask for. `time` and `sequence` together tell two events apart, as the single number `index` would."""
 
 _MILLISECONDS_PER_DAY: Final = 86_400_000
 _PRICES: Final = slice(1, 5)
 
 
 class EventFlag(IntFlag):
-    """Bits of `eventFlags`."""
+    """Bits of `eventFlags`.
+
+    TX_PENDING: further events of the same transaction follow.
+    REMOVE_EVENT: the event deletes the one with its time and sequence.
+    SNAPSHOT_BEGIN: a snapshot starts with this event, and replaces everything before it.
+    SNAPSHOT_END: the snapshot is complete with this event.
+    SNAPSHOT_SNIP: the snapshot ends here because the server has a limit; older events exist.
+    """
 
     TX_PENDING = 1
     REMOVE_EVENT = 2
@@ -66,20 +73,20 @@ class CandleRows:
     def __len__(self) -> int:
         return len(self.flags)
 
-    def __getitem__(self, part: slice) -> CandleRows:
-        return CandleRows(self.flags[part], self.times[part], self.sequences[part], self.numbers[:, part])
+    def __getitem__(self, run: slice) -> CandleRows:
+        return CandleRows(self.flags[run], self.times[run], self.sequences[run], self.numbers[:, run])
 
 
 def candle_rows(data: FeedData) -> Iterator[tuple[str, CandleRows]]:
     """Split Candle data into runs of one series, each under its canonical symbol.
 
-    Fields that the server left out of its layout are NaN; `sequence` is 0 then.
+    A number that the server left out of its layout is NaN, a missing `sequence` is 0.
 
     Raises:
-        ProtocolError: Symbol, time or flags are not in the layout, or a value is not of its type. Without the flags
-            nobody can tell when a snapshot is complete.
+        ProtocolError: Symbol, time or flags are not in the layout, or a value is not of its type. Without the flags,
+            the end of a snapshot cannot be seen.
     """
-    # A full-format event may leave empty fields out; in a compact layout the flags have to be announced.
+    # A full-format event may leave empty fields out, so missing flags are 0 there. A compact layout has to have them.
     missing = [name for name in ("eventSymbol", "time") if name not in data.columns]
     if "eventFlags" not in data.columns and "eventType" not in data.columns:
         missing.append("eventFlags")
@@ -105,15 +112,15 @@ class CandleHistory:
     """The daily bars of one symbol as columns of equal length, ascending by session, one row per session.
 
     Attributes:
-        symbol: The streamer symbol, as it was asked for.
-        session: datetime64[D], the trading date. The newest bar may be of a session that is still open.
+        symbol: The streamer symbol, as the caller wrote it.
+        session: datetime64[D], the session's date. The session of the newest bar may still be open.
         open, high, low, close: float64, US dollars; NaN when the feed has no value.
         volume: float64, shares.
         vwap: float64, US dollars.
-        count: int64, trades.
+        count: int64, number of trades.
         implied_volatility: float64, a fraction, annualised.
         open_interest: float64, contracts.
-        is_snipped: The server cut the history off at its limit: older bars exist.
+        is_snipped: Whether the server cut the history off at its limit, so that older bars exist.
     """
 
     symbol: str
@@ -138,9 +145,9 @@ class CandleHistory:
 
 
 class CandleSeries:
-    """The state of one candle series: a snapshot being received, then its bars with every update applied.
+    """The state of one candle series: first a snapshot that is being received, then its bars with every update applied.
 
-    A transaction that is not complete, and a snapshot that has not ended, change nothing.
+    An incomplete transaction and an unfinished snapshot change nothing.
 
     Attributes:
         is_available: Whether a snapshot has been applied.
@@ -156,30 +163,34 @@ class CandleSeries:
         self._replaces = False
         self._ended: EventFlag | None = None
         self._pending: list[CandleRows] = []
-        # What was applied, in order. The last event of a key decides, so nothing is merged before bars are asked for.
+        # Applied events in order. The last event of a key decides, so they are merged once, in `daily_history`.
         self._applied: list[CandleRows] = []
 
     def receive(self, rows: CandleRows) -> None:
         """Take events in the order in which they came."""
-        # Rows without a mark form runs that can be taken at once; so do the inner rows of a transaction.
+        # Neighbouring rows without a mark are taken at once, and so are the inner rows of a transaction.
         start = 0
-        for mark, run in _runs((rows.flags & _MARKS).tolist()):
-            part = rows[start : start + run]
-            start += run
+        for mark, length in _runs((rows.flags & _MARKS).tolist()):
+            run = rows[start : start + length]
+            start += length
             if mark == 0:
-                self._take(part)
+                self._take(run)
             elif mark == EventFlag.TX_PENDING:
-                self._pending.append(part)
+                self._pending.append(run)
             else:
-                for position in range(run):
-                    self._take_marked(part[position : position + 1], EventFlag(mark))
+                for position in range(length):
+                    self._take_marked(run[position : position + 1], EventFlag(mark))
 
     def daily_history(self, symbol: str) -> CandleHistory:
-        """The bars of a series whose candles are days, under that name; there may be none.
+        """The bars of a series of daily candles, possibly no bar.
 
-        A bar's session is the UTC date of its time. Where two bars share one, the later one wins.
+        A bar's session is the UTC date of its time. Where two bars share a session, the later one wins.
+
+        Args:
+            symbol: The name that the history gets.
         """
         rows = _concatenate(self._applied)
+        # Sorted by key, and by arrival within a key: the last event of each key decides what the bar is.
         order = np.lexsort((np.arange(len(rows)), rows.sequences, rows.times))
         times, sequences = rows.times[order], rows.sequences[order]
         decides = _ends_of_runs((times[1:] != times[:-1]) | (sequences[1:] != sequences[:-1]), len(order))
@@ -218,7 +229,7 @@ class CandleSeries:
             self._in_snapshot = self._replaces = self.has_begun = True
             self._ended = None
         self._pending.append(row)
-        # An end without a beginning says nothing: the snapshot that it ends was never ours.
+        # An end without a beginning belongs to a snapshot of an earlier subscription.
         if mark & (EventFlag.SNAPSHOT_END | EventFlag.SNAPSHOT_SNIP) and self._in_snapshot:
             self._in_snapshot = False
             self._ended = mark
@@ -253,24 +264,24 @@ def _integers_or_zero(data: FeedData, name: str, zeros: NDArray[np.int64]) -> ND
 
 
 def _runs(values: Sequence[T]) -> Iterator[tuple[T, int]]:
-    """Each value with how often it is repeated in a row."""
+    """Each value with the length of its run."""
     return ((value, len(list(run))) for value, run in groupby(values))
 
 
 def _ends_of_runs(differs: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
-    """Which elements are the last of a run, from whether each differs from the one before it."""
+    """Which of `length` elements end a run; `differs` says of each element but the first whether it begins one."""
     ends = np.ones(length, dtype=np.bool_)
     ends[:-1] = differs
     return ends
 
 
-def _concatenate(parts: Sequence[CandleRows]) -> CandleRows:
-    if not parts:
+def _concatenate(runs: Sequence[CandleRows]) -> CandleRows:
+    if not runs:
         none = np.empty(0, dtype=np.int64)
         return CandleRows(none, none, none, np.empty((len(NUMBER_FIELDS), 0)))
     return CandleRows(
-        np.concatenate([part.flags for part in parts]),
-        np.concatenate([part.times for part in parts]),
-        np.concatenate([part.sequences for part in parts]),
-        np.concatenate([part.numbers for part in parts], axis=1),
+        np.concatenate([run.flags for run in runs]),
+        np.concatenate([run.times for run in runs]),
+        np.concatenate([run.sequences for run in runs]),
+        np.concatenate([run.numbers for run in runs], axis=1),
     )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One FEED channel of a link: its states, the layouts that the server announces, and its data as columns.
 
-`protocol` owns the channels, hands them their messages and sends what they answer.
+`protocol` owns the channels, gives them the messages of the server, and sends their answers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ Message = Mapping[str, Any]
 
 
 class ChannelState(StrEnum):
-    """How far a channel is."""
+    """The life of a channel.
+
+    WANTED: the link is not ready to open it.
+    REQUESTED: CHANNEL_REQUEST was sent.
+    OPENED: the server opened it, and FEED_SETUP was sent.
+    READY: the server configured it, so subscriptions may be sent.
+    CANCELLED: we closed it, and the server has not confirmed that.
+    CLOSED: it does not exist any more.
+    """
 
     WANTED = "wanted"
     REQUESTED = "requested"
@@ -33,11 +41,11 @@ _OVER = frozenset({ChannelState.CANCELLED, ChannelState.CLOSED})
 
 
 class FeedChannel:
-    """A channel from the wish for it to its end. Its methods return what has to be sent.
+    """A channel from the wish for it to its end. Its methods return the messages or frames to send.
 
     Attributes:
-        number: Odd, as the server demands.
-        state: How far it is.
+        number: Names the channel on the link; an odd number.
+        state: Where it is in its life.
     """
 
     def __init__(
@@ -53,10 +61,10 @@ class FeedChannel:
 
         Args:
             number: Its number.
-            contract: What it delivers.
+            contract: The content of the channel.
             fields: The fields wanted of each event type.
-            aggregation_seconds: Wanted aggregation period; up to the server when None.
-            quote: Makes a text of the server fit for an error message.
+            aggregation_seconds: Wanted aggregation period; None leaves it to the server.
+            quote: Makes a text of the server fit for an error message: short, and without the token.
         """
         self.number = number
         self.state = ChannelState.WANTED
@@ -68,11 +76,11 @@ class FeedChannel:
         self._waiting: list[str] = []
 
     def renewed(self) -> FeedChannel:
-        """The same channel as at first, to be asked for again: without layouts and subscriptions."""
+        """A channel with the same number and wishes, to be asked for again, without layouts and subscriptions."""
         return FeedChannel(self.number, self._contract, self._fields, self._aggregation_seconds, quote=self._quote)
 
     def request(self) -> Message:
-        """Ask for it."""
+        """The message that asks for the channel."""
         self.state = ChannelState.REQUESTED
         return {
             "type": "CHANNEL_REQUEST",
@@ -82,7 +90,7 @@ class FeedChannel:
         }
 
     def subscribe(self, frames: Iterable[str]) -> Iterable[str]:
-        """Take frames of subscriptions; those that may be sent now. The others wait until the channel is ready."""
+        """The frames that may be sent now. They wait until the channel is ready, and are dropped after its end."""
         if self.state is ChannelState.READY:
             return frames
         if self.state not in _OVER:
@@ -90,7 +98,7 @@ class FeedChannel:
         return ()
 
     def cancel(self) -> Message | None:
-        """Close it; None when the server does not know of it."""
+        """The message that closes the channel; None when the server does not know of it."""
         self._waiting.clear()
         if self.state in _ON_THE_SERVER:
             self.state = ChannelState.CANCELLED
@@ -99,13 +107,13 @@ class FeedChannel:
             self.state = ChannelState.CLOSED
         return None
 
-    # What the server says
+    # Messages of the server
 
     def opened(self) -> Message | None:
-        """CHANNEL_OPENED came: set it up, unless it was cancelled meanwhile.
+        """Answer CHANNEL_OPENED by a FEED_SETUP; None when the channel was cancelled meanwhile.
 
         Raises:
-            ProtocolError: It was not asked for.
+            ProtocolError: The channel was not asked for.
         """
         if self.state is ChannelState.CANCELLED:
             return None
@@ -123,13 +131,13 @@ class FeedChannel:
         return setup
 
     def configured(self, event_fields: Mapping[str, Sequence[str]]) -> Sequence[str] | None:
-        """FEED_CONFIG came. The announced fields are the layout from here on, for the types that they name.
+        """Take FEED_CONFIG. The announced fields are the layout from here on, for the types that it names.
 
         Returns:
-            The frames that waited for this, when the channel has become ready; else None.
+            The frames that waited, when this makes the channel ready; None when it was ready before, or is closed.
 
         Raises:
-            ProtocolError: A type has no field, or one twice.
+            ProtocolError: A type has no fields, or a field twice.
         """
         for event_type, names in event_fields.items():
             if not names or len(set(names)) != len(names):
@@ -142,7 +150,7 @@ class FeedChannel:
         return waiting
 
     def closed(self) -> ChannelClosed | None:
-        """CHANNEL_CLOSED came; None when it was closed already."""
+        """Take CHANNEL_CLOSED; None when the channel was closed already."""
         if self.state is ChannelState.CLOSED:
             return None
         is_requested = self.state is ChannelState.CANCELLED
@@ -151,10 +159,10 @@ class FeedChannel:
         return ChannelClosed(self.number, is_requested)
 
     def received(self, data: Sequence[Any]) -> list[FeedData]:
-        """FEED_DATA came; what comes after the end of the channel is dropped.
+        """The events of FEED_DATA; none after the end of the channel.
 
         Raises:
-            ProtocolError: The data is in neither format, or of a type whose fields were not announced.
+            ProtocolError: The data are in neither format, or of a type whose fields were not announced.
         """
         if self.state in _OVER or not data:
             return []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A DXLink session over a WebSocket: it carries what `protocol` decides, keeps alive and notices a dead link.
+"""One link: it carries over a WebSocket what `protocol` decides, keeps the link alive, and notices a dead one.
 
 Subscriptions are up to the user of a link: see `candle_collection`, `quote_collection` and `feed_link`. A lost link is
 replaced in `links`.
@@ -33,7 +33,7 @@ MAX_MESSAGE_BYTES: Final = 16 * 2**20
 QUEUED_FRAMES: Final = 64
 
 CLOSE_SECONDS: Final = 2.0
-"""How long a link that is given up may take to say goodbye."""
+"""How long the closing handshake of a link may take."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -42,17 +42,17 @@ _LOGGER: Final = logging.getLogger(__name__)
 
 
 class _WithoutFrames(logging.LoggerAdapter[logging.Logger]):
-    """The library's logger, deaf to DEBUG: at that level it writes every frame out, and one of them has the token."""
+    """The logger of `websockets` without DEBUG: at that level it writes out every frame, and one holds the token."""
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the name is logging's
         return level > logging.DEBUG and super().isEnabledFor(level)
 
 
 class Received(NamedTuple):
-    """What one frame of the server told.
+    """The events of one frame.
 
     Attributes:
-        at_us: Epoch microseconds at which it was read from the socket.
+        at_us: Epoch microseconds at which the frame was read from the socket.
         monotonic: The same on the clock's monotonic scale.
         events: In order.
     """
@@ -77,17 +77,18 @@ async def connect(
 
     Args:
         url: The `dxlink-url` that came with the token.
-        token: A fresh quote token; the next link needs another one.
-        clock: Drives keepalive, watchdog and deadlines. (The socket's own opening deadline is the event loop's.)
-        keepalive_seconds: The silence that both sides grant each other; we send at half of what the server grants.
-        silence_seconds: A link without any inbound frame for so long is dead.
-        open_seconds: Deadline of the socket's opening, and again of the authorisation.
-        queued_frames: How many received frames may wait for the consumer before the socket is no longer read.
+        token: A fresh quote token. The next link needs another one.
+        clock: For keepalives, watchdog and deadlines, except the deadline of opening the socket, which runs on the
+            event loop's clock.
+        keepalive_seconds: The longest silence that both sides accept. We send at half of what the server accepts.
+        silence_seconds: A link is dead when no frame has come for this long.
+        open_seconds: Deadline for opening the socket, and again for the authorisation.
+        queued_frames: Received frames that may wait for the consumer. The socket is not read while there are more.
 
     Raises:
         TransportError: No WebSocket could be opened.
         StreamClosedError: The link was closed, fell silent, or the token was refused.
-        ProtocolError: The server, or the URL, is not what DXLink wants.
+        ProtocolError: The server does not follow the protocol, or the URL is not a WebSocket URL.
     """
     websocket = await _open(url, open_seconds)
     try:
@@ -111,8 +112,8 @@ class DxLinkConnection:
 
     Attributes:
         heard_at: When the last frame came, on the clock's monotonic scale.
-        silence_seconds: After so long without a frame the link is dead.
-        frames, bytes: How much has come.
+        silence_seconds: The link is dead when no frame has come for this long.
+        frames, bytes: Received so far.
     """
 
     def __init__(
@@ -150,7 +151,7 @@ class DxLinkConnection:
         *,
         aggregation_seconds: float | None = None,
     ) -> int:
-        """Ask for a FEED channel, see `DxLinkProtocol.open_feed`; `FeedReady` says when it is there.
+        """Ask for a FEED channel, see `DxLinkProtocol.open_feed`; the event `FeedReady` says when it can be used.
 
         Raises:
             StreamClosedError: The link is gone.
@@ -185,19 +186,19 @@ class DxLinkConnection:
         await self._flush()
 
     async def next_events(self, *, within: float | None = None) -> Sequence[Event]:
-        """Wait for events; everything that has come by then is returned, in order.
+        """Wait for events, and return all that have come by then, in order.
 
         Args:
-            within: Seconds after which an empty sequence is returned; for ever when None.
+            within: Seconds after which an empty sequence is returned; None to wait for ever.
 
         Raises:
             StreamClosedError: The link was closed or fell silent, and every event before that has been returned.
-            ProtocolError: Likewise, because the server sent what it may not.
+            ProtocolError: The same, because the server broke the protocol.
         """
         return [event for received in await self.next_frames(within=within) for event in received.events]
 
     async def next_frames(self, *, within: float | None = None) -> Sequence[Received]:
-        """As `next_events`, with the events of each frame by themselves. Frames that told nothing are left out."""
+        """As `next_events`, with the events of each frame apart. Frames without events are left out."""
         frames: list[Received] = []
         if self._received.empty():
             if self._failure is not None:
@@ -214,7 +215,11 @@ class DxLinkConnection:
         return frames
 
     async def authorize(self, seconds: float) -> None:
-        """Go through SETUP and AUTH; nothing else may be asked of the server before."""
+        """Go through SETUP and AUTH, which have to come before any other message.
+
+        Raises:
+            StreamClosedError: The server refused the token, closed the link, or was not done in time.
+        """
         self._protocol.start()
         await self._flush()
         self._started.set()
@@ -245,7 +250,7 @@ class DxLinkConnection:
         except* StreamError as group:
             failures = [error for error in group.exceptions if isinstance(error, StreamError)]
             self._failure = failures[0]
-        # A consumer may be waiting for events that will never come.
+        # Wake a consumer that waits for events: no more will come.
         await self._received.put(None)
 
     async def _read(self) -> None:
@@ -283,7 +288,7 @@ class DxLinkConnection:
     async def _watch(self) -> None:
         while True:
             if self._is_waiting_for_consumer:
-                # Then nobody listens, and the silence is ours.
+                # The reader waits for room in the queue, so the socket is not read: this silence is not the server's.
                 self.heard_at = self._clock.monotonic()
             silent = self._clock.monotonic() - self.heard_at
             if silent >= self.silence_seconds:
@@ -292,7 +297,7 @@ class DxLinkConnection:
             await self._clock.sleep(self.silence_seconds - silent)
 
     async def _complain(self, text: str) -> None:
-        """Tell a server that timed out; whether it hears that is its affair."""
+        """Tell the server that it timed out. The link is given up anyway, so a failure to send that changes nothing."""
         self._protocol.complain("TIMEOUT", text)
         with suppress(TimeoutError, StreamClosedError):
             async with asyncio.timeout(CLOSE_SECONDS):
@@ -309,7 +314,7 @@ class DxLinkConnection:
                     raise self._closed(error) from None
 
     def _closed(self, error: ConnectionClosed) -> StreamClosedError:
-        # The reason is the server's text. It is redacted, and the original not chained: it might echo the token.
+        # The reason is a text of the server, which may echo the token: it is redacted, and the original not chained.
         return StreamClosedError(f"{self._place}: {self._protocol.redact(str(error))}")
 
 
@@ -318,13 +323,13 @@ async def _open(url: str, open_seconds: float) -> websockets_client.ClientConnec
     try:
         return await websockets_client.connect(
             url,
-            # The market-data servers are reached without it, and inflating costs more than the loopback saves.
+            # The broker's servers can do without, and on a loopback link inflating costs more than it saves.
             compression=None,
             # A proxy from the environment must not get between us and the simulator.
             proxy=None if _is_loopback(url) else True,
             open_timeout=open_seconds,
             close_timeout=CLOSE_SECONDS,
-            # DXLink has its own keepalive, and its watchdog looks at DXLink frames.
+            # DXLink has a keepalive of its own, and the watchdog counts DXLink frames.
             ping_interval=None,
             max_size=MAX_MESSAGE_BYTES,
             logger=_WithoutFrames(logging.getLogger("websockets.client"), {}),
@@ -340,7 +345,7 @@ async def _open(url: str, open_seconds: float) -> websockets_client.ClientConnec
 
 
 def _place(url: str) -> str:
-    """The URL without what could be a secret."""
+    """The URL without user, password and query, which may hold secrets."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the frames of a server tell: the events that `protocol` hands out, and the columns of data events.
+"""The events that `protocol` makes of a server's frames, and the columns of data events.
 
 The meaning of the columns is in `candles` and `market_data`.
 """
@@ -14,24 +14,24 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Authorized:
-    """The session may open channels."""
+    """The link may open channels."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRefused:
-    """The token was refused, or is no longer accepted; the session is over."""
+    """The token was refused, or is not accepted any more. The link is useless now."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedReady:
-    """A channel is open and configured; subscriptions go out from here on."""
+    """A channel is open and configured, so its subscriptions are sent."""
 
     channel: int
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelClosed:
-    """The server closed a channel; `is_requested` when we asked for it."""
+    """The server closed a channel; `is_requested` says whether we asked it to."""
 
     channel: int
     is_requested: bool
@@ -39,7 +39,7 @@ class ChannelClosed:
 
 @dataclass(frozen=True, slots=True)
 class ErrorReceived:
-    """The server complained; by specification this closes nothing. Channel 0 is the session itself."""
+    """The server complained. By specification this closes nothing. Channel 0 stands for the link itself."""
 
     channel: int
     error: str
@@ -51,9 +51,9 @@ class FeedData:
     """Events of one type, as columns of equal length in the order in which they came.
 
     Attributes:
-        channel: Where they came.
+        channel: Number of the channel.
         event_type: ``Candle``, ``Quote``, ...
-        count: How many events.
+        count: Number of events.
         columns: Values per field, as JSON has them; None where an event left the field out.
     """
 
@@ -64,11 +64,11 @@ class FeedData:
 
 
 class CompactColumns(Mapping[str, Sequence[Any]]):
-    """Columns that are cut out of the events laid end to end when somebody asks for them.
+    """Columns of events that are laid end to end; a column is cut out when it is read.
 
     Attributes:
         layout: The place of each field in an event.
-        flat: The events' values, end to end.
+        flat: The values of all events, end to end.
     """
 
     __slots__ = ("flat", "layout")
@@ -90,18 +90,18 @@ class CompactColumns(Mapping[str, Sequence[Any]]):
         return len(self.layout)
 
 
-def joined(parts: Sequence[FeedData]) -> FeedData:
-    """Events of one type as one, in order; all parts but a single one have the same layout."""
-    first = parts[0]
-    if len(parts) == 1 or not isinstance(first.columns, CompactColumns):
+def joined(events: Sequence[FeedData]) -> FeedData:
+    """Several data events as one, in order. `may_join` holds for each of them and the first."""
+    first = events[0]
+    if len(events) == 1 or not isinstance(first.columns, CompactColumns):
         return first
-    flat = list(chain.from_iterable(part.columns.flat for part in parts if isinstance(part.columns, CompactColumns)))
+    flat = list(chain.from_iterable(each.columns.flat for each in events if isinstance(each.columns, CompactColumns)))
     columns = CompactColumns(first.columns.layout, flat)
     return FeedData(first.channel, first.event_type, len(flat) // len(columns), columns)
 
 
 def may_join(one: FeedData, other: FeedData) -> bool:
-    """Whether both have the same type and layout, so that `joined` takes them."""
+    """Whether both have the same type and compact layout, so that `joined` takes them."""
     return (
         one.event_type == other.event_type
         and isinstance(one.columns, CompactColumns)

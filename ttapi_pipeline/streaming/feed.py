@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Quotes and sales of many symbols for as long as anybody wants them: lost links are replaced, gaps recorded.
+"""A running subscription to quotes and sales of many symbols, which replaces lost links and records the gaps.
 
-One connection is in `feed_connection`, the latest values are in `quote_board`, those who read are in `consumers`.
+One connection of a feed is in `feed_connection`, the latest values are in `quote_board`, the buffers of its readers in
+`consumers`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
-from ttapi_pipeline.streaming.background import beside
+from ttapi_pipeline.streaming.background import beside, ungrouped
 from ttapi_pipeline.streaming.consumers import MOST_ROWS, QuoteConsumer, SaleConsumer
 from ttapi_pipeline.streaming.events import FeedData
 from ttapi_pipeline.streaming.feed_connection import FeedConnection
@@ -35,7 +36,7 @@ class QuoteFeed:
     """The running subscription of a list of symbols; `quote_feed` makes and runs it.
 
     Attributes:
-        board: The latest values. Every symbol that was ever subscribed keeps its place there.
+        board: The latest values. Every symbol that was ever subscribed keeps its position.
     """
 
     def __init__(
@@ -76,11 +77,11 @@ class QuoteFeed:
 
     @property
     def gaps(self) -> Sequence[FeedGap]:
-        """The latest GAPS_KEPT gaps that have ended, and all that have not, by their end."""
+        """The latest GAPS_KEPT gaps that have ended, by their end, and then all open ones."""
         return [*self._gaps, *(connection.gap for connection in self._connections if connection.gap is not None)]
 
     def add(self, symbols: Iterable[str]) -> None:
-        """Subscribe further symbols; those that are subscribed stay as they are."""
+        """Subscribe further symbols. The existing subscriptions stay as they are."""
         known = {symbol for connection in self._connections for symbol in connection.wanted}
         new = [symbol for symbol in dict.fromkeys(symbols) if symbol not in known]
         self.board.extend(new)
@@ -90,9 +91,9 @@ class QuoteFeed:
             if room > 0 and new:
                 connection.want(new[:room])
                 new = new[room:]
-        # Evenly, so that no connection is left with the dregs.
+        # New connections get equal shares: the last one would otherwise have the few symbols that are left over.
         count = -(-len(new) // most)
-        for part in range(count):
+        for share in range(count):
             connection = FeedConnection(
                 len(self._connections) + 1,
                 self._open_connection,
@@ -102,20 +103,20 @@ class QuoteFeed:
                 on_data=self._receive,
                 on_gap=self._close_gap,
             )
-            connection.want(new[part * len(new) // count : (part + 1) * len(new) // count])
+            connection.want(new[share * len(new) // count : (share + 1) * len(new) // count])
             self._connections.append(connection)
             if self._tasks is not None:
                 self._tasks.create_task(connection.run())
 
     def remove(self, symbols: Iterable[str]) -> None:
-        """No longer subscribe these symbols. Their last values stay on the board."""
+        """End the subscription of these symbols. Their last values stay on the board."""
         removed = set(symbols)
         for connection in self._connections:
             connection.unwant(removed)
 
     @asynccontextmanager
     async def quotes(self) -> AsyncIterator[QuoteConsumer]:
-        """A consumer of quotes, trades and summaries for as long as the block runs; it starts without changes."""
+        """A consumer of quotes, trades and summaries while the block runs. At first, no position has changed."""
         consumer = QuoteConsumer()
         self._quote_consumers.append(consumer)
         try:
@@ -125,7 +126,7 @@ class QuoteFeed:
 
     @asynccontextmanager
     async def sales(self, most_rows: int = MOST_ROWS) -> AsyncIterator[SaleConsumer]:
-        """A consumer of sales for as long as the block runs; at most `most_rows` wait for it."""
+        """A consumer of sales while the block runs; at most `most_rows` wait for it."""
         consumer = SaleConsumer(most_rows)
         self._sale_consumers.append(consumer)
         try:
@@ -135,7 +136,7 @@ class QuoteFeed:
             self._dropped_by_closed += consumer.dropped
 
     def health(self) -> FeedHealth:
-        """How it is, now."""
+        """The state of the feed now."""
         at, monotonic = self._clock.now(), self._clock.monotonic()
         quoted = self.board.quote_received_at[self.board.has_answered("Quote")]
         symbols = self.symbols
@@ -168,22 +169,18 @@ class QuoteFeed:
         """Keep every connection up until cancelled; `quote_feed` calls it.
 
         Raises:
-            TTError: What no new link can mend, such as refused credentials.
+            TTError: No new link can mend it, such as refused credentials.
         """
-        failure: BaseException | None = None
         try:
-            async with asyncio.TaskGroup() as tasks:
-                self._tasks = tasks
-                for connection in self._connections:
-                    tasks.create_task(connection.run())
-                # Without symbols there is nothing to do yet.
-                tasks.create_task(asyncio.Event().wait())
-        except* TTError as group:
-            failure = group.exceptions[0]
+            with ungrouped(TTError):
+                async with asyncio.TaskGroup() as tasks:
+                    self._tasks = tasks
+                    for connection in self._connections:
+                        tasks.create_task(connection.run())
+                    # A feed without symbols has no connection yet, and waits for some.
+                    tasks.create_task(asyncio.Event().wait())
         finally:
             self._tasks = None
-        if failure is not None:
-            raise failure
 
     def _receive(self, data: FeedData, times_us: NDArray[np.int64], seen: SeenSales) -> None:
         newest_us, at_us = 0, int(times_us[-1])
@@ -203,7 +200,7 @@ class QuoteFeed:
                 newest_us = int(self.board.last_trade_at[touched].max())
             for consumer in self._quote_consumers:
                 consumer.mark(touched)
-        # What is older than the newest so far says how old it is, not how late it came.
+        # Only the newest event measures the lag: an older one, such as a value sent on subscription, is old by itself.
         if newest_us > self._newest_event_us:
             self._newest_event_us = newest_us
             self._event_lag = (at_us - newest_us) / 1e6
@@ -223,7 +220,7 @@ async def quote_feed(
     clock: Clock = SYSTEM_CLOCK,
     on_gap: Callable[[FeedGap], None] | None = None,
 ) -> AsyncIterator[QuoteFeed]:
-    """Subscribe these streamer symbols for as long as the block runs.
+    """Subscribe streamer symbols while the block runs.
 
     A link that is closed, refused, silent, or that delivers nothing although it should, is replaced after a delay,
     with a new token from `open_connection`, and subscribed again; `feed_options.recovery_seconds` is the longest time
@@ -234,19 +231,14 @@ async def quote_feed(
         open_connection: Fetches a token and opens a link with it; called once per link.
         symbols: Streamer symbols; `QuoteFeed.add` and `remove` change them later.
         options: Deadlines, sizes and delays.
-        clock: For all of these. (The deadline of opening a link is the event loop's.)
+        clock: For all of these, except the deadline of opening a link, which runs on the event loop's clock.
         on_gap: Told each gap when it has ended. It must neither block nor raise.
 
     Raises:
         AuthError: `open_connection` raised it without a time at which to try again: only new credentials help.
-        TTError: `open_connection` raised something else than an ApiError or a StreamError.
+        TTError: `open_connection` raised an error other than ApiError and StreamError.
     """
     feed = QuoteFeed(open_connection, symbols, options=options, clock=clock, on_gap=on_gap)
-    failure: BaseException | None = None
-    try:
+    with ungrouped(TTError):
         async with beside(feed.run()):
             yield feed
-    except* TTError as group:
-        failure = group.exceptions[0]
-    if failure is not None:
-        raise failure

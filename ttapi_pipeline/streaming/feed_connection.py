@@ -32,9 +32,9 @@ _LOGGER: Final = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Batch:
-    """Neighbouring events of one type and layout, and when each part of them came."""
+    """Neighbouring data events of one type and layout, and the time at which each came."""
 
-    parts: list[FeedData] = field(default_factory=list)
+    events: list[FeedData] = field(default_factory=list)
     times_us: list[int] = field(default_factory=list)
 
 
@@ -43,9 +43,9 @@ class FeedConnection:
 
     Attributes:
         wanted: The symbols, in order.
-        gap: The one that has not ended.
-        gaps: How many have begun.
-        events: Received over all links.
+        gap: The open gap; None while there is none.
+        gaps: Number of gaps that have begun.
+        events: Events received over all links.
     """
 
     def __init__(
@@ -59,15 +59,16 @@ class FeedConnection:
         on_data: Callable[[FeedData, NDArray[np.int64], SeenSales], None],
         on_gap: Callable[[FeedGap], None],
     ) -> None:
-        """A connection without symbols and link.
+        """A connection that has neither symbols nor a link yet.
 
         Args:
             number: From 1.
-            open_connection: Opens a link, with a new token each.
+            open_connection: Opens a link, each with a new token.
             options: Of the feed.
             clock: For delays and the times of gaps.
             window: Counts events and measures lags.
-            on_data: Takes events, the time of each one's arrival and the sales that came before on this connection.
+            on_data: Takes events, the arrival time of each in epoch microseconds, and the memory of this connection's
+                sales.
             on_gap: Told each gap when it has ended.
         """
         self.wanted: dict[str, None] = {}
@@ -89,7 +90,7 @@ class FeedConnection:
         self._past_frames = self._past_bytes = self._past_errors = 0
         self._state = LinkState.CONNECTING
         self._since = clock.now()
-        # Until when nothing can have been missed.
+        # The end of the time in which nothing can have been missed; a gap begins here.
         self._complete_until = self._since
         self._live_at: float | None = None
         self._reconnects = 0
@@ -98,32 +99,32 @@ class FeedConnection:
 
     @property
     def frames(self) -> int:
-        """Received over all links."""
+        """Frames received over all links."""
         return self._past_frames + (0 if self._connection is None else self._connection.frames)
 
     @property
     def bytes(self) -> int:
-        """Received over all links."""
+        """Bytes received over all links."""
         return self._past_bytes + (0 if self._connection is None else self._connection.bytes)
 
     @property
     def errors(self) -> int:
-        """ERROR messages over all links."""
+        """ERROR messages received over all links."""
         return self._past_errors + (0 if self._link is None else self._link.errors)
 
     def want(self, symbols: Iterable[str]) -> None:
-        """Subscribe these, too."""
+        """Subscribe these symbols, too."""
         self.wanted.update(dict.fromkeys(symbols))
         self._change()
 
     def unwant(self, symbols: Collection[str]) -> None:
-        """No longer subscribe these."""
+        """End the subscription of these symbols."""
         for symbol in [symbol for symbol in self.wanted if symbol in symbols]:
             del self.wanted[symbol]
         self._change()
 
     def health(self) -> ConnectionHealth:
-        """How it is, now."""
+        """The state of the connection now."""
         return ConnectionHealth(
             connection=self._number,
             state=self._state,
@@ -168,7 +169,7 @@ class FeedConnection:
         return self._clock.monotonic() - self._live_at >= self._options.healthy_seconds
 
     def note_loss(self, error: ApiError | StreamError) -> None:
-        """The gap begins, if it has not yet."""
+        """Begin a gap, unless one is open."""
         self._live_at = None
         self._reconnects += 1
         self._reason = str(error)
@@ -190,7 +191,7 @@ class FeedConnection:
             yield connection
 
     async def _work_over(self, connection: DxLinkConnection) -> None:
-        """Keep a link at work until it fails."""
+        """Use a link until it fails."""
         link = FeedLink(
             connection,
             self.wanted,
@@ -217,22 +218,22 @@ class FeedConnection:
             self._connection = self._link = None
 
     def _take(self, frames: Sequence[Received]) -> None:
-        # What came together is taken together: a handful of array operations per type, however small the frames are.
+        # Frames that came together are taken together: a few array operations per type, however small the frames are.
         batches: list[_Batch] = []
         newest: dict[str, _Batch] = {}
         for received in frames:
             for event in received.events:
                 if isinstance(event, FeedData):
                     batch = newest.get(event.event_type)
-                    if batch is None or not may_join(batch.parts[0], event):
+                    if batch is None or not may_join(batch.events[0], event):
                         batch = newest[event.event_type] = _Batch()
                         batches.append(batch)
-                    batch.parts.append(event)
+                    batch.events.append(event)
                     batch.times_us.append(received.at_us)
         count = 0
         for batch in batches:
-            data = joined(batch.parts)
-            self._on_data(data, np.repeat(batch.times_us, [part.count for part in batch.parts]), self._seen)
+            data = joined(batch.events)
+            self._on_data(data, np.repeat(batch.times_us, [event.count for event in batch.events]), self._seen)
             count += data.count
         if count:
             self.events += count
@@ -258,7 +259,7 @@ class FeedConnection:
 
     def _doubt(self, reason: str, since: datetime) -> None:
         self._reason = reason
-        # Before it was live for the first time, nothing can have been missed.
+        # Before the link was live, an open gap, or the start, already covers the time.
         if self._live_at is not None:
             self._begin_gap(reason, since)
         self._enter(LinkState.SUBSCRIBING)

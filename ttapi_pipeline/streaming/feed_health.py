@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How a feed is: numbers for people and programs, and the gaps in what it received."""
+"""The state of a feed in numbers, for people and programs, and the gaps in what it received."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ RATE_SECONDS: Final = 10
 
 
 class LinkState(StrEnum):
-    """What a connection is doing."""
+    """What a connection does now.
+
+    CONNECTING: it opens a link.
+    SUBSCRIBING: it sends subscriptions, or waits for the first event after them.
+    LIVE: all subscriptions hold, and events come.
+    WAITING: a link was lost, and the delay before the next one has not passed.
+    """
 
     CONNECTING = "connecting"
     SUBSCRIBING = "subscribing"
@@ -28,10 +34,10 @@ class FeedGap:
 
     Attributes:
         connection: Number of the connection, from 1.
-        since: When its last event came, or when we were told that something is not delivered.
-        until: When every subscription had been sent again and data came; None while that has not happened.
+        since: When the last event came before it, or when the server said that it does not deliver something.
+        until: When every subscription had been sent again and an event came; None while the gap is open.
         reason: Why, in words.
-        symbols: Whose events.
+        symbols: Streamer symbols whose events may be missing.
     """
 
     connection: int
@@ -47,12 +53,12 @@ class ConnectionHealth:
 
     Attributes:
         connection: Its number, from 1.
-        state: What it is doing.
-        since: From when on.
-        symbols: How many are subscribed on it.
-        reconnects: How often its link was lost, or could not be opened.
-        failures: How many of these in a row, without a healthy time in between.
-        reason: Why it was lost last; empty when it never was.
+        state: What it does now.
+        since: When it entered that state.
+        symbols: Number of symbols that it subscribes.
+        reconnects: Links that were lost, or could not be opened.
+        failures: The latest of these in a row, without a healthy link in between.
+        reason: Why the last link was lost; empty when none was.
     """
 
     connection: int
@@ -69,23 +75,23 @@ class FeedHealth:
     """A feed at an instant; counts are since its start.
 
     Attributes:
-        at: When.
-        symbols: How many are subscribed.
-        answered: How many of them had an event since the start.
-        events: Events received, of whatever type.
-        events_per_second: Over the last RATE_SECONDS.
-        frames, bytes: Of all connections.
+        at: The instant, UTC.
+        symbols: Number of symbols that are subscribed.
+        answered: Number of subscribed symbols that had an event since the start.
+        events: Events received, of all types.
+        events_per_second: Mean over the last RATE_SECONDS.
+        frames, bytes: Received on all connections.
         sales: Sales delivered to consumers.
         duplicates: Sales that had come before.
         drops: Sales that a consumer did not take in time.
-        unknown: Events of symbols that nobody asked for.
+        unknown: Events of symbols that are not subscribed.
         errors: ERROR messages of servers.
-        reconnects: Links lost, or not opened.
-        gaps: Gaps begun.
+        reconnects: Links that were lost, or could not be opened.
+        gaps: Gaps that have begun.
         open_gaps: Gaps that have not ended.
-        oldest_quote_seconds: Age of the oldest quote of the symbols that have one; None when none has.
+        oldest_quote_seconds: Age of the oldest quote among the symbols that have a quote; None when no symbol has one.
         lag_seconds: The longest time from the socket to the board, over the last RATE_SECONDS.
-        event_lag_seconds: From the newest sale's or trade's own time to its arrival; None before the first.
+        event_lag_seconds: From the time of the newest sale or trade to its arrival; None before the first.
         connections: By number.
     """
 
@@ -116,13 +122,13 @@ class FeedHealth:
 
 
 class Window:
-    """The sum and the largest of numbers over the last RATE_SECONDS, by whole seconds of a monotonic clock."""
+    """Counts and measures of the last RATE_SECONDS, kept per whole second of a monotonic clock."""
 
     def __init__(self) -> None:
         self._seconds: deque[tuple[int, int, float]] = deque(maxlen=RATE_SECONDS + 1)
 
     def add(self, monotonic: float, count: int, largest: float) -> None:
-        """Something was counted and measured."""
+        """Add to the count of this second, and keep the largest measure."""
         second = int(monotonic)
         if self._seconds and self._seconds[-1][0] == second:
             _, before, most = self._seconds[-1]

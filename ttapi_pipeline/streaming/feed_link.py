@@ -15,7 +15,8 @@ from itertools import islice
 from typing import Final
 
 from ttapi_pipeline.core.clock import Clock
-from ttapi_pipeline.core.errors import ApiError, StreamClosedError, StreamError
+from ttapi_pipeline.core.errors import StreamClosedError, TTError
+from ttapi_pipeline.streaming.background import ungrouped
 from ttapi_pipeline.streaming.connection import DxLinkConnection, Received
 from ttapi_pipeline.streaming.events import ChannelClosed, ErrorReceived, FeedData, FeedReady, TokenRefused
 from ttapi_pipeline.streaming.feed_options import FeedOptions
@@ -23,7 +24,7 @@ from ttapi_pipeline.streaming.market_data import SALE_FIELDS, TICKER_FIELDS
 from ttapi_pipeline.streaming.messages import MAX_ENTRIES, Contract, Subscription
 
 _FORGET_SECONDS: Final = 600.0
-"""After so long without another one, a refusal counts as the first."""
+"""A refusal counts as the first when there was no other in this time before it."""
 
 _PROBED_SYMBOLS: Final = 20
 
@@ -32,7 +33,14 @@ _LOGGER: Final = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Delivery:
-    """What one channel should deliver, and how far that is."""
+    """A channel, and the subscriptions that it has.
+
+    Attributes:
+        number: Of the channel; 0 before it was asked for.
+        closings: How often the server has closed it.
+        asked_at: When it was asked for last, on the clock's monotonic scale.
+        subscribed: The symbols that were subscribed, in order.
+    """
 
     contract: Contract
     fields: Mapping[str, Sequence[str]]
@@ -45,7 +53,7 @@ class _Delivery:
     subscribed: dict[str, None] = field(default_factory=dict)
 
     def forget(self) -> None:
-        """The server has dropped the channel and its subscriptions."""
+        """The server has closed the channel, and its subscriptions are gone."""
         self.is_ready = False
         self.is_closed = self.needs_reset = True
         self.closings += 1
@@ -53,16 +61,16 @@ class _Delivery:
 
 
 class FeedLink:
-    """Keeps what is subscribed on an open link equal to what is wanted, until the link fails.
+    """Keeps the subscriptions of an open link equal to the wanted symbols, until the link fails.
 
-    Sales are subscribed before quotes: since a server works in order, the first quote after the last subscription says
+    Sales are subscribed before quotes. A server works in order, so the first quote after the last subscription says
     that all of them hold.
 
     Attributes:
         errors: ERROR messages so far.
-        data_at: When the last event came, on the clock's monotonic scale. A keepalive after it proves nothing: a link
-            may be mute.
-        witness: A symbol known to have quotes, for the probe; it outlives the link.
+        data_at: When the last event came, on the clock's monotonic scale. Keepalives do not count: a mute link has
+            them too.
+        witness: A symbol known to have quotes, which the probe asks for; empty when none is known.
     """
 
     def __init__(
@@ -78,18 +86,18 @@ class FeedLink:
         on_live: Callable[[], None],
         on_doubt: Callable[[str, datetime], None],
     ) -> None:
-        """A link and who is to hear of it.
+        """A link that is open, without channels.
 
         Args:
-            connection: Authorised, without channels.
+            connection: The authorised link.
             wanted: The symbols, in order; call `rouse` when it has changed.
             name: For the log.
-            witness: As it was on the link before; empty when there is none.
+            witness: The witness of the link before; empty when there is none.
             options: Of the feed.
             clock: For paces and deadlines.
-            on_frames: Takes all frames that told something; what it raises ends the link.
-            on_live: Told whenever all subscriptions hold, from the beginning or again.
-            on_doubt: Told that some of them may not hold: the reason, and since when.
+            on_frames: Takes all frames that have events. An exception of it ends the link.
+            on_live: Called whenever all subscriptions hold, for the first time or again.
+            on_doubt: Called when some subscriptions may not hold, with the reason and the time since when.
         """
         self.errors = 0
         self.data_at = clock.monotonic()
@@ -118,11 +126,11 @@ class FeedLink:
 
     @property
     def is_live(self) -> bool:
-        """Whether all subscriptions hold, as far as one can know."""
+        """Whether all subscriptions hold, as far as the link can tell."""
         return self._is_live
 
     def rouse(self) -> None:
-        """What is wanted, or what is subscribed, has changed."""
+        """Look again: the wanted symbols, or the subscriptions, have changed."""
         if self._is_settled:
             self._is_settled = False
             self._began_at = self._clock.now()
@@ -132,20 +140,15 @@ class FeedLink:
         """Work until the link fails.
 
         Raises:
-            TTError: Why it failed.
+            TTError: The reason.
         """
-        failure: BaseException | None = None
-        try:
+        with ungrouped(TTError):
             async with asyncio.TaskGroup() as tasks:
                 for channel in self._channels:
                     await self._open(channel)
                 tasks.create_task(self._consume())
                 tasks.create_task(self._subscribe())
                 tasks.create_task(self._watch())
-        except* (ApiError, StreamError) as group:
-            failure = group.exceptions[0]
-        if failure is not None:
-            raise failure
 
     async def _open(self, channel: _Delivery) -> None:
         channel.asked_at = self._clock.monotonic()
@@ -157,7 +160,7 @@ class FeedLink:
                 channel.contract, channel.fields, aggregation_seconds=self._options.aggregation_seconds
             )
 
-    # What comes
+    # Receiving
 
     async def _consume(self) -> None:
         while True:
@@ -222,12 +225,12 @@ class FeedLink:
         if error.error == "TIMEOUT":
             raise StreamClosedError(f"{self._connection!r}: the server timed out: {error.message}")
         if error.error == "BAD_ACTION" and not self._is_refused:
-            # It does not say which entries it refused. Adding one that holds changes nothing.
+            # The server does not say which entries it refused, so all are sent again. Those that hold stay as they are.
             self._is_refused = True
-            # Nor which frame it was in; the first that it may have been is where the gap begins.
+            # Nor does it say which frame they were in, so the gap begins with the first frame that it can have been.
             self._doubt(f"a subscription was refused: {error.message}", self._began_at)
 
-    # What is subscribed
+    # Subscribing
 
     async def _subscribe(self) -> None:
         while True:
@@ -237,7 +240,7 @@ class FeedLink:
             while await self._send_next():
                 await self._clock.sleep(self._options.pace_seconds)
                 await self._repair()
-            # Nothing has changed meanwhile: there was no await since the last look.
+            # There was no await since `_send_next` found nothing to send, so that still holds.
             if all(channel.is_ready for channel in self._channels):
                 self._is_settled = True
                 if not self._wanted and not self._is_live:
@@ -258,7 +261,7 @@ class FeedLink:
                 await self._open(channel)
 
     async def _send_next(self) -> bool:
-        """Send the next frame of subscriptions; whether there was one."""
+        """Send the next frame of subscriptions; False when there is nothing to send."""
         for channel in self._channels:
             if not channel.is_ready:
                 continue
@@ -285,7 +288,7 @@ class FeedLink:
             return []
         return list(islice((symbol for symbol in self._wanted if symbol not in channel.subscribed), most))
 
-    # Whether it still works
+    # Watching
 
     async def _watch(self) -> None:
         while True:
@@ -306,14 +309,18 @@ class FeedLink:
             await self._clock.sleep(min(self._options.probe_seconds - quiet, self._options.open_seconds))
 
     async def _probe(self) -> None:
-        """A link without events may be that of a quiet market, or dead with its keepalives alive."""
+        """Ask for a value that must come: without events the market may be quiet, or the link mute.
+
+        Raises:
+            StreamClosedError: The probe before was not answered.
+        """
         if self._probed_at is not None:
             raise StreamClosedError(
                 f"{self._connection!r}: no event for {self._clock.monotonic() - self.data_at:.0f} s, "
                 "and none after a new subscription"
             )
         subscribed = self._ticker.subscribed
-        # Without one that is known to answer, some that may; a link that never delivered anything is not trusted.
+        # While no symbol is known to answer, ask for several. A link that never delivered anything is not trusted.
         symbols = [self.witness] if self.witness in subscribed else list(islice(subscribed, _PROBED_SYMBOLS))
         if not symbols:
             return
@@ -323,5 +330,5 @@ class FeedLink:
 
 
 def _entries(channel: _Delivery, symbols: Sequence[str]) -> list[Subscription]:
-    # By type: a server that sends current values in this order fills its messages, which hold one type each.
+    # By type, because a message holds events of one type: values that are sent in this order fill few messages.
     return [Subscription(event_type, symbol) for event_type in channel.fields for symbol in symbols]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The deadlines, sizes and delays of a feed, and how long its recovery takes with them."""
+"""The deadlines, sizes and delays of a feed, and the longest recovery that follows from them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class FeedOptions:
     Attributes:
         symbols_per_connection: A longer list is spread over several connections.
         has_sales: Whether TimeAndSale events are subscribed, too.
-        aggregation_seconds: Wanted conflation of quotes at the server; up to the server when None.
-        pace_seconds: Pause after each frame of subscriptions, of 200 entries at most.
-        open_seconds: Deadline of opening a link, token included, and again of each channel.
-        probe_seconds: After so long without an event, a link has to answer a subscription, and has as long again.
-        healthy_seconds: A link that delivered for so long starts the delays over when it is lost.
+        aggregation_seconds: Wanted period in which the server conflates quotes; None leaves it to the server.
+        pace_seconds: Pause after each frame of subscriptions, which has 200 entries at most.
+        open_seconds: Deadline for opening a link, token included, and again for each channel.
+        probe_seconds: After this time without an event, a link is probed: it has the same time again to answer.
+        healthy_seconds: When a link that delivered for this long is lost, the delays start over.
         backoff: Delays before a link is replaced, and before a refused subscription is repeated.
     """
 
@@ -37,15 +37,15 @@ class FeedOptions:
 def recovery_seconds(options: FeedOptions, *, silence_seconds: float, symbols: int) -> float:
     """The longest time from the last frame of a link that fails until its replacement delivers again.
 
-    It holds when the token service and the server answer by then; while they do not, each attempt after another one
-    takes this time at most.
+    It holds when the token service and the server answer by then. While they do not, each further attempt takes this
+    time at most.
 
     Args:
         options: Of the feed.
-        silence_seconds: Of the links that are opened.
-        symbols: On the connection.
+        silence_seconds: Silence after which a link is dead, see `connection.connect`.
+        symbols: Number of symbols on the connection.
     """
-    # A link without events, but with keepalives, is given up after two probe times.
+    # A mute link, which has keepalives and no events, is given up after two probe times.
     noticed = max(silence_seconds, 2 * options.probe_seconds) + 2 * CLOSE_SECONDS
     frames = symbols / 60 + (symbols / 200 if options.has_sales else 0) + 2
     return noticed + options.backoff.most_seconds + 2 * options.open_seconds + frames * options.pace_seconds

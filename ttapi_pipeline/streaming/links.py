@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Link after link: a lost DXLink link is replaced by a new one, after a delay and with a new token.
 
-What is sent and received over a link is up to the work that needs it: see `candle_collection`, `quote_collection` and
+The work that needs links decides what goes over them: see `candle_collection`, `quote_collection` and
 `feed_connection`. One link is in `connection`.
 """
 
@@ -25,7 +25,7 @@ _LOGGER: Final = logging.getLogger(__name__)
 
 
 class Work(Protocol):
-    """What links are opened for.
+    """Work that needs links.
 
     Attributes:
         name: For the log.
@@ -43,11 +43,11 @@ class Work(Protocol):
     def has_advanced(self) -> bool: ...
 
     def note_loss(self, error: ApiError | StreamError) -> None:
-        """A link was lost, or could not be opened, and will be replaced; called before the delay."""
+        """Take note that a link was lost, or could not be opened, and will be replaced. Called before the delay."""
 
 
 class Link:
-    """An open link, for one ``async with``. Leaving the block closes the link; `Links` learns how it ended."""
+    """An open link, for one ``async with``. Leaving the block closes the link and tells `Links` how the block ended."""
 
     def __init__(
         self,
@@ -88,11 +88,11 @@ class Links:
                 await work.collect_over(connection)
 
     A link counts as lost when an ApiError or a StreamError leaves the inner block, or is raised while the link is
-    opened. The next round then begins with a new link, after a delay. The iteration ends when the work is done, and
-    when an inner block ends without an exception. Every other exception passes through.
+    opened. The next round then begins with a new link, after a delay. The iteration ends when the work is done, or when
+    an inner block ends without an exception. Every other exception passes through.
 
     The inner block is needed because ``async for`` does not tell an iterator how its body ended. It also closes the
-    link in the task that opened it, which its task group demands.
+    link in the task that opened it, which the link's task group demands.
 
     Attributes:
         failures: Losses in a row without an advance of the work in between, the latest included.
@@ -108,15 +108,15 @@ class Links:
         clock: Clock,
         max_failures: int | None = None,
     ) -> None:
-        """No link is opened yet.
+        """Links of which none is open yet.
 
         Args:
             open_connection: Opens a link.
-            work: What the links are for.
+            work: The work that needs them.
             backoff: Delays, by the number of failures.
             clock: For the delays.
-            max_failures: So many failures end the iteration, and so does an error that no repetition mends, such as a
-                404 of the token service. With None only one thing does: credentials that were refused for good.
+            max_failures: This many failures in a row end the iteration, and so does an error that no repetition mends,
+                such as a 404 of the token service. With None, nothing but refused credentials ends it.
         """
         self.failures = 0
         self.has_opened = False
@@ -135,9 +135,9 @@ class Links:
         """Open the next link.
 
         Raises:
-            StopAsyncIteration: None is needed.
-            ApiError, StreamError: The last loss, if it is not to be followed by another link.
-            TTError: `open_connection` raised something else.
+            StopAsyncIteration: No further link is needed.
+            ApiError, StreamError: The last loss, when it is final.
+            TTError: `open_connection` raised an error of another kind.
         """
         while not (self._has_ended or self._work.is_done):
             if self._loss is not None:

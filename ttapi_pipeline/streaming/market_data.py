@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What the columns of Quote, Trade, Summary and TimeAndSale events mean; their latest values are in `quote_board`."""
+"""The columns of Quote, Trade, Summary and TimeAndSale events: which to ask for, and how to read them.
+
+The latest values per symbol are in `quote_board`.
+"""
 
 from __future__ import annotations
 
@@ -18,35 +21,35 @@ from ttapi_pipeline.streaming.candles import EventFlag
 from ttapi_pipeline.streaming.events import FeedData
 from ttapi_pipeline.streaming.messages import floats, integers, strings
 
-# The fields that matter most come first: a server that announces fewer leaves the last ones out.
+# The most important fields come first: a server that announces fewer leaves the last ones out.
 QUOTE_FIELDS: Final = ("eventSymbol", "bidPrice", "askPrice", "bidSize", "askSize")
-"""What to ask for of a Quote. Its times are always 0 at tastytrade: what counts is when it came."""
+"""The fields to ask for. The times of a Quote are always 0 at tastytrade, so the arrival time is used instead."""
 
 TRADE_FIELDS: Final = ("eventSymbol", "price", "time", "dayVolume", "size")
-"""What to ask for of a Trade."""
+"""The fields to ask for."""
 
 SUMMARY_FIELDS: Final = (
     *("eventSymbol", "prevDayClosePrice", "dayOpenPrice", "dayHighPrice", "dayLowPrice", "dayClosePrice"),
 )
-"""What to ask for of a Summary."""
+"""The fields to ask for."""
 
 SALE_FIELDS: Final = (
     *("eventSymbol", "time", "sequence", "price", "size", "type", "eventFlags", "exchangeCode"),
     *("bidPrice", "askPrice", "extendedTradingHours"),
 )
-"""What to ask for of a TimeAndSale. `time` and `sequence` tell two sales apart, as `index` would in one number."""
+"""The fields to ask for. `time` and `sequence` together tell two sales apart, as the single number `index` would."""
 
 TICKER_FIELDS: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
     {"Quote": QUOTE_FIELDS, "Trade": TRADE_FIELDS, "Summary": SUMMARY_FIELDS}
 )
-"""Wishes for a TICKER channel, by event type."""
+"""The fields to ask for on a TICKER channel, by event type."""
 
 _MICROSECONDS: Final = 1_000
 _LARGEST_MILLISECONDS: Final = 2**63 // _MICROSECONDS - 1
 
 
 class SaleType(IntEnum):
-    """What a TimeAndSale event says of its sale."""
+    """Whether a TimeAndSale event reports a sale, replaces one, or takes one back."""
 
     NEW = 0
     CORRECTION = 1
@@ -61,17 +64,17 @@ class Sales:
     """TimeAndSale events as columns of equal length, in the order in which they came.
 
     Attributes:
-        position: intp, of the symbol on the board.
+        position: intp, position of the symbol on the board.
         time_ms: int64, epoch milliseconds of the sale.
         sequence: int64, tells sales of one symbol and millisecond apart.
-        price: float64, US dollars; NaN when the feed has no value, as all numbers here.
+        price: float64, US dollars. Here and in the other float64 columns, NaN means that the feed has no value.
         size: float64, shares or contracts.
         bid_price, ask_price: float64, US dollars, at the time of the sale.
         exchange_code: str, one character or empty.
         type: int8, SaleType. A correction replaces the sale with the same symbol, time and sequence; a cancel takes
             it back.
-        is_extended: bool, whether it was outside regular trading hours.
-        received_at: int64, epoch microseconds of its frame.
+        is_extended: bool, whether the sale was outside regular trading hours.
+        received_at: int64, epoch microseconds at which its frame was received.
     """
 
     position: NDArray[np.intp]
@@ -93,12 +96,12 @@ class Sales:
         return Sales(*(getattr(self, column.name)[rows] for column in fields(self)))
 
     @classmethod
-    def concatenate(cls, parts: Sequence[Sales]) -> Sales:
-        """The rows of all parts, in order; no rows when there are none."""
-        parts = parts or (NO_SALES,)
-        if len(parts) == 1:
-            return parts[0]
-        return cls(*(np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(cls)))
+    def concatenate(cls, batches: Sequence[Sales]) -> Sales:
+        """The rows of all batches, in order; no rows without batches."""
+        batches = batches or (NO_SALES,)
+        if len(batches) == 1:
+            return batches[0]
+        return cls(*(np.concatenate([getattr(batch, column.name) for batch in batches]) for column in fields(cls)))
 
 
 NO_SALES: Final = Sales(
@@ -117,7 +120,7 @@ NO_SALES: Final = Sales(
 
 
 def positions(data: FeedData, known: Mapping[str, int]) -> NDArray[np.intp]:
-    """The position of each event's symbol; -1 where it is not known.
+    """The position of each event's symbol; -1 where `known` does not have it.
 
     Raises:
         ProtocolError: The events have no symbols.
@@ -135,7 +138,7 @@ def positions(data: FeedData, known: Mapping[str, int]) -> NDArray[np.intp]:
 
 
 def numbers(data: FeedData, name: str) -> NDArray[np.float64] | float:
-    """A column of numbers; NaN for all when the events do not have it.
+    """A column of numbers; a single NaN, which stands for all rows, when the events do not have it.
 
     Raises:
         ProtocolError: A value is not a number.
@@ -145,7 +148,7 @@ def numbers(data: FeedData, name: str) -> NDArray[np.float64] | float:
 
 
 def microseconds(data: FeedData, name: str) -> NDArray[np.int64] | int:
-    """A column of times in epoch microseconds; 0 where the feed has none.
+    """A column of times in epoch microseconds, 0 where the feed has none; a single 0 when the events do not have it.
 
     Raises:
         ProtocolError: A value is not a time.
@@ -157,13 +160,18 @@ def microseconds(data: FeedData, name: str) -> NDArray[np.int64] | int:
 
 
 def sales(data: FeedData, known: Mapping[str, int], received_at_us: int | NDArray[np.int64]) -> Sales:
-    """TimeAndSale events of known symbols; the others are left out.
+    """The TimeAndSale events of known symbols.
 
-    An event with the flag REMOVE_EVENT is a cancel, whatever its type. `received_at_us` is one time, or one per event.
+    An event with the flag REMOVE_EVENT is a cancel, whatever its type.
+
+    Args:
+        data: TimeAndSale events.
+        known: Position by symbol. Events of other symbols are left out.
+        received_at_us: Epoch microseconds of their arrival: one time, or one per event.
 
     Raises:
-        ProtocolError: Nothing tells one sale from another (neither `time` with `sequence` nor `index`), or a value
-            is not of its type.
+        ProtocolError: The events have no key (neither `time` with `sequence` nor `index`), or a value is not of its
+            type.
     """
     found = positions(data, known)
     time_ms, sequence = _sale_keys(data)
@@ -185,12 +193,13 @@ def sales(data: FeedData, known: Mapping[str, int], received_at_us: int | NDArra
 
 
 def _sale_keys(data: FeedData) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    # A full-format event leaves out what is empty, and a sequence of 0 is.
+    # A full-format event leaves out empty fields, and a sequence of 0 counts as empty.
     is_full = "eventType" in data.columns
     if "time" in data.columns and ("sequence" in data.columns or (is_full and "index" not in data.columns)):
         return _milliseconds(data.columns["time"]), integers([value or 0 for value in _column(data, "sequence")])
     if "index" in data.columns:
         index = integers(data.columns["index"])
+        # Seconds in the upper 32 bits, then 10 bits of milliseconds, then 22 bits of sequence.
         return (index >> 32) * 1_000 + (index >> 22 & 0x3FF), index & 0x3FFFFF
     raise ProtocolError("TimeAndSale events lack both index, and time with sequence")
 
@@ -208,7 +217,7 @@ def _sale_types(data: FeedData) -> NDArray[np.int8]:
 
 
 def _exchange_codes(data: FeedData) -> NDArray[np.str_]:
-    # Arrays of texts drop a trailing "\0", which is how the feed spells an unknown exchange.
+    # The feed spells an unknown exchange "\0". An array of texts drops a trailing "\0", so it becomes "".
     return np.array(strings([value or "" for value in _column(data, "exchangeCode")]), dtype="U1")
 
 

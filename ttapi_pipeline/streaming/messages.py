@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""DXLink frames as typed values, in and out; when they may be sent and what they mean is in `protocol`."""
+"""DXLink frames as typed values, in and out, and the reading of columns. The order of messages is in `protocol`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ from numpy.typing import NDArray
 from ttapi_pipeline.core.errors import ProtocolError
 
 MAX_ENTRIES: Final = 200
-"""Entries in one FEED_SUBSCRIPTION; servers drop the link at about 2,000."""
+"""The most entries in one FEED_SUBSCRIPTION. Servers drop the link at about 2,000."""
 
 MAX_FRAME_BYTES: Final = 16_384
-"""Bytes in one FEED_SUBSCRIPTION; servers close with 1009 at 65,536."""
+"""The most bytes in one FEED_SUBSCRIPTION. Servers close the link with code 1009 at 65,536."""
 
 
 class Contract(StrEnum):
-    """What a channel delivers: the latest value, every event, or a snapshot and then updates."""
+    """The content of a channel.
+
+    TICKER: the latest event of each symbol, conflated.
+    STREAM: every event.
+    HISTORY: a snapshot of the past, and then updates.
+    """
 
     TICKER = "TICKER"
     STREAM = "STREAM"
@@ -30,7 +35,7 @@ class Contract(StrEnum):
 
 
 class Incoming(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """Any frame that a server sends; what its type does not use is at its default."""
+    """Any frame of a server. Fields that a message type does not use have their defaults."""
 
     type: str
     channel: int
@@ -45,7 +50,7 @@ class Incoming(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One entry of a FEED_SUBSCRIPTION; `from_time` in epoch milliseconds, for time series only."""
+    """One entry of a FEED_SUBSCRIPTION. `from_time` is in epoch milliseconds, for time series only."""
 
     event_type: str
     symbol: str
@@ -90,7 +95,7 @@ def subscription_frames(
 ) -> Iterator[str]:
     """FEED_SUBSCRIPTION frames within MAX_ENTRIES and MAX_FRAME_BYTES, in the order reset, remove, add.
 
-    Nothing comes out when there is nothing to say. A single entry above MAX_FRAME_BYTES still goes out, alone.
+    There is no frame without entries or `reset`. A single entry above MAX_FRAME_BYTES gets a frame of its own.
     """
     head: dict[str, Any] = {"type": "FEED_SUBSCRIPTION", "channel": channel}
     if reset:
@@ -100,7 +105,7 @@ def subscription_frames(
     for key, subscriptions in (("remove", remove), ("add", add)):
         for subscription in subscriptions:
             entry = subscription.to_wire()
-            # One comma per entry, and once per frame the quoted key, its colon and brackets for both lists.
+            # Each entry has a comma. The 32 bytes below are the keys, colons and brackets of both lists.
             entry_size = len(msgspec.json.encode(entry)) + 1
             if entries and (entries == MAX_ENTRIES or size + entry_size + 32 > MAX_FRAME_BYTES):
                 yield encode(frame)
@@ -114,7 +119,7 @@ def subscription_frames(
 
 
 def floats(column: Sequence[Any]) -> NDArray[np.float64]:
-    """A column of numbers; ``"NaN"`` and null become NaN, ``"Infinity"`` and ``"-Infinity"`` the infinities.
+    """Read a column of numbers: ``"NaN"`` and null become NaN, ``"Infinity"`` and ``"-Infinity"`` the infinities.
 
     Raises:
         ProtocolError: A value is something else.
@@ -127,7 +132,7 @@ def floats(column: Sequence[Any]) -> NDArray[np.float64]:
 
 
 def integers(column: Sequence[Any]) -> NDArray[np.int64]:
-    """A column of whole numbers, such as times and flags; they may be written as ``5.0``.
+    """Read a column of whole numbers, such as times and flags; they may be written as ``5.0``.
 
     Raises:
         ProtocolError: A value is something else.
@@ -138,14 +143,14 @@ def integers(column: Sequence[Any]) -> NDArray[np.int64]:
         except OverflowError as error:
             raise ProtocolError(f"a column of whole numbers holds one that is too large: {error}") from error
     numbers = floats(column)
-    # From 2^53 on, a float no longer tells neighbouring whole numbers apart.
+    # From 2^53 on, a float does not tell neighbouring whole numbers apart.
     if not bool((np.abs(numbers) < 2.0**53).all()) or not bool((numbers == np.trunc(numbers)).all()):
         raise ProtocolError("a column of whole numbers holds something else")
     return numbers.astype(np.int64)
 
 
 def strings(column: Sequence[Any]) -> Sequence[str]:
-    """A column of texts.
+    """Read a column of texts.
 
     Raises:
         ProtocolError: A value is something else.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The DXLink protocol without I/O, clock or task: frames in, events out, and what to send next.
+"""The DXLink protocol without I/O, clock or task: it takes frames, gives events, and says which frames to send.
 
-The socket, keepalive timing and the watchdog are in `connection`; what the events' columns mean is in `candles` and
-`market_data`.
+The socket, the timing of keepalives and the watchdog are in `connection`, the states of one channel in `channel`, the
+meaning of columns in `candles` and `market_data`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,14 @@ DEFAULT_KEEPALIVE_SECONDS: Final = 60.0
 
 
 class Handshake(StrEnum):
-    """How far a link is from being authorised; only a READY one may open channels."""
+    """The steps to an authorised link; only a READY link may open channels.
+
+    NEW: nothing was sent.
+    SETUP: our SETUP was sent.
+    AUTH: the server wanted a token, and the token was sent.
+    READY: the server accepted the token.
+    REFUSED: the server refused the token, or does not accept it any more.
+    """
 
     NEW = "new"
     SETUP = "setup"
@@ -31,21 +38,24 @@ class Handshake(StrEnum):
 
 
 class DxLinkProtocol:
-    """One DXLink session.
+    """The protocol of one link.
 
-    Anything may be asked for at any time; it goes out in the order that the server wants: AUTH after UNAUTHORIZED,
-    CHANNEL_REQUEST after AUTHORIZED, FEED_SETUP after CHANNEL_OPENED, subscriptions after FEED_CONFIG. Racing these
-    makes production answer "Session not found".
+    Channels and subscriptions may be asked for at any time. They go out in the order that the server wants: AUTH after
+    UNAUTHORIZED, CHANNEL_REQUEST after AUTHORIZED, FEED_SETUP after CHANNEL_OPENED, subscriptions after FEED_CONFIG.
+    Without waiting for each answer, production replies "Session not found".
 
     After each call, the frames of `outgoing()` have to be sent.
+
+    Attributes:
+        handshake: How far the link is.
     """
 
     def __init__(self, token: str, *, keepalive_seconds: float = DEFAULT_KEEPALIVE_SECONDS) -> None:
-        """Start a session.
+        """The protocol of a link that was just opened; `start` sends the first message.
 
         Args:
-            token: The quote token; it leaves in the AUTH frame and appears nowhere else.
-            keepalive_seconds: How long the server may stay silent, and we as well; it is told so.
+            token: The quote token. It leaves in the AUTH frame and appears nowhere else.
+            keepalive_seconds: The longest silence that we accept, and that we ask the server to accept.
         """
         self.handshake = Handshake.NEW
         self._token = token
@@ -59,11 +69,11 @@ class DxLinkProtocol:
 
     @property
     def keepalive_interval(self) -> float:
-        """Seconds between two KEEPALIVE frames: half of what the server tolerates, as far as it has said so."""
+        """Seconds between two KEEPALIVE frames: half of our timeout, or of the server's if that is shorter."""
         return min(self._keepalive_seconds, self._server_keepalive_seconds) / 2
 
     def start(self) -> None:
-        """Open the session."""
+        """Send SETUP."""
         self.handshake = Handshake.SETUP
         self._send(
             {
@@ -76,7 +86,7 @@ class DxLinkProtocol:
         )
 
     def keepalive(self) -> None:
-        """Say that we are alive."""
+        """Send KEEPALIVE."""
         self._send({"type": "KEEPALIVE", "channel": 0})
 
     def open_feed(
@@ -89,12 +99,12 @@ class DxLinkProtocol:
         """Ask for a FEED channel.
 
         Args:
-            contract: What it delivers.
-            fields: The fields wanted of each event type. The server may announce fewer, or another order.
-            aggregation_seconds: Wanted aggregation period; up to the server when None.
+            contract: The content of the channel.
+            fields: The fields wanted of each event type. The server may announce fewer, or in another order.
+            aggregation_seconds: Wanted aggregation period; None leaves it to the server.
 
         Returns:
-            Its number, which its events and `subscribe` carry. Odd, as the server demands.
+            The channel's number, which its events and `subscribe` carry. The server demands odd numbers.
         """
         number = 2 * len(self._channels) + 1
         channel = FeedChannel(number, contract, fields, aggregation_seconds, quote=self._quote)
@@ -104,9 +114,9 @@ class DxLinkProtocol:
         return number
 
     def reopen_feed(self, channel: int) -> None:
-        """Ask again for a channel that the server closed; `FeedReady` says when it is there. Others are left alone.
+        """Ask again for a channel that the server closed; a channel in another state stays as it is.
 
-        Its subscriptions are gone, and so are the layouts that were announced.
+        The event `FeedReady` says when it can be used. Its subscriptions and the announced layouts are gone.
         """
         if self._channels[channel].state is ChannelState.CLOSED:
             renewed = self._channels[channel] = self._channels[channel].renewed()
@@ -114,11 +124,11 @@ class DxLinkProtocol:
                 self._send(renewed.request())
 
     def complain(self, error: str, message: str) -> None:
-        """Tell the server what is wrong with it, such as ``TIMEOUT``; by specification that needs no answer."""
+        """Send ERROR with one of the specification's words, such as ``TIMEOUT``. No answer is expected."""
         self._send({"type": "ERROR", "channel": 0, "error": error, "message": message})
 
     def close_channel(self, channel: int) -> None:
-        """Close a channel; what still comes on it is dropped."""
+        """Close a channel. Data that still come on it are dropped."""
         cancel = self._channels[channel].cancel()
         if cancel is not None:
             self._send(cancel)
@@ -131,9 +141,9 @@ class DxLinkProtocol:
         remove: Iterable[Subscription] = (),
         reset: bool = False,
     ) -> None:
-        """Change what a channel delivers: first `reset` drops everything, then `remove`, then `add`.
+        """Change the subscriptions of a channel: first `reset` drops all, then `remove`, then `add`.
 
-        Adding what is subscribed already, with another `from_time`, replaces it and starts a new snapshot.
+        Adding a subscribed series again with another `from_time` replaces it and starts a new snapshot.
         """
         frames = subscription_frames(channel, add=tuple(add), remove=tuple(remove), reset=reset)
         self._outgoing.extend(self._channels[channel].subscribe(frames))
@@ -144,7 +154,7 @@ class DxLinkProtocol:
         return bool(self._outgoing)
 
     def outgoing(self) -> list[str]:
-        """Take the frames that have to be sent now, in order. One of them holds the token."""
+        """Take the frames that have to be sent now, in order. One of all frames holds the token, so do not log them."""
         frames, self._outgoing = self._outgoing, []
         return frames
 
@@ -152,7 +162,7 @@ class DxLinkProtocol:
         """Take one frame of the server.
 
         Returns:
-            What it tells a consumer; often nothing. Message types that are not known are ignored.
+            The events of the frame; often none. Unknown message types are ignored.
 
         Raises:
             ProtocolError: The frame is malformed, or not allowed at this point.
@@ -179,7 +189,7 @@ class DxLinkProtocol:
                 return []
 
     def redact(self, text: str) -> str:
-        """A text of the server without the token, should it echo it."""
+        """A text of the server with the token struck out, in case the server echoes it."""
         return text.replace(self._token, "***") if self._token else text
 
     def _send(self, message: Message) -> None:
@@ -196,12 +206,12 @@ class DxLinkProtocol:
                     self._send(channel.request())
             return [Authorized()]
         if message.state == "UNAUTHORIZED" and self.handshake is Handshake.SETUP:
-            # The first one only says that a token is needed.
+            # The first UNAUTHORIZED only says that a token is needed.
             self.handshake = Handshake.AUTH
             self._send({"type": "AUTH", "channel": 0, "token": self._token})
             return []
         if message.state == "UNAUTHORIZED" and self.handshake in {Handshake.AUTH, Handshake.READY}:
-            # Sending the token again would loop as fast as the link allows.
+            # Sending the token again would be refused again, in a loop as fast as the link allows.
             self.handshake = Handshake.REFUSED
             return [TokenRefused()]
         raise ProtocolError(f"AUTH_STATE is {self._quote(message.state)} in phase {self.handshake}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The latest Quote, Trade and Summary of each symbol: quotes are conflated here, sales never, see `market_data`."""
+"""The latest Quote, Trade and Summary of each symbol. Sales are not conflated, see `market_data` and `consumers`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ttapi_pipeline.streaming.market_data import microseconds, numbers, position
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]
 
-# Column of the board: field of the event.
+# By event type: column of the board, and field of the event.
 _NUMBERS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "Quote": {"bid_price": "bidPrice", "ask_price": "askPrice", "bid_size": "bidSize", "ask_size": "askSize"},
@@ -48,10 +48,11 @@ TIME_COLUMNS: Final = ("last_trade_at", *_RECEIVED.values())
 class QuoteBoard:
     """The latest values per symbol, as columns indexed by the symbol's position.
 
-    It is as large as its symbols are many, however many events come. The newest event of a type decides all fields
-    of that type: one that the event does not have, or has as ``"NaN"``, is NaN.
+    Its size depends on the number of symbols alone, however many events come. The newest event of a type decides all
+    fields of that type: a field that it lacks, or has as ``"NaN"``, is NaN.
 
-    Positions never change. The arrays do: take them from the board whenever you read, and do not write.
+    Positions never change, but the arrays are replaced when the board grows: take them from the board for each reading,
+    and do not write to them.
 
     Attributes:
         bid_price, ask_price: float64, US dollars.
@@ -85,7 +86,7 @@ class QuoteBoard:
     summary_received_at: Times
 
     def __init__(self, symbols: Iterable[str] = ()) -> None:
-        """A board of these streamer symbols, in this order; a repeated one counts once."""
+        """A board of these streamer symbols, in this order; a repeated symbol counts once."""
         self.unknown = 0
         self._positions: dict[str, int] = {}
         for name in NUMBER_COLUMNS:
@@ -116,7 +117,7 @@ class QuoteBoard:
         return np.maximum(np.maximum(self.quote_received_at, self.trade_received_at), self.summary_received_at)
 
     def extend(self, symbols: Iterable[str]) -> None:
-        """Put further symbols behind the others; those that are there already stay where they are."""
+        """Add symbols at the end. Symbols that the board has keep their positions."""
         before = len(self)
         for symbol in symbols:
             self._positions.setdefault(symbol, len(self._positions))
@@ -128,17 +129,17 @@ class QuoteBoard:
                 setattr(self, name, np.concatenate([getattr(self, name), np.zeros(more, dtype=np.int64)]))
 
     def receive(self, data: FeedData, received_at_us: int) -> NDArray[np.intp]:
-        """Take the events of one frame; of a symbol that is repeated, the last one.
+        """Take data events. Where a symbol has several, the last one counts.
 
         Args:
-            data: Events of one of EVENT_TYPES; others change nothing.
-            received_at_us: Epoch microseconds at which they came, above 0.
+            data: Events of one of EVENT_TYPES; other types change nothing.
+            received_at_us: Epoch microseconds of their arrival, above 0.
 
         Returns:
             The positions of the symbols that had an event, ascending, each once.
 
         Raises:
-            ProtocolError: A value is not of its type. The board is as before then.
+            ProtocolError: A value is not of its type. Then the board is unchanged.
         """
         columns = _NUMBERS.get(data.event_type)
         if columns is None:
@@ -153,7 +154,7 @@ class QuoteBoard:
             found, touched = found[is_known], touched[1:]
             values = {name: value if isinstance(value, float) else value[is_known] for name, value in values.items()}
             times = times if isinstance(times, int) else times[is_known]
-        # Where an index is repeated in an assignment, NumPy keeps the last value.
+        # Where an assignment has an index twice, NumPy keeps the last value, which is that of the newest event.
         for name, value in values.items():
             getattr(self, name)[found] = value
         if data.event_type == "Trade":
@@ -162,6 +163,6 @@ class QuoteBoard:
         return touched
 
     def has_answered(self, event_type: str) -> NDArray[np.bool_]:
-        """Whether an event of that type, one of EVENT_TYPES, has come, by position."""
+        """By position, whether an event of that type (one of EVENT_TYPES) has come."""
         received: Times = getattr(self, _RECEIVED[event_type])
         return received > 0

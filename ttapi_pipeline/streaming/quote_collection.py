@@ -28,24 +28,24 @@ from ttapi_pipeline.streaming.messages import Contract, Subscription
 from ttapi_pipeline.streaming.quote_board import EVENT_TYPES, QuoteBoard
 
 NEEDED: Final = ("Quote", "Summary")
-"""What a symbol has to send to have answered. Every listed one has these; one that was never traded has no Trade."""
+"""The event types that count as an answer. Every listed symbol has both; a symbol never traded has no Trade."""
 
 OPTIONAL: Final = "Trade"
-"""What is waited for a moment longer and no more, since it need not come."""
+"""The event type that is waited for only a moment longer, because it may never come."""
 
 DEADLINE_SECONDS: Final = 60.0
 QUIET_SECONDS: Final = 10.0
-"""How long a link may bring nothing new. The feed sends present values at once: what has not come by then is not
-coming, or, when nothing has come at all, the link is dead."""
+"""The longest time without a new answer. The feed sends present values at once, so after this time the rest will not
+come; and if nothing has come at all, the link is dead."""
 
 GRACE_SECONDS: Final = 1.0
-"""For the trades that are still on their way when everything that is needed is there."""
+"""The wait for trades once every symbol has answered."""
 
 SYMBOLS_PER_LINK: Final = 2_000
-"""Three subscriptions each stay below the 6,700 at which servers have complained of the rate."""
+"""With three subscriptions each, this stays below the 6,700 at which servers have complained of the rate."""
 
 MAX_FAILURES: Final = 4
-"""Links that may fail in a row without an answer in between."""
+"""Failures in a row, without a new answer in between, after which the symbols of a link are given up."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -65,22 +65,22 @@ async def collect_quotes(
 ) -> Collection[str]:
     """Fill a board with the present values of its symbols, on TICKER channels.
 
-    It ends as soon as every symbol has sent what is NEEDED, when no symbol has sent anything new for QUIET_SECONDS, and
-    at the deadline in any case. A lost link is replaced within the deadline, with a new token, and those that have not
-    answered are asked for again.
+    It ends as soon as every symbol has answered, when nothing new has come for QUIET_SECONDS, and at the deadline in
+    any case. A lost link is replaced within the deadline, with a new token, and the symbols that have not answered are
+    asked for again.
 
     Args:
         open_connection: Opens a link; asked for another one whenever a link is lost.
-        board: Its symbols are what is asked for; a value that does not come stays as it is.
-        clock: For deadlines, delays and the time at which a value came.
-        deadline_seconds: For everything together.
-        progress: Told how many symbols have answered.
+        board: Has the symbols, and takes their values; a value that does not come stays as it is.
+        clock: For deadlines, delays and the arrival times of values.
+        deadline_seconds: For the whole collection.
+        progress: Told the number of symbols that have answered.
         backoff: Delays before a new link.
         symbols_per_link: A longer list goes over several links at once.
 
     Returns:
-        The streamer symbols that answered, in the board's order, and for each other one what it did not send. A symbol
-        that the feed does not know sends nothing, so that it takes QUIET_SECONDS to miss it.
+        The streamer symbols that answered, in the board's order, and for each of the others the missing event types. A
+        symbol that the feed does not know sends nothing, so it is missing after QUIET_SECONDS.
 
     Raises:
         AuthError: The credentials were refused.
@@ -109,7 +109,7 @@ async def _collect_all(shares: Sequence[_Share], open_connection: OpenConnection
 
 
 def _collection(board: QuoteBoard, shares: Sequence[_Share], *, otherwise: str) -> Collection[str]:
-    """What came. The reason for a symbol that is missing is that of its share, or `otherwise` if it has none."""
+    """The symbols that answered, and the missing ones with the reason of their share, or `otherwise` if it has none."""
     for share in shares:
         if share.refusal is not None:
             raise share.refusal
@@ -125,7 +125,7 @@ def _collection(board: QuoteBoard, shares: Sequence[_Share], *, otherwise: str) 
 
 
 class _Share:
-    """The symbols of a board that go over one link; it outlives its links.
+    """The symbols of a board that go over the same link. It outlives its links.
 
     Attributes:
         reason: Why the latest link was given up; empty while a link is at work.
@@ -145,7 +145,7 @@ class _Share:
         self._unanswered_at_loss = len(self.unanswered())
 
     async def collect(self, open_connection: OpenConnection, backoff: Backoff) -> None:
-        """Ask until all symbols have answered, nothing new comes, or links fail too often."""
+        """Ask for the symbols until all have answered, nothing new comes, or links fail too often."""
         links = Links(open_connection, self, backoff=backoff, clock=self._clock, max_failures=MAX_FAILURES)
         try:
             async for link in links:
@@ -174,21 +174,25 @@ class _Share:
     # What is collected
 
     def unanswered(self) -> Sequence[int]:
-        """Positions of the symbols that have not sent what is needed."""
+        """The positions of the symbols that have not answered."""
         has_answered = [self._board.has_answered(event_type)[self._positions] for event_type in NEEDED]
         found = np.flatnonzero(~np.logical_and.reduce(has_answered)) + self._positions.start
         positions: list[int] = found.tolist()
         return positions
 
     def _answers(self) -> int:
-        """How many first values have come, of all types."""
+        """The number of symbols and event types that have come, to see whether anything new does."""
         return sum(int(self._board.has_answered(event_type)[self._positions].sum()) for event_type in EVENT_TYPES)
 
     async def _receive(self, connection: DxLinkConnection) -> None:
-        """Receive until all symbols have answered or nothing new comes, or it fails with a StreamError."""
+        """Receive until all symbols have answered or nothing new comes.
+
+        Raises:
+            StreamError: The link failed, or brought nothing at all.
+        """
         channel = await connection.open_feed(Contract.TICKER, TICKER_FIELDS)
         wanted = [self._symbols[position] for position in self.unanswered()]
-        # What is not waited for goes first, and has mostly come by the time that the rest has.
+        # Trades first: they are hardly waited for, and have mostly come by the time that the answers have.
         order = (OPTIONAL, *NEEDED)
         await connection.subscribe(channel, add=[Subscription(kind, symbol) for kind in order for symbol in wanted])
         answers, quiet_at = 0, self._clock.monotonic() + QUIET_SECONDS
@@ -202,7 +206,7 @@ class _Share:
             self._take(connection, await connection.next_events(within=left))
             before, answers = answers, self._answers()
             if answers > before:
-                # Further values of what has answered already are no sign that the rest is on its way.
+                # Only a new answer gives more time. Updates of symbols that have answered do not.
                 quiet_at = self._clock.monotonic() + QUIET_SECONDS
         await self._await_trades(connection)
 
@@ -221,7 +225,7 @@ class _Share:
                 case FeedData():
                     self._board.receive(event, received_at)
                 case ErrorReceived(error="BAD_ACTION"):
-                    # The server does not say which subscriptions it refused; a new link asks again for what is open.
+                    # The server does not say which subscriptions it refused. A new link asks for the missing symbols.
                     raise StreamClosedError(f"{connection!r}: the server refused: {event.message}")
                 case ErrorReceived():
                     _LOGGER.warning("quotes: the server said %s: %s", event.error, event.message)

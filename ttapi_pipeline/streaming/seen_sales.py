@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which sales have come before: no sale is counted twice, whatever a server repeats."""
+"""The memory of sales that have come before: no sale is counted twice, whatever a server repeats."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _SHIFTS: Final = (np.uint64(30), np.uint64(27), np.uint64(31))
 class SeenSales:
     """Remembers the keys of the latest sales, in a table of fixed size.
 
-    A new sale is known by symbol, time and sequence, a correction or cancel also by its price and size. Keys are kept
-    as 64-bit hashes, so that two sales are taken for one with odds of about one in 10^13. A bucket forgets its oldest
-    key when it is full: what came within the last hundred thousand sales is remembered, give or take.
+    The key of a new sale is its symbol, time and sequence. The key of a correction or cancel also has its price and
+    size. Keys are kept as 64-bit hashes, so two sales are taken for one with odds of about one in 10^13. A full bucket
+    forgets its oldest key, so the table remembers about the last hundred thousand sales.
     """
 
     def __init__(self, buckets: int = BUCKETS, ways: int = WAYS) -> None:
-        """A table for `buckets` (a power of two) times `ways` keys of 8 bytes."""
+        """A table for `buckets` (a power of two) times `ways` keys, 8 bytes each: 2 MB by default."""
         self._keys = np.zeros((buckets, ways), dtype=np.uint64)
         self._next = np.zeros(buckets, dtype=np.intp)
         self._mask = np.uint64(buckets - 1)
         self._ways = ways
 
     def fresh(self, sales: Sales) -> Sales:
-        """The sales that have not come before, nor earlier in these; from here on they have."""
+        """The sales that are new, each once, in their order. From here on they have come before."""
         keys = _hashes(sales)
         buckets = (keys & self._mask).astype(np.intp)
         is_fresh = ~(self._keys[buckets] == keys[:, None]).any(axis=1)
@@ -46,7 +46,7 @@ class SeenSales:
 
     def _remember(self, keys: NDArray[np.uint64], buckets: NDArray[np.intp]) -> None:
         while len(keys):
-            # One key per bucket at a time: an assignment would keep the last of several only.
+            # One key per bucket at a time: of several keys for one bucket, an assignment would keep only the last.
             _, rows = np.unique(buckets, return_index=True)
             here = buckets[rows]
             self._keys[here, self._next[here]] = keys[rows]
@@ -67,7 +67,7 @@ def _hashes(sales: Sales) -> NDArray[np.uint64]:
 
 
 def _mixed(hashes: NDArray[np.uint64], column: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """SplitMix64 of hashes that a further column goes into."""
+    """The hashes with one more column mixed in, by SplitMix64."""
     hashes = (hashes ^ column) + _STEP
     hashes = (hashes ^ (hashes >> _SHIFTS[0])) * _MIX[0]
     hashes = (hashes ^ (hashes >> _SHIFTS[1])) * _MIX[1]
