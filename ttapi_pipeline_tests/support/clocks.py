@@ -107,6 +107,21 @@ class SteppedClock:
                 self._slept.clear()
                 await self._slept.wait()
         self.seconds += seconds
+        self._wake()
+
+    async def advance(self, seconds: int) -> None:
+        """Let time pass second by second; after each, whatever was woken has a few turns of the loop."""
+        for _ in range(seconds):
+            self.seconds += 1.0
+            self._wake()
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+    def jump(self, seconds: float) -> None:
+        """Let time pass without waking a sleeper, as on a machine that was suspended."""
+        self.seconds += seconds
+
+    def _wake(self) -> None:
         for at, waiter in self._sleepers:
             if at <= self.seconds + 1e-6 and not waiter.done():
                 waiter.set_result(None)

@@ -50,11 +50,6 @@ def read_back(folder: Path) -> dict[str, set[Row]]:
 
 
 @pytest.fixture(scope="module")
-def market() -> Market:
-    return Market(7)
-
-
-@pytest.fixture(scope="module")
 def folder(market: Market, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("metastock") / "files"
     symbols = [*metastock_symbols(market), "SPX", "SPY"]
@@ -143,9 +138,8 @@ def test_a_place_that_cannot_be_written_is_a_storage_error(market: Market, tmp_p
         write_metastock_files(market, tmp_path / "file" / "folder", first=FIRST, last=LAST, symbols=["AAPL"])
 
 
-def test_a_forming_bar_is_never_written(tmp_path: Path) -> None:
+def test_a_forming_bar_is_never_written(market: Market, tmp_path: Path) -> None:
     # The last day of the range is a Sunday: the file ends with the Friday before, in full.
-    market = Market(7)
     write_metastock_files(market, tmp_path / "files", first=FIRST, last=date(2025, 2, 2), symbols=["AAPL"])
     rows = sorted(read_back(tmp_path / "files")["AAPL"])
     assert rows[-1][0] == "20250131"

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
 from tastytrade import Account, DXLinkStreamer, Session
@@ -47,12 +47,14 @@ from tastytrade.watchlists import PairsWatchlist, PrivateWatchlist, PublicWatchl
 from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
 from ttapi_pipeline.simulator.market.market import Market
 from ttapi_pipeline.simulator.server import OffsetClock, build_simulator, serving
+from ttapi_pipeline_tests.support.clocks import FakeClock
+from ttapi_pipeline_tests.support.simulator import Api
 
 T = TypeVar("T", bound=Event)
 
 
 @pytest.fixture
-async def session(simulator: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Session]:
+async def session(simulator: Api, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Session]:
     monkeypatch.setattr("tastytrade.session.API_URL", simulator.url)
     async with Session(SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN) as opened:
         yield opened
@@ -224,7 +226,7 @@ async def test_snapshots_of_every_type(session: Session) -> None:
         assert await get_market_data(session, symbol, kind) == by_symbol[symbol]
 
 
-async def test_sessions_and_holidays(session: Session, clock: Any) -> None:
+async def test_sessions_and_holidays(session: Session, clock: FakeClock) -> None:
     sessions = await get_market_sessions(session, [ExchangeType.NYSE, ExchangeType.CME, ExchangeType.CFE])
     assert [row.status for row in sessions] == [MarketStatus.OPEN] * 3
     calendar = await get_market_holidays(session)
@@ -232,7 +234,7 @@ async def test_sessions_and_holidays(session: Session, clock: Any) -> None:
     assert date(2026, 11, 26) in calendar.holidays
     assert date(2026, 11, 27) in calendar.half_days
     assert (await get_futures_holidays(session, ExchangeType.CME)).holidays == calendar.holidays
-    clock.advance(days=1)
+    clock.advance(timedelta(days=1))
     await session.refresh(force=True)
     assert [row.status for row in await get_market_sessions(session, [ExchangeType.NYSE])] == [MarketStatus.CLOSED]
 
@@ -262,16 +264,16 @@ async def test_a_private_watchlist_from_creation_to_removal(session: Session) ->
     assert await PrivateWatchlist.get(session) == []
 
 
-async def test_a_token_that_has_expired_is_refused_and_a_new_one_helps(session: Session, clock: Any) -> None:
+async def test_a_token_that_has_expired_is_refused_and_a_new_one_helps(session: Session, clock: FakeClock) -> None:
     await session.get_customer()
-    clock.advance(seconds=901)
+    clock.advance(timedelta(seconds=901))
     with pytest.raises(TastytradeError, match="unauthorized"):
         await session.get_customer()
     await session.refresh(force=True)
     assert (await session.get_customer()).id == "me"
 
 
-async def test_wrong_credentials_raise_the_clients_own_error(simulator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_wrong_credentials_raise_the_clients_own_error(simulator: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tastytrade.session.API_URL", simulator.url)
     async with Session("wrong", SIMULATOR_REFRESH_TOKEN) as refused:
         with pytest.raises(TastytradeError, match="invalid_client"):
@@ -351,7 +353,7 @@ async def test_candle_history_of_any_period_over_the_link_that_the_session_gets(
         assert candle.low <= min(candle.open, candle.close) <= max(candle.open, candle.close) <= candle.high
 
 
-async def test_a_year_from_now_everything_still_parses(session: Session, clock: Any) -> None:
+async def test_a_year_from_now_everything_still_parses(session: Session, clock: FakeClock) -> None:
     clock.at = datetime(2027, 11, 26, 20, 0, tzinfo=UTC) + timedelta(days=2)  # a Sunday
     await session.refresh(force=True)
     assert await NestedOptionChain.get(session, "AAPL")

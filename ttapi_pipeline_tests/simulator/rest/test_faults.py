@@ -1,34 +1,31 @@
 # SPDX-License-Identifier: MIT
-"""Faults, counters and the other controls, over the socket."""
+"""Every REST fault does what its name says."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
-from ttapi_pipeline.simulator.faults import KINDS, FaultPlan
+from ttapi_pipeline_tests.support.clocks import FakeClock
+from ttapi_pipeline_tests.support.simulator import Api
 
 ME = "/customers/me"
 EQUITIES = "/instruments/equities?symbol[]=AAPL&symbol[]=MSFT&symbol[]=SPY"
 
 
-async def test_a_status_with_html_and_retry_after_in_seconds(simulator: Any) -> None:
+async def test_a_status_with_html_and_retry_after_in_seconds(simulator: Api) -> None:
     await simulator.fault("status", ME, count=1, parameters={"status": 502, "body": "html", "retry_after": 7})
     reply = await simulator.get(ME)
     assert (reply.status, reply.headers["Content-Type"], reply.headers["Retry-After"]) == (502, "text/html", "7")
     assert (await simulator.get(ME)).status == 200
 
 
-async def test_a_429_may_ask_with_a_date_or_not_at_all(simulator: Any) -> None:
+async def test_a_429_may_ask_with_a_date_or_not_at_all(simulator: Api) -> None:
     await simulator.fault("status", ME, count=1, parameters={"status": 429, "retry_after": 60, "form": "date"})
     # A minute after the tests' clock, 15:30:20 UTC on a Friday.
     assert (await simulator.get(ME)).headers["Retry-After"] == "Fri, 20 Nov 2026 15:31:20 GMT"
@@ -39,7 +36,7 @@ async def test_a_429_may_ask_with_a_date_or_not_at_all(simulator: Any) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 406, 422, 500, 503, 504, 599])
-async def test_any_status_with_json_or_nothing(simulator: Any, status: int) -> None:
+async def test_any_status_with_json_or_nothing(simulator: Api, status: int) -> None:
     await simulator.fault("status", "customers", count=1, parameters={"status": status})
     reply = await simulator.get(ME)
     assert reply.status == status
@@ -48,14 +45,14 @@ async def test_any_status_with_json_or_nothing(simulator: Any, status: int) -> N
     assert (await simulator.get(ME)).body == b""
 
 
-async def test_a_fault_strikes_its_own_route_only(simulator: Any) -> None:
+async def test_a_fault_strikes_its_own_route_only(simulator: Api) -> None:
     await simulator.fault("status", "/instruments/equities/{symbol}")
     assert (await simulator.get("/instruments/equities/AAPL")).status == 503
     assert (await simulator.get(EQUITIES)).status == 200
     assert (await simulator.get("/simulator/faults")).items[0]["struck"] == 1
 
 
-async def test_latency_is_fixed_uniform_or_exponential(simulator: Any, clock: Any) -> None:
+async def test_latency_is_fixed_uniform_or_exponential(simulator: Api, clock: FakeClock) -> None:
     for distribution in ("fixed", "uniform", "exponential"):
         parameters = {"distribution": distribution, "seconds": 3, "low": 2}
         await simulator.fault("latency", ME, count=1, parameters=parameters)
@@ -66,7 +63,7 @@ async def test_latency_is_fixed_uniform_or_exponential(simulator: Any, clock: An
     assert exponential > 0
 
 
-async def _raw_get(simulator: Any, path: str) -> bytes:
+async def _raw_get(simulator: Api, path: str) -> bytes:
     """Without aiohttp's client, which by itself repeats a GET whose connection was lost."""
     parts = urlsplit(simulator.url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
@@ -78,40 +75,40 @@ async def _raw_get(simulator: Any, path: str) -> bytes:
         writer.close()
 
 
-async def test_a_reset_before_the_body_sends_nothing(simulator: Any) -> None:
+async def test_a_reset_before_the_body_sends_nothing(simulator: Api) -> None:
     await simulator.fault("reset", ME, count=1, parameters={"when": "before"})
     with pytest.raises(ConnectionResetError):
         await _raw_get(simulator, ME)
     assert (await simulator.get("/simulator/counters")).data["responses"]["0"] == 1
 
 
-async def test_a_reset_during_the_body_cuts_it(simulator: Any) -> None:
+async def test_a_reset_during_the_body_cuts_it(simulator: Api) -> None:
     await simulator.fault("reset", ME, count=1, parameters={"when": "during"})
     with pytest.raises((aiohttp.ClientPayloadError, aiohttp.ClientConnectionError)):
         await simulator.get(ME)
 
 
-async def test_a_reset_after_the_body_leaves_it_whole(simulator: Any) -> None:
+async def test_a_reset_after_the_body_leaves_it_whole(simulator: Api) -> None:
     await simulator.fault("reset", ME, count=1, parameters={"when": "after"})
     assert (await simulator.get(ME)).data["id"] == "me"
     # The connection that the client kept is gone; the next request gets a new one.
     assert (await simulator.get(ME)).status == 200
 
 
-async def test_a_truncated_body_is_shorter_than_announced(simulator: Any) -> None:
+async def test_a_truncated_body_is_shorter_than_announced(simulator: Api) -> None:
     await simulator.fault("truncate", ME, count=1, parameters={"share": 0.25})
     with pytest.raises(aiohttp.ClientPayloadError):
         await simulator.get(ME)
 
 
-async def test_a_slow_drip_arrives_whole(simulator: Any, clock: Any) -> None:
+async def test_a_slow_drip_arrives_whole(simulator: Api, clock: FakeClock) -> None:
     await simulator.fault("drip", ME, count=1, parameters={"chunk_bytes": 100, "seconds": 0.5})
     reply = await simulator.get(ME)
     assert reply.data["id"] == "me"
     assert clock.sleeps == [0.5] * -(-len(reply.body) // 100)
 
 
-async def test_a_malformed_body_and_a_wrong_content_type(simulator: Any) -> None:
+async def test_a_malformed_body_and_a_wrong_content_type(simulator: Api) -> None:
     await simulator.fault("malformed", ME, count=1)
     reply = await simulator.get(ME)
     assert reply.status == 200
@@ -121,14 +118,14 @@ async def test_a_malformed_body_and_a_wrong_content_type(simulator: Any) -> None
     assert (await simulator.get(ME)).headers["Content-Type"] == "text/plain"
 
 
-async def test_a_huge_body_is_still_json(simulator: Any) -> None:
+async def test_a_huge_body_is_still_json(simulator: Api) -> None:
     await simulator.fault("huge", ME, count=1, parameters={"megabytes": 3})
     reply = await simulator.get(ME)
     assert len(reply.body) > 3 * 2**20
     assert orjson.loads(reply.body)["data"]["id"] == "me"
 
 
-async def test_a_client_that_hangs_up_on_a_huge_body_does_no_harm(simulator: Any) -> None:
+async def test_a_client_that_hangs_up_on_a_huge_body_does_no_harm(simulator: Api) -> None:
     await simulator.fault("huge", ME, count=1, parameters={"megabytes": 64})
     headers = {"Authorization": f"Bearer {simulator.token}"}
     async with simulator.session.get(simulator.url + ME, headers=headers) as response:
@@ -136,7 +133,7 @@ async def test_a_client_that_hangs_up_on_a_huge_body_does_no_harm(simulator: Any
     assert (await simulator.get(ME)).status == 200
 
 
-async def test_symbols_are_dropped_and_pages_shrink(simulator: Any) -> None:
+async def test_symbols_are_dropped_and_pages_shrink(simulator: Api) -> None:
     await simulator.fault("drop-symbols", "/instruments/equities", count=1, parameters={"share": 1})
     assert (await simulator.get(EQUITIES)).items == []
     await simulator.fault("shrink-pages", "/instruments/equities", count=1, parameters={"items": 2})
@@ -145,19 +142,19 @@ async def test_symbols_are_dropped_and_pages_shrink(simulator: Any) -> None:
     assert reply.json["pagination"]["total-items"] == 3
 
 
-async def test_optional_fields_go_missing_and_required_ones_stay(simulator: Any) -> None:
+async def test_optional_fields_go_missing_and_required_ones_stay(simulator: Api) -> None:
     await simulator.fault("missing-optional", "/market-metrics", count=1, parameters={"share": 1})
     [row] = (await simulator.get("/market-metrics?symbols=AAPL")).items
     assert set(row) == {"symbol", "market-cap", "updated-at"}
 
 
-async def test_faults_on_the_content_leave_errors_alone(simulator: Any) -> None:
+async def test_faults_on_the_content_leave_errors_alone(simulator: Api) -> None:
     for kind in ("drop-symbols", "missing-optional"):
         await simulator.fault(kind)
     assert (await simulator.get("/instruments/equities/NOSUCH")).json["error"]["code"] == "not_found"
 
 
-async def test_an_expired_token_needs_one_renewal(simulator: Any) -> None:
+async def test_an_expired_token_needs_one_renewal(simulator: Api) -> None:
     await simulator.fault("expire-token", ME, count=1)
     assert (await simulator.get(ME)).status == 401
     assert (await simulator.get(ME)).status == 401
@@ -165,7 +162,7 @@ async def test_an_expired_token_needs_one_renewal(simulator: Any) -> None:
     assert (await simulator.get(ME)).status == 200
 
 
-async def test_a_revoked_token_cannot_be_renewed_until_the_faults_are_cleared(simulator: Any) -> None:
+async def test_a_revoked_token_cannot_be_renewed_until_the_faults_are_cleared(simulator: Api) -> None:
     await simulator.fault("revoke-token", ME, count=1)
     assert (await simulator.get(ME)).status == 401
     grant = {
@@ -179,14 +176,14 @@ async def test_a_revoked_token_cannot_be_renewed_until_the_faults_are_cleared(si
 
 
 @pytest.mark.parametrize(("form", "kind"), [("object", dict), ("string", str)])
-async def test_a_refused_grant_in_both_forms(simulator: Any, form: str, kind: type) -> None:
+async def test_a_refused_grant_in_both_forms(simulator: Api, form: str, kind: type) -> None:
     await simulator.fault("refuse-grant", count=1, parameters={"form": form})
     reply = await simulator.post("/oauth/token", json={"grant_type": "refresh_token"})
     assert reply.status == 400
     assert isinstance(reply.json["error"], kind)
 
 
-async def test_after_repeated_refusals_an_address_is_blocked_for_eight_hours(simulator: Any, clock: Any) -> None:
+async def test_after_repeated_refusals_an_address_is_blocked_for_eight_hours(simulator: Api, clock: FakeClock) -> None:
     await simulator.fault("address-block", parameters={"refusals": 2})
     wrong = {"grant_type": "refresh_token", "client_secret": "wrong", "refresh_token": "wrong"}
     for _ in range(2):
@@ -200,7 +197,7 @@ async def test_after_repeated_refusals_an_address_is_blocked_for_eight_hours(sim
     assert (await simulator.get(ME)).status == 200
 
 
-async def test_a_probability_with_a_seed_strikes_the_same_requests_again(simulator: Any) -> None:
+async def test_a_probability_with_a_seed_strikes_the_same_requests_again(simulator: Api) -> None:
     runs = []
     for _ in range(2):
         await simulator.fault("status", ME, probability=0.4, seed=11)
@@ -208,96 +205,3 @@ async def test_a_probability_with_a_seed_strikes_the_same_requests_again(simulat
         await simulator.request("DELETE", "/simulator/faults")
     assert runs[0] == runs[1]
     assert {200, 503} == set(runs[0])
-
-
-async def test_faults_are_listed_added_together_and_cleared_one_by_one(simulator: Any) -> None:
-    both = [{"kind": "huge"}, {"kind": "latency", "route": ME, "count": 2}]
-    added = (await simulator.post("/simulator/faults", json=both)).items
-    listed = (await simulator.get("/simulator/faults")).items
-    assert listed == added
-    assert listed[1]["count"] == 2
-    assert (await simulator.request("DELETE", f"/simulator/faults/{added[0]['id']}")).status == 200
-    assert (await simulator.request("DELETE", f"/simulator/faults/{added[0]['id']}")).status == 404
-    assert [fault["kind"] for fault in (await simulator.get("/simulator/faults")).items] == ["latency"]
-
-
-@pytest.mark.parametrize(
-    "spec",
-    [
-        {"kind": "explosion"},
-        {},
-        [],
-        7,
-        [{"kind": "huge"}, {"kind": "explosion"}],
-        {"kind": "status", "probability": 2},
-        {"kind": "status", "probability": "often"},
-        {"kind": "status", "count": 0},
-        {"kind": "status", "seed": -1},
-        {"kind": "status", "route": ""},
-        {"kind": "status", "route": 1},
-        {"kind": "status", "status": 503},
-        {"kind": "status", "parameters": {"colour": "red"}},
-        {"kind": "status", "parameters": {"status": None}},
-        {"kind": "status", "parameters": {"body": "xml"}},
-        {"kind": "status", "parameters": {"status": 42}},
-        {"kind": "content-type", "parameters": {"value": "a\r\nb"}},
-        {"kind": "truncate", "parameters": {"share": 2}},
-        {"kind": "drip", "parameters": {"seconds": -1}},
-    ],
-)
-async def test_what_is_no_fault_is_refused_and_changes_nothing(simulator: Any, spec: Any) -> None:
-    reply = await simulator.post("/simulator/faults", json=spec)
-    assert (reply.status, reply.json["error"]["code"]) == (400, "validation_error")
-    assert (await simulator.get("/simulator/faults")).items == []
-
-
-async def test_a_body_that_is_no_json_is_no_fault(simulator: Any) -> None:
-    assert (await simulator.post("/simulator/faults", data=b"{")).status == 400
-
-
-def test_a_fault_on_the_command_line() -> None:
-    fault = FaultPlan().add_option("status:status=429,retry_after=2,count=3,route=/market-metrics,probability=0.5")
-    assert (fault.route, fault.remaining, fault.probability) == ("/market-metrics", 3, 0.5)
-    assert (fault.number("status"), fault.number("retry_after"), fault.text("body")) == (429, 2, "json")
-    with pytest.raises(ConfigError, match="NAME=VALUE"):
-        FaultPlan().add_option("status:429")
-
-
-@given(st.dictionaries(st.text(), st.none() | st.booleans() | st.floats() | st.text() | st.lists(st.integers())))
-def test_any_object_is_a_fault_or_a_config_error(spec: dict[str, object]) -> None:
-    for kind in KINDS:
-        try:
-            fault = FaultPlan().add_spec({**spec, "kind": kind})
-        except ConfigError:
-            continue
-        orjson.dumps(fault.summary())
-
-
-async def test_counters_name_routes_tokens_grants_and_concurrency(simulator: Any, clock: Any) -> None:
-    await simulator.post("/simulator/counters/reset")
-    await asyncio.gather(*(simulator.get(f"/option-chains/{symbol}/nested") for symbol in ("AAPL", "BRK%2FB", "KO")))
-    await simulator.get("/nowhere")
-    await simulator.login()
-    await simulator.get(ME)
-    counted = (await simulator.get("/simulator/counters")).data
-    assert counted["requests"] == {
-        "GET /option-chains/{symbol}/nested": 3,
-        "unknown": 1,
-        "POST /oauth/token": 1,
-        f"GET {ME}": 1,
-    }
-    assert counted["requests-total"] == 6
-    assert counted["responses"] == {"200": 5, "404": 1}
-    assert counted["in-flight"]["rest"]["now"] == 0
-    assert 1 <= counted["in-flight"]["rest"]["max"] <= 3
-    assert sorted(counted["access-tokens"].values()) == [1, 3]
-    assert counted["events"] == {"oauth.granted": 1}
-    assert simulator.token not in orjson.dumps(counted).decode()
-    assert (await simulator.post("/simulator/counters/reset")).data["requests-total"] == 0
-
-
-async def test_the_simulator_tells_seed_time_and_address(simulator: Any) -> None:
-    reply = await simulator.get("/simulator", headers={"Authorization": ""})
-    assert reply.data["seed"] == 7
-    assert reply.data["time"] == "2026-11-20T15:30:20.000+00:00"
-    assert reply.data["url"] == simulator.url

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The synthetic market: one path per seed and symbol, cut off at the instant that is asked for."""
+"""Bars, spots and prices within a session: one path per seed and symbol, cut off at an instant."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttapi_pipeline.core.sessions import next_session, session_hours, sessions_between
+from ttapi_pipeline.core.sessions import session_hours, sessions_between
 from ttapi_pipeline.core.universes import sp500
 from ttapi_pipeline.simulator.market.market import Market
 from ttapi_pipeline.simulator.market.prices import Bars
+from ttapi_pipeline_tests.support.clocks import FakeClock
+from ttapi_pipeline_tests.support.simulator import shared_market
 
-MARKET = Market(7)
+MARKET = shared_market()
 OPEN_AT = datetime(2026, 11, 20, 16, 12, 33, 250_000, tzinfo=UTC)  # a Friday, 11:12 in New York
 WEEKEND = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 COLUMNS = ("open", "high", "low", "close", "vwap", "volume", "count", "implied_volatility")
@@ -24,22 +26,6 @@ some_symbols = st.sampled_from(SOME)
 instants = st.integers(0, 13_880 * 86_400).map(
     lambda seconds: datetime(1996, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
 )
-
-
-class StoppedClock:
-    """A clock that stands still."""
-
-    def __init__(self, at: datetime) -> None:
-        self.at = at
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    async def sleep(self, seconds: float) -> None:
-        raise AssertionError("nobody waits here")
 
 
 def assert_same_prefix(shorter: Bars, longer: Bars, count: int) -> None:
@@ -177,7 +163,7 @@ def test_the_price_moves_from_second_to_second() -> None:
 
 
 def test_the_clock_gives_the_present() -> None:
-    market = Market(7, clock=StoppedClock(OPEN_AT))
+    market = Market(7, clock=FakeClock(OPEN_AT))
     assert market.spot("AAPL") == MARKET.spot("AAPL", OPEN_AT)
     assert market.is_forming()
 
@@ -210,28 +196,6 @@ def test_funds_and_indices_follow_the_same_market() -> None:
 def test_volatility_comes_in_clusters() -> None:
     moves = np.abs(np.diff(np.log(MARKET.bars("SPX", at=WEEKEND).close)))
     assert np.corrcoef(moves[21:], moves[:-21])[0, 1] > 0.05
-
-
-def test_a_price_moves_more_on_earnings() -> None:
-    bars = MARKET.bars("AAPL", at=WEEKEND)
-    moves = np.abs(np.log(bars.open[1:] / bars.close[:-1]))
-    reactions = {
-        next_session(r.report_date) if r.time_of_day == "AMC" else r.report_date
-        for r in MARKET.earnings("AAPL", WEEKEND)
-    }
-    is_reaction = np.array([day in reactions for day in bars.sessions[1:].tolist()])
-    assert is_reaction.sum() > 60
-    assert np.median(moves[is_reaction]) > 2 * np.median(moves[~is_reaction])
-
-
-def test_prices_on_the_tape_before_a_split_are_whole_cents() -> None:
-    symbol = next(s for s in MARKET.instruments if MARKET.splits(s, WEEKEND))
-    split = MARKET.splits(symbol, WEEKEND)[-1]
-    bars = MARKET.bars(symbol, first=split.ex_date - timedelta(days=20), at=WEEKEND)
-    before = bars.close[bars.sessions < np.datetime64(split.ex_date)]
-    tape = before * split.ratio
-    np.testing.assert_allclose(tape, np.round(tape, 2), atol=1e-4 * split.ratio)
-    assert MARKET.splits(symbol, datetime(1996, 1, 2, tzinfo=UTC)) == ()
 
 
 def test_an_unknown_symbol_and_a_naive_instant_are_refused() -> None:

@@ -1,20 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""The wire format's building blocks, for inputs that no well-behaved client sends."""
+"""The building blocks of the wire format, for inputs that no well-behaved client sends."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ttapi_pipeline.simulator.dxlink.tokens import QuoteTokens
-from ttapi_pipeline.simulator.rest.router import Route, Router
-from ttapi_pipeline.simulator.rest.wire import Answer, Query, RequestError, decimal, instant, present, zulu
-from ttapi_pipeline.simulator.server import OffsetClock
+from ttapi_pipeline.simulator.rest.wire import Query, RequestError, decimal, instant, present, zulu
 
 
 @given(st.text(max_size=200))
@@ -83,60 +80,3 @@ def test_query_values_have_types() -> None:
 def test_more_query_fields_than_any_client_sends_are_refused() -> None:
     with pytest.raises(RequestError):
         Query("&".join(["a=1"] * 5_001))
-
-
-def _route(template: str, method: str = "GET") -> Route:
-    return Route(method, template, lambda call: Answer(b""))
-
-
-@given(st.text(min_size=1).filter(lambda text: text not in {".", ".."}))
-def test_any_symbol_comes_back_from_its_encoded_path(symbol: str) -> None:
-    router = Router([_route("/x/{symbol}/nested"), _route("/y/{rest*}")])
-    encoded = quote(symbol, safe="", errors="surrogatepass")
-    route, params = router.match("GET", f"/x/{encoded}/nested")
-    assert route.template == "/x/{symbol}/nested"
-    if symbol.isprintable():
-        assert params["symbol"] == symbol
-        assert router.match("GET", f"/y/{encoded}/z")[1]["rest"] == f"{symbol}/z"
-
-
-def test_of_two_templates_the_first_wins_and_methods_are_told_apart() -> None:
-    router = Router([_route("/a/live"), _route("/a/{id}"), _route("/a", "POST")])
-    assert router.match("GET", "/a/live")[0].template == "/a/live"
-    assert router.match("GET", "/a/7")[1] == {"id": "7"}
-    for path, status in (("/a", 405), ("/a/7/b", 404), ("/a/", 404), ("", 404), ("//", 404)):
-        with pytest.raises(RequestError) as refused:
-            router.match("GET", path)
-        assert refused.value.status == status
-
-
-class _Clock:
-    seconds = 100.0
-
-    def now(self) -> datetime:
-        return datetime(2026, 1, 1, tzinfo=UTC)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    async def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
-
-
-async def test_an_offset_clock_starts_where_it_is_told_and_runs_on() -> None:
-    start, inner = datetime(2020, 2, 28, 23, 59, tzinfo=UTC), _Clock()
-    clock = OffsetClock(start, inner)
-    await clock.sleep(90)
-    assert clock.now() == start + timedelta(seconds=90)
-    assert clock.monotonic() == 190
-
-
-def test_quote_tokens_are_forgotten_oldest_first_and_revoked_together() -> None:
-    tokens = QuoteTokens(_Clock())
-    first = tokens.issue()
-    assert first.token not in repr(first)
-    later = [tokens.issue() for _ in range(10_000)]
-    assert not tokens.is_valid(first.token)
-    assert tokens.is_valid(later[0].token)
-    tokens.revoke_all()
-    assert not tokens.is_valid(later[-1].token)
