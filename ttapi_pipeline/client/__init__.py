@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The tastytrade REST client: OAuth2, circuit breakers, retries, limits, typed endpoints; knows no Dagster.
+"""The tastytrade REST client: OAuth2, circuit breakers, retries, limits, typed endpoints.
+
+Put here: whatever speaks HTTP to the broker. Not here: the choice of a server and shared clients (`broker`), tables
+(`datasets`), DXLink (`streaming`). The client works without the rest of the package:
 
 async with TastytradeClient(settings) as client:
     metrics = await client.market_metrics(["AAPL", "BRK/B"])

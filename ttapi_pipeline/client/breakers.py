@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""One circuit breaker per endpoint family: a service that is down is left alone, and let back in by single probes.
+"""One circuit breaker per endpoint family: no requests go to a service that is down, until single probes succeed.
 
 pybreaker keeps the states, counters and thresholds. Its own calling conventions do not fit asyncio: `call` judges a
 coroutine function by the coroutine that it returns, `call_async` needs Tornado, every caller passes while it is half
-open, a cancelled call counts as a failure, and time comes from the machine. So a call is split here into `permit`,
-which decides who may go, and the report of its outcome, which is handed to pybreaker as a call of its own.
+open, a cancelled call counts as a failure, and time comes from the machine. So a call is split in two here. `permit`
+decides whether a request may go. The report of its outcome is handed to pybreaker as a call of its own.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from ttapi_pipeline.core.errors import CircuitOpenError
 
 StateName = Literal["closed", "open", "half-open"]
 
-STATE_FILE: Final = "breakers.json"
+BREAKERS_FILE: Final = "breakers.json"
 
 _LOGGER: Final = logging.getLogger(__name__)
 
 
 class BreakerPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """When a breaker opens and closes.
+    """Conditions under which a breaker opens and closes.
 
     Attributes:
         failures: Failures in a row that open it. With a hundred requests in flight, a few in a row are chance.
-        successes: Probes in a row that close it again.
+        successes: Successful probes in a row that close it again.
         recovery_seconds: From its opening to the first probe.
     """
 
@@ -54,7 +54,7 @@ class BreakerState(msgspec.Struct, frozen=True, kw_only=True):
         failures: Failures in a row, while closed.
         changed_at: When it entered this state; None when it has never left ``closed``.
         retry_at: When the next probe is allowed; None unless open.
-        last_failure: What the last failure was.
+        last_failure: The message of the last failure.
     """
 
     state: StateName
@@ -65,7 +65,7 @@ class BreakerState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Permit:
-    """The right to send one request. Report exactly one outcome; `release` afterwards does nothing."""
+    """The right to send one request. Report its outcome once; `release` after that does nothing."""
 
     def __init__(self, breaker: Breaker, *, is_probe: bool) -> None:
         self.is_probe = is_probe
@@ -73,20 +73,20 @@ class Permit:
         self._is_reported = False
 
     def confirm(self, subject: str) -> None:
-        """Raise CircuitOpenError when the breaker has opened since; to be called when the request is about to go."""
+        """Raise CircuitOpenError when the breaker has opened since. Call it right before the request is sent."""
         if not self.is_probe:
             self._breaker._confirm(subject)
 
     def succeeded(self) -> None:
-        """The service answered, if only to say that the request is wrong."""
+        """Report that the service answered, even if only to say that the request is wrong."""
         self._report(None)
 
     def failed(self, error: Exception) -> None:
-        """The service did not do its part."""
+        """Report that the service failed."""
         self._report(error)
 
     def release(self) -> None:
-        """Nothing was learnt, as when the caller was cancelled."""
+        """Give the permit back without an outcome, as when the caller was cancelled."""
         if not self._is_reported:
             self._is_reported = True
             self._breaker._settle(self)
@@ -98,7 +98,7 @@ class Permit:
 
 
 class Breaker:
-    """The breaker of one family. It may be shared by clients on event loops of several threads."""
+    """The breaker of one family. Clients on event loops of several threads may share it."""
 
     def __init__(
         self, family: Family, *, policy: BreakerPolicy, clock: Clock, on_change: Callable[[], None] = lambda: None
@@ -117,14 +117,14 @@ class Breaker:
             success_threshold=policy.successes,
             reset_timeout=policy.recovery_seconds,
             name=family.value,
-            # Otherwise the failure that trips it is replaced by an error that says less.
+            # Otherwise pybreaker replaces the failure that opens it by an error that says less.
             throw_new_error_on_trip=False,
             listeners=[_Notes(self, on_change)],
         )
 
     @property
     def state(self) -> BreakerState:
-        """Where it stands now."""
+        """The state now."""
         retry_at = None
         if self._name == "open" and self._changed_at is not None:
             retry_at = self._changed_at + timedelta(seconds=self._policy.recovery_seconds)
@@ -137,16 +137,16 @@ class Breaker:
         )
 
     def check(self, subject: str) -> None:
-        """Raise CircuitOpenError when no request could be sent now; takes no permit."""
+        """Raise CircuitOpenError when no request could be sent now. This takes no permit."""
         with self._lock:
             if self._name == "open" and not self._is_due():
                 self._refuse(subject)
 
     async def permit(self, subject: str) -> Permit:
-        """Wait while another request probes a half-open breaker, then let this one go.
+        """Wait while another request probes the half-open breaker, and then take a permit.
 
         Raises:
-            CircuitOpenError: It is open, or the probe failed.
+            CircuitOpenError: The breaker is open, or the probe failed.
         """
         loop = asyncio.get_running_loop()
         while True:
@@ -184,7 +184,7 @@ class Breaker:
                     if raised is not error:
                         raise
             if permit.is_probe and self._probe is not None:
-                # Its waiters belong to the loop of the probe, which is the one that runs here.
+                # Only requests of the probe's event loop wait for it, and this code runs on that loop.
                 self._probe[1].set()
                 self._probe = None
 
@@ -203,14 +203,14 @@ class Breaker:
         )
 
     def _entered(self, name: StateName) -> None:
-        # pybreaker notifies before its own storage changes, so this is the name to go by.
+        # pybreaker notifies before it changes its own state, so decisions are made by this name.
         self._name = name
         self._changed_at = self._clock.now()
         self._opened_at = self._clock.monotonic() if name == "open" else None
 
 
 class _Notes(pybreaker.CircuitBreakerListener):
-    """Dates a change by our clock, logs it, and passes it on."""
+    """Told by pybreaker of each change: notes the time by our clock, logs it, and tells `on_change`."""
 
     def __init__(self, breaker: Breaker, on_change: Callable[[], None]) -> None:
         self._breaker = breaker
@@ -234,16 +234,17 @@ class _Notes(pybreaker.CircuitBreakerListener):
 
 
 class Breakers:
-    """The breakers of all families; hand the same ones to every client of a process.
+    """The breakers of all families. Give the same object to every client of a process.
 
     Args:
-        state_dir: Where a snapshot is kept for other processes to show; None keeps none.
+        state_dir: Folder in which the states are written at each change, for other processes to show; None writes
+            nothing.
     """
 
     def __init__(
         self, *, policy: BreakerPolicy | None = None, clock: Clock = SYSTEM_CLOCK, state_dir: Path | None = None
     ) -> None:
-        self._file = None if state_dir is None else state_dir / STATE_FILE
+        self._file = None if state_dir is None else state_dir / BREAKERS_FILE
         self._breakers = {
             family: Breaker(family, policy=policy or BreakerPolicy(), clock=clock, on_change=self._write)
             for family in Family
@@ -253,7 +254,7 @@ class Breakers:
         return self._breakers[family]
 
     def states(self) -> Mapping[str, BreakerState]:
-        """Every family's state now."""
+        """The state of every family now."""
         return {family.value: breaker.state for family, breaker in self._breakers.items()}
 
     def _write(self) -> None:
@@ -262,12 +263,12 @@ class Breakers:
 
 
 def read_breaker_states(state_dir: Path) -> Mapping[str, BreakerState]:
-    """The states that a process left behind at its last change, by family; empty when none has changed yet."""
-    return read_state(state_dir / STATE_FILE, dict[str, BreakerState]) or {}
+    """The states that a process wrote at the last change, by family; empty when there was no change yet."""
+    return read_state(state_dir / BREAKERS_FILE, dict[str, BreakerState]) or {}
 
 
 def _succeed() -> None:
-    """A call that went well."""
+    """The call that pybreaker counts as a success."""
 
 
 def _fail(error: Exception) -> NoReturn:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The endpoints that the datasets need, one method each.
 
-How a request is sent is in `requester`, how many are sent at once in `collect`, what a row holds in `models`.
+Sending one request is in `requester`, collecting many in `collect`, the fields of rows in `models`.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ from ttapi_pipeline.core.errors import ConfigError, HttpError
 from ttapi_pipeline.core.settings import Settings
 
 SYMBOLS_PER_REQUEST: Final = 50
-"""No maximum is documented; 50 keep the URL under 2 kB, and one bad batch cheap."""
+"""No maximum is documented. 50 keep the URL under 2 kB, and a batch that fails is no great loss."""
 
 SNAPSHOTS_PER_REQUEST: Final = 100
-"""The documented maximum, over all instrument types together."""
+"""The documented maximum, for all instrument types together."""
 
 ACTIVE_EQUITIES_PER_PAGE: Final = 5000
 """The documented maximum."""
 
 SESSION_WINDOW: Final = timedelta(days=270)
-"""`/market-time/sessions` answers for at most nine months; no nine months are shorter."""
+"""`/market-time/sessions` answers for at most nine months, and nine months never have fewer days than this."""
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -96,20 +96,20 @@ _quote_token: Final = single_decoder(_QuoteTokenBody)
 class TastytradeClient:
     """The tastytrade API, for one event loop; use it in ``async with``.
 
-    Every method raises ApiError (see `core.errors`) when the whole call failed. Those that collect many symbols return
-    what came, and a reason for each symbol that did not; of them only AuthError leaves.
+    Every method raises ApiError (see `core.errors`) when the whole call failed. A method that collects many symbols
+    raises only AuthError: it returns the rows that came, and a reason for each symbol whose row did not.
 
     Args:
         settings: Credentials, URL and concurrency.
-        base_url: Another server than the settings name.
-        clock: Deadlines and timestamps.
+        base_url: A server other than that of the settings.
+        clock: For deadlines and timestamps.
         tokens: Access tokens shared with other clients of the process.
         breakers: Circuit breakers shared with other clients of the process.
-        state_dir: Where refused grants and breaker states are remembered between processes; None remembers nothing.
-        rates: Requests per second and family; the broker's own by default, and none for a simulator.
+        state_dir: Folder that keeps refused grants and breaker states for the next process; None keeps nothing.
+        rates: Requests per second, by family. By default BROKER_RATES, and no limits for a simulator.
         retry_policy: Attempts, waits and deadline of one request.
-        transport_options: Timeouts and the size of an answer.
-        rng: Where jitter and request ids come from.
+        transport_options: Timeouts, and the largest answer.
+        rng: Source of jitter and request ids.
 
     Raises:
         ConfigError: There is no URL.
@@ -158,7 +158,7 @@ class TastytradeClient:
 
     @property
     def stats(self) -> ClientStats:
-        """What this client has done so far; a copy."""
+        """A copy of the counts of this client so far."""
         return dataclasses.replace(self._requester.stats)
 
     @property
@@ -167,7 +167,7 @@ class TastytradeClient:
         return self._breakers
 
     def report(self) -> Mapping[str, int | str]:
-        """The stats and every breaker that is not closed, as plain values for metadata and logs."""
+        """The stats, and every breaker that is not closed, as plain values for metadata and logs."""
         states = self._breakers.states()
         waiting = {family: state for family, state in states.items() if state.state != "closed"}
         said = ", ".join(f"{family} {state.state} ({state.last_failure})" for family, state in waiting.items())
@@ -175,11 +175,11 @@ class TastytradeClient:
 
     @property
     def is_simulated(self) -> bool:
-        """Whether an answer said that its data is invented."""
+        """Whether an answer said that its data are simulated."""
         return self._requester.is_simulated
 
     async def accounts(self) -> list[Account]:
-        """The accounts that the user may read, closed ones too, in the server's order."""
+        """The accounts that the user may read, including closed ones, in the server's order."""
         page = await self._requester.get(routes.CUSTOMER_ACCOUNTS, _accounts)
         rows = _kept(page, routes.CUSTOMER_ACCOUNTS)
         return [_with_authority(item) for item in rows]
@@ -191,12 +191,12 @@ class TastytradeClient:
     async def market_metrics(
         self, symbols: Sequence[str], progress: ProgressCallback = no_progress
     ) -> Collection[MarketMetrics]:
-        """Metrics of the symbols, one row each; those that tastytrade does not know are missing."""
+        """Metrics of the symbols, one row each. Symbols that tastytrade does not know are missing."""
         return await self._by_symbol(
             routes.MARKET_METRICS,
             _market_metrics,
             symbols,
-            # The one list parameter that is a single comma-joined value.
+            # Unlike all other list parameters, this one is a single value joined by commas.
             query=lambda batch: [("symbols", ",".join(batch))],
             progress=progress,
         )
@@ -204,25 +204,25 @@ class TastytradeClient:
     async def market_data(
         self, symbols: Sequence[str], *, indices: frozenset[str] = frozenset(), progress: ProgressCallback = no_progress
     ) -> Collection[MarketData]:
-        """Snapshots of equities and indices, one row each; those that tastytrade does not know are missing.
+        """Snapshots of equities and indices, one row each. Symbols that tastytrade does not know are missing.
 
         Args:
-            symbols: What to ask for.
-            indices: Those of them that are indices, which are asked for under another name.
+            symbols: Equities and indices.
+            indices: Those of `symbols` that are indices, since they are asked for under another parameter.
             progress: Told after every request how many symbols are done.
         """
         return await self._by_symbol(
             routes.MARKET_DATA_BY_TYPE,
             _market_data,
             symbols,
-            # Clients write lists here in three ways; the repeated plain key is the one that is seen to work.
+            # Public clients write this list in three ways. A repeated key without brackets is known to work.
             query=lambda batch: [("index" if symbol in indices else "equity", symbol) for symbol in batch],
             progress=progress,
             per_request=SNAPSHOTS_PER_REQUEST,
         )
 
     async def equities(self, symbols: Sequence[str], progress: ProgressCallback = no_progress) -> Collection[Equity]:
-        """Equities, ETFs and indices, one row per symbol; those that tastytrade does not know are missing."""
+        """Equities, ETFs and indices, one row per symbol. Symbols that tastytrade does not know are missing."""
         return await self._by_symbol(
             routes.EQUITIES,
             _equities,
@@ -232,7 +232,7 @@ class TastytradeClient:
         )
 
     async def active_equities(self, progress: ProgressCallback = no_progress) -> list[Equity]:
-        """Every equity that trades, one row per symbol, in the server's order; some 12,000."""
+        """Every equity that trades, one row per symbol, in the server's order: about 12,000 rows."""
         found: dict[str, Equity] = {}
         offset = 0
         while True:
@@ -242,12 +242,12 @@ class TastytradeClient:
                 query=[("page-offset", str(offset)), ("per-page", str(ACTIVE_EQUITIES_PER_PAGE))],
             )
             before = len(found)
-            # Rows shift from page to page while the list changes.
+            # While the list changes, a row may move to the next page and come twice.
             for row in _kept(page, routes.ACTIVE_EQUITIES):
                 found.setdefault(row.symbol, row)
             pages = page.pagination.total_pages if page.pagination is not None else 1
             progress(min(offset + 1, pages), pages)
-            # A page without anything new means that the server does not page as it says.
+            # A page without a new row means that the server ignores the offset: stop instead of looping.
             if offset + 1 >= pages or len(found) == before:
                 return list(found.values())
             offset += 1
@@ -255,9 +255,9 @@ class TastytradeClient:
     async def nested_option_chains(
         self, symbols: Sequence[str], progress: ProgressCallback = no_progress
     ) -> Collection[OptionChain]:
-        """Option chains of the underlyings, one row each; symbols without options are in `empty`.
+        """Option chains of the underlyings, one row each. Symbols without options are in `empty`.
 
-        An underlying is missing as a whole when one of its roots breaks its contract.
+        An underlying is missing altogether when one of its roots breaks its contract.
         """
         wanted = unique(symbols)
         budget = RetryBudget.for_requests(len(wanted))
@@ -273,7 +273,7 @@ class TastytradeClient:
                     raise
                 return Fetched(empty={symbol})
             if page.rejected:
-                # Without one of its roots a chain would look complete and not be.
+                # A chain that lacks one of its roots would look complete.
                 rejected = [(symbol, reason) for _, reason in page.rejected]
                 return Fetched(missing={symbol: rejected[0][1]}, rejected=rejected)
             if not page.rows:
@@ -311,7 +311,7 @@ class TastytradeClient:
         return MarketHolidays(holidays=tuple(sorted(days.holidays)), half_days=tuple(sorted(days.half_days)))
 
     async def quote_token(self) -> QuoteToken:
-        """A new token for DXLink, and where to use it."""
+        """A new token for DXLink, with the URL of its server."""
         body = await self._requester.get(routes.QUOTE_TOKEN, _quote_token)
         return QuoteToken(token=body.token, url=body.dxlink_url, level=body.level)
 
@@ -350,7 +350,7 @@ def _with_authority(item: _AccountItem) -> Account:
 
 
 def _kept(page: Page[T], route: Route) -> Sequence[T]:
-    """The rows that keep their contract; the others are logged, since a list has no place for them."""
+    """The rows that keep their contract. The others are logged, since a list has no place for reasons."""
     for name, reason in page.rejected[:5]:
         _LOGGER.warning("%s: %s is set aside, it %s", route.subject, name, reason)
     if len(page.rejected) > 5:

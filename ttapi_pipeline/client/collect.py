@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Many requests, one collection: workers, batches, progress, and when to stop early.
 
-Which request brings which rows is in `client`.
+The requests themselves are in `client`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 REFUSALS_UNTIL_STOPPED: Final = 3
 
-# What a server answers when one symbol of a batch, or the length of its URL, is not to its taste.
+# The statuses with which a server refuses a batch because of one of its symbols, or the length of the URL.
 _BATCH_REFUSED: Final = frozenset({400, 404, 413, 414, 422})
 
 
@@ -63,8 +63,8 @@ async def collect(
 
     Args:
         batches: Subjects per request; no subject twice.
-        fetch: Brings one batch.
-        workers: Batches in flight at most.
+        fetch: Fetches one batch.
+        workers: The most batches in flight.
         progress: Told after every batch how many subjects are done.
 
     Raises:
@@ -114,7 +114,7 @@ async def collect(
 
 
 def splitting(fetch: Fetch[T]) -> Fetch[T]:
-    """A fetch that halves a batch which the server refuses, until the subject that it refuses stands alone."""
+    """A fetch that halves a refused batch again and again, until the subject that the server refuses stands alone."""
 
     async def fetch_or_split(batch: Sequence[str]) -> Fetched[T]:
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How much may be asked at once: the rate per endpoint family. The slots in flight are a semaphore in `client`."""
+"""The rate of requests per endpoint family. The number of requests in flight is bounded in `requester`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ttapi_pipeline.core.errors import ApiTimeoutError, RateLimitError
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `burst` requests at once, and `per_second` over time."""
+    """At most `burst` requests at once, and `per_second` in the long run."""
 
     per_second: float
     burst: int = 1
@@ -26,8 +26,8 @@ class Rate:
             raise ValueError(f"{self} never lets a request pass")
 
 
-# The broker publishes no quota. These keep a full collection of the S&P 500 well under a minute and are gentle beside
-# what its own front end asks for.
+# The broker publishes no quota. With these rates a full collection of the S&P 500 takes well under a minute, and fewer
+# requests than the broker's own front end sends.
 BROKER_RATES: Final[Mapping[Family, Rate]] = MappingProxyType(
     {
         Family.OAUTH: Rate(per_second=1.0, burst=2),
@@ -36,7 +36,7 @@ BROKER_RATES: Final[Mapping[Family, Rate]] = MappingProxyType(
         Family.INSTRUMENTS: Rate(per_second=10.0, burst=20),
         Family.OPTION_CHAINS: Rate(per_second=25.0, burst=50),
         Family.MARKET_METRICS: Rate(per_second=5.0, burst=10),
-        # Snapshots are made about once a minute, so there is nothing to gain by asking faster.
+        # The broker makes snapshots about once a minute, so asking faster gains nothing.
         Family.MARKET_DATA: Rate(per_second=1.0, burst=6),
         Family.MARKET_TIME: Rate(per_second=5.0, burst=10),
         Family.WATCHLISTS: Rate(per_second=5.0, burst=5),
@@ -47,7 +47,7 @@ UNLIMITED: Final[Mapping[Family, Rate]] = MappingProxyType({})
 
 
 class RateLimiter:
-    """A token bucket with a pause: requests pass in the order in which they came."""
+    """A token bucket that can be paused. Requests pass in the order in which they came."""
 
     def __init__(self, rate: Rate | None, *, clock: Clock) -> None:
         self._rate = rate
@@ -63,7 +63,7 @@ class RateLimiter:
             deadline: On the clock's monotonic time.
 
         Raises:
-            ApiTimeoutError: Its turn comes after the deadline.
+            ApiTimeoutError: The request's turn comes after the deadline.
             RateLimitError: The pause ends after the deadline.
         """
         if self._rate is not None:
@@ -81,5 +81,5 @@ class RateLimiter:
             await self._clock.sleep(rest)
 
     def pause(self, seconds: float) -> None:
-        """Let nothing pass for so long, because the server asked for it."""
+        """Let no request pass for this time, because the server asked for it."""
         self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)

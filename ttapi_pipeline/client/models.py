@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What the REST API's rows mean: one immutable struct per kind of row; `payloads` takes rows out of their envelopes.
+"""The rows of the REST API: one immutable struct per kind of row. `payloads` takes rows out of their envelopes.
 
-Fields that the wire does not carry for every row are None when it leaves them out. Numbers arrive as strings, integers
-or floats and are floats here, always finite; prices and money are US dollars unless a field says otherwise. Instants
-are aware, in the offset that the server wrote (UTC in every known answer). Fields that are not listed are ignored.
+A field that the server leaves out is None. Numbers arrive as strings, integers or floats, and are finite floats here.
+Prices and money are US dollars unless a field says otherwise. Instants are aware, in the offset that the server wrote
+(UTC in every known answer). Fields that are not listed are ignored.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import Annotated
 
 import msgspec
 
-# A bound that every finite number keeps and that "NaN" and "inf", which a lax decoder reads as floats, do not.
+# A lax decoder reads "NaN" and "inf" as floats. Every finite number is within these bounds, and they are not.
 Number = Annotated[float, msgspec.Meta(ge=-1.7e308, le=1.7e308)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Row(msgspec.Struct, frozen=True, rename="kebab", kw_only=True, gc=False):
-    """A row of the wire: dasherized keys, unknown ones ignored.
+    """A row as the server sends it: keys with dashes, unknown keys ignored.
 
-    The garbage collector leaves rows alone: they are frozen and hold plain values and other rows, so no cycle begins
-    in one, and there are hundreds of thousands of them.
+    The garbage collector does not track rows (``gc=False``), of which there are hundreds of thousands. They are frozen
+    and hold only plain values and other rows, so they cannot form a cycle.
     """
 
 
@@ -192,7 +192,8 @@ class MarketMetrics(Row, frozen=True):
 class MarketData(Row, frozen=True):
     """The snapshot of an equity or index from `/market-data/by-type`, made about once a minute in regular hours.
 
-    `close` is that of the day and absent while it lasts; `mid` and `mark` are left to whoever needs them.
+    `close` is the close of the session, absent while the session lasts. The server also sends `mid` and `mark`, which
+    are not read.
     """
 
     symbol: Text
@@ -250,8 +251,8 @@ class Equity(Row, frozen=True):
 class Strike(Row, frozen=True):
     """One strike price, with a call and a put.
 
-    Their symbols are not kept: `core.symbology.OptionSymbol` has them from root, date and strike, and they would take
-    up most of a chain's memory.
+    The symbols of the two options are not kept: `core.symbology.OptionSymbol` makes them of root, date and strike, and
+    they would take most of a chain's memory.
     """
 
     strike_price: Number
@@ -268,7 +269,7 @@ class Expiration(Row, frozen=True):
 
 
 class Deliverable(Row, frozen=True):
-    """What one contract of a root delivers; `amount` in shares or dollars, by its type."""
+    """One deliverable of a root's contracts; `amount` is in shares or dollars, by its type."""
 
     deliverable_type: str | None = None
     description: str | None = None
@@ -334,7 +335,7 @@ class MarketHolidays(Row, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class QuoteToken:
-    """What opens a DXLink link: valid for 24 hours, for one customer."""
+    """The token that opens a DXLink link, valid for 24 hours and for one customer."""
 
     token: str = field(repr=False)
     url: str

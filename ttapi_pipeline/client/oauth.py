@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The OAuth2 refresh grant: when a token is renewed, who renews it, and when the broker must be left alone.
+"""The OAuth2 refresh grant: when to renew an access token, by a single request, and when not to ask the broker.
 
-Sending the request is the business of `client`. Repeated refusals make the broker block the address for about eight
-hours, so two of them close the gate, on disk too: the next process does not knock either.
+The request is sent by `requester`. Repeated refusals make the broker block the address for about eight hours. So two
+refusals close the gate, and a file keeps it closed for the next process too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ttapi_pipeline.client.state_files import forget_state, read_state, write_st
 from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.errors import AuthError, TTError
 
-STATE_FILE: Final = "auth.json"
+GATE_FILE: Final = "auth.json"
 REFUSALS_UNTIL_CLOSED: Final = 2
 BLOCK: Final = timedelta(hours=8)
 RENEW_AHEAD_SECONDS: Final = 60.0
@@ -36,7 +36,7 @@ _WHAT_TO_DO: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What the grant needs, and where it is good."""
+    """The secrets that a grant needs, and the server that they are for."""
 
     base_url: str
     client_secret: str = field(repr=False)
@@ -45,16 +45,16 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A token, and when to renew it on the clock's monotonic time (a wrong wall clock does no harm)."""
+    """A token, and when to renew it, on the clock's monotonic scale, so that a wrong time of day does no harm."""
 
     value: str = field(repr=False)
     renew_at: float
 
 
 class TokenStore:
-    """Access tokens of one process, so that clients that follow each other share one.
+    """Access tokens of one process by credentials, so that clients that follow each other share one.
 
-    Keyed by the credentials; nothing is ever written to disk.
+    Nothing is ever written to disk.
     """
 
     def __init__(self) -> None:
@@ -85,8 +85,7 @@ class GrantReply(msgspec.Struct, frozen=True):
 class AccessRefusedError(AuthError):
     """The server refused an access token that it had just issued, for one request.
 
-    A second token may have been ended between its issue and its use, so one such refusal is not the end of a
-    collection; several in a row are.
+    A new token may be revoked before it is used, so one such refusal does not end a collection. Several in a row do.
     """
 
 
@@ -99,16 +98,16 @@ class _GateState(msgspec.Struct, frozen=True):
 
 
 class AuthGate:
-    """Counts refused grants of one set of credentials, across processes, and says when not to try.
+    """Counts refused grants of one set of credentials, across processes, and closes after too many.
 
     Args:
-        state_dir: Where the count is kept; None keeps it in this object only.
+        state_dir: Folder that keeps the count; None keeps it in this object only.
     """
 
     def __init__(self, credentials: Credentials, *, clock: Clock, state_dir: Path | None) -> None:
         self._credentials = credentials
         self._clock = clock
-        self._file = None if state_dir is None else state_dir / STATE_FILE
+        self._file = None if state_dir is None else state_dir / GATE_FILE
         self._state: _GateState | None = None
 
     def check(self) -> None:
@@ -124,7 +123,11 @@ class AuthGate:
         )
 
     def refused(self, message: str) -> AuthError:
-        """Count a refusal; the error to raise for it."""
+        """Count a refusal.
+
+        Returns:
+            The error to raise for it.
+        """
         before = self._load()
         refusals = 1 if before is None else before.refusals + 1
         retry_at = self._clock.now() + BLOCK if refusals >= REFUSALS_UNTIL_CLOSED else None
@@ -143,7 +146,7 @@ class AuthGate:
 
     def _load(self) -> _GateState | None:
         state = self._state if self._file is None else read_state(self._file, _GateState) or self._state
-        # The count belongs to the credentials: new ones start afresh.
+        # The count belongs to the credentials, so new credentials start at zero.
         return state if state is not None and hmac.compare_digest(state.credentials, self._digest(state.salt)) else None
 
     def _digest(self, salt: str) -> str:
@@ -155,7 +158,8 @@ class TokenSource:
     """Hands out the current access token and renews it under one lock.
 
     Args:
-        grant: Sends the grant once; raises AuthError when it is refused. Whoever wants a token repeats the rest.
+        grant: Sends the grant once, and raises AuthError when it is refused. Other errors are retried together with the
+            request that needs the token.
     """
 
     def __init__(
@@ -176,7 +180,7 @@ class TokenSource:
         self._failure: TTError | None = None
 
     async def current(self) -> AccessToken:
-        """A token that is good for a while yet.
+        """A token that stays valid for a while.
 
         Raises:
             AuthError: The grant was refused, or may not be tried yet.
@@ -188,7 +192,7 @@ class TokenSource:
         return await self._renew(instead_of=token)
 
     async def replacement(self, refused: AccessToken) -> AccessToken:
-        """A token other than one that the server has refused; renews only when nobody else has.
+        """A token in place of one that the server has refused. It is renewed unless another request has renewed it.
 
         Raises:
             AuthError: The grant was refused, or may not be tried yet.
@@ -206,7 +210,7 @@ class TokenSource:
             if token is not None and token != instead_of:
                 return token
             if self._failure is not None and self._failure is not before:
-                # It failed while we waited for the lock: a hundred waiters must not knock one after the other.
+                # It failed while we waited for the lock. A hundred waiting requests must not ask one after the other.
                 raise self._failure.with_traceback(None)
             try:
                 self._gate.check()
@@ -216,7 +220,7 @@ class TokenSource:
                 self._failure = error
                 raise
             self._gate.granted()
-            # A token that lives for less than twice the margin would otherwise be renewed for every request.
+            # Otherwise a token that lives for a minute or less would be renewed for every request.
             ahead = min(RENEW_AHEAD_SECONDS, reply.expires_in / 2)
             token = AccessToken(reply.access_token, renew_at=asked_at + reply.expires_in - ahead)
             self._store.put(self._credentials, token)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Bodies in, rows out: envelopes, rows that break their contract, and what an error body says.
+"""Turns bodies into rows: envelopes, rows that break their contract, and the messages of error bodies.
 
-`models` says what a row holds; who asks for which rows is in `client`.
+The fields of rows are in `models`, the requests in `client`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _UNSEEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
 
 
 class Pagination(Row, frozen=True):
-    """Where a page stands: `page_offset` counts pages from zero."""
+    """The place of a page among all pages; `page_offset` counts them from zero."""
 
     page_offset: int = 0
     total_pages: int = 1
@@ -65,8 +65,8 @@ class Page(Generic[T]):
 
     Attributes:
         rows: Rows that keep their contract.
-        rejected: (symbol, reason) of the others; ``row 3`` stands for a symbol that cannot be read.
-        pagination: None when the body has none, which means that there is no other page.
+        rejected: (symbol, reason) of the other rows. ``row 3`` stands for a symbol that cannot be read.
+        pagination: None when the body has none, which means that this is the only page.
     """
 
     rows: Sequence[T]
@@ -77,17 +77,17 @@ class Page(Generic[T]):
 def list_decoder(row_type: type[T]) -> Callable[[bytes, str], Page[T]]:
     """A function that reads ``{"data": {"items": [...]}}``.
 
-    It takes the body and the name of the request, and raises PayloadError when the body is not that envelope. A row
-    that breaks its contract is set aside and does not stop the others.
+    The function takes the body and the name of the request, and raises PayloadError when the body is not that envelope.
+    A row that breaks its contract is set aside and does not stop the others.
     """
-    # Typed Any, because a type that is known at run time only is no annotation.
+    # Typed Any, because mypy does not accept a type that is only known at run time as a type argument.
     envelope_of: Any = _ListEnvelope
     whole: msgspec.json.Decoder[_ListEnvelope[T]] = msgspec.json.Decoder(envelope_of[row_type], strict=False)
     decoder = msgspec.json.Decoder(row_type, strict=False)
 
     def decode(body: bytes, subject: str) -> Page[T]:
-        # Nearly every body is good as a whole, and reading it in one go takes two thirds of the time. Row by row shows
-        # what is wrong with the others.
+        # Nearly every body can be read in one go, which takes two thirds of the time. Only if that fails, each row is
+        # read by itself, to find the ones that break their contract.
         with contextlib.suppress(*_UNREADABLE):
             page = whole.decode(body)
             return Page(page.data.items, (), page.pagination)
@@ -105,7 +105,7 @@ def list_decoder(row_type: type[T]) -> Callable[[bytes, str], Page[T]]:
 
 
 def single_decoder(row_type: type[T]) -> Callable[[bytes, str], T]:
-    """A function that reads ``{"data": {...}}``; it raises PayloadError when the row breaks its contract too."""
+    """A function that reads ``{"data": {...}}``. It also raises PayloadError when the row breaks its contract."""
     decoder = msgspec.json.Decoder(row_type, strict=False)
 
     def decode(body: bytes, subject: str) -> T:
@@ -119,7 +119,7 @@ def single_decoder(row_type: type[T]) -> Callable[[bytes, str], T]:
 
 
 def bare_decoder(row_type: type[T]) -> Callable[[bytes, str], T]:
-    """A function that reads a body without an envelope; it raises PayloadError when it breaks its contract."""
+    """A function that reads a body without an envelope. It raises PayloadError when the body breaks its contract."""
     decoder = msgspec.json.Decoder(row_type, strict=False)
 
     def decode(body: bytes, subject: str) -> T:
@@ -129,10 +129,10 @@ def bare_decoder(row_type: type[T]) -> Callable[[bytes, str], T]:
 
 
 def error_message(body: bytes, *, secrets: Iterable[str] = ()) -> str:
-    """What an error body says, in one line of at most MAX_MESSAGE_CHARS characters, without markup.
+    """The message of an error body, in one line of at most MAX_MESSAGE_CHARS characters, without markup.
 
-    Reads tastytrade's form (an object under ``error``), the form of RFC 6749 (a string under ``error``) and HTML. A
-    server may repeat what it was sent, so every one of `secrets` is struck out.
+    It reads tastytrade's form (an object under ``error``), the form of RFC 6749 (a string under ``error``) and HTML. A
+    server may repeat the request, so every one of `secrets` is struck out.
     """
     text = body[:65_536].decode("utf-8", errors="replace")
     try:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The life of one request: its slot, its token, its permit, its attempts, and one log record for each of them.
+"""The life of one request: its slot, its token, its permit, its attempts, and a log record for each attempt.
 
-What is asked for, and what its answers mean, is in `client`.
+The endpoints and the meaning of answers are in `client`, one exchange over HTTP is in `transport`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _decode_grant: Final = bare_decoder(GrantReply)
 
 @dataclass(slots=True)
 class ClientStats:
-    """What a client has done since it was made.
+    """Counts of a client since it was made.
 
     Attributes:
         attempts: Requests sent, token grants and replays after a 401 included.
@@ -60,7 +60,7 @@ class ClientStats:
         renewals: Access tokens obtained.
         throttled: Answers with status 429.
         replays: Requests sent again at once, because a kept-alive connection was stale.
-        bytes_received: Of bodies, decompressed.
+        bytes_received: Size of all bodies, decompressed.
         most_in_flight: The most slots in use at one moment.
     """
 
@@ -87,10 +87,10 @@ class Requester:
     """Sends requests within the limits, with a token, through the breaker of their family.
 
     Args:
-        credentials: Where to send them, and as whom.
-        slots: Requests in flight at most.
-        rates: Rate per family; families that are not named have none.
-        state_dir: Where refusals are remembered; None keeps them in memory.
+        credentials: The server and the user.
+        slots: The most requests in flight.
+        rates: Rate by family; other families have no limit.
+        state_dir: Folder that keeps refusals for the next process; None keeps them in memory.
     """
 
     def __init__(
@@ -142,10 +142,10 @@ class Requester:
             segments: The variable segments of the route, not yet encoded.
 
         Raises:
-            HttpError: A status that nobody repeats, or the last one of those that are.
+            HttpError: The status of the last attempt, which is the first one if the status is not worth a retry.
             AuthError: The credentials were refused, now or earlier.
-            RateLimitError, ApiTimeoutError, TransportError, PayloadError: As the last attempt ended.
-            CircuitOpenError: Not sent.
+            RateLimitError, ApiTimeoutError, TransportError, PayloadError: The last attempt ended so.
+            CircuitOpenError: The request was not sent.
         """
         url = route.url(self._credentials.base_url, query=query, **segments)
         request_id = next(self._ids)
@@ -158,10 +158,10 @@ class Requester:
 
     async def _attempt(self, attempt: Attempt, url: URL, decode: Decode[T]) -> T:
         route, breaker = attempt.route, self._breakers[attempt.route.family]
-        # Queueing for a turn that the breaker will refuse would make a dead service slow as well.
+        # First, because a request that the breaker will refuse should not wait in the queue of its family.
         breaker.check(route.subject)
         await self._limiters[route.family].acquire(route.subject, deadline=attempt.deadline)
-        # Before its slot: those who wait for a probe of their family to come back must not keep other families waiting.
+        # Before the slot, because requests that wait for the probe of their family must not block other families.
         permit = await breaker.permit(route.subject)
         try:
             async with self._slots:
@@ -170,7 +170,7 @@ class Requester:
                 try:
                     token = await self._tokens.current()
                     permit.confirm(route.subject)
-                    # Outside of the exchange, since time lost in our own queue is no failure of the service.
+                    # Outside of the exchange, because time lost in our own queue is no failure of the service.
                     self._seconds_left(attempt)
                     return await self._exchange(attempt, url, decode, token=token, permit=permit)
                 finally:
@@ -185,7 +185,7 @@ class Requester:
         try:
             answer = await self._send(attempt, url, token=token)
             if answer.status == 401:
-                # The server took the trouble to refuse, so it is alive.
+                # A server that refuses a token is alive.
                 permit.succeeded()
                 token = await self._tokens.replacement(token)
                 answer = await self._send(attempt, url, token=token)
@@ -265,14 +265,14 @@ class Requester:
         return answer
 
     def _seconds_left(self, attempt: Attempt) -> float:
-        """Positive; raises ApiTimeoutError when the deadline has passed."""
+        """The time until the deadline, above 0; ApiTimeoutError when it has passed."""
         seconds = attempt.deadline - self._clock.monotonic()
         if seconds <= 0:
             raise ApiTimeoutError(f"{attempt.route.subject}: not sent, its time was over while it waited for its turn")
         return seconds
 
     def _checked(self, route: Route, answer: Answer, token: AccessToken | None = None) -> bytes:
-        """The body of an answer with status 2xx; the error that another status means."""
+        """The body of an answer with status 2xx. Another status is raised as its error."""
         if 200 <= answer.status < 300:
             return answer.body
         message = self._message(answer, token)
@@ -286,7 +286,7 @@ class Requester:
         return error_message(answer.body, secrets=[*secrets, token.value] if token is not None else secrets)
 
     def _pause(self, family: Family, error: TTError) -> None:
-        # One request was told to wait; the others of its family would be told the same.
+        # The server told one request to wait, and would tell the others of its family the same.
         seconds = retry_after(error)
         if seconds is not None:
             self._limiters[family].pause(seconds)
@@ -321,5 +321,5 @@ class Requester:
 
 
 def counts_as_failure(error: TTError) -> bool:
-    """Whether a breaker counts it: faults of the service do, the caller's mistakes and refused credentials do not."""
+    """Whether a breaker counts an error: yes for faults of the service, no for wrong requests and credentials."""
     return error.retryable and not isinstance(error, AuthError)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""When a request is worth repeating, after how long, and how often at most."""
+"""Retries: which errors are worth a repetition, how long to wait before it, and how often to try at most."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class RetryPolicy:
 
     Attributes:
         attempts: Attempts in all, the first included.
-        base_seconds: The first wait is a random one of 0 to this; the upper end doubles with every attempt.
-        max_wait_seconds: The upper end never exceeds this. A `Retry-After` does when the deadline allows it.
-        deadline_seconds: No attempt starts later than this after the first one, and the last one ends by then.
+        base_seconds: The first wait is drawn from 0 to this; the upper end doubles with every attempt.
+        max_wait_seconds: The upper end never exceeds this. A `Retry-After` may, if the deadline allows it.
+        deadline_seconds: The last attempt starts and ends within this time after the first one started.
     """
 
     attempts: int = 3
@@ -37,7 +37,7 @@ class RetryPolicy:
 
 @dataclass(slots=True)
 class RetryBudget:
-    """Retries that a collection may spend in all, so that many workers do not hammer a service that is dying."""
+    """The retries of a whole collection, bounded so that many workers do not flood a service that is failing."""
 
     left: int
     spent: int = field(default=0, init=False)
@@ -58,7 +58,7 @@ class RetryBudget:
 
 @dataclass(frozen=True, slots=True)
 class Retrier:
-    """Repeats an idempotent call by the policy: full jitter, or what the server asked for."""
+    """Repeats an idempotent call by the policy: after a random wait (full jitter), or as long as the server asks."""
 
     policy: RetryPolicy
     clock: Clock
@@ -68,7 +68,7 @@ class Retrier:
         """Await ``call(attempt, deadline)`` until it succeeds or is not worth repeating.
 
         Args:
-            call: Attempts count from 1; `deadline` is on the clock's monotonic time, and the same for all of them.
+            call: Attempts count from 1. `deadline` is on the clock's monotonic scale, the same for all attempts.
             budget: Shared with other calls; None when only the policy bounds the call.
 
         Raises:
@@ -79,8 +79,8 @@ class Retrier:
             return await call(1, deadline)
         except TTError as error:
             first_failure = error
-        # Nearly every call succeeds at once, and tenacity takes as long as the rest of our work on a request, so it
-        # comes in when something has failed.
+        # Nearly every call succeeds at once, and tenacity takes as long as all our other work on a request. So it is
+        # used only after a failure, and gets that failure as its first attempt.
         attempt = 0
 
         async def once() -> T:
@@ -109,7 +109,7 @@ class Retrier:
 
 
 def retry_after(error: BaseException | None) -> float | None:
-    """Seconds that the server asked for before the next attempt; None when it did not."""
+    """Seconds that the server asks us to wait before the next attempt; None when it does not."""
     return error.retry_after if isinstance(error, RateLimitError | HttpError) else None
 
 
@@ -119,7 +119,7 @@ def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
         return None
     text = value.strip()
     if text.isascii() and text.isdigit():
-        # Nobody waits for longer than a day; digits without end must not overflow a float.
+        # A day is the longest wait. The length is checked because endless digits would overflow a float.
         return float(text) if len(text) < 6 else 86_400.0
     try:
         moment = parsedate_to_datetime(text)
@@ -136,5 +136,5 @@ def _failure(state: RetryCallState) -> BaseException | None:
 
 def _is_worth_it(state: RetryCallState) -> bool:
     error = _failure(state)
-    # An open breaker is not worth waiting for: the rest of the collection would wait with it.
+    # An open breaker is not worth the wait: the whole collection would wait.
     return isinstance(error, TTError) and error.retryable and not isinstance(error, CircuitOpenError)

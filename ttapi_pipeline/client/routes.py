@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The endpoints that we call: path template, family, and how symbols are written into a URL.
+"""The endpoints that we call: path template, family, and the writing of symbols into a URL.
 
-A family is what fails together: breakers, rate limits and pauses are kept per family. The template is what logs and
-errors show, because a real path may hold an account number.
+Endpoints of a family fail together, so breakers, rate limits and pauses are kept per family. Logs and errors show the
+template, because a real path may hold an account number.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Query = Sequence[tuple[str, str]]
 
 
 class Family(StrEnum):
-    """Endpoints that one service behind the gateway answers."""
+    """Groups of endpoints; one service behind the broker's gateway answers each group."""
 
     OAUTH = "oauth"
     CUSTOMERS = "customers"
@@ -44,21 +44,21 @@ class Route:
 
     @property
     def subject(self) -> str:
-        """How errors and logs name it, such as ``GET /option-chains/{symbol}/nested``."""
+        """The name in errors and logs, such as ``GET /option-chains/{symbol}/nested``."""
         return f"{self.method} {self.template}"
 
     def url(self, base: str, *, query: Query = (), **segments: str) -> URL:
         """The URL, with every segment percent-encoded: ``/`` becomes ``%2F``, a space ``%20``.
 
         Raises:
-            ValueError: A segment is empty or would walk out of its place in the path.
+            ValueError: A segment is empty, ``.`` or ``..``, and would change the path.
         """
         for _, name, _, _ in Formatter().parse(self.template):
             if name is not None and segments[name] in {"", ".", ".."}:
                 raise ValueError(f"{self.subject}: {name} is {segments[name]!r}")
         path = self.template.format_map({name: quote(value, safe="") for name, value in segments.items()})
         text = urlencode(query, quote_via=quote, safe="")
-        # The server routes on the raw path, so nothing may decode and encode it again on the way.
+        # The server routes by the raw path, so yarl must not decode and encode it again.
         return URL(f"{base}{path}?{text}" if text else f"{base}{path}", encoded=True)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What time a server has, for `tt doctor`; how the client copes with another clock than ours is in `oauth`."""
+"""The time of a server's clock, for `tt doctor`. Tokens do not depend on it, see `oauth`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ async def server_clock_offset(url: str, *, clock: Clock) -> timedelta | None:
     """How far a server's clock is ahead of ours, by the ``Date`` of any answer (RFC 9110, 6.6.1).
 
     Args:
-        url: Of the server; any path, any status, no credentials.
-        clock: Ours.
+        url: Any URL of the server. Its answer may have any status; no credentials are sent.
+        clock: Our clock.
 
     Returns:
-        To within half a second and half the time that the answer took; None when the server does not say.
+        The offset, to within half a second plus half of the time that the answer took; None without a ``Date``.
 
     Raises:
-        TransportError: No answer.
+        TransportError: The server did not answer.
     """
     try:
         async with aiohttp.ClientSession(
@@ -44,7 +44,7 @@ async def server_clock_offset(url: str, *, clock: Clock) -> timedelta | None:
         return None
     if server_at.tzinfo is None:
         server_at = server_at.replace(tzinfo=UTC)
-    # The header has whole seconds, cut off.
+    # The header has whole seconds, rounded down, so half a second is the best guess of the rest.
     return server_at + timedelta(milliseconds=500) - _middle(asked_at, answered_at)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Small JSON files that outlive a process: what `oauth` and `breakers` have to remember. No secret belongs in one."""
+"""Small JSON files that outlive a process, for `oauth` and `breakers`. They must not hold secrets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOGGER: Final = logging.getLogger(__name__)
 
 
 def read_state(file: Path, state_type: type[T]) -> T | None:
-    """What the file holds; None when there is no such file or it cannot be read as that."""
+    """The content of the file; None when there is no file, or it cannot be read as that type."""
     try:
         return msgspec.json.decode(file.read_bytes(), type=state_type)
     except FileNotFoundError:
@@ -28,11 +28,11 @@ def read_state(file: Path, state_type: type[T]) -> T | None:
 
 
 def write_state(file: Path, state: object) -> None:
-    """Replace the file in one step. A folder that cannot be written is logged: the process itself still remembers."""
+    """Replace the file in one step. A failure is only logged, since this process remembers the state anyway."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(file) as staging:
-            # For this user alone.
+            # Readable by this user alone.
             staging.touch(mode=0o600)
             staging.write_bytes(msgspec.json.format(msgspec.json.encode(state)) + b"\n")
     except OSError as error:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """One HTTP request, one answer: aiohttp's errors become ours here and nowhere else.
 
-Nothing is repeated here but what was never processed: a kept-alive connection that the server had closed already.
+A request is repeated here only if the server cannot have seen it: on a kept-alive connection that was closed already.
+All other repetitions are in `retries`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Final
@@ -30,9 +32,9 @@ class TransportOptions:
 
     Attributes:
         connect_seconds: For DNS, TCP and TLS together.
-        read_seconds: Between two pieces of an answer.
+        read_seconds: The longest pause within an answer.
         total_seconds: For a whole answer.
-        max_body_bytes: Of a decompressed body. The largest known answer, a page of 5,000 equities, has some 5 MB.
+        max_body_bytes: The largest body, decompressed. The largest known answer, a page of 5,000 equities, has 5 MB.
         keepalive_seconds: How long an idle connection is kept.
     """
 
@@ -45,7 +47,7 @@ class TransportOptions:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A complete answer, whatever its status. `body` is decompressed."""
+    """A complete answer of any status. `body` is decompressed."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -55,7 +57,8 @@ class Answer:
 class _LostConnectionError(Exception):
     """The connection went away before an answer began.
 
-    It is not one of aiohttp's, because aiohttp repeats those by itself, unseen and on new connections too.
+    It is no subclass of aiohttp's errors, because aiohttp would repeat the request by itself, unseen, on a new
+    connection too.
     """
 
 
@@ -94,7 +97,7 @@ async def _note_creation(_: aiohttp.ClientSession, context: SimpleNamespace, __:
 
 
 class Transport:
-    """A connection pool of `connections`. Open and close it on the event loop that uses it."""
+    """A pool of at most `connections`. Open and close it on the event loop that uses it."""
 
     def __init__(self, *, connections: int, options: TransportOptions) -> None:
         self._connections = connections
@@ -104,7 +107,7 @@ class Transport:
         """Requests that were sent again because their kept-alive connection was stale."""
 
     async def open(self) -> None:
-        """Make the pool; connects to nothing."""
+        """Make the pool, without a connection yet."""
         trace = aiohttp.TraceConfig()
         trace.on_connection_reuseconn.append(_note_reuse)
         trace.on_connection_create_start.append(_note_creation)
@@ -137,18 +140,17 @@ class Transport:
         """Send one request and read the whole answer.
 
         Args:
-            route: Names the request in errors; the URL, which may hold an account number, does not.
-            url: Where to.
-            headers: Beside the ones of every request.
-            seconds: What is left of the caller's time.
+            route: Names the request in errors. The URL may hold an account number, so errors do not show it.
+            url: The address.
+            headers: In addition to those of every request.
+            seconds: The rest of the caller's time.
             json: The body, if there is one.
 
         Raises:
-            TransportError: No connection, or it was lost.
-            ApiTimeoutError: Not done in time.
-            PayloadError: The body is larger than we read, or not HTTP.
+            TransportError: There was no connection, or it was lost.
+            ApiTimeoutError: The answer was not complete in time.
+            PayloadError: The body is too large, or the answer is not HTTP.
         """
-        # Reads better in one piece: every error of aiohttp becomes one of ours in sight of the request.
         if self._session is None:
             raise RuntimeError("the client is not open: use it in `async with`")
         options = self._options
@@ -156,39 +158,21 @@ class Transport:
         timeout = aiohttp.ClientTimeout(
             total=total, sock_connect=options.connect_seconds, sock_read=options.read_seconds
         )
-        where = f"{url.host}:{url.port}"
         sender = _Sender()
         try:
-            async with self._session.request(
-                route.method,
-                url,
-                headers=headers,
-                json=json,
-                timeout=timeout,
-                # A redirect would carry the token to another place; nothing that we call redirects.
-                allow_redirects=False,
-                middlewares=(sender,),
-                trace_request_ctx=sender,
-            ) as response:
-                return Answer(response.status, response.headers, await self._read(route, response))
-        # Some of aiohttp's texts hold the URL or the headers, so they are not chained.
-        except TimeoutError:
-            raise ApiTimeoutError(f"{route.subject}: no complete answer from {where} within {total:.3g} s") from None
-        except aiohttp.ClientConnectorError as error:
-            raise TransportError(
-                f"{route.subject}: {where} cannot be reached: {_plain(error.os_error)}; "
-                "check TT_API_URL and the network"
-            ) from None
-        except _LostConnectionError as error:
-            raise TransportError(
-                f"{route.subject}: {where} closed the connection without an answer ({error})"
-            ) from None
-        except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, ConnectionError) as error:
-            raise TransportError(f"{route.subject}: the answer of {where} broke off ({_plain(error)})") from None
-        except aiohttp.ClientResponseError as error:
-            raise _garbled(f"{route.subject}: {where} does not answer in HTTP ({type(error).__name__})") from None
-        except aiohttp.ClientError as error:
-            raise TransportError(f"{route.subject}: {where}: {type(error).__name__}") from None
+            with _our_errors(route, f"{url.host}:{url.port}", seconds=total):
+                async with self._session.request(
+                    route.method,
+                    url,
+                    headers=headers,
+                    json=json,
+                    timeout=timeout,
+                    # A redirect would carry the token to another place, and none of our routes redirects.
+                    allow_redirects=False,
+                    middlewares=(sender,),
+                    trace_request_ctx=sender,
+                ) as response:
+                    return Answer(response.status, response.headers, await self._read(route, response))
         finally:
             self.replays += sender.replays
 
@@ -203,6 +187,27 @@ class Transport:
         return b"".join(pieces)
 
 
+@contextmanager
+def _our_errors(route: Route, where: str, *, seconds: float) -> Iterator[None]:
+    """Raise aiohttp's errors as ours. They are not chained, because some of their texts hold the URL or the headers."""
+    try:
+        yield
+    except TimeoutError:
+        raise ApiTimeoutError(f"{route.subject}: no complete answer from {where} within {seconds:.3g} s") from None
+    except aiohttp.ClientConnectorError as error:
+        raise TransportError(
+            f"{route.subject}: {where} cannot be reached: {_plain(error.os_error)}; check TT_API_URL and the network"
+        ) from None
+    except _LostConnectionError as error:
+        raise TransportError(f"{route.subject}: {where} closed the connection without an answer ({error})") from None
+    except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, ConnectionError) as error:
+        raise TransportError(f"{route.subject}: the answer of {where} broke off ({_plain(error)})") from None
+    except aiohttp.ClientResponseError as error:
+        raise _garbled(f"{route.subject}: {where} does not answer in HTTP ({type(error).__name__})") from None
+    except aiohttp.ClientError as error:
+        raise TransportError(f"{route.subject}: {where}: {type(error).__name__}") from None
+
+
 def _garbled(message: str) -> PayloadError:
     error = PayloadError(message)
     error.retryable = True
@@ -210,7 +215,7 @@ def _garbled(message: str) -> PayloadError:
 
 
 def _plain(error: BaseException) -> str:
-    """What the operating system said, in lower case; the kind of error when it said nothing."""
+    """The operating system's words for an error, in lower case; else the kind of error."""
     match error:
         case socket.gaierror():
             return "the host name is not known"

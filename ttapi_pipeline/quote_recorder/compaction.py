@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Makes the history of a session from its log, once the session has ended, and removes old logs.
 
-The caller holds no lock: `compact_session` takes the lock of the session's log. `tt stream` compacts a session when it
-has ended, and the job `compact_quotes` of Dagster does where no `tt stream` runs. Reading the result is in `history`.
+`compact_session` takes the lock of the session's log itself. `tt stream` compacts a session when it has ended; where no
+`tt stream` runs, Dagster's job `compact_quotes` does. Reading the result is in `history`.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def _write_table(data: Path, session: date, name: TableName) -> TableFacts:
 
 
 def _symbol_ranges(counts: pl.DataFrame) -> Sequence[tuple[str, str]]:
-    """First and last symbol of each batch; a symbol is never split."""
+    """First and last symbol of each batch. All rows of a symbol are in one batch."""
     batch = (pl.col("len").cum_sum() - pl.col("len")) // _BATCH_ROWS
     ranges = counts.group_by(batch.alias("batch"), maintain_order=True).agg(
         first=pl.col("symbol").first(), last=pl.col("symbol").last()

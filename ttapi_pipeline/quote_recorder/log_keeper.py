@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Keeps the log of a running feed: takes what the feed has, has it written, and compacts the sessions that have ended.
+"""Keeps the log of a running feed: takes new rows from the feed, has them written, and compacts ended sessions.
 
-When it is asked to, see `recorder`; how the log is written, see `log_writer` and `compaction`.
+`recorder` decides when. Files are written by `log_writer` and `compaction`, in threads.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class LogHealth:
     """The quote log at an instant; counts are since the start.
 
     Attributes:
-        session: The one that is being written.
+        session: The session that is being written.
         quotes, trades: Rows on disk.
-        pending: Rows that are not, because the disk refuses.
+        pending: Rows that are not on disk because it refuses them.
         flushes: Flushes that succeeded.
         errors: Flushes and compactions that failed.
-        error: Why the last flush did; None when it did not.
-        lost: Sales that could not wait any longer.
+        error: Why the last flush failed; None when it succeeded.
+        lost: Sales that were dropped because they had to wait too long.
         flushed_at: When the last flush succeeded.
     """
 
@@ -65,10 +65,10 @@ class LogHealth:
 
 
 class LogKeeper:
-    """Takes what the feed has for the log, and has it written in threads of its own.
+    """Stands between a feed and its log.
 
     Attributes:
-        quotes, sales: The consumers that it takes from.
+        quotes, sales: The consumers that it takes rows from; set them before the first flush.
     """
 
     quotes: QuoteConsumer
@@ -90,16 +90,16 @@ class LogKeeper:
         self._flushed_at: datetime | None = None
         self._ended = asyncio.Event()
         self._due: Sequence[date] = ()
-        # The log is used by one thread at a time, and compacting does not make it wait.
+        # One thread each: the log is used by one thread at a time, and a compaction does not make flushes wait.
         self._threads = {name: ThreadPoolExecutor(1, f"quote-{name}") for name in ("log", "history")}
 
     def close(self) -> None:
-        """Wait for what is being written."""
+        """Wait for the threads to end their work."""
         for threads in self._threads.values():
             threads.shutdown()
 
     def health(self) -> LogHealth:
-        """How it is, now."""
+        """The state of the log now."""
         return LogHealth(
             session=self._log.session,
             quotes=self._written["quotes"],
@@ -113,21 +113,22 @@ class LogKeeper:
         )
 
     def note_gap(self, gap: FeedGap) -> None:
-        """A gap of the feed has ended."""
+        """Take a gap of the feed that has ended."""
         self._gaps.append(LogGap(gap.since, gap.until or self._clock.now(), gap.reason, len(gap.symbols)))
 
     async def flush(self, feed: QuoteFeed, *, is_last: bool = False) -> None:
-        """Write what has come since the last flush. A disk that refuses is logged and asked again next time.
+        """Write the rows that have come since the last flush. If the disk refuses, log it and try again next time.
 
         Raises:
-            ConfigError: The log of the session that has begun comes from somewhere else.
+            ConfigError: The log of the session that has begun has another origin.
         """
         now = self._clock.now()
         if feed.health().is_live:
             self._note_connecting(now)
             self._connecting_since = None
         if is_last or session_at(now) > self._log.session:
-            # Nobody will come back to this session when these have ended; they go before the next one's first rows.
+            # Open gaps are recorded with this session now, up to its end: after the next session's first rows, gaps
+            # go to that one.
             ended_at = now if is_last else session_hours(self._log.session).settles_at
             self._note_connecting(ended_at)
             for gap in feed.gaps:
@@ -149,7 +150,7 @@ class LogKeeper:
             await self._ended.wait()
             self._ended.clear()
             for session in self._due:
-                # Who started in that session was there until its end.
+                # A recorder that started within the session has recorded it to the end.
                 compact = partial(
                     compact_session,
                     self._data,
@@ -168,13 +169,13 @@ class LogKeeper:
                     _LOGGER.info("session %s is compacted: %s", session, rows)
 
     def _note_connecting(self, until: datetime) -> None:
-        """Before every connection is live for the first time, something is missing that is no gap to the feed."""
+        """Record the time until every connection was live for the first time. The feed does not count it as a gap."""
         if self._connecting_since is not None:
             self._gaps.append(LogGap(self._connecting_since, until, "connecting"))
             self._connecting_since = until
 
     async def _write(self, now: datetime, feed: QuoteFeed | None = None) -> None:
-        """Hand over what the feed has, if it is given, and write what is pending."""
+        """Write pending rows, and those of the feed if it is given."""
         rows: dict[TableName, pl.DataFrame] = {}
         if feed is not None:
             rows["quotes"] = quote_rows(feed.board, self.quotes.take(), self._symbols)
@@ -219,5 +220,5 @@ class LogKeeper:
             self._gaps.append(LogGap(since, now, f"{lost} sales could not be kept while the log was not written"))
 
     async def _in_thread(self, name: str, work: Callable[[], T]) -> T:
-        # What has begun is not given up when the one who waits for it is.
+        # A cancelled caller must not leave rows behind half written, so the work goes on without it.
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads[name], work))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Writes the quote log: rows are on disk within seconds, each once, whatever becomes of the writing process.
+"""Writes the quote log: rows are on disk within seconds, each once, even if the writing process is killed.
 
-Reading it is in `log`, the turning of a whole session into sorted tables in `compaction`. When rows and gaps are handed
-over is decided in `log_keeper`.
+Reading the log is in `log`, making sorted tables of a whole session in `compaction`. `log_keeper` hands rows and gaps
+over.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class LogWriter:
             ) from error
         try:
             self._session = session_at(now)
-            # Only after a clock was set back is the session of now compacted already.
+            # The present session can only be compacted already if the clock was set back.
             while is_compacted(data, self._session):
                 self._session = next_session(self._session)
             opened = self._opened(self._session)
@@ -206,7 +206,11 @@ class _SessionLog:
         self._lock.release()
 
     def recover(self) -> Sequence[str]:
-        """Tidy up after a writer that died; a sentence per damage."""
+        """Tidy up after a writer that died.
+
+        Returns:
+            A sentence per damage.
+        """
         return [damage for table in self.tables.values() for damage in table.recover()]
 
     def record(self, gaps: Sequence[LogGap]) -> None:

@@ -29,26 +29,26 @@ from ttapi_pipeline.streaming.quote_board import QuoteBoard
 
 FLUSH_SECONDS: Final = 2.0
 HEALTH_SECONDS: Final = 60.0
-"""How often health is logged, at level INFO."""
+"""From one log record about the health to the next, at level INFO."""
 
 _LOGGER: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class RecorderHealth:
-    """The service at an instant: its feed, and its log if it keeps one."""
+    """A recorder at an instant: its feed, and its log if it keeps one."""
 
     feed: FeedHealth
     log: LogHealth | None
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is missing: every symbol has answered, no gap, no loss, everything on disk."""
+        """Whether every symbol has answered, nothing was missed or lost, and everything is on disk."""
         is_received = self.feed.answered == self.feed.symbols and not self.feed.gaps and not self.feed.drops
         return is_received and (self.log is None or not (self.log.lost or self.log.error))
 
     def to_document(self) -> dict[str, Any]:
-        """Plain values for JSON; times are ISO 8601, durations seconds."""
+        """Plain values for JSON. Times are ISO 8601, durations are seconds."""
         document: dict[str, Any] = _plain(asdict(self.feed))
         return (
             {"is_live": self.feed.is_live} | document | {"log": None if self.log is None else _plain(asdict(self.log))}
@@ -56,7 +56,7 @@ class RecorderHealth:
 
 
 class QuoteRecorder:
-    """A running service; `recording` makes it."""
+    """A running feed and its log; `recording` makes it."""
 
     def __init__(
         self, feed: QuoteFeed, keeper: LogKeeper | None, *, flush_seconds: float, clock: Clock = SYSTEM_CLOCK
@@ -68,18 +68,18 @@ class QuoteRecorder:
 
     @property
     def board(self) -> QuoteBoard:
-        """The latest values."""
+        """The latest values of the feed."""
         return self._feed.board
 
     def health(self) -> RecorderHealth:
-        """How it is, now."""
+        """The state of feed and log now."""
         return RecorderHealth(self._feed.health(), None if self._keeper is None else self._keeper.health())
 
     async def run(self, stop: asyncio.Event) -> None:
         """Flush every few seconds until `stop` is set, and once more then.
 
         Raises:
-            ConfigError: The log of the session that has begun comes from somewhere else.
+            ConfigError: The log of the session that has begun has another origin.
         """
         async with beside(self._log_health()):
             if self._keeper is None:
@@ -94,7 +94,7 @@ class QuoteRecorder:
                     await within(self._flush_seconds, stop.wait(), self._clock)
                     await keeper.flush(self._feed)
             finally:
-                # Also when the feed has failed for good: what came before is kept.
+                # Also when the feed has failed for good: the rows that came before are kept.
                 await keeper.flush(self._feed, is_last=True)
 
     async def _log_health(self) -> None:
@@ -127,25 +127,25 @@ async def recording(
     options: FeedOptions | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> AsyncIterator[QuoteRecorder]:
-    """Subscribe symbols for as long as the block runs; `QuoteRecorder.run` writes the log.
+    """Subscribe symbols while the block runs; `QuoteRecorder.run` writes the log.
 
     Args:
         open_connection: Fetches a token and opens a link with it; called once per link.
         symbols: Symbol by streamer symbol.
-        log: Where to; None to keep nothing.
+        log: The log's writer; None to keep nothing.
         data: The data folder of the log.
         flush_seconds: From one flush to the next.
         options: Of the feed.
-        clock: For all of it.
+        clock: For delays and timestamps.
 
     Raises:
-        TTError: What no new link can mend, see `streaming.feed.quote_feed`.
+        TTError: No new link can mend it, see `streaming.feed.quote_feed`.
     """
     async with AsyncExitStack() as stack:
         keeper = None
         if log is not None and data is not None:
             keeper = LogKeeper(log, data, list(symbols.values()), clock=clock)
-            # Threads are waited for before the feed ends and before the caller closes the log.
+            # The stack unwinds in reverse: the feed ends, then the threads, and the caller closes the log last.
             stack.callback(keeper.close)
         feed = await stack.enter_async_context(
             quote_feed(

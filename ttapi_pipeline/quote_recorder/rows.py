@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From the feed's columns to rows of the quote log; what the columns are is `streaming`'s."""
+"""Turns columns of the feed into rows of the quote log. The columns are described in `streaming`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _SALE_TYPES: Final = {kind.value: kind.name for kind in SaleType}
 
 
 def quote_rows(board: QuoteBoard, positions: NDArray[np.intp], symbols: pl.Series) -> pl.DataFrame:
-    """The latest values of some symbols, schema QUOTES.
+    """The latest values of some symbols, one row per symbol, in the schema QUOTES.
 
     Args:
-        board: Where they are.
-        positions: Of the symbols.
+        board: Has the values.
+        positions: Positions of the symbols on the board.
         symbols: The symbol of every position, as tastytrade writes it.
     """
     numbers = {name: pl.Series(getattr(board, name)[positions]).fill_nan(None) for name in NUMBER_COLUMNS}
@@ -38,7 +38,7 @@ def quote_rows(board: QuoteBoard, positions: NDArray[np.intp], symbols: pl.Serie
 
 
 def trade_rows(sales: Sales, symbols: pl.Series) -> pl.DataFrame:
-    """Sales as they were reported, schema TRADES; `symbols` as above."""
+    """Sales as they were reported, in the schema TRADES; `symbols` as in `quote_rows`."""
     rows = pl.DataFrame(
         {
             "symbol": symbols.gather(sales.position),
@@ -58,5 +58,5 @@ def trade_rows(sales: Sales, symbols: pl.Series) -> pl.DataFrame:
 
 
 def _typed(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-    # Epoch microseconds are what a Datetime("us") is made of, so the cast moves nothing.
+    # A Datetime("us") is stored as epoch microseconds, so the cast changes no value.
     return rows.select(pl.col(name).cast(dtype) for name, dtype in schema.items())

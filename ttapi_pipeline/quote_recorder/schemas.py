@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Schemas of the two tables of streamed quotes: in the log, by parts, and in the history, by session."""
+"""Schemas of the two tables of streamed quotes, which are the same in the log and in the history."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ QUOTES: Final = pl.Schema(
         "previous_close": pl.Float64(),
     }
 )
-"""A symbol's latest values when it was flushed; `received_at` is when the newest of them came. Null: not known yet."""
+"""The latest values of a symbol at a flush. `received_at` is when the newest of them came. Null: not known yet."""
 
 TRADES: Final = pl.Schema(
     {
@@ -49,7 +49,7 @@ TRADES: Final = pl.Schema(
         "is_extended_hours": pl.Boolean(),
     }
 )
-"""A sale as it was reported, with the quote at that time. `type` is NEW, CORRECTION or CANCEL: one that is not NEW
+"""A sale as it was reported, with the quote at that time. `type` is NEW, CORRECTION or CANCEL: a correction or cancel
 changes the sale of the same symbol, `traded_at` and `sequence`."""
 
 TABLES: Final[Mapping[TableName, pl.Schema]] = MappingProxyType({"quotes": QUOTES, "trades": TRADES})

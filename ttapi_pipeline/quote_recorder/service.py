@@ -25,7 +25,7 @@ from ttapi_pipeline.streaming.feed_options import FeedOptions
 
 @dataclass(frozen=True, slots=True)
 class QuoteService:
-    """A service that is ready to run.
+    """A quote service that is ready to run.
 
     Attributes:
         recorder: Has a feed that is subscribed, and a log; `QuoteRecorder.run` writes the log.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which symbols `tt stream` subscribes: those that were named, or the universe."""
+"""The symbols that `tt stream` subscribes: those that the user names, or the universe."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from ttapi_pipeline.storage.stored import read_manifest
 
 
 def named_symbols(words: Sequence[str]) -> Sequence[str]:
-    """Symbols as a user types them, each once: equities and indices, or the streamer symbol of an option.
+    """Symbols as a user types them, each once: an equity or index by its symbol, an option by its streamer symbol.
 
     Raises:
-        ConfigError: One of them is neither.
+        ConfigError: A word is neither.
     """
     symbols: dict[str, None] = {}
     for word in words:
@@ -42,10 +42,12 @@ def named_symbols(words: Sequence[str]) -> Sequence[str]:
 async def streamer_symbols(
     client: TastytradeClient, settings: Settings, named: Sequence[str], *, now: datetime
 ) -> Mapping[str, str]:
-    """Symbol by streamer symbol: of those that were named, or of the universe, from its dataset if that is stored.
+    """Symbol by streamer symbol, for the named symbols or, when there are none, for the universe.
+
+    The universe is read from its dataset if that is stored, else fetched.
 
     Raises:
-        ConfigError: The broker does not know one of those that were named.
+        ConfigError: The broker does not know a named symbol.
         TTError: The broker was not reached.
     """
     if not named:
@@ -59,7 +61,7 @@ async def streamer_symbols(
 
 
 def stored_universe(settings: Settings) -> Mapping[str, str]:
-    """The stored universe of these settings; empty when there is none."""
+    """The stored universe if it was built with these settings; else empty."""
     folder = open_folder(settings.data_dir)
     try:
         manifest = read_manifest(folder, UNIVERSE.name)
@@ -67,7 +69,7 @@ def stored_universe(settings: Settings) -> Mapping[str, str]:
             return {}
         return dict(scan(folder, UNIVERSE).select("streamer_symbol", "symbol").collect().iter_rows())
     except (CorruptFileError, StorageError):
-        # What cannot be read is fetched.
+        # A universe that cannot be read is fetched instead.
         return {}
 
 
