@@ -109,6 +109,48 @@ def test_a_module_imports_only_from_below(path: Path) -> None:
     assert own - {part, "__version__"} <= BELOW[part]
 
 
+ADAPTERS = {
+    "aiohttp": {"client.transport", "client.server_clock"},
+    "pybreaker": {"client.breakers"},
+    "tenacity": {"client.retries"},
+    "websockets": {"streaming.connection"},
+}
+"""Libraries that only these modules import, besides the simulator: beyond them, their types and errors are unknown."""
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if part_of(path) != "simulator"], ids=name_of)
+def test_a_library_is_imported_where_its_errors_become_ours(path: Path) -> None:
+    found = {name.split(".")[0] for name in imports(path)} & set(ADAPTERS)
+    assert not {library for library in found if name_of(path).removeprefix("ttapi_pipeline.") not in ADAPTERS[library]}
+
+
+WITHOUT_IO = (
+    *("backoff", "candle_symbols", "candles", "channel", "events", "feed_health", "market_data", "messages"),
+    *("protocol", "quote_board", "seen_sales"),
+)
+"""Modules of streaming that decide and compute: they know no socket, clock or task."""
+
+
+@pytest.mark.parametrize("name", WITHOUT_IO)
+def test_what_decides_about_a_feed_does_no_io(name: str) -> None:
+    found = imports(PACKAGE / "streaming" / f"{name}.py")
+    assert not {"asyncio", "socket", "threading", "time", "ttapi_pipeline.core.clock", "websockets"} & set(found)
+    own = {each.split(".")[2] for each in found if each.startswith("ttapi_pipeline.streaming.")}
+    assert own <= set(WITHOUT_IO)
+
+
+FILES_OF_THE_RECORDER = ("compaction", "history", "layout", "log", "log_writer", "schemas")
+"""Modules that read and write stored quotes, for which nothing has to be streamed."""
+
+
+@pytest.mark.parametrize("name", FILES_OF_THE_RECORDER)
+def test_stored_quotes_are_read_and_compacted_without_a_feed(name: str) -> None:
+    found = {each for each in imports(PACKAGE / "quote_recorder" / f"{name}.py") if each.startswith("ttapi_pipeline.")}
+    assert {each.split(".")[1] for each in found} <= {"core", "quote_recorder", "storage", "tables"}
+    own = {each.split(".")[2] for each in found if each.startswith("ttapi_pipeline.quote_recorder.")}
+    assert own <= set(FILES_OF_THE_RECORDER)
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_only_the_definitions_import_dagster(path: Path) -> None:
     part = part_of(path)
