@@ -178,13 +178,13 @@ def _import(
     if unknown:
         known.refresh()
     known.tidy()
-    return _result(folder, cache, known.frame, reading_key(symbol_map, options), files_read=len(unknown))
+    bars = CurrentBars(cache, known.frame, reading_key(symbol_map, options))
+    return _result(folder, cache, known.frame, bars, files_read=len(unknown))
 
 
 def _result(
-    folder: Folder, cache: FileCache, known: pl.DataFrame, reading_key: str, *, files_read: int
+    folder: Folder, cache: FileCache, known: pl.DataFrame, bars: CurrentBars, *, files_read: int
 ) -> FolderImport:
-    bars = CurrentBars(cache, known, reading_key)
     names = folder.names()
     extra = known.filter(pl.col("extra_values") > 0)
     spellings = bars.contents.select("spelling", "symbol").unique().sort("spelling")
