@@ -80,9 +80,11 @@ def retry_delay(policy: dg.RetryPolicy, attempt: int) -> float:
 # classes for data versions work on the result of an asset's function alone.
 
 
-def observation(name: str, version: str) -> dg.AssetObservation:
+def observation(
+    name: str, version: str, *, description: str | None = None, metadata: Mapping[str, Any] | None = None
+) -> dg.AssetObservation:
     """An observation that says which data version of an asset was seen."""
-    return dg.AssetObservation(asset_key=name, tags={DATA_VERSION_TAG: version})
+    return dg.AssetObservation(name, description=description, metadata=metadata, tags={DATA_VERSION_TAG: version})
 
 
 def version_tags(version: str) -> dict[str, str]:

@@ -31,11 +31,8 @@ def reuse(
     """
     if recorded_version(context.instance, context.asset_key) != manifest.data_version:
         yield from _adoption(context, verdict, manifest, metadata)
-    yield dg.AssetObservation(
-        asset_key=context.asset_key,
-        description=f"reused: {verdict.reason}",
-        metadata=dict(metadata),
-        tags=observation(verdict.dataset, manifest.data_version).tags,
+    yield observation(
+        verdict.dataset, manifest.data_version, description=f"reused: {verdict.reason}", metadata=metadata
     )
     yield from let_steps_below_run(context)
 
