@@ -48,7 +48,7 @@ from ttapi_pipeline.core.verdict import Rule
 from ttapi_pipeline.datasets import registry as declarations
 from ttapi_pipeline.datasets import status as survey_module
 from ttapi_pipeline.datasets.build import Build
-from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.datasets.registry import DATASETS, load_settings
 from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.defs.assets import datasets as assets_module
 from ttapi_pipeline.defs.automation.schedules import close_request
@@ -355,7 +355,7 @@ class TestADay:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("TT_TTL_SYMBOLS", "2h")
         month = dict.fromkeys(DATASETS, 30 * DAYS)
-        daemon = open_daemon(ttls=MappingProxyType({**month, "symbols": DATASETS["symbols"].ttl}))
+        daemon = open_daemon(ttls=MappingProxyType({**month, "symbols": load_settings().ttl(DATASETS["symbols"])}))
         assert daemon.tick() == (ALL, ALL)
         for after, is_over in ((2 * HOURS - 1 * SECONDS, False), (1 * SECONDS, True)):
             daemon.clock.at += after
