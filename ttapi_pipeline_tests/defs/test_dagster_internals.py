@@ -7,8 +7,6 @@ and the decision is what to keep.
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -367,12 +365,3 @@ class TestInterrupts:
 
         assert failed_steps(run(instance, symbols)) == {}
         assert found == {"inside": signal.default_int_handler, "after": True}
-
-
-def test_the_code_location_loads_without_the_storage_of_events() -> None:
-    code = "import sys, ttapi_pipeline.defs.dagster_internals; print({'alembic', 'sqlalchemy'} & set(sys.modules))"
-    root = str(Path(__file__).resolve().parents[2])
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True, timeout=120
-    )
-    assert done.stdout == "set()\n"
