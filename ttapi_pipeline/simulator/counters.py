@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What the simulator was asked, for `GET /simulator/counters`: the judge of "fetched nothing" and "renewed once"."""
+"""Counts of the requests and events that the simulator has seen, for `GET /simulator/counters`.
+
+Tests judge by them whether a client fetched nothing, or renewed its token once.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,10 @@ _MOST_TOKENS: Final = 1_000
 
 
 class Counters:
-    """Counts by name, gauges with their maximum, and which access tokens came.
+    """Counts by name, gauges with their maximum, and the access tokens that came.
 
-    Names of REST requests are route templates (``GET /option-chains/{symbol}/nested``). Other parts choose names with
-    a prefix, ``dxlink.`` for the socket. Tokens are kept as the first 12 hex digits of their SHA-256.
+    Names of REST requests are route templates (``GET /option-chains/{symbol}/nested``). Names of other events begin
+    with their source: ``oauth.`` or ``dxlink.``. Tokens are kept as the first 12 hex digits of their SHA-256.
     """
 
     def __init__(self) -> None:
@@ -28,30 +31,30 @@ class Counters:
         self._tokens: Counter[str] = Counter()
 
     def request(self, route: str) -> None:
-        """A REST request for this route template was routed."""
+        """Count a REST request for this route template."""
         self._requests[route] += 1
 
     def response(self, status: int) -> None:
-        """A REST request was answered with this status; a reset connection is status 0."""
+        """Count a REST answer with this status; a reset connection is status 0."""
         self._statuses[status] += 1
 
     def token(self, token: str) -> None:
-        """A request carried this access token."""
+        """Count a request that carried this access token."""
         digest = hashlib.sha256(token.encode()).hexdigest()[:12]
         if digest in self._tokens or len(self._tokens) < _MOST_TOKENS:
             self._tokens[digest] += 1
 
     def add(self, name: str, amount: int = 1) -> None:
-        """Something countable happened, such as ``oauth.granted`` or ``dxlink.subscriptions``."""
+        """Count an event, such as ``oauth.granted`` or ``dxlink.subscriptions``."""
         self._events[name] += amount
 
     def count(self, name: str) -> int:
-        """How often `add` was told, or how many requests a route template had."""
+        """The number of events of this name, or of requests for this route template."""
         return self._events[name] + self._requests[name]
 
     @contextmanager
     def gauge(self, name: str) -> Iterator[None]:
-        """Something is under way for as long as the block runs, such as ``rest`` or ``dxlink.connections``."""
+        """Count one more of these (``rest``, ``dxlink.connections``) as under way while the block runs."""
         self._now[name] += 1
         self._most[name] = max(self._most[name], self._now[name])
         try:
@@ -60,13 +63,13 @@ class Counters:
             self._now[name] -= 1
 
     def reset(self) -> None:
-        """Back to nothing; what is under way keeps counting as such."""
+        """Set every count to 0, but for the gauges of what is under way."""
         for counter in (self._requests, self._statuses, self._events, self._tokens):
             counter.clear()
         self._most = Counter({name: value for name, value in self._now.items() if value})
 
     def snapshot(self) -> dict[str, object]:
-        """Everything, as the control endpoint writes it."""
+        """All counts, as the control endpoint writes them."""
         return {
             "requests": dict(sorted(self._requests.items())),
             "requests-total": self._requests.total(),

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The plan of faults: what can go wrong, where, how often. `rest.faults` and `dxlink` carry the faults out."""
+"""The plan of faults: their kinds and parameters, where they strike and how often.
+
+`rest.faults` and `dxlink.faults` carry them out.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +40,14 @@ REST_KINDS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
         "revoke-token": {},
         # `form` is object (as the API) or string (as RFC 6749).
         "refuse-grant": {"status": 400, "form": "object"},
-        # From that many refused grants on, an address gets no answer at all for that long.
+        # From this many refused grants on, an address gets no answer at all for this long.
         "address-block": {"refusals": 3, "seconds": 28_800.0},
     }
 )
 
 DXLINK_KINDS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
     {
-        # Those with `after` wait for so many data messages of the connection.
+        # A kind with `after` strikes once the connection has sent this many data messages.
         "dx-freeze": {"after": 0},
         "dx-close": {"code": 1011, "after": 0},
         "dx-upgrade": {"status": 502},
@@ -61,9 +64,9 @@ DXLINK_KINDS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
         "dx-layout": {"after": 0},
         # Every channel is closed, unasked.
         "dx-channel": {"after": 0},
-        # So many data messages are sent twice.
+        # This many data messages are sent twice.
         "dx-repeat": {"messages": 1, "after": 0},
-        # No connection lives longer.
+        # Connections end after this many seconds.
         "dx-lifetime": {"seconds": 60.0, "code": 1001},
         "dx-token": {},
         # AUTH and CHANNEL_REQUEST are refused until the state before them was sent, which takes up to a second.
@@ -86,7 +89,7 @@ _WORDS: Final[Mapping[tuple[str, str], frozenset[str]]] = MappingProxyType(
 )
 
 
-# What a numeric parameter accepts, by its name in every kind; `_ANY_NUMBER` for the others.
+# The range of a numeric parameter, by its name in every kind; `_ANY_NUMBER` for a name that is not here.
 _RANGES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
     {
         "status": (200, 599),
@@ -109,14 +112,14 @@ class Fault:
 
     Attributes:
         id: Number in this server, from 1.
-        route: Where it strikes: a route template such as ``/market-metrics``, a family such as ``market-metrics`` or
-            ``dxlink``, or ``*``.
+        route: The place where it strikes: a route template such as ``/market-metrics``, a family such as
+            ``market-metrics`` or ``dxlink``, or ``*``.
         kind: One of KINDS.
         parameters: All parameters of the kind.
         probability: Chance to strike at each opportunity, 0 to 1.
         remaining: How often it may still strike; None for ever.
         seed: Of its own random numbers: two servers with the same plan and requests do the same.
-        struck: How often it did.
+        struck: How often it has struck.
     """
 
     id: int
@@ -198,10 +201,10 @@ class FaultPlan:
         return fault
 
     def add_spec(self, spec: Mapping[str, object]) -> Fault:
-        """Switch a fault on from the control endpoint's object: kind, route, probability, count, seed, parameters.
+        """Switch a fault on from a JSON object: kind, route, probability, count, seed and parameters.
 
         Raises:
-            ConfigError: The object is not a fault.
+            ConfigError: The object does not describe a fault.
         """
         match spec:
             case {"kind": str(kind), **rest}:
@@ -227,10 +230,10 @@ class FaultPlan:
     def add_option(self, option: str) -> Fault:
         """Switch a fault on from a command line: ``KIND[:NAME=VALUE[,NAME=VALUE...]]``.
 
-        Names are route, probability, count, seed and the kind's parameters.
+        Names are route, probability, count, seed and the parameters of the kind.
 
         Raises:
-            ConfigError: The text is not a fault.
+            ConfigError: The text does not describe a fault.
         """
         kind, _, rest = option.partition(":")
         spec: dict[str, object] = {"kind": kind}
@@ -243,11 +246,11 @@ class FaultPlan:
         return self.add_spec({**spec, "parameters": parameters})
 
     def strike(self, kinds: Collection[str], *targets: str) -> Sequence[Fault]:
-        """The faults of these kinds that strike now, each counted; `*` is always a target.
+        """Decide which faults of these kinds strike now, and count each of them.
 
         Args:
             kinds: For example REST_KINDS.
-            targets: The route template and the family of what is happening.
+            targets: The route template and the family of the request or connection; `*` is always among them.
         """
         struck = []
         for fault in self._faults:
@@ -272,7 +275,7 @@ class FaultPlan:
         return before - len(self._faults)
 
     def listing(self) -> Sequence[Fault]:
-        """Every fault that was added and not cleared, also those that are used up."""
+        """Every fault that was added and not cleared; one that is used up stays in the list."""
         return tuple(self._faults)
 
 
@@ -284,7 +287,7 @@ def _checked(kind: str, given: Mapping[str, object]) -> Mapping[str, Parameter]:
             raise ConfigError(f"fault {kind}: {name!r} is not a parameter; it has {known}")
         if isinstance(parameters[name], str):
             words = _WORDS.get((kind, name))
-            # A text goes into a header or a message: no line breaks, no end of it.
+            # A text goes into a header or a message, so it has one line and a limited length.
             is_text = isinstance(value, str) and value.isprintable() and len(value) <= _MOST_CHARACTERS
             if not is_text or (words is not None and value not in words):
                 accepts = "one printable line" if words is None else ", ".join(sorted(words))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A simulator in a process of its own, for as long as a block of code needs one; the server itself is in `server`."""
+"""A simulator in a process of its own, for as long as a block of code needs one. The program in it: see `program`."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _LINE_BYTES: Final = 4_096
 class SimulatorProcess:
     """Runs `python -m ttapi_pipeline.simulator` on a free loopback port.
 
-    Starts on construction, or on entering the block, and answers when the constructor returns. The child ends with
-    `stop`, and by itself when this process ends in whatever way: its standard input then reaches its end. May be used
-    from any thread.
+    The child starts on construction and answers when the constructor returns. It ends with `stop` or with the block. It
+    also ends by itself when this process ends, even if that was killed: the child's standard input reaches its end
+    then. May be used from any thread.
 
     Args:
         seed: Of the market.
-        arguments: Further options of the command, such as ``--equities 12000``.
-        ready_seconds: How long it may take until it answers.
+        arguments: Further options of the program, such as ``--equities 12000``.
+        ready_seconds: How long the child may take until it answers.
 
     Raises:
-        ConfigError: The command refused its options.
-        TransportError: It ended or did not get ready in time; the message has its last words.
+        ConfigError: The program refused its options.
+        TransportError: The child ended or was not ready in time; the message has its last words.
     """
 
     def __init__(self, *, seed: int = 7, arguments: Sequence[str] = (), ready_seconds: float = READY_SECONDS) -> None:
@@ -47,7 +47,7 @@ class SimulatorProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             close_fds=True,
-            # A Ctrl-C on the terminal is the parent's to handle; the child follows when its input ends.
+            # The parent handles a Ctrl-C on the terminal; the child follows when its input ends.
             start_new_session=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
@@ -80,11 +80,11 @@ class SimulatorProcess:
         return self._process.poll() is None
 
     def last_words(self) -> str:
-        """The end of what the child wrote to its standard error."""
+        """The last lines that the child wrote to its standard error."""
         return "\n".join(self._stderr)
 
     def stop(self) -> None:
-        """End the child and wait for it; the second time it does nothing."""
+        """End the child and wait for it; a second call does nothing."""
         with self._lock:
             process = self._process
             if process.stdin is not None and not process.stdin.closed:

@@ -39,7 +39,7 @@ _LATEST_START: Final = datetime(2033, 6, 30, tzinfo=UTC)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the program with command-line arguments (default: those of the process).
+    """Run the program with command-line arguments, by default the arguments of this process.
 
     Returns:
         The exit code, as `run` gives it.
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the program's options, description and list of faults; its name stays as it is."""
+    """Give a parser the options, the description and the list of faults; its name stays as it is."""
     parser.description = (
         "A local exchange: tastytrade REST, OAuth2 and DXLink over an invented market that is a pure\n"
         "function of seed, symbol and time. It says where it listens and which credentials it accepts."

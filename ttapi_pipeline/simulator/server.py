@@ -138,7 +138,7 @@ async def _mark(_: web.Request, response: web.StreamResponse) -> None:
 
 @asynccontextmanager
 async def serving(simulator: Simulator, *, host: str = DEFAULT_HOST, port: int = 0) -> AsyncIterator[str]:
-    """Listen for as long as the block runs.
+    """Listen while the block runs.
 
     Args:
         port: 0 for any free one.

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""dxFeed's DXLink from the server's side: messages, sessions without I/O, market events, candle snapshots.
+"""DXLink, the protocol of dxFeed, from the side of the server: messages, sessions without I/O, events, candles.
 
-Put here: what a DXLink client is sent, and when. Not here: the prices in the events (`market`), REST (`rest`).
+Put here: the messages for a DXLink client, and when they are sent. Not here: the prices in them (`market`), REST
+(`rest`).
 """

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Bars of any candle period out of the market's daily bars, as columns; how they are sent is in `dxlink`."""
+"""Bars of any candle period, made of the daily bars and the prices of the market. Their wire form: `candle_rows`."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, time
 from types import MappingProxyType
 from typing import Final
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ttapi_pipeline.core.sessions import NEW_YORK, session_hours
 from ttapi_pipeline.core.symbology import OptionSymbol
-from ttapi_pipeline.simulator.dxlink.candle_symbols import CandleSymbol, parse_candle_symbol
+from ttapi_pipeline.simulator.dxlink.candle_symbols import CandleSymbol
 from ttapi_pipeline.simulator.market.market import Market
 from ttapi_pipeline.simulator.market.options import CONTRACTS_PER_TRADE
 from ttapi_pipeline.simulator.market.paths import KNOT_SECONDS, Floats
@@ -23,7 +23,7 @@ from ttapi_pipeline.simulator.market.prices import Bars
 Integers = npt.NDArray[np.int64]
 
 REGULAR_HOURS_SINCE: Final = date(2018, 4, 1)
-"""Where ``tho=true`` history starts on the real feed (tastyware/tastytrade #199)."""
+"""The start of ``tho=true`` history on the real feed (tastyware/tastytrade #199)."""
 
 INTRADAY_SESSIONS: Final = 260
 """How far back intraday bars go, about a year; older ones are withheld (SNAPSHOT_SNIP)."""
@@ -58,19 +58,11 @@ class CandleBars:
         return len(self.time)
 
     def newest(self, rows: int) -> CandleBars:
-        """The first `rows` rows, as they are."""
-        return CandleBars(
-            self.time[:rows],
-            self.count[:rows],
-            self.open[:rows],
-            self.high[:rows],
-            self.low[:rows],
-            self.close[:rows],
-            self.volume[:rows],
-            self.vwap[:rows],
-            self.implied_volatility[:rows],
-        )
+        """The first `rows` rows."""
+        return CandleBars(*(getattr(self, name)[:rows] for name in _COLUMNS))
 
+
+_COLUMNS: Final = tuple(field.name for field in fields(CandleBars) if field.name != "is_snipped")
 
 Preparation = Generator[None, None, CandleBars]
 
@@ -85,9 +77,9 @@ class CandleSource:
     def bars(self, candle: CandleSymbol, *, from_time: float, at: datetime, limit: int) -> CandleBars:
         """The newest `limit` bars that start at `from_time` (epoch milliseconds) or later.
 
-        Of instruments and of options on them; an expired option keeps its bars. None of an instrument, exchange, price
-        or period that the market does not have. Intraday bars reach back
-        INTRADAY_SESSIONS sessions at most.
+        There are bars of instruments and of options on them; an expired option keeps its bars. An instrument, exchange,
+        price or period that the market does not have gives no bars. Intraday bars reach back INTRADAY_SESSIONS
+        sessions at most.
         """
         work = self.prepare(candle, from_time=from_time, at=at, limit=limit)
         while True:
@@ -98,7 +90,7 @@ class CandleSource:
                 return bars
 
     def prepare(self, candle: CandleSymbol, *, from_time: float, at: datetime, limit: int) -> Preparation:
-        """The same as `bars`, yielding every few milliseconds: a year of minutes takes long enough to be in the way."""
+        """The same as `bars`, with a pause every few milliseconds: a year of minutes would hold up the server."""
         base = self._base(candle.base)
         period = int(candle.period)
         if base is None or candle.price != "last" or period != candle.period:
@@ -134,7 +126,7 @@ class CandleSource:
         return self._market.option_bars(base.option, first=first, at=at)
 
     def _daily(self, base: _Base, candle: CandleSymbol, period: int, *, start: int, at: datetime) -> CandleBars:
-        """Daily and longer bars; from the session on with which the bar around `start` begins."""
+        """Daily and longer bars, from the first session of the bar that `start` falls into."""
         grouping = _GROUPINGS[candle.unit]
         first = grouping(np.array([np.datetime64(start, "ms").astype("datetime64[D]")]), period)[0]
         first = max(first, np.datetime64(self._market.first_session, "D"))
@@ -146,24 +138,24 @@ class CandleSource:
     def _intraday(
         self, base: _Base, candle: CandleSymbol, seconds: int, *, start: int, at: datetime, limit: int
     ) -> Preparation:
-        """Bars within sessions, newest session first; one bar more than the limit, where there is one."""
-        # The session of `start` in New York may carry the UTC date before.
+        """Bars within sessions, newest session first; more than `limit` of them where they exist."""
+        # In New York the session of `start` may still have the date before.
         first = np.datetime64(max(start - _DAY_MS, 0), "ms").astype("datetime64[D]").astype(object)
         daily = self._daily_bars(base, max(first, self._market.first_session), at)
         step = _SESSIONS_PER_STEP if base.option is None else 1
-        parts: list[CandleBars] = []
+        by_session: list[CandleBars] = []
         rows = 0
         for position in range(len(daily.sessions) - 1, -1, -1):
-            if rows > limit or len(parts) == INTRADAY_SESSIONS:
-                return _joined(parts, is_snipped=True)
+            if rows > limit or len(by_session) == INTRADAY_SESSIONS:
+                return _joined(by_session, is_snipped=True)
             bars = self._session_bars(base.symbol, daily, position, candle, seconds, at=at)
             if base.option is not None:
                 bars = self._option_bars(base.option, bars, seconds, at=at)
-            parts.append(bars)
-            rows += len(parts[-1])
-            if len(parts) % step == 0:
+            by_session.append(bars)
+            rows += len(bars)
+            if len(by_session) % step == 0:
                 yield
-        return _joined(parts, is_snipped=False)
+        return _joined(by_session, is_snipped=False)
 
     def _session_bars(
         self, symbol: str, daily: Bars, position: int, candle: CandleSymbol, seconds: int, *, at: datetime
@@ -179,7 +171,7 @@ class CandleSource:
             spot = self._market.spot(symbol, at)
             times = np.append(times, milliseconds(at))
             prices, volumes = np.append(prices, spot.price), np.append(volumes, spot.volume)
-        # What is printed at the close belongs to the last bar.
+        # A price at the close belongs to the last bar, not to one that starts there.
         times = np.minimum(times, milliseconds(hours.closes_at) - 1)
         midnight = milliseconds(datetime.combine(session, time.min, NEW_YORK))
         origin = open_ms if candle.is_session_aligned else midnight
@@ -202,7 +194,7 @@ class CandleSource:
         )
 
     def _option_bars(self, option: str, underlying: CandleBars, seconds: int, *, at: datetime) -> CandleBars:
-        """A session's bars of an option out of its underlying's: the prices in these, valued at the end of each bar.
+        """The bars of an option in a session: the prices in the bars of its underlying, valued at the end of each bar.
 
         A bar in which no contract was traded is left out.
         """
@@ -231,18 +223,10 @@ class CandleSource:
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """What a candle symbol is about: an instrument, or an option (OCC spelling) on it."""
+    """The subject of a candle symbol: an instrument, or an option (OCC spelling) on it."""
 
     symbol: str
     option: str | None = None
-
-
-def candle_or_none(text: str) -> CandleSymbol | None:
-    """The candle symbol, None for what is not one: DXLink accepts any symbol and has nothing for it."""
-    try:
-        return parse_candle_symbol(text)
-    except ValueError:
-        return None
 
 
 def milliseconds(at: datetime) -> int:
@@ -309,21 +293,11 @@ def _average(prices: Floats, volumes: Floats, begins: npt.NDArray[np.intp]) -> F
     return np.round(average, 4)
 
 
-def _joined(parts: Sequence[CandleBars], *, is_snipped: bool) -> CandleBars:
-    if not parts:
+def _joined(by_session: Sequence[CandleBars], *, is_snipped: bool) -> CandleBars:
+    if not by_session:
         return NO_BARS
-    return CandleBars(
-        np.concatenate([part.time for part in parts]),
-        np.concatenate([part.count for part in parts]),
-        np.concatenate([part.open for part in parts]),
-        np.concatenate([part.high for part in parts]),
-        np.concatenate([part.low for part in parts]),
-        np.concatenate([part.close for part in parts]),
-        np.concatenate([part.volume for part in parts]),
-        np.concatenate([part.vwap for part in parts]),
-        np.concatenate([part.implied_volatility for part in parts]),
-        is_snipped,
-    )
+    columns = {name: np.concatenate([getattr(bars, name) for bars in by_session]) for name in _COLUMNS}
+    return CandleBars(**columns, is_snipped=is_snipped)
 
 
 _NONE: Final = np.empty(0)

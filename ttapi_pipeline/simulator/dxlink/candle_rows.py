@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A candle snapshot as the rows of the wire: flags, order, marker; `feed_data` cuts it into messages."""
+"""Candles as the rows of the wire: flags, order, and the marker of a snapshot. `feed_data` cuts them into messages."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ SNAPSHOT_SNIP: Final = 16
 class CandleRows:
     """Candle events of one symbol in the order in which they are sent, as columns named like the fields of the event.
 
-    Integer columns have no missing values, float columns say NaN; a column that has one value for all rows is that
-    value.
+    Integer columns have no missing values; a missing float is NaN. A column with one value for all rows is that value.
     """
 
     columns: dict[str, Integers | Floats | str | int]
@@ -36,19 +35,19 @@ class CandleRows:
         return self.length
 
     def values(self, field: str, begin: int, end: int) -> Sequence[object]:
-        """One field of some rows, ready for JSON: special floats are strings."""
+        """One field of the rows from `begin` to before `end`, ready for JSON: NaN and infinities are strings."""
         column = self.columns.get(field, "NaN")
         if not isinstance(column, np.ndarray):
             return [column] * (end - begin)
-        part = column[begin:end]
-        values: list[object] = part.tolist()
-        if part.dtype.kind == "f":
-            for position in np.flatnonzero(~np.isfinite(part)):
-                values[position] = _special(part[position])
+        rows = column[begin:end]
+        values: list[object] = rows.tolist()
+        if rows.dtype.kind == "f":
+            for position in np.flatnonzero(~np.isfinite(rows)):
+                values[position] = _special(rows[position])
         return values
 
     def taken(self, order: Integers) -> CandleRows:
-        """The rows in another order, some perhaps twice."""
+        """The rows at these positions, in their order; a position may be there twice."""
         columns = {
             name: column[order] if isinstance(column, np.ndarray) else column for name, column in self.columns.items()
         }
@@ -68,11 +67,11 @@ class CandleRows:
 def snapshot_rows(symbol: str, bars: CandleBars, *, from_time: float) -> CandleRows:
     """A whole snapshot, newest first: flags 4 … 0 … 10.
 
-    Without a bar it is the marker alone, flags 14; when older bars are left out, the last bar says 16 and no marker
-    follows.
+    Without a bar it is the marker alone, with flags 14. When older bars are left out, the last bar has flag 16 and no
+    marker follows.
 
-    The marker's time is the requested start; one millisecond before the oldest bar when that has this very time, since
-    a marker removes its index.
+    The marker has the time of the requested start. A bar of that very time would be removed by it, so the marker then
+    has a time one millisecond before that bar.
     """
     rows = _rows(symbol, bars if bars.is_snipped else _with_marker(bars, from_time=int(from_time)))
     flags = np.zeros(len(rows), np.int64)
@@ -82,12 +81,12 @@ def snapshot_rows(symbol: str, bars: CandleBars, *, from_time: float) -> CandleR
 
 
 def update_rows(symbol: str, bars: CandleBars) -> CandleRows:
-    """Updates after the snapshot, oldest first, flags 0."""
+    """Updates after the snapshot, oldest first, with flags 0."""
     return _rows(symbol, bars).taken(np.arange(len(bars) - 1, -1, -1))
 
 
 def event_index(time: T) -> T:
-    """DXLink's index of an event with sequence 0: the seconds from bit 32 on, the milliseconds of the second from 22.
+    """The index of an event with sequence 0: its seconds from bit 32 on, the milliseconds of that second from bit 22.
 
     Args:
         time: Epoch milliseconds.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The grammar of DXLink candle symbols, ``AAPL{=5m,tho=true}``; what they stand for is in `candle_bars`."""
+"""The grammar of DXLink candle symbols, such as ``AAPL{=5m,tho=true}``. Their bars are made in `candle_bars`."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ _DEFAULTS: Final = frozenset({("a", "m"), ("price", "last"), ("tho", "false")})
 
 @dataclass(frozen=True, slots=True)
 class CandleSymbol:
-    """What a candle symbol asks for.
+    """A candle symbol, read.
 
     Attributes:
         base: The streamer symbol of the instrument, with ``&`` and an exchange code where one is named.
-        period: How many units make a bar.
+        period: The number of units in a bar.
         unit: ``t s m h d w mo o y v p pm pr``; ticks when the symbol names no period.
-        canonical: How the server spells the symbol in what it sends.
+        canonical: The spelling of the symbol in the messages of the server.
         is_regular_hours: ``tho=true``, regular trading hours only.
         is_session_aligned: ``a=s``, intraday bars count from the start of the session.
-        price: What the bar is made of, ``last`` unless the symbol says otherwise.
+        price: The price that the bar is made of, ``last`` unless the symbol says otherwise.
     """
 
     base: str
@@ -107,6 +107,14 @@ def parse_candle_symbol(text: str) -> CandleSymbol:
         is_session_aligned=attributes.get("a") == "s",
         price=attributes.get("price", "last"),
     )
+
+
+def candle_or_none(text: str) -> CandleSymbol | None:
+    """The candle symbol; None when the text is not one. DXLink accepts any symbol and has nothing for it."""
+    try:
+        return parse_candle_symbol(text)
+    except ValueError:
+        return None
 
 
 def _period(value: str, text: str) -> tuple[Decimal, str]:

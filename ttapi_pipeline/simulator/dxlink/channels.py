@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ttapi_pipeline.simulator.dxlink.candle_bars import Preparation, candle_or_none
-from ttapi_pipeline.simulator.dxlink.candle_symbols import CandleSymbol
+from ttapi_pipeline.simulator.dxlink.candle_bars import Preparation
+from ttapi_pipeline.simulator.dxlink.candle_symbols import CandleSymbol, candle_or_none
 from ttapi_pipeline.simulator.dxlink.feed_data import EVENT_FIELDS, DataFormat, RowSender, layout
 from ttapi_pipeline.simulator.dxlink.messages import (
     ChannelCancel,
@@ -45,10 +45,10 @@ class Subscription:
     """One (type, symbol) of a channel.
 
     Attributes:
-        last: The event or bar that was sent last, to send only what has changed.
+        last: The event or bar that was sent last: it is not sent again while it is the same.
         newest_time: Start of the newest bar that was sent.
-        is_live: Updates may follow; a candle's snapshot comes first.
-        is_wild: It came from a wildcard and goes with it.
+        is_live: Whether updates may follow; a candle has to send its snapshot first.
+        is_wild: Whether a wildcard made it; it goes when the wildcard is removed.
     """
 
     event_type: str
@@ -85,7 +85,7 @@ class Feed:
 
 @dataclass(slots=True)
 class Snapshot:
-    """A candle snapshot in flight: its rows are made when the first of them is sent."""
+    """A candle snapshot in flight; its rows are made when the first of them is to be sent."""
 
     feed: Feed
     subscription: Subscription
@@ -104,7 +104,7 @@ class Channels:
     def __init__(
         self, outbox: Outbox, *, symbols: Iterable[str], strike: Strike, count: Callable[[str, int], None]
     ) -> None:
-        """`symbols` are what a wildcard stands for."""
+        """A wildcard stands for `symbols`."""
         self._outbox = outbox
         self._symbols = symbols
         self._strike = strike
@@ -114,7 +114,7 @@ class Channels:
 
     @property
     def has_due(self) -> bool:
-        """Whether a subscription's present value is to be sent."""
+        """Whether the present value of a subscription is to be sent."""
         return any(feed.due for feed in self.feeds.values())
 
     def receive(self, message: ChannelMessage) -> None:
@@ -134,7 +134,7 @@ class Channels:
                 self._subscribe(feed, message)
 
     def mark_due(self, monotonic: float) -> None:
-        """Have every live subscription looked at again whose channel has waited for its aggregation period."""
+        """Mark the live subscriptions of every channel whose aggregation period is over."""
         for feed in self.feeds.values():
             period = 0.0 if feed.contract == "STREAM" else feed.period
             if monotonic - feed.evaluated_at >= period:
@@ -219,7 +219,7 @@ class Channels:
         self._outbox.error("BAD_ACTION", "Your subscription rate is too high", feed.channel)
 
     def _add(self, feed: Feed, entry: Entry) -> bool:
-        """Whether there was room for it."""
+        """Add one subscription; whether there was room for it."""
         if entry.type not in EVENT_FIELDS:
             return True  # DXLink accepts any type and has nothing for it
         if entry.symbol == _WILDCARD and feed.contract == "STREAM" and entry.type != "Candle":
@@ -242,7 +242,7 @@ class Channels:
         return True
 
     def _add_all(self, feed: Feed, event_type: str) -> bool:
-        """Add everything that the market has, but for options; existing subscriptions stay as they are."""
+        """Add every symbol of the market but for options; existing subscriptions stay as they are."""
         for symbol in self._symbols:
             key = (event_type, symbol)
             if key in feed.subscriptions:
@@ -272,6 +272,6 @@ class Channels:
 
 
 def _key(entry: Entry) -> tuple[Key, CandleSymbol | None]:
-    """Where an entry's subscription is kept, and its candle symbol where it has one."""
+    """The key of the subscription that an entry names, and its candle symbol where it has one."""
     candle = candle_or_none(entry.symbol) if entry.type == "Candle" else None
     return (entry.type, candle.canonical if candle else entry.symbol), candle

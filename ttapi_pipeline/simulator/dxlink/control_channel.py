@@ -28,7 +28,7 @@ _LONGEST_TIMEOUT: Final = 3_600.0
 
 
 class ControlChannel:
-    """Decides what a client may do before and after it is authorized, and whether it is still there.
+    """Decides which messages a client may send in which state, and notices when it has fallen silent.
 
     A client goes through the states in their order. "greeted" and "checked" last until the next `pass_time` on a strict
     server, and no time at all on any other.
@@ -59,7 +59,7 @@ class ControlChannel:
         self._heard_at = monotonic
 
     def receive(self, message: ClientMessage, monotonic: float) -> ChannelMessage | None:
-        """Take a message; what is refused is answered with an ERROR.
+        """Take a message; a refused one is answered with an ERROR.
 
         Returns:
             The message, when it is about another channel and the client may send it.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the market has at an instant as DXLink events, from Quote to Greeks; bars are in `candle_bars`."""
+"""The figures of the market at an instant as DXLink events, from Quote to Greeks. Candles are in `candle_bars`."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _MISSING: Final = "NaN"
 class EventSource:
     """Events of one market by streamer symbol: equities, funds, indices and equity options.
 
-    An event has every field of its type. What does not exist is ``NaN`` for a number and 0 for a time.
+    An event has every field of its type. A missing number is ``NaN``, a missing time is 0.
     """
 
     def __init__(self, market: Market) -> None:
         self._market = market
         self._instruments = {instrument.streamer_symbol: instrument for instrument in market.instruments.values()}
-        # A profile takes a year of bars, and changes once a session.
+        # A profile is made of a year of bars, and changes once a session.
         self._profile = lru_cache(maxsize=_PROFILES_KEPT)(self._make_profile)
         self._makers: Mapping[str, Callable[[Instrument, datetime], Event | None]] = {
             "Quote": self._quote,
@@ -53,7 +53,7 @@ class EventSource:
 
     @property
     def symbols(self) -> Iterable[str]:
-        """Every streamer symbol but those of options: what a wildcard stands for."""
+        """Every streamer symbol that is not an option: a wildcard stands for them."""
         return self._instruments
 
     def event(self, event_type: str, streamer_symbol: str, at: datetime) -> Event | None:
@@ -68,7 +68,7 @@ class EventSource:
                 return None
             option = self._market.option_quote(OptionSymbol.from_streamer(streamer_symbol).occ, at)
         except (KeyError, ValueError):
-            # Not listed (any more, or yet): DXLink accepts the subscription and has nothing to send.
+            # Not listed now: DXLink accepts the subscription and has nothing to send.
             return None
         return option_maker(option)
 
@@ -102,7 +102,7 @@ class EventSource:
         )
 
     def _time_and_sale(self, instrument: Instrument, at: datetime) -> Event | None:
-        """What was traded in the second up to the price's own time, as one sale; None when nothing was."""
+        """The trades in the second before the newest price, as one sale; None when there were none."""
         spot = self._market.spot(instrument.symbol, at)
         before = self._before(spot)
         size = spot.volume - before.volume if before.session == spot.session else spot.volume
@@ -160,7 +160,7 @@ class EventSource:
         return self._profile(instrument, self._market.spot(instrument.symbol, at).session)
 
     def _make_profile(self, instrument: Instrument, session: date) -> Event:
-        # As before the session's open, so that it stays the same all through the session.
+        # The figures before the open, so that the profile stays the same through the session.
         at = datetime.combine(session, time.min, UTC)
         metrics = self._market.metrics(instrument.symbol, at)
         year = self._market.bars(instrument.symbol, first=session - _YEAR, at=at)

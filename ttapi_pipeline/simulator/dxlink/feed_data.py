@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""FEED_DATA messages of the simulator: layouts, both formats, sizes; who gets which and when is in `session`."""
+"""The encoding of FEED_DATA messages: layouts, both formats, sizes. Their content is chosen in `market_data`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DataFormat = Literal["FULL", "COMPACT"]
 MESSAGE_LIMIT: Final = 32_000
 """Bytes: half of the 65,536 above which PyPI `tastytrade` drops a link (docs/protocols/dxlink.md, "Data")."""
 
-_TARGET: Final = 28_000
+_TARGET: Final = 28_000  # bytes that the next message is aimed at, from the size of the rows so far
 _FIRST_ROWS: Final = 100
 _COMMON: Final = ("eventType", "eventSymbol", "eventTime")
 
@@ -65,7 +65,7 @@ EVENT_FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 
 def layout(event_type: str, wished: Sequence[str]) -> tuple[str, ...]:
-    """The fields to announce: those wished for that exist, in the wished order; all when none is left."""
+    """The fields to announce: the wished ones that exist, in the wished order, or all fields when none of them does."""
     known = EVENT_FIELDS[event_type]
     return tuple(dict.fromkeys(field for field in wished if field in known)) or known
 
@@ -77,7 +77,7 @@ def event_message(
     fields: Sequence[str],
     data_format: DataFormat,
 ) -> bytes:
-    """One FEED_DATA with these events, which are complete: a value for each field of the type."""
+    """One FEED_DATA with these events, which have a value for each field of the type."""
     data: list[object]
     if data_format == "COMPACT":
         data = [event_type, [event[field] for event in events for field in fields]]
@@ -88,7 +88,7 @@ def event_message(
 
 
 class RowSender:
-    """Cuts the rows of a snapshot into messages below MESSAGE_LIMIT, some hundred rows each."""
+    """Cuts rows of candles into messages of up to MESSAGE_LIMIT bytes, some hundred rows each."""
 
     def __init__(self, rows: CandleRows) -> None:
         self._rows = rows
@@ -116,7 +116,7 @@ class RowSender:
         rows, begin = self._rows, self._sent
         data: list[object]
         if data_format == "COMPACT":
-            # Column by column: slice assignment costs a tenth of walking over the rows.
+            # Column by column: slice assignment takes a tenth of the time of a loop over the rows.
             width = len(fields)
             flat: list[object] = [None] * ((end - begin) * width)
             for offset, field in enumerate(fields):

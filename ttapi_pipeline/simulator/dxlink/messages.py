@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a DXLink client may send, typed, and how the server answers; market data is in `feed_data`."""
+"""The messages of a DXLink client, typed, and the encoding of the answers. Market data is encoded in `feed_data`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Parameters(msgspec.Struct, frozen=True):
 
 
 class ChannelRequest(_Message, tag="CHANNEL_REQUEST"):
-    """Asks for a service on a channel number of the client's choice."""
+    """Asks for a service on a channel; the client chooses the number."""
 
     service: str
     parameters: Parameters = Parameters()
@@ -54,7 +54,7 @@ class ChannelCancel(_Message, tag="CHANNEL_CANCEL"):
 
 
 class FeedSetup(_Message, tag="FEED_SETUP"):
-    """The client's wishes for one channel; what is left out stays as it was. The period is in seconds."""
+    """Wishes for one channel; a wish that is left out stays as it was. The period is in seconds."""
 
     accept_aggregation_period: float | None = None
     accept_data_format: str | None = None
@@ -91,10 +91,10 @@ _DECODER: Final[msgspec.json.Decoder[ClientMessage]] = msgspec.json.Decoder(Clie
 
 
 def decode(text: str | bytes) -> ClientMessage:
-    """Read one client message; fields that we do not know are skipped.
+    """Read one client message; unknown fields are skipped.
 
     Raises:
-        ValueError: It is not JSON or not one of the client's messages. The text says why and repeats no value.
+        ValueError: It is not JSON, or not a message of a client. The text says why and repeats no value.
     """
     try:
         return _DECODER.decode(text)

@@ -15,7 +15,7 @@ from ttapi_pipeline.simulator.dxlink.messages import encode
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The server's wish to end the connection once everything before it is sent; 1006 means without a close frame."""
+    """The wish to end the connection once all answers are sent. Code 1006 means: without a close frame."""
 
     code: int
     reason: str

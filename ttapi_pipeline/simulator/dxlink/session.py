@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""DXLink from the server's side without socket, clock and task: messages in, messages out.
+"""One DXLink connection of the server without socket, clock and task: messages in, messages out.
 
 Answers to the client are sent first, then market data. Channel 0 is in `control_channel`, the other channels are in
 `channels`, their data is made in `market_data`, and `websocket` carries the messages.

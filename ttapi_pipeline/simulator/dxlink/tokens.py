@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""DXLink tokens as `GET /api-quote-tokens` hands them out; OAuth2 access tokens are next door in `oauth`."""
+"""Tokens for the DXLink socket, which `GET /api-quote-tokens` hands out. OAuth2 access tokens are in `oauth`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_TOKENS: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class QuoteToken:
-    """What a DXLink client sends in AUTH, and until when it is accepted."""
+    """The token that a DXLink client sends in AUTH, and the time until which it is accepted."""
 
     token: str = field(repr=False)
     issued_at: datetime
@@ -26,8 +26,8 @@ class QuoteToken:
 class QuoteTokens:
     """Issues and checks DXLink tokens.
 
-    A token is accepted until its 24 hours are over or it is revoked. Beyond 10,000 the oldest is forgotten, so that a
-    client that asks in a loop does not grow the server.
+    A token is accepted until its 24 hours are over or it is revoked. Beyond 10,000 tokens the oldest is forgotten, so
+    that a client that asks in a loop does not use up the memory.
     """
 
     def __init__(self, clock: Clock, *, lifetime: timedelta = QUOTE_TOKEN_LIFETIME) -> None:
@@ -36,7 +36,7 @@ class QuoteTokens:
         self._expires_at: dict[str, datetime] = {}
 
     def issue(self) -> QuoteToken:
-        """A new token; the ones before it stay valid."""
+        """Make a new token; earlier ones stay valid."""
         now = self._clock.now()
         issued = QuoteToken(secrets.token_urlsafe(32), now, now + self._lifetime)
         while len(self._expires_at) >= _MOST_TOKENS:

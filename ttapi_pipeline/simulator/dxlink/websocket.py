@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The simulator's DXLink WebSocket: carries messages between aiohttp and `session`, where the protocol is."""
+"""The DXLink WebSocket: carries messages between aiohttp and a `session`, which knows the protocol."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ttapi_pipeline.simulator.market.market import Market
 
 ROUTE: Final = "/realtime"
 INBOUND_LIMIT: Final = 65_536
-"""Bytes of a client's message; a larger one ends the connection with code 1009."""
+"""Bytes of a message from a client; a larger one ends the connection with code 1009."""
 
 _FAULT_TARGETS: Final = (ROUTE, "dxlink")
 _ANSWERS_WAITING: Final = 256
@@ -38,8 +38,8 @@ def add_dxlink(
 ) -> None:
     """Register the WebSocket route ROUTE.
 
-    Faults of the ``dx-`` kinds are looked up under the route ``/realtime`` and the family ``dxlink``. Open connections
-    are closed with 1001 when the application shuts down.
+    Faults of the ``dx-`` kinds strike at the route ``/realtime`` and the family ``dxlink``. Open connections are closed
+    with code 1001 when the application shuts down.
     """
     candles, events = CandleSource(market), EventSource(market)
     sockets: set[web.WebSocketResponse] = set()
@@ -47,7 +47,7 @@ def add_dxlink(
     async def realtime(request: web.Request) -> web.StreamResponse:
         for fault in faults.strike({"dx-upgrade"}, *_FAULT_TARGETS):
             return web.Response(status=int(fault.number("status")), text="Bad Gateway")
-        # No deflate: it costs more than the loopback interface does.
+        # No deflate: on the loopback interface it costs more than it saves.
         socket = web.WebSocketResponse(max_msg_size=INBOUND_LIMIT + 1, compress=False, timeout=_CLOSE_SECONDS)
         await socket.prepare(request)
         session = DxLinkSession(
@@ -74,7 +74,7 @@ def add_dxlink(
 
 
 class _Connection:
-    """Three tasks around one session: read, write, let time pass."""
+    """Three tasks around one session: one reads, one writes, one lets time pass."""
 
     def __init__(
         self, request: web.Request, socket: web.WebSocketResponse, session: DxLinkSession, clock: Clock
@@ -87,7 +87,7 @@ class _Connection:
         self._has_room = asyncio.Event()
 
     async def run(self) -> None:
-        """Return when the connection has ended, from whichever side."""
+        """Return when either side has ended the connection."""
         async with asyncio.TaskGroup() as tasks:
             writer = tasks.create_task(self._write())
             timekeeper = tasks.create_task(self._pass_time())
@@ -125,12 +125,12 @@ class _Connection:
         sent = 0
         while (message := self._session.next_message(at=at)) is not None:
             if message:
-                # Waits for the client when the transport's buffer is full.
+                # This waits for the client when the buffer of the transport is full.
                 await self._socket.send_frame(message, WSMsgType.TEXT)
             sent += 1
             self._has_room.set()
             if sent % _MESSAGES_PER_TURN == 0 or not message:
-                # Sending into a free buffer does not yield: give the reader and other connections a turn.
+                # Sending into a buffer with room does not yield: give the reader and other connections a turn.
                 await asyncio.sleep(0)
                 at = self._clock.now()
         if self._session.closing is None:
@@ -144,7 +144,7 @@ class _Connection:
 
     async def _pass_time(self) -> None:
         while True:
-            # On the market's second: that is how often its values change.
+            # At each full second: the values of the market change once a second.
             await self._clock.sleep(1.0 - self._clock.now().microsecond / 1e6)
             self._session.tick(monotonic=self._clock.monotonic(), at=self._clock.now())
             self._has_news.set()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Which options are listed: roots, expiration dates and strikes, by the exchanges' listing cycles.
+"""The rules by which options are listed: roots, expiration dates and strikes, in the listing cycles of the exchanges.
 
 A chain depends on the date and on the closes before it, so it stays the same within a day. A contract stays listed
-until it expires: strikes are added as the price moves and as the expiration comes near, none is taken away. Prices are
-in `pricing`.
+until it expires: strikes are added as the price moves and as the expiration comes near, and never taken away. The rules
+are applied to a market in `contracts`.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _STEPS: Final = (500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_
 _MIN_STRIKES, _MAX_STRIKES = 20, 80
 _ADDED_STEPS: Final = 5
 _REVIEW_DAYS: Final = (365, 120, 35)
-"""That long before the expiration strikes closer to the price, and to each other, are added."""
-# Root settled at the opening price (third Fridays) and root settled at the closing price, where there is one.
+"""At these times before the expiration, strikes closer to the price, and to each other, are added."""
+# The root settled at the opening price (third Fridays) and the root settled at the closing price; None without one.
 _INDEX_ROOTS: Final[dict[str, tuple[str | None, str | None]]] = {
     "SPX": ("SPX", "SPXW"),
     "NDX": ("NDX", "NDXP"),
@@ -49,7 +49,7 @@ Schedule = Iterator[tuple[str, ChainType, Settlement, dict[date, ExpirationType]
 
 @dataclass(frozen=True, slots=True)
 class Expiration:
-    """One root's contracts for one date and settlement; `strikes` ascending, US dollars.
+    """The contracts of one root for one date and settlement; `strikes` ascending, US dollars.
 
     `settlement_type` is AM (the opening price of `expiration_date` settles) or PM (the closing price).
     """
@@ -71,13 +71,13 @@ def third_friday(year: int, month: int) -> date:
 
 @cache
 def volatility_expiration(year: int, month: int) -> date:
-    """VIX settles 30 days before the following month's third Friday, a Wednesday, or on the session before."""
+    """VIX settles 30 days before the third Friday of the following month, a Wednesday, or on the session before."""
     following = third_friday(year + month // 12, month % 12 + 1)
     return session_on_or_before(following - timedelta(days=30))
 
 
 def option_roots(listing: Listing) -> Sequence[str]:
-    """Root symbols of an underlying's options, the standard one first; empty without options."""
+    """Root symbols of the options on an underlying, the standard root first; empty without options."""
     symbol = listing.instrument.symbol
     if listing.option_cycle == "none":
         return ()
@@ -93,9 +93,10 @@ def list_expirations(
     """The chain on a day, by root and then by date.
 
     Args:
-        day: In New York; what expires on it is still listed.
-        closes_since: Of the closes from the one before a date up to the one before `day`: first, lowest and highest.
-        volatility: Annual, the symbol's usual one; how far the strikes reach.
+        day: In New York; contracts that expire on it are still listed.
+        closes_since: Given a date, the first, the lowest and the highest of the closes from the session before that
+            date to the session before `day`.
+        volatility: Annual, the usual one of the symbol; it decides how far the strikes reach.
     """
     found: list[Expiration] = []
     reviews: dict[tuple[date, int], Sequence[int]] = {}
@@ -120,9 +121,9 @@ def listed_strikes(price: float, lowest: float, highest: float, *, volatility: f
     """Strikes in thousandths of a US dollar.
 
     Args:
-        price: The close when they were listed: the strikes to three standard deviations on both sides of it are at the
-            smallest distance from each other that needs no more than 80 of them, and at least 20.
-        lowest: The lowest close since then, as `highest`: as far to both sides of these, strikes were added at five
+        price: The close when they were listed. Strikes reach three standard deviations to both sides of it, at the
+            smallest distance from each other that needs no more than 80 of them, and there are at least 20.
+        lowest: The lowest close since then, as `highest`. As far to both sides of these, strikes were added at five
             times that distance.
         volatility: Annual.
         days: From the listing to the expiration.
@@ -149,7 +150,7 @@ def _dollars(thousandths: int) -> Decimal:
 
 
 def _longest_listing(listing: Listing, expiration_type: ExpirationType, expiration_date: date) -> int:
-    """Days before the expiration by which the schedule has it at the earliest, or a few more."""
+    """The most days before an expiration at which the schedule lists it, or a few more."""
     is_index = listing.option_cycle == "index"
     match expiration_type:
         case "Weekly":
@@ -185,7 +186,7 @@ def _schedule(listing: Listing, day: date) -> Schedule:
         _add(dates, _weeklys(day, 5, besides=dates), "Weekly")
     yield root, "Standard", "PM", dates
     if _is_adjusted(listing):
-        # A spin-off changed what older contracts deliver; no new ones are listed under this root.
+        # Older contracts deliver something else since a spin-off; no new ones are listed under this root.
         yield f"{root}1", "Non-standard", "PM", _typed(islice(_from(day, third_friday), 2), "Regular")
 
 
@@ -238,7 +239,7 @@ def _weeklys(day: date, wanted: int, *, besides: Collection[date]) -> list[date]
 
 
 def _from(day: date, rule: Callable[[int, int], date]) -> Iterator[date]:
-    """What a rule for year and month gives, each date once, from the first one that is not before the day."""
+    """The dates that a rule gives for each month, each date once, from the first that is not before the day."""
     last = day - timedelta(days=1)
     for number in count(12 * day.year + day.month - 1):
         at = rule(number // 12, number % 12 + 1)
@@ -271,7 +272,7 @@ def _typed(dates: Iterable[date], expiration_type: ExpirationType) -> dict[date,
 
 
 def _add(known: dict[date, ExpirationType], dates: Iterable[date], expiration_type: ExpirationType) -> None:
-    """A date that is listed already keeps its type."""
+    """Add dates of a type; a date that is listed already keeps its own."""
     for at in dates:
         known.setdefault(at, expiration_type)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Which option contracts are listed on a day, by underlying and by OCC symbol.
 
-The listing rules are in `chains`; this module applies them to the underlying's closes and remembers the chains. What a
-contract costs is in `options`.
+The listing rules are in `chains`; this module applies them to the closes of the underlying and remembers the chains.
+Prices of contracts are in `options`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ttapi_pipeline.simulator.market.prices import UNITS_PER_DOLLAR, Prices
 from ttapi_pipeline.simulator.market.pricing import YEAR_SECONDS
 
 _CHAINS_KEPT: Final = 1_024
-_LONGEST_LISTING: Final = timedelta(days=1_200)  # of an option, and a little more
+_LONGEST_LISTING: Final = timedelta(days=1_200)  # the longest in `chains` is 1,141 days
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Contracts:
         self._prices = prices
         self._listings = listings
         self.chain = lru_cache(maxsize=_CHAINS_KEPT)(self._list_chain)
-        """The expirations of a symbol's options on a day, by root and then by date; KeyError for an unknown symbol."""
+        """Expirations of the options on a symbol on a day, by root and then by date; KeyError for an unknown symbol."""
         self._indexed_chain = lru_cache(maxsize=_CHAINS_KEPT)(self._index_chain)
 
     def contract(self, occ_symbol: str, day: date) -> OptionContract:
@@ -65,7 +65,7 @@ class Contracts:
     def first_position(self, contract: OptionContract, last: int) -> int:
         """Position of the first session, up to `last`, on which the contract was listed.
 
-        Never before the underlying's first bar; one after `last` when it was not listed by then.
+        Never before the first bar of the underlying; `last` + 1 when it was not listed by then.
         """
         symbol = contract.symbol
         earliest = position_of(symbol.expiration_date - _LONGEST_LISTING)

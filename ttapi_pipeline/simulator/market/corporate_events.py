@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Earnings reports, dividends and splits, with figures that the symbol's own prices justify."""
+"""Earnings reports, dividends and splits, with figures that agree with the prices of the symbol."""
 
 from __future__ import annotations
 
@@ -113,7 +113,10 @@ class CorporateEvents:
         )
 
     def _draw_reports(self, symbol: str) -> Sequence[EarningsReport]:
-        """Every report from the listing to the end of the calendar: the year's mean price over its P/E ratio."""
+        """Every report from the listing to the end of the calendar.
+
+        Earnings are the mean price of the year before, divided by the price-earnings ratio, and a surprise.
+        """
         path, traits = self._prices.path(symbol), self._prices.traits(symbol)
         if path.quarters is None or traits.price_earnings is None:
             return ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Prices of futures, options on them and cryptocurrencies: made of the market's own prices, so that all of them agree.
+"""Prices of futures, options on them and cryptocurrencies, made of the prices of instruments, so that all agree.
 
 Which futures and options are listed: see `futures`.
 """
@@ -39,7 +39,7 @@ CRYPTOCURRENCIES: Final[Mapping[str, tuple[str, str, float]]] = MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class DerivedPrice:
-    """A price and its day, in points or US dollars, on the product's tick where there is one."""
+    """A price and the figures of its day, in points or US dollars, on the tick of the product where it has one."""
 
     price: float
     open: float
@@ -52,7 +52,7 @@ class DerivedPrice:
 
 
 class DerivedMarket:
-    """Lists and prices what is derived from one market's instruments."""
+    """Futures, options on them and cryptocurrencies over the instruments of one market."""
 
     def __init__(self, market: Market) -> None:
         self._market = market
@@ -64,7 +64,7 @@ class DerivedMarket:
         return listed_contracts(product, now.astimezone(NEW_YORK).date())
 
     def contract(self, symbol: str, now: datetime) -> FutureContract | None:
-        """The listed contract with that symbol, with or without its slash; None when there is none."""
+        """The listed contract with that symbol, with or without its slash; None when none is listed."""
         bare = symbol.removeprefix("/")
         product = PRODUCTS.get(bare[:-2])
         for contract in self.contracts(product, now) if product else ():
@@ -83,14 +83,14 @@ class DerivedMarket:
             contract = next((each for each in contracts if each.expiration_date >= day), None)
             if contract is None:
                 continue
-            # Centred on the close before: a chain does not move within a day.
+            # Centred on the close before, so that a chain does not move within a day.
             before = session_hours(previous_session(today)).closes_at
             strikes = listed_strikes(product, self.future_price(contract, before).price)
             expirations.append(FutureOptionExpiration(contract, root, kind, day, strikes))
         return sorted(expirations, key=lambda expiration: expiration.expiration_date)
 
     def option(self, symbol: str, now: datetime) -> tuple[FutureOptionExpiration, Side, int] | None:
-        """The listed option with that symbol: its expiration, side and strike; None when there is none."""
+        """The listed option with that symbol: its expiration, side and strike; None when none is listed."""
         product = next((each for code, each in PRODUCTS.items() if symbol.startswith(f"./{code}")), None)
         for expiration in self.option_expirations(product, now) if product else ():
             for side in SIDES:
@@ -108,7 +108,7 @@ class DerivedMarket:
         return self._derived(product.underlying, factor, at, tick=float(product.tick))
 
     def crypto_price(self, symbol: str, at: datetime) -> DerivedPrice | None:
-        """US dollars per coin; None before there is a price, and for a symbol that is not one."""
+        """US dollars per coin; None before the first price, and for an unknown symbol."""
         _, underlying, ratio = CRYPTOCURRENCIES.get(symbol, ("", "", 0.0))
         if self._market.find_listed(underlying, at) is None:
             return None
@@ -117,12 +117,12 @@ class DerivedMarket:
     def option_price(
         self, expiration: FutureOptionExpiration, side: Side, strike: int, at: datetime
     ) -> tuple[Greeks, float, DerivedPrice]:
-        """Black's price and greeks, the volatility they were made with (a fraction), and the future's price."""
+        """Price and greeks by the formula of Black, their volatility (a fraction), and the price of the future."""
         future = self.future_price(expiration.contract, at)
         index = self._market.metrics(expiration.contract.product.underlying, at).implied_volatility_index
         volatility = 0.2 if index is None else index
         years = max(0.0, (session_hours(expiration.expiration_date).closes_at - at) / _YEAR)
-        # A future has no carry of its own, which is Black-Scholes with a yield equal to the rate.
+        # A future costs nothing to hold: Black's formula is Black-Scholes with a yield equal to the rate.
         value = greeks(
             side, spot=future.price, strike=strike, years=years, volatility=volatility, dividend_yield=RISK_FREE_RATE
         )

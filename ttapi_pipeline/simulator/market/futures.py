@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Which futures and options on them are listed: products, contracts, expirations, and how they are spelled.
 
-What they cost is in `derived`.
+Their prices are in `derived`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Product:
         underlying: The instrument that it follows; a contract is worth `ratio` times as much, plus `carry` per year.
         multiplier: US dollars per point.
         months: Codes of the listed months.
-        option_roots: Roots of the quarterly options, of the weekly ones (the week's number follows) and of the
+        option_roots: Roots of the quarterly options, of the weekly ones (a number of the week follows) and of the
             month-end ones; empty without options.
         strike_step: Points between strikes.
     """
@@ -137,10 +137,12 @@ class FutureContract:
 
     @property
     def symbol(self) -> str:
+        """The spelling of tastytrade, ``/ESZ6``."""
         return f"/{self.product.code}{self.month}{self.year % 10}"
 
     @property
     def streamer_symbol(self) -> str:
+        """The spelling of DXLink, ``/ESZ26:XCME``."""
         return f"/{self.product.code}{self.month}{self.year % 100:02d}:{self.product.streamer_exchange}"
 
 
@@ -156,15 +158,16 @@ class FutureOptionExpiration:
 
     @property
     def contract_symbol(self) -> str:
+        """Root, month and year, ``EW3Z6``."""
         day = self.expiration_date
         return f"{self.root}{MONTH_CODES[day.month - 1]}{day.year % 10}"
 
     def symbol(self, side: Side, strike: int) -> str:
-        """tastytrade's spelling, ``./ESZ6 EW3Z6 261218C6500``."""
+        """The spelling of tastytrade, ``./ESZ6 EW3Z6 261218C6500``."""
         return f".{self.contract.symbol} {self.contract_symbol:<6}{self.expiration_date:%y%m%d}{side}{strike}"
 
     def streamer_symbol(self, side: Side, strike: int) -> str:
-        """DXLink's spelling, ``./EW3Z26C6500:XCME``."""
+        """The spelling of DXLink, ``./EW3Z26C6500:XCME``."""
         day = self.expiration_date
         month = f"{MONTH_CODES[day.month - 1]}{day.year % 100:02d}"
         return f"./{self.root}{month}{side}{strike}:{self.contract.product.streamer_exchange}"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Which instruments the synthetic market lists, and the traits that their prices and options are drawn from.
+"""The instruments of the synthetic market, and the traits that their prices and options are drawn from.
 
 The names are real (the S&P 500, main indices and funds), the numbers are not: a trait is a realistic draw, keyed by
-seed and symbol. How a price moves is in `paths`.
+seed and symbol. The movement of prices is drawn in `paths`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OptionCycle = Literal["none", "monthly", "weekly", "daily", "index"]
 
 FIRST_SESSION: Final = date(1995, 1, 3)
 ANCHOR_DATE: Final = date(2026, 10, 6)
-"""The session whose close is the instrument's target price; splits lie before it."""
+"""Prices are drawn so that the close of this session is the target price; splits lie before it."""
 HALT_DATE: Final = date(2026, 9, 14)
 """The last session in which a halted instrument traded."""
 MARKET_VOLATILITY: Final = 0.155
@@ -33,11 +33,11 @@ MARKET_VOLATILITY: Final = 0.155
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """What the broker says about an instrument.
+    """The facts that the broker gives about an instrument.
 
     Attributes:
-        symbol: tastytrade's spelling, ``BRK/B``.
-        listed_market: The exchange's MIC.
+        symbol: In the spelling of tastytrade, ``BRK/B``.
+        listed_market: The MIC of the exchange.
         listed_date: The first session with a bar.
         instrument_id: The same for every seed.
     """
@@ -56,7 +56,7 @@ class Instrument:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A row of the market's list: the instrument, its option cycle, and traits that are fixed rather than drawn."""
+    """An instrument in the list of the market, its option cycle, and the traits that are fixed rather than drawn."""
 
     instrument: Instrument
     option_cycle: OptionCycle
@@ -69,13 +69,13 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What an instrument's paths are drawn from.
+    """The figures that the paths of an instrument are drawn from.
 
     Attributes:
         path_key: Instruments with the same key share their draws (XSP is a tenth of SPX).
         target_price: Close on ANCHOR_DATE, US dollars.
         beta: Exposure to the market factor.
-        own_volatility: Annual, of what is left; a fraction.
+        own_volatility: Annual volatility of the movements that the factor does not explain, a fraction.
         earnings_move: Standard deviation of the log jump on an earnings report; 0 without earnings.
         dividend_yield: A fraction; 0 for none.
         shares_outstanding: 0 for an index.
@@ -191,7 +191,7 @@ _NASDAQ_SHORT: Final = frozenset(
 
 
 def listings(*, extra_equities: int) -> dict[str, Listing]:
-    """The market's list by symbol: S&P 500, indices, funds, a few special ones, then `extra_equities` made-up ones."""
+    """All listings by symbol: S&P 500, indices, funds, a few special symbols, then `extra_equities` made-up ones."""
     rows = [*_constituents(), *_indices(), *_funds(), *_special(), *map(_made_up, range(extra_equities))]
     return {row.instrument.symbol: row for row in rows}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The simulated accounts: their transactions, holdings and values, from a savings plan over the market's own prices.
+"""The simulated accounts: transactions, holdings and values of a savings plan over the prices of the market.
 
 Every January an account gets a deposit, every quarter it buys the same shares.
 """
@@ -29,11 +29,11 @@ _FEE_PER_SHARE: Final = 0.0008
 
 @dataclass(frozen=True, slots=True)
 class AccountPlan:
-    """An account and what it does.
+    """An account and the rule by which it saves.
 
     Attributes:
         deposit: US dollars each January.
-        purchases: Shares bought at the close of each quarter's first session.
+        purchases: Shares bought at the close of the first session of each quarter, by symbol.
     """
 
     number: str
@@ -66,7 +66,7 @@ PLANS: Final[Mapping[str, AccountPlan]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A transaction. `amount` is what it did to the cash without `fees`, US dollars, negative for a purchase.
+    """A transaction. `amount` changes the cash, US dollars without `fees`, negative for a purchase.
 
     Attributes:
         symbol: None for a deposit, as `quantity` and `price`.
@@ -98,7 +98,7 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """An account's value per session: parallel arrays, ascending; `open` to `close` are net liquidating values."""
+    """The value of an account per session: parallel arrays, ascending; `open` to `close` are net liquidating values."""
 
     sessions: Sequence[date]
     cash: Floats
@@ -109,7 +109,7 @@ class Worth:
 
 
 class Ledger:
-    """The accounts' history up to an instant; a pure function of market and time."""
+    """The history of the accounts up to an instant; a pure function of market and time."""
 
     def __init__(self, market: Market) -> None:
         self._market = market

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The synthetic market: one pure function of seed, symbol and time behind everything that the simulator serves.
 
-This module finds the moment that a question is about and hands it on. The answers are made in `prices`, `options`,
-`corporate_events` and `metrics`; what is listed is in `instruments` and `contracts`. Wire formats belong to the rooms
-`rest` and `dxlink`.
+This module finds the moment of a question and hands it on. The answers are made in `prices`, `options`,
+`corporate_events` and `metrics`, the lists in `instruments` and `contracts`. Wire formats: see `rest` and `dxlink`.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ from ttapi_pipeline.simulator.market.prices import Bars, Intraday, Prices, Spot
 
 
 class Market:
-    """The market of one seed, seen at an instant (`at`; the clock's present when it is left out).
+    """The market of one seed, seen at an instant: `at`, or the present of the clock when it is left out.
 
     Every answer is a function of seed, symbol and instant: two markets of one seed agree, and a past bar never changes.
     Reading is safe from several threads.
 
     Raises:
         KeyError: From every method that takes a symbol: it is not in `instruments`.
-        ValueError: `at` has no time zone, or lies before the symbol's first bar (`spot`, `metrics`, `expirations`,
-            `option_quote`), or outside of the packaged calendar.
+        ValueError: `at` has no time zone, or lies before the first bar of the symbol (`spot`, `metrics`,
+            `expirations`, `option_quote`), or outside of the packaged calendar.
     """
 
     first_session: date = FIRST_SESSION
@@ -50,7 +49,7 @@ class Market:
         self._events = CorporateEvents(self._prices)
 
     def find_listed(self, symbol: str, at: datetime | None = None) -> Instrument | None:
-        """The instrument with that symbol; None when there is none, or its first session has not opened yet."""
+        """The instrument with that symbol; None for an unknown symbol, and before its first session opens."""
         instrument = self.instruments.get(symbol)
         return instrument if instrument is not None and is_listed(instrument, self._instant(at)) else None
 
@@ -79,7 +78,7 @@ class Market:
         return self._prices.spot(symbol, self._moment(at))
 
     def metrics(self, symbol: str, at: datetime | None = None) -> Metrics:
-        """Market metrics, computed from the symbol's own paths up to the instant."""
+        """Market metrics, computed from the prices of the symbol up to the instant."""
         return compute_metrics(
             self.instruments[symbol],
             self._instant(at),
@@ -116,7 +115,7 @@ class Market:
         return self._contracts.underlying_of(occ_symbol)
 
     def option_quote(self, occ_symbol: str, at: datetime | None = None) -> OptionQuote:
-        """A contract's quote and greeks, from Black-Scholes on the underlying's volatility surface.
+        """Quote and greeks of a contract, from Black-Scholes on the volatility surface of its underlying.
 
         Raises:
             KeyError: No such contract is listed on that day.
@@ -124,9 +123,9 @@ class Market:
         return self._options.quote(occ_symbol, self._moment(at))
 
     def option_bars(self, occ_symbol: str, *, first: date | None = None, at: datetime | None = None) -> Bars:
-        """Daily bars of a contract, for the sessions in which it traded; the day's figures of `option_quote`.
+        """Daily bars of a contract, for the sessions in which it traded, with the figures of `option_quote`.
 
-        They reach from its listing, or `first`, to its expiration, after which they stay.
+        They reach from its listing, or `first`, to its expiration. The bars of an expired contract stay.
 
         Raises:
             KeyError: No such contract is or was listed.
@@ -134,7 +133,7 @@ class Market:
         return self._options.bars(occ_symbol, first=first, moment=self._moment(at))
 
     def option_prices(self, occ_symbol: str, prices: Sequence[float], at: datetime) -> Floats:
-        """A contract's value at an instant for each of these prices of its underlying, US dollars on the tick.
+        """The value of a contract at an instant for each of these prices of its underlying, US dollars on the tick.
 
         Raises:
             KeyError: No such contract is or was listed.

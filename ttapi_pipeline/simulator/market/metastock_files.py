@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""MetaStock ASCII files of the synthetic market, in the mix of dialects that a user's folder holds.
+"""Writes MetaStock ASCII files of the synthetic market, in the mix of dialects that the folder of a user holds.
 
-Only the writing is here, with the formats spelled out; what reads such files is `metastock`, which this package does
-not share any code with. Importing this module imports Polars, which `market` does without.
+The formats are spelled out here: the package `metastock`, which reads such files, shares no code with the simulator.
+Importing this module imports Polars, which the rest of the simulator does without.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ttapi_pipeline.simulator.market.randomness import uniforms
 
 DEFAULT_FIRST: Final = date(2000, 1, 3)
 SESSIONS_BEHIND: Final = 30
-"""How far the files end before the last closed session, so that candles have something to complement."""
+"""The files end this many sessions before the last closed one, so that candles have something to complement."""
 
 _RIC_SUFFIXES: Final = {"XNAS": "O", "XNYS": "N", "ARCX": "P", "BATS": "Z"}
 _WINDOWS_DEVICES: Final = frozenset(
@@ -43,7 +43,7 @@ class _Dialect:
 
     Attributes:
         header: First line without its end; None for a file that has none.
-        columns: What the values are, in order.
+        columns: Names of the values in a row, in their order.
         newline: CRLF or LF.
         byte_order_mark: Whether a UTF-8 BOM comes first.
     """
@@ -81,7 +81,7 @@ def default_last(now: datetime) -> date:
 
 
 def metastock_symbols(market: Market) -> Sequence[str]:
-    """The S&P 500 members that get files: all but about 5%, always the same, which then have candles only."""
+    """The S&P 500 members that get files. About 5%, always the same ones, are left out and have candles alone."""
     return tuple(
         member.symbol
         for member in sp500()
@@ -106,8 +106,8 @@ def write_metastock_files(
     target when it is complete, so an interrupted run leaves nothing that looks finished.
 
     Args:
-        symbols: Which ones; by default `metastock_symbols`. Those without bars in the range get no file.
-        progress: Called after each symbol with how many are done and how many there are.
+        symbols: By default `metastock_symbols`. A symbol without bars in the range gets no file.
+        progress: Called after each symbol with the number of symbols that are done and the number of all.
 
     Returns:
         The number of files.
@@ -149,7 +149,7 @@ def _write_all(
                 shared.append(rows)
             else:
                 if name == "H":
-                    # That vendor's files are unsorted and repeat rows.
+                    # The files of this vendor are unsorted and repeat rows.
                     rows = pl.concat([rows.reverse(), rows.tail(1)])
                 _write(folder / _file_name(instrument, name), _DIALECTS[name], rows)
                 written += 1
@@ -199,7 +199,7 @@ def _write(path: Path, dialect: _Dialect, rows: pl.DataFrame) -> None:
 
 
 def _dialect_of(symbol: str) -> str:
-    """The dialect of a symbol's file; class shares always as RIC, since the other vendors' spellings differ."""
+    """The dialect for a symbol. Class shares are always in A, as RIC, since the spellings of other vendors differ."""
     left = uniforms("dialect", symbol, count=1)[0]
     if "/" in symbol:
         return "A"

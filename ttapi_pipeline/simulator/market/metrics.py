@@ -75,7 +75,7 @@ class Metrics:
 def compute_metrics(
     instrument: Instrument, at: datetime, *, prices: Prices, options: Options, events: CorporateEvents
 ) -> Metrics:
-    """The metrics of one instrument, from what has happened up to the instant.
+    """The metrics of one instrument, from its prices and events up to the instant.
 
     Raises:
         ValueError: It has no bar yet.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Where an instant lies in the market's calendar: which session, and how much of it is over.
+"""The place of an instant in the calendar: the session that it belongs to, and how far that has gone.
 
-Everything here depends on the packaged calendar alone; the prices of a moment are in `prices`.
+This module depends on the packaged calendar alone; the prices of a moment are in `prices`.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Moment:
 
     Attributes:
         position: Index in `session_dates` of the newest session that has opened; -1 before the first one.
-        elapsed: Part of that session that is over, 0 to 1; 1 when it is closed.
-        seconds: How many of its seconds are over.
+        elapsed: Share of that session that is over, 0 to 1; 1 when it is closed.
+        seconds: Seconds of it that are over.
         is_forming: Whether it is in progress.
         day: The date in New York.
         formed_at: The time of the newest price: the instant itself, or the close of that session.

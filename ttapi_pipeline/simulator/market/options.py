@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What option contracts cost at a moment: quotes, daily bars, volumes, and implied volatility by expiration.
+"""Option contracts at a moment: quotes, daily bars, volumes, and implied volatility by expiration.
 
-Values come from Black and Scholes on the underlying's volatility surface, see `pricing`. Which contracts exist is in
-`contracts`, the underlying's prices are in `prices`.
+Values come from Black-Scholes on the volatility surface of the underlying: see `pricing`. Contracts are listed in
+`contracts`, prices of the underlying are in `prices`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ILLIQUID: Final = 0.15
 
 @dataclass(frozen=True, slots=True)
 class ExpirationVolatility:
-    """At-the-money implied volatility of one expiration, annual, a fraction; None when nobody quotes it."""
+    """At-the-money implied volatility of one expiration, annual, a fraction; None when it is not quoted."""
 
     root_symbol: str
     expiration_date: date
@@ -48,11 +48,11 @@ class OptionQuote:
     Attributes:
         symbol: OCC spelling; `streamer_symbol` is the spelling of DXLink.
         theoretical_price: Black-Scholes, US dollars per share, as `bid` and `ask`, which are on the tick.
-        bid: 0 when nobody bids.
+        bid: 0 without a buyer.
         implied_volatility: Annual, a fraction.
         theta: Per calendar day; `vega` per point of volatility, `rho` per point of the interest rate.
-        last: None, as the day's figures, while the contract has not traded in this session.
-        previous_close: Theoretical price at the close before; None on a symbol's first day.
+        last: None while the contract has not traded in this session, as `open`, `high` and `low`.
+        previous_close: Theoretical price at the close before; None on the first day of the underlying.
     """
 
     symbol: str
@@ -95,7 +95,7 @@ class Options:
         self._contracts = contracts
 
     def quote(self, occ_symbol: str, moment: Moment) -> OptionQuote:
-        """A contract's quote and greeks.
+        """Quote and greeks of a contract.
 
         Raises:
             KeyError: No such contract is listed on that day.
@@ -106,9 +106,9 @@ class Options:
         return self._quote(contract, moment)
 
     def bars(self, occ_symbol: str, *, first: date | None, moment: Moment) -> Bars:
-        """Daily bars of a contract, for the sessions in which it traded; the day's figures of `quote`.
+        """Daily bars of a contract, for the sessions in which it traded, with the figures of `quote`.
 
-        They reach from its listing, or `first`, to its expiration, after which they stay.
+        They reach from its listing, or `first`, to its expiration. The bars of an expired contract stay.
 
         Raises:
             KeyError: No such contract is or was listed.
@@ -138,7 +138,7 @@ class Options:
         )
 
     def values(self, occ_symbol: str, underlying_prices: Sequence[float], moment: Moment) -> Floats:
-        """A contract's value at the moment for each of these prices of its underlying, US dollars on the tick.
+        """The value of a contract at the moment for each of these prices of its underlying, US dollars on the tick.
 
         Raises:
             KeyError: No such contract is or was listed.
@@ -195,7 +195,7 @@ class Options:
         )
 
     def _valuation(self, contract: OptionContract, moment: Moment) -> Callable[[float], tuple[float, Greeks]]:
-        """A contract's implied volatility and Black-Scholes value at the moment, by the price of its underlying."""
+        """A function from the price of the underlying to implied volatility and value of the contract at the moment."""
         surface, strike = self._surface(contract.underlying, moment), float(contract.symbol.strike)
         dividend_yield = self._prices.traits(contract.underlying).dividend_yield
         years = contract.years_from(moment.formed_at)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""How prices, volumes and implied volatility move, session by session and within one.
+"""Draws the movement of prices, volumes and implied volatility, session by session and within one.
 
 One market factor, and per symbol a beta, its own noise, and jumps on earnings. A path covers every session of the
-packaged calendar from FIRST_SESSION on and is drawn row by row, so what is known at an instant is a prefix of it:
-a later clock shows more of the same path. Who may see how much of it is decided in `market`.
+packaged calendar from FIRST_SESSION on and is drawn row by row, so the figures up to an instant are a prefix of it: a
+later clock shows more of the same path. How much of it a moment may show is decided in `prices`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ KNOT_SECONDS: Final = 5
 SESSIONS_PER_YEAR: Final = 252
 
 _SQRT_YEAR: Final = math.sqrt(SESSIONS_PER_YEAR)
-_OVERNIGHT_SHARE: Final = 0.3  # of a day's variance
+_OVERNIGHT_SHARE: Final = 0.3  # of the variance from close to close
 _MARKET_PERSISTENCE: Final = 0.985
 _MARKET_STATE_STDDEV: Final = 0.38
 _MARKET_GROWTH: Final = 2.2  # log growth of the factor from the first session to the anchor
@@ -74,14 +74,14 @@ class Quarters:
 
 @dataclass(frozen=True, slots=True)
 class SymbolPath:
-    """One symbol's bars for every session; compact, since hundreds are kept.
+    """The bars of one symbol for every session; compact, since hundreds of paths are kept.
 
     Attributes:
         first: Position of the first session with a bar; `last` of the last one (a halt, or the end of the calendar).
         open: Split-adjusted price in units of 0.0001 US dollars, as `high`, `low` and `close`.
         volume: Shares.
         variance_30: Annual 30-day variance that options imply at the close, without the earnings jump.
-        jump_variance: The earnings jump's share in the 30-day variance, annual.
+        jump_variance: The share of an earnings jump in the 30-day variance, annual.
         splits: Position of the first session after the split, and its ratio, ascending.
     """
 
@@ -99,7 +99,7 @@ class SymbolPath:
     splits: Sequence[tuple[int, float]]
 
     def split_factor(self, position: int) -> float:
-        """Price as printed on the tape over the adjusted one, in that session."""
+        """The price on the tape divided by the adjusted price, in that session."""
         return math.prod(ratio for at, ratio in self.splits if at > position)
 
 
@@ -118,7 +118,7 @@ def position_of(day: date) -> int:
 
 
 def draw_market_factor(seed: int) -> MarketFactor:
-    """The factor's path over all sessions."""
+    """Draw the path of the factor over all sessions."""
     z = generator("market", seed).standard_normal((len(session_dates()), 4))
     shock = math.sqrt(_OVERNIGHT_SHARE) * z[:, 0] + math.sqrt(1 - _OVERNIGHT_SHARE) * z[:, 1]
     state_shock = _LEVERAGE * shock + math.sqrt(1 - _LEVERAGE**2) * z[:, 2]
@@ -135,7 +135,7 @@ def draw_market_factor(seed: int) -> MarketFactor:
 
 
 def draw_symbol_path(seed: int, instrument: Instrument, traits: Traits, market: MarketFactor) -> SymbolPath:
-    """A symbol's path over all sessions, with its close on ANCHOR_DATE at the target price."""
+    """Draw the path of a symbol over all sessions, with its close on ANCHOR_DATE at the target price."""
     n = len(session_dates())
     z = generator("path", seed, traits.path_key).standard_normal((n, 5)).T.copy()
     extents = generator("range", seed, traits.path_key).random((n, 2)).T
@@ -196,7 +196,7 @@ def draw_symbol_path(seed: int, instrument: Instrument, traits: Traits, market: 
 
 
 def draw_volatility_index_path(seed: int, traits: Traits, index: SymbolPath) -> SymbolPath:
-    """VIX: at each close the index's 30-day implied volatility in points."""
+    """Draw the path of VIX: at each close the 30-day implied volatility of the index in points."""
     n = len(session_dates())
     z = generator("path", seed, traits.path_key).standard_normal((n, 4))
     close = 100 * np.sqrt(index.variance_30.astype(np.float64))
@@ -256,7 +256,7 @@ def intraday_knots(
 
 
 def volume_share(elapsed: float) -> float:
-    """Share of the volume traded in the first `elapsed` part of a session, both 0 to 1; most near open and close."""
+    """Share of the volume traded when this share of a session is over, both 0 to 1; most near open and close."""
     return elapsed + 0.45 / (2 * math.pi) * math.sin(2 * math.pi * elapsed)
 
 
@@ -282,7 +282,7 @@ def autoregression(shocks: Floats, persistence: float) -> Floats:
 
 
 def _volatility_in_force(state: Floats, stddev: float) -> Floats:
-    """Relative volatility of each session from the state after the one before; its square is 1 on average."""
+    """Relative volatility of each session from the state after the session before; its square is 1 on average."""
     before: Floats = np.concatenate([[0.0], state[:-1]])
     return np.exp(before - stddev**2)
 
@@ -313,7 +313,7 @@ def _draw_quarters(seed: int, traits: Traits) -> tuple[Quarters, Floats]:
 
 
 def _jump_variance_30(quarters: Quarters, earnings_move: float) -> Floats:
-    """What a report within the next 30 days adds to the annual 30-day variance."""
+    """The addition to the annual 30-day variance by a report within the next 30 days."""
     dates = session_dates()
     starts = np.searchsorted(dates, dates[quarters.reaction_positions] - np.timedelta64(30, "D"))
     ahead = np.zeros(len(dates), dtype=np.int64)
@@ -324,7 +324,7 @@ def _jump_variance_30(quarters: Quarters, earnings_move: float) -> Floats:
 
 
 def _draw_splits(seed: int, traits: Traits, close: Floats, *, first: int) -> Sequence[tuple[int, float]]:
-    """Splits that keep the price on the tape from having been too low, newest first found, ascending returned."""
+    """Splits that keep earlier prices on the tape from being too low; found from the newest back, ascending."""
     u = uniforms("splits", seed, traits.path_key, count=12)
     if u[0] < 0.35:
         return ()
@@ -342,7 +342,7 @@ def _draw_splits(seed: int, traits: Traits, close: Floats, *, first: int) -> Seq
 
 
 def _to_units(prices: Floats, factor: Floats) -> npt.NDArray[np.uint32]:
-    """Prices on the tape's tick (a cent; 0.0001 below a dollar), adjusted for splits, in units of 0.0001 US dollars."""
+    """Prices on the tick of the tape (a cent; 0.0001 below a dollar), adjusted for splits, in 0.0001 US dollars."""
     tape = prices * factor
     ticks = np.rint(tape * 100) * 100
     if len(tape) and tape.min() < 1.0:

@@ -36,7 +36,7 @@ from ttapi_pipeline.simulator.market.paths import (
 from ttapi_pipeline.simulator.market.randomness import uniforms
 
 PATHS_KEPT: Final = 640
-"""A path takes about a quarter of a megabyte: those of the S&P 500, the indices and the funds fit."""
+"""Paths in memory, about a quarter of a megabyte each: the S&P 500, the indices and the funds fit."""
 UNITS_PER_DOLLAR: Final = 10_000
 """Paths are in units of 0.0001 US dollars."""
 
@@ -48,7 +48,7 @@ class Bars:
     """Daily bars as parallel arrays, ascending by session.
 
     Prices are US dollars adjusted for splits, with 4 decimals; `volume` is in shares (0 for an index), `count` in
-    trades, `implied_volatility` the symbol's annual 30-day IV as a fraction (NaN without options).
+    trades, `implied_volatility` the annual 30-day IV of the symbol as a fraction (NaN without options).
     """
 
     sessions: npt.NDArray[np.datetime64]
@@ -67,8 +67,8 @@ class Spot:
     """An instrument at an instant; outside of the regular hours as it was at the last close.
 
     Attributes:
-        session: The session that the day's figures belong to: the one in progress, else the last closed one.
-        updated_at: The time of the newest price: the instant itself while open, else the session's close.
+        session: The session of the figures: the one in progress, else the last closed one.
+        updated_at: The time of the newest price: the instant itself while open, else the close of the session.
         bid: None for an index, as `ask`; their sizes are 0 then.
         open: Of the session, as `high`, `low` and `volume` so far.
         previous_close: Of the session before; the open when there is none.
@@ -291,7 +291,7 @@ def typical_price(open_: Floats, high: Floats, low: Floats, close: Floats) -> Fl
 
 
 def variance_at(path: SymbolPath, moment: Moment) -> float:
-    """Annual 30-day variance at the moment: on its way, in log terms, from the last close's to the next one's."""
+    """Annual 30-day variance at the moment; between two closes it moves on a line in its logarithm."""
     position = min(moment.position, path.last)
     before, after = float(path.variance_30[max(position - 1, 0)]), float(path.variance_30[position])
     return after if position < moment.position else before ** (1 - moment.elapsed) * after**moment.elapsed

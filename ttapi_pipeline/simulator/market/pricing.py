@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What an option is worth: the implied volatility surface, and Black and Scholes on it.
+"""The value of an option: the implied volatility surface, and Black-Scholes on it.
 
-European exercise with a continuous dividend yield for every contract: the simulator's market does so by definition.
+Every contract has European exercise and a continuous dividend yield: the synthetic market is defined that way.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 RISK_FREE_RATE: Final = 0.0433
-"""Continuous, annual; what the public margin configuration reports."""
+"""Continuous, annual; the public margin configuration reports the same rate."""
 THIRTY_DAYS: Final = 30 / 365
 YEAR_SECONDS: Final = 365 * 86_400.0
 """Years to an expiration are calendar time."""
@@ -43,8 +43,8 @@ class Surface:
     Attributes:
         variance_30: Annual variance to 30 days, without the jump.
         variance_long: Its long-run level.
-        jump_variance: Variance of the next earnings jump, not annual; it counts for what expires after the report.
-        jump_years: Time to that jump; infinity when there is none.
+        jump_variance: Variance of the next earnings jump, not annual; it counts for expirations after the report.
+        jump_years: Time to that jump; infinity without one.
         skew: See `instruments.Traits`.
     """
 
@@ -59,7 +59,7 @@ class Surface:
         excess = (self.variance_30 - self.variance_long) * _decay(years) / _decay(THIRTY_DAYS)
         variance = max(self.variance_long + excess, 0.2 * self.variance_long)
         if self.jump_years < years:
-            # A day at least: an option that expires an hour after a report has no infinite volatility.
+            # At least a day: on an option that expires right after the report the jump would weigh without limit.
             variance += self.jump_variance / max(years, 1 / 365)
         return math.sqrt(variance)
 
@@ -72,7 +72,7 @@ class Surface:
 
 
 def _decay(years: float) -> float:
-    """Average over `years` of what is left of a deviation from the long-run variance."""
+    """The share of a deviation from the long-run variance that is left, on average over `years`."""
     x = _REVERSION * max(years, 1e-6)
     return -math.expm1(-x) / x
 

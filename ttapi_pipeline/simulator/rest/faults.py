@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Carries out the faults of REST answers; which strike is decided in `faults`, at which point in `rest`."""
+"""Carries out the faults of REST answers. The plan decides which ones strike; `gateway` decides at which point."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ CHANGES_SENDING: Final = frozenset({"reset", "drip", "truncate", "huge"})
 
 _BLOCK: Final = b" " * 65_536
 
-# What the clients' models cannot do without, over all endpoints (sections 4 to 11 of the contract).
-# What the clients' models cannot do without, by family; of other families every field stays.
+# Fields that the models of clients require, by family of endpoints. Answers of other families keep all fields.
 _ENVELOPE: Final = "data items context api-version pagination per-page page-offset total-items total-pages"
 _REQUIRED_NAMES: Final = {
     "instruments": (
@@ -57,7 +56,7 @@ _REQUIRED: Final = {family: frozenset(f"{_ENVELOPE} {names}".split()) for family
 
 
 async def delay(fault: Fault, clock: Clock) -> None:
-    """Wait as a latency fault says."""
+    """Wait for as long as a latency fault says."""
     seconds = fault.number("seconds")
     match fault.text("distribution"):
         case "uniform":
@@ -88,7 +87,7 @@ def status_answer(fault: Fault, clock: Clock) -> Answer:
 
 def changed(answer: Answer, faults: Sequence[Fault], *, family: str) -> Answer:
     """The answer with other content; error answers keep their fields."""
-    # Cut last: what is to be edited has to be JSON still.
+    # A body is cut last, since the other edits need valid JSON.
     for fault in sorted(faults, key=lambda fault: fault.kind == "malformed"):
         match fault.kind:
             case "content-type":
@@ -131,7 +130,7 @@ def _without_optional(value: Any, random: np.random.Generator, share: float, req
 
 
 async def send(request: web.Request, answer: Answer, faults: Sequence[Fault], clock: Clock) -> web.StreamResponse:
-    """Send an answer; the faults among the given ones that concern the sending are carried out."""
+    """Send an answer, and carry out the faults that disturb the sending."""
     kinds = {fault.kind: fault for fault in faults if fault.kind in CHANGES_SENDING}
     headers = {**answer.headers, "Content-Type": answer.content_type}
     if not kinds:
@@ -141,7 +140,7 @@ async def send(request: web.Request, answer: Answer, faults: Sequence[Fault], cl
     response.content_length = len(answer.body) + extra
     await response.prepare(request)
     if request.transport is not None:
-        # Each write waits until the kernel has it: what comes before a reset or between drips is really on its way.
+        # Each write waits until the kernel has the bytes, so that they are on their way before a reset or a pause.
         request.transport.set_write_buffer_limits(high=0)
     body = answer.body
     reset = kinds["reset"].text("when") if "reset" in kinds else None
@@ -149,7 +148,7 @@ async def send(request: web.Request, answer: Answer, faults: Sequence[Fault], cl
         body = body[: len(body) // 2]
     elif "truncate" in kinds:
         body = body[: int(len(body) * kinds["truncate"].number("share"))]
-    # A client that gives up while a fault plays is what the fault is for.
+    # A client may well give up during a fault.
     with contextlib.suppress(ConnectionError):
         if "drip" in kinds:
             await _drip(response, body, kinds["drip"], clock)

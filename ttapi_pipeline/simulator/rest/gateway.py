@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The REST server: from a request to a sent answer, in the order in which the real gateway checks it.
+"""The way of a REST request to its answer, with the checks in the order of the real gateway.
 
-What the endpoints answer is in the modules beside it, how the faults look in `faults`.
+The routes are in `endpoints`, the faults on the way are carried out in `faults`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ttapi_pipeline.simulator.rest.wire import Answer, Call, Query, RequestError
 CONTROL_FAMILY: Final = "simulator"
 TOKEN_TEMPLATE: Final = "/oauth/token"  # noqa: S105 - a path
 
-# The oldest contract that is still served, from a date on: what a request without Accept-Version gets. The date and
+# The oldest contract that is still served, from a date on; a request without Accept-Version gets this one. The date and
 # value of the first row are documented; before it, the contract with single balances was served as well.
 _OLDEST_CONTRACTS: Final = ((date(2026, 10, 12), 20250813), (date.min, 20240101))
 _GRANT_KINDS: Final = frozenset({"refuse-grant", "address-block"})
@@ -36,7 +36,7 @@ class Gateway:
     """Answers every request that is not a WebSocket.
 
     Attributes:
-        router: All routes, those of the control endpoints among them.
+        router: All routes, including the controls of the simulator.
     """
 
     router: Router

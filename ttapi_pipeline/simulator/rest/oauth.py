@@ -22,9 +22,9 @@ _MOST_TOKENS: Final = 10_000
 
 
 class OAuth:
-    """Grants access tokens of 900 seconds for the simulator's own client secret and refresh token.
+    """Grants access tokens of 900 seconds for one client secret and refresh token, which the settings know.
 
-    A grant leaves the access tokens before it alive, as tastytrade does.
+    Earlier access tokens stay alive after a grant, as with tastytrade.
     """
 
     def __init__(self, clock: Clock, counters: Counters) -> None:
@@ -37,7 +37,7 @@ class OAuth:
         """Whether the refresh token counts as revoked."""
 
     def token(self, call: Call) -> Answer:
-        """`POST /oauth/token`, JSON or form; the one success body without an envelope."""
+        """Answer `POST /oauth/token`, JSON or form: the only successful answer without an envelope."""
         fields = _fields(call)
         grant_type = fields.get("grant_type")
         if grant_type is None:
@@ -60,7 +60,7 @@ class OAuth:
         """The access token of an `Authorization` header.
 
         Raises:
-            RequestError: 401: no token, an unknown one or one that has expired.
+            RequestError: 401 without a token, for an unknown token and for an expired one.
         """
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
@@ -94,11 +94,11 @@ class OAuth:
         return self._refusals[address]
 
     def block(self, address: str, *, seconds: float) -> None:
-        """Give an address no answer for that long."""
+        """Give an address no answer for this many seconds."""
         self._blocked_until[address] = self._clock.now() + timedelta(seconds=seconds)
 
     def blocked_seconds(self, address: str) -> float:
-        """How much longer an address gets no answer; 0 when it is not blocked."""
+        """Seconds for which an address still gets no answer; 0 when it is not blocked."""
         until = self._blocked_until.get(address)
         return 0.0 if until is None else max(0.0, (until - self._clock.now()).total_seconds())
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Routing on the raw path: `BRK%2FB` is one segment, which routers that decode first cannot know."""
+"""Routing on the raw path: ``BRK%2FB`` is one segment, which a router that decodes first cannot see."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ class Route:
 
     @property
     def family(self) -> str:
-        """The template's first segment, by which faults and breakers group endpoints."""
+        """The first segment of the template, by which faults and breakers group endpoints."""
         return self.template.split("/", 2)[1]
 
 
 class Router:
-    """Finds the route of a request; of several that match, the one that was given first."""
+    """Finds the route of a request; the first match in the given order."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._by_first: dict[str, list[tuple[Sequence[str], Route]]] = {}
         for route in routes:
-            parts = route.template.split("/")[1:]
-            self._by_first.setdefault(parts[0], []).append((parts, route))
+            pattern = route.template.split("/")[1:]
+            self._by_first.setdefault(pattern[0], []).append((pattern, route))
 
     def match(self, method: str, raw_path: str) -> tuple[Route, Mapping[str, str]]:
         """The route and its decoded parameters.
@@ -57,8 +57,8 @@ class Router:
         """
         segments = raw_path.split("/")[1:]
         is_known = False
-        for parts, route in self._by_first.get(segments[0] if segments else "", ()):
-            params = _match(parts, segments)
+        for pattern, route in self._by_first.get(segments[0] if segments else "", ()):
+            params = _match(pattern, segments)
             if params is None:
                 continue
             if route.method == method:
@@ -69,19 +69,19 @@ class Router:
         raise not_found("this route")
 
 
-def _match(parts: Sequence[str], segments: Sequence[str]) -> Mapping[str, str] | None:
-    takes_rest = parts[-1].endswith(_REST)
-    if len(segments) < len(parts) or (len(segments) > len(parts) and not takes_rest):
+def _match(pattern: Sequence[str], segments: Sequence[str]) -> Mapping[str, str] | None:
+    takes_rest = pattern[-1].endswith(_REST)
+    if len(segments) < len(pattern) or (len(segments) > len(pattern) and not takes_rest):
         return None
     params = {}
-    for index, part in enumerate(parts):
-        if not part.startswith("{"):
-            if part != segments[index]:
+    for index, name in enumerate(pattern):
+        if not name.startswith("{"):
+            if name != segments[index]:
                 return None
-        elif part.endswith(_REST):
-            params[part[1:-2]] = unquote("/".join(segments[index:]))
+        elif name.endswith(_REST):
+            params[name[1:-2]] = unquote("/".join(segments[index:]))
         elif segments[index]:
-            params[part[1:-1]] = unquote(segments[index])
+            params[name[1:-1]] = unquote(segments[index])
         else:
             return None
     return params

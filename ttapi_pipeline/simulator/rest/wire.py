@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""tastytrade's wire format: envelopes, value types, query strings, paging; rows are made in the modules beside it."""
+"""The wire format of the REST API: envelopes, value types, query strings, pages. Rows are made in `endpoints`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def invalid(domain: str, reason: str) -> RequestError:
 
 
 def not_found(what: str) -> RequestError:
-    """404; the code of the real one was never captured."""
+    """404. The code that the real API gives was never captured."""
     return RequestError(404, "not_found", f"Couldn't find {what}")
 
 
@@ -132,7 +132,7 @@ class Call:
     Attributes:
         path: As it came, still percent-encoded.
         params: The segments that the template names, decoded.
-        now: The simulator's time at which it is answered.
+        now: The simulated time of the answer.
         contract: The version of the API that the client asked for, such as 20251101.
     """
 
@@ -174,7 +174,7 @@ def page(call: Call, rows: Sequence[Any], *, per_page: int, most: int) -> Answer
 
     Args:
         per_page: Rows in a page when the client does not say.
-        most: What `per-page` accepts at most.
+        most: The largest `per-page` that is accepted.
     """
     size = call.query.integer("per-page", per_page, least=1, most=most)
     offset = call.query.integer("page-offset", 0, most=10**8)
@@ -203,7 +203,7 @@ def error_answer(error: RequestError) -> Answer:
 
 
 def html_answer(status: int, title: str) -> Answer:
-    """What the gateway writes instead of JSON."""
+    """An error page in HTML, as the gateway in front of the API writes it."""
     head = f"<html>\r\n<head><title>{status} {title}</title></head>\r\n<body>\r\n"
     body = f"{head}<center><h1>{status} {title}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
     return Answer(body.encode(), status, HTML)
@@ -237,5 +237,5 @@ def zulu(at: datetime) -> str:
 
 
 def present(row: Mapping[str, Any]) -> Row:
-    """The row without fields that have no value."""
+    """The row without the fields that are None."""
     return {name: value for name, value in row.items() if value is not None}

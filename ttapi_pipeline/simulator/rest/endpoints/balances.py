@@ -75,7 +75,7 @@ class BalanceRoutes:
         worth = self._ledger.worth(plan.number, call.now, first=first - timedelta(days=10))
         rows = []
         for index, session in enumerate(worth.sessions):
-            # A day begins with what the day before it ended with, and ends when its session does.
+            # A day begins with the balance at the end of the day before, and ends when its session does.
             source = index - 1 if time_of_day == "BOD" else index
             has_ended = time_of_day == "BOD" or session_hours(session).closes_at <= call.now
             if source >= 0 and has_ended and first <= session <= (last or today):
@@ -121,7 +121,7 @@ class BalanceRoutes:
 
 
 def _balance_figures(plan: AccountPlan, *, cash: float, equity: float) -> dict[str, Any]:
-    """All money fields; half of the equity is lent on in a margin account, none in a cash account."""
+    """All money fields. A margin account borrows half of its equity, a cash account borrows nothing."""
     rate = 0.5 if plan.margin_or_cash == "Margin" else 1.0
     net = cash + equity
     free = cash + equity * (1 - rate)

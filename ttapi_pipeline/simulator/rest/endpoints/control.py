@@ -18,7 +18,7 @@ from ttapi_pipeline.simulator.rest.wire import Answer, Call, RequestError, Row, 
 
 
 class ControlRoutes:
-    """What a test or a user asks of the simulator; all of it answers without an access token."""
+    """Faults, counters, seed and time; all of them answer without an access token."""
 
     def __init__(self, *, seed: int, oauth: OAuth, faults: FaultPlan, counters: Counters) -> None:
         self._seed = seed
@@ -60,7 +60,7 @@ class ControlRoutes:
         return listing(call, [fault.summary() for fault in self._faults.listing()])
 
     def _add_faults(self, call: Call) -> Answer:
-        """One fault or a list of them; all of them or none."""
+        """Add one fault or a list of them; a list is added as a whole or not at all."""
         try:
             payload = orjson.loads(call.body)
         except orjson.JSONDecodeError as error:

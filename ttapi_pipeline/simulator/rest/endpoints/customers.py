@@ -42,7 +42,7 @@ def account_of(call: Call) -> AccountPlan:
     """The account that the path names.
 
     Raises:
-        RequestError: 403 for an account of somebody else, or one that does not exist: the API does not tell them apart.
+        RequestError: 403 for an unknown number: the API does not tell whether another customer has it.
     """
     plan = PLANS.get(call.params["account"])
     if plan is None:
@@ -170,7 +170,7 @@ _CUSTOMER: Final = {
     "has-delayed-quotes": False,
     "has-pending-or-approved-application": True,
     "is-professional": False,
-    # Without dashes: the one such place on the wire.
+    # The only keys on the wire without dashes.
     "permitted-account-types": [
         {
             "name": "Individual",

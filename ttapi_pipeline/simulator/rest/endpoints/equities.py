@@ -95,7 +95,7 @@ def _lendable(call: Call, rows: list[Row]) -> list[Row]:
 
 
 def lendability(instrument: Instrument) -> str:
-    """A few names are hard to borrow; which ones is as good as drawn by lot."""
+    """How hard it is to borrow the shares; about one instrument in 23 is not easy to borrow."""
     if instrument.kind == "Index" or instrument.instrument_id % 23:
         return _LENDABILITIES[0]
     return _LENDABILITIES[1 + instrument.instrument_id % 2]
@@ -134,4 +134,5 @@ def _equity_row(instrument: Instrument) -> Row:
 
 
 def option_ticks(instrument: Instrument) -> Sequence[Mapping[str, str]]:
+    """Tick sizes of the options on an instrument, each with the price below which it holds."""
     return INDEX_OPTION_TICKS if instrument.kind == "Index" else OPTION_TICKS

@@ -43,7 +43,7 @@ _TYPES: Final = {
 
 
 class MarketDataRoutes:
-    """Snapshots of one market and of what is derived from it."""
+    """Snapshots of instruments, options and derived instruments of one market."""
 
     def __init__(self, market: Market, derived: DerivedMarket) -> None:
         self._market = market
@@ -135,12 +135,12 @@ class MarketDataRoutes:
 
 
 def snapshot_instant(now: datetime) -> datetime:
-    """Snapshots and metrics are made once a minute."""
+    """The full minute: snapshots and metrics are made once a minute."""
     return now - (now - datetime.min.replace(tzinfo=now.tzinfo)) % _ROW_AGE
 
 
 def _option_data(quote: OptionQuote) -> Row:
-    """An option's snapshot; the day's figures are absent until it trades."""
+    """The snapshot of an option; last, volume and the figures of the day are absent until it trades."""
     mid = (quote.bid + quote.ask) / 2
     last = optional_decimal(quote.last)
     return present(

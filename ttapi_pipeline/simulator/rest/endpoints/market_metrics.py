@@ -89,7 +89,7 @@ class MetricsRoutes:
 
 
 def metrics_row(instrument: Instrument, metrics: Metrics) -> Row:
-    """A row of `/market-metrics`; what does not apply to the symbol is absent.
+    """A row of `/market-metrics`; a field that does not apply to the symbol is absent.
 
     Index, rank and percentile are fractions; 30, 60 and 90-day volatilities are percentage points.
     """
@@ -168,7 +168,7 @@ def _earnings_row(metrics: Metrics, report: EarningsReport, updated_at: str) -> 
 
 
 def _points(fraction: float | None) -> float | None:
-    """Percentage points, rounded as they go out, so that their differences agree with them."""
+    """Percentage points, rounded as on the wire, so that differences agree with the figures beside them."""
     return None if fraction is None else round(fraction * 100, 2)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`/market-time`: sessions, their state now, holidays; the calendar itself is `core.sessions`."""
+"""`/market-time`: sessions, their state now, and holidays. The calendar is in `core.sessions`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MOST_MONTHS: Final = 9
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """One collection's hours of one session, UTC; the extended ones start before and end after the regular ones."""
+    """The hours of a session in one collection, UTC; extended hours start before and end after the regular ones."""
 
     session: date
     starts_at: datetime
@@ -135,7 +135,7 @@ def _holidays(call: Call) -> Answer:
 
 
 def _state(collection: str, now: datetime) -> Row:
-    """The state now; overnight the times are those of the coming session, on a closed day there are none."""
+    """The state now. Overnight it has the times of the coming session, on a closed day it has none."""
     if not _EARLIEST <= _new_york_date(now) <= _LATEST:
         raise invalid("current-time", "is out of range")
     today = _new_york_date(now)

@@ -155,7 +155,7 @@ def _deliverables(instrument: Instrument, root: str) -> Sequence[Row] | None:
 
 @lru_cache(maxsize=16_384)
 def _strike_texts(strike: Decimal) -> tuple[str, str, str]:
-    """A strike as a price, as an OCC symbol and as a streamer symbol has it; every expiration repeats the same ones."""
+    """A strike as a price, in an OCC symbol and in a streamer symbol. Expirations repeat the same strikes."""
     return decimal(strike, 3), f"{int(strike * 1000):08d}", plain_decimal(strike)
 
 

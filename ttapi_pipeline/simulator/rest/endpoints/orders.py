@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Orders of an account. There are none: the simulated accounts trade without them."""
+"""Orders of an account. Their lists are always empty: the simulated accounts trade without orders."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`/instruments` of cryptocurrencies, warrants and currency pairs, and the precisions of quantities.
 
-Most of it is fixed and the same for every seed; what trades in sessions has modules of its own.
+They are the same for every seed.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class SearchRoutes:
         return Answer(orjson.dumps({"data": {"items": rows[:most]}}))
 
     def _found(self, text: str, most: int) -> Sequence[Instrument]:
-        """Symbols that begin with the text, then descriptions with a word that does."""
+        """Instruments whose symbol begins with the text, then those with a word in the description that does."""
         prefix = text.strip().upper()
         instruments = [self._market.instruments[symbol] for symbol in sorted(self._market.instruments)]
         by_symbol = [instrument for instrument in instruments if instrument.symbol.startswith(prefix)]

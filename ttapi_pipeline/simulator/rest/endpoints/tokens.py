@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Where a client gets its tokens: `/oauth/token` for REST, `/api-quote-tokens` for DXLink, and `/sessions/validate`.
+"""Tokens for a client: `/oauth/token` for REST, `/api-quote-tokens` for DXLink, and `/sessions/validate`.
 
-Which tokens are accepted is decided in `oauth` and in the DXLink room.
+Tokens are checked in `oauth` and in `dxlink.tokens`.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def _transaction_filters(call: Call) -> Sequence[Callable[[Row], bool]]:
         ("symbol", "symbol"),
         ("underlying-symbol", "underlying-symbol"),
         ("action", "action"),
-        # Nothing here is a future, has a partition: such a filter leaves nothing.
+        # No transaction here has a future or a partition, so such a filter leaves nothing.
         ("futures-symbol", "futures-symbol"),
         ("partition-key", "partition-key"),
     ):
