@@ -19,71 +19,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, LockTimeoutError, StorageError
-from ttapi_pipeline.quote_recorder import compaction
-from ttapi_pipeline.quote_recorder.compaction import compact_session, remove_old_logs
-from ttapi_pipeline.quote_recorder.history import read_history, scan_quote_log
+from ttapi_pipeline.quote_recorder.compaction import compact_session
 from ttapi_pipeline.quote_recorder.layout import (
-    compacted_sessions,
-    finished_sessions,
-    history_file,
     log_folder,
     logged_sessions,
     session_at,
 )
 from ttapi_pipeline.quote_recorder.log import LogGap, Origin, read_gaps
-from ttapi_pipeline.quote_recorder.log_writer import LogWriter
-from ttapi_pipeline.quote_recorder.schemas import QUOTES, TRADES
 from ttapi_pipeline_tests.support.examples import examples
+from ttapi_pipeline_tests.support.quote_log import (
+    END,
+    FRIDAY,
+    MONDAY,
+    NOON,
+    open_log,
+    parts,
+    prices,
+    quotes,
+    sequences,
+    trades,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
-FRIDAY, MONDAY = date(2026, 11, 20), date(2026, 11, 23)
-NOON = datetime(2026, 11, 20, 17, tzinfo=UTC)
-"""Friday, 12:00 in New York."""
-END = datetime(2026, 11, 21, 1, tzinfo=UTC)
-"""Friday, 20:00 in New York: the end of extended trading."""
-SIMULATED = Origin("simulator seed 7", is_simulated=True)
-
-
-def quotes(at: datetime, *symbols: str, price: float = 10.0) -> pl.DataFrame:
-    rows = pl.DataFrame({"symbol": symbols, "received_at": [at] * len(symbols), "last_price": [price] * len(symbols)})
-    missing = {name: pl.lit(None) for name in QUOTES if name not in rows.columns}
-    return rows.with_columns(**missing).select(pl.col(name).cast(dtype) for name, dtype in QUOTES.items())
-
-
-def trades(at: datetime, symbol: str, *sequences: int) -> pl.DataFrame:
-    count = len(sequences)
-    return pl.DataFrame(
-        {
-            "symbol": [symbol] * count,
-            "traded_at": [at] * count,
-            "sequence": list(sequences),
-            "received_at": [at] * count,
-            "price": [10.0] * count,
-            "size": [100.0] * count,
-            "bid_price": [9.9] * count,
-            "ask_price": [10.1] * count,
-            "exchange": ["Q"] * count,
-            "type": ["NEW"] * count,
-            "is_extended_hours": [False] * count,
-        },
-        schema=TRADES,
-    )
-
-
-def prices(data: Path, session: date = FRIDAY) -> list[float]:
-    return scan_quote_log(data, session, "quotes").collect()["last_price"].to_list()
-
-
-def sequences(data: Path, session: date = FRIDAY) -> list[int]:
-    return scan_quote_log(data, session, "trades").collect()["sequence"].to_list()
-
-
-def parts(data: Path, table: str, session: date = FRIDAY) -> list[str]:
-    return sorted(path.name for path in (log_folder(data, session) / table).iterdir())
-
-
-def open_log(data: Path, now: datetime = NOON, origin: Origin = SIMULATED) -> LogWriter:
-    return LogWriter(data, origin, now=now)
 
 
 class TestSessions:
@@ -234,105 +191,6 @@ class TestGaps:
         (log_folder(tmp_path, FRIDAY) / "gaps.jsonl").write_text('{"began_at": 1}\n')
         with pytest.raises(CorruptFileError, match=r"gaps\.jsonl is damaged"):
             read_gaps(tmp_path, FRIDAY)
-
-
-class TestCompaction:
-    @pytest.fixture
-    def data(self, tmp_path: Path) -> Path:
-        with open_log(tmp_path) as log:
-            for second in range(20):
-                at = NOON + timedelta(seconds=second)
-                log.add("quotes", quotes(at, "B", "A", price=second))
-                log.add("trades", trades(at, "C", 100 - second))
-                log.write()
-        return tmp_path
-
-    def test_a_compacted_session_is_sorted_complete_and_says_what_it_is(self, data: Path) -> None:
-        history = compact_session(data, FRIDAY, is_recorded_to_the_end=False)
-        assert read_history(data, FRIDAY) == history
-        assert compacted_sessions(data) == [FRIDAY]
-        rows = pl.read_parquet(data / "quote_history" / "quotes" / "2026-11-20.parquet")
-        assert rows.schema == QUOTES
-        assert rows["symbol"].to_list() == ["A"] * 20 + ["B"] * 20
-        assert rows["last_price"].to_list() == [float(second) for second in range(20)] * 2
-        assert sequences(data) == [100 - second for second in range(20)]
-        facts = history.tables["quotes"]
-        assert (facts.rows, facts.symbols) == (40, 2)
-        assert (facts.first_at, facts.last_at) == (NOON, NOON + timedelta(seconds=19))
-        assert history.tables["trades"].symbols == 1
-        assert history.origin == SIMULATED
-        assert [gap.reason for gap in history.gaps] == ["not running", "nothing recorded until the end of the session"]
-        assert history.gaps[-1].ended_at == END
-        metadata = pl.read_parquet_metadata(history_file(data, FRIDAY, "quotes"))["ttapi_pipeline"]
-        assert json.loads(metadata)["data_version"] == facts.data_version
-
-    def test_the_second_compaction_writes_nothing(self, data: Path) -> None:
-        compact_session(data, FRIDAY, is_recorded_to_the_end=True)
-        before = {path: path.stat().st_mtime_ns for path in (data / "quote_history").rglob("*")}
-        compact_session(data, FRIDAY, is_recorded_to_the_end=True)
-        assert {path: path.stat().st_mtime_ns for path in (data / "quote_history").rglob("*")} == before
-
-    def test_many_symbols_are_sorted_in_batches(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        whole = compact_session(data, FRIDAY, is_recorded_to_the_end=True)
-        rows = pl.read_parquet(history_file(data, FRIDAY, "quotes"))
-        (data / "quote_history" / "2026-11-20.json").unlink()
-        monkeypatch.setattr(compaction, "_BATCH_ROWS", 5)
-        assert compact_session(data, FRIDAY, is_recorded_to_the_end=True).data_version == whole.data_version
-        assert pl.read_parquet(history_file(data, FRIDAY, "quotes")).equals(rows)
-
-    def test_a_reader_does_not_notice(self, data: Path) -> None:
-        before = scan_quote_log(data, FRIDAY, "quotes")
-        compact_session(data, FRIDAY, is_recorded_to_the_end=True)
-        after = scan_quote_log(data, FRIDAY, "quotes")
-        remove_old_logs(data, keep=0)
-        later = scan_quote_log(data, FRIDAY, "quotes")
-        order = ["symbol", "received_at"]
-        assert before.collect().sort(order).equals(after.collect())
-        assert later.collect().equals(after.collect())
-
-    def test_one_log_is_kept_besides_and_one_that_is_not_compacted_is_never_removed(self, data: Path) -> None:
-        for at in (END, END + timedelta(days=3)):
-            with open_log(data, at) as log:
-                log.add("quotes", quotes(at, "A"))
-                log.write()
-        compact_session(data, FRIDAY, is_recorded_to_the_end=True)
-        assert remove_old_logs(data) == []
-        compact_session(data, MONDAY, is_recorded_to_the_end=True)
-        assert remove_old_logs(data) == [FRIDAY]
-        assert not list((data / "quote_log").glob("*2026-11-20*"))
-        assert logged_sessions(data) == [MONDAY, date(2026, 11, 24)]
-        assert finished_sessions(data, now=END) == [FRIDAY]
-        assert finished_sessions(data, now=END + timedelta(days=3)) == [FRIDAY, MONDAY]
-
-    def test_a_log_that_is_being_written_is_left_alone(self, data: Path) -> None:
-        with open_log(data, NOON + timedelta(minutes=1)), pytest.raises(LockTimeoutError):
-            compact_session(data, FRIDAY, is_recorded_to_the_end=False, lock_timeout_seconds=0)
-        assert read_history(data, FRIDAY) is None
-
-    def test_a_session_without_a_log_cannot_be_compacted(self, data: Path) -> None:
-        with pytest.raises(ConfigError, match="2026-11-19 has no quote log"):
-            compact_session(data, date(2026, 11, 19), is_recorded_to_the_end=True)
-
-    def test_a_session_without_trades_has_an_empty_table(self, tmp_path: Path) -> None:
-        with open_log(tmp_path) as log:
-            log.add("quotes", quotes(NOON, "A"))
-            log.write()
-        history = compact_session(tmp_path, FRIDAY, is_recorded_to_the_end=True)
-        assert history.tables["trades"].rows == 0
-        assert history.tables["trades"].first_at is None
-        assert scan_quote_log(tmp_path, FRIDAY, "trades").collect().schema == TRADES
-
-    def test_a_full_disk_leaves_the_log_as_it_was(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        def refuse(*_: Any, **__: Any) -> None:
-            raise pl.exceptions.ComputeError("No space left on device (os error 28)")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(pl.LazyFrame, "sink_parquet", refuse)
-            with pytest.raises(StorageError, match="free some space"):
-                compact_session(data, FRIDAY, is_recorded_to_the_end=True)
-        assert len(prices(data)) == 40
-        compact_session(data, FRIDAY, is_recorded_to_the_end=True)
-        assert len(prices(data)) == 40
 
 
 DIFFERENT_SECONDS = st.lists(st.integers(0, 9 * 3600), max_size=25).map(sorted)
