@@ -42,7 +42,7 @@ def build_checks(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> list[dg.
 
 def _stored(folder: Folder, schema: DatasetSchema) -> pl.LazyFrame:
     """As `storage.scan.scan`."""
-    from ttapi_pipeline.storage.scan import scan  # noqa: PLC0415 - a run's, see `defs`
+    from ttapi_pipeline.storage.scan import scan  # noqa: PLC0415 - see `defs`
 
     return scan(folder, schema)
 
@@ -105,7 +105,7 @@ def _import_account() -> dg.AssetChecksDefinition:
         description="Rows read from MetaStock files = rows kept + duplicates + rejected, per file and in total.",
     )
     def accounts_for_every_row(io_manager: dg.ResourceParam[Storage]) -> dg.AssetCheckResult:
-        from ttapi_pipeline.datasets.eod_snapshot.build import account_problems  # noqa: PLC0415 - a run's, see `defs`
+        from ttapi_pipeline.datasets.eod_snapshot.build import account_problems  # noqa: PLC0415 - see `defs`
 
         key, check = dg.AssetKey(EOD_SNAPSHOT.name), "accounts_for_every_row"
         try:
@@ -137,7 +137,7 @@ def _checks_of(name: str, settings: Settings) -> dg.AssetChecksDefinition:
         op_tags={"dagster/priority": "-10"},
     )
     def check(io_manager: dg.ResourceParam[Storage]) -> Iterator[dg.AssetCheckResult]:
-        from ttapi_pipeline.tables.rules import repeated_keys, violations  # noqa: PLC0415 - a run's, see `defs`
+        from ttapi_pipeline.tables.rules import repeated_keys, violations  # noqa: PLC0415 - see `defs`
 
         folder = io_manager.folder
         try:

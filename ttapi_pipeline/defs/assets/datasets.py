@@ -66,7 +66,7 @@ def _dataset_asset(dataset: Dataset, settings: Settings, condition: dg.Automatio
         io_manager: dg.ResourceParam[object],
         **inputs: StoredTable,
     ) -> Any:
-        from ttapi_pipeline.defs.assets.execution import execute  # noqa: PLC0415 - a run's, see `defs`
+        from ttapi_pipeline.defs.assets.execution import execute  # noqa: PLC0415 - see `defs`
 
         return execute(
             context,
