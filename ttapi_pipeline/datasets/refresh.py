@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the function of a dataset may use besides its inputs."""
+"""The settings, clients and stored rows that the builder of a dataset may use besides its inputs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ttapi_pipeline.tables.schema import DatasetSchema
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """What a dataset function may use besides its inputs.
+    """Handed to the builder of a dataset, together with the frames of what is upstream.
 
     Attributes:
         settings: The checked settings.
@@ -66,7 +66,7 @@ class Refresh:
     def accumulated(self) -> pl.LazyFrame | None:
         """The stored rows, whatever code and settings made them; None when there are none of this environment.
 
-        For what nobody could fetch again: it must not be lost to a forced refresh, a new version or another setting.
+        For rows that cannot be fetched again. A forced refresh, a new version or another setting must not lose them.
 
         Raises:
             CorruptFileError: They are there and cannot be read; building without them would lose them.
@@ -83,7 +83,7 @@ class Refresh:
         try:
             return scan(self._folder, schema)
         except (CorruptFileError, StorageError):
-            # What cannot be read cannot be carried over; the refresh replaces it.
+            # Damaged rows cannot be carried over. The refresh replaces them.
             return None
 
     def progress(self, step: str) -> ProgressCallback:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The Parquet and CSV IO manager: dagster-polars' loading over `storage.publish`'s storing.
+"""The Parquet and CSV IO manager: tables are loaded by dagster-polars, and stored by `storage.publish`.
 
 Two parts of `PolarsParquetIOManager` are replaced: it reads with an argument that Polars 2 removed, and it writes in
 place, so that a reader meets half a file.

@@ -20,7 +20,7 @@ AccountWithBalance = tuple[Account, Balance | None]
 
 
 async def collect_accounts(client: TastytradeClient, *, progress: ProgressCallback) -> Collection[AccountWithBalance]:
-    """Every account, and the balance of those that are open; one whose balance fails is among the rows without it.
+    """Every account, with its balance if it is open. An account whose balance fails is among the rows without one.
 
     Raises:
         ApiError: The accounts cannot be listed.

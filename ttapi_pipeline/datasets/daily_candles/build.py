@@ -58,7 +58,7 @@ def _sessions_before(session: date, count: int) -> date:
 def daily_candles_frame(histories: Sequence[CandleHistory], calendar: pl.DataFrame, *, now: datetime) -> pl.DataFrame:
     """One row per symbol and session. A bar is final once the extended hours of its session are over.
 
-    Bars on days that are no session, which the feed has for some symbols, are kept: the snapshot judges them.
+    The feed has bars on days without a session for some symbols. They are kept here, and the snapshot judges them.
     """
     frames = [
         pl.DataFrame(
@@ -126,7 +126,7 @@ def recorded_revisions(revised: pl.DataFrame, recorded: pl.LazyFrame | None) -> 
 
 
 def merge_candles(fresh: pl.DataFrame, previous: pl.LazyFrame | None, *, replaced: Sequence[str] = ()) -> pl.DataFrame:
-    """Put what came over what is stored; the newest fetch wins, session by session.
+    """Put the fetched bars over the stored ones: for each session, the newest fetch wins.
 
     Args:
         fresh: What came.

@@ -25,7 +25,7 @@ _COLUMNS: Final = tuple(each.name for each in fields(CandleHistory) if each.name
 
 
 class CandleSpool:
-    """One file per complete history, for one origin and one session: what came before another one has closed is old.
+    """One file per complete history, for one origin and one session: it is out of date once another session has closed.
 
     Args:
         folder: Where; what is there of another origin or session is removed.

@@ -36,7 +36,7 @@ def build_earnings(symbols: pl.LazyFrame, *, previous: pl.LazyFrame | None, file
         now: Aware UTC; a date has passed when it is before today in New York.
 
     Raises:
-        InvalidFormatError: The file is not what `read_earnings_file` reads.
+        InvalidFormatError: The file has another form than `read_earnings_file` reads.
         StorageError: It cannot be read at all.
     """
     today = now.astimezone(NEW_YORK).date()

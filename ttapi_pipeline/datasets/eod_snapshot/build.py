@@ -67,7 +67,7 @@ def snapshot_options(settings: Settings) -> SnapshotOptions:
     """The options that settings make.
 
     Raises:
-        InvalidFormatError: The symbol map is none.
+        InvalidFormatError: The file of the symbol map is not one.
         StorageError: It cannot be read.
     """
     state, path = state_folder(settings.data_dir), settings.metastock_symbol_map
@@ -248,7 +248,7 @@ def _widened(metastock: pl.DataFrame) -> pl.DataFrame:
 
 
 def account_problems(provenance: Provenance, *, bars: int, rejects: int) -> Sequence[str]:
-    """What does not add up in the import that a snapshot was made from; nothing when every row is accounted for.
+    """Sentences about rows of the import that are not accounted for; none when every row is.
 
     Rows read must be rows kept, duplicates and rejected ones; what was kept and what was rejected must be what is
     stored; and each file must have as many rows and rejects as its own account says, which the import has compared.

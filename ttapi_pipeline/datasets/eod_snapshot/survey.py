@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What an EOD snapshot will hold, counted by range of symbols and remembered; `eod_snapshot` compares and merges.
+"""Counts what an EOD snapshot will hold, by range of symbols, and remembers it. Comparing and merging: see `sources`.
 
 A range has a key that stands for all that its survey depends on, so that one changed file costs the survey of one
 range. The memory is no more than that: where it is gone or damaged, every range is surveyed again.
@@ -64,7 +64,7 @@ _FILE: Final = "survey.parquet"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RangeSurvey:
-    """What was found in one range of symbols.
+    """The counts of one range of symbols.
 
     Attributes:
         comparison: Schema COMPARISON, by symbol.
@@ -78,7 +78,7 @@ class RangeSurvey:
 
 
 class Survey:
-    """What a snapshot will hold, all ranges together.
+    """The counts of a whole snapshot, all ranges together.
 
     Attributes:
         comparison: Schema COMPARISON, by symbol.

@@ -34,7 +34,7 @@ OpenClient = Callable[[], AbstractAsyncContextManager[TastytradeClient]]
 DECIMALS: Final = 6
 """Of mid and spread: far below any tick, and enough to drop what binary fractions leave behind."""
 
-# Where a snapshot of the REST API has what a column holds.
+# The field of a REST snapshot that each column is filled from.
 _SNAPSHOT_FIELDS: Final[Mapping[str, str]] = {
     "symbol": "symbol",
     "bid_price": "bid",

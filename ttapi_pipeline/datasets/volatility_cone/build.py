@@ -2,7 +2,7 @@
 """`volatility_cone`: where each symbol's volatility stands among all that it has had, per horizon.
 
 A table of its own, one row per symbol and horizon: seven horizons of ten figures each would be seventy columns of
-`volatility`, which nobody could filter, plot or pivot. The numbers are `analytics.cone.volatility_cone`.
+`volatility`, which no reader could filter, plot or pivot. The numbers are `analytics.cone.volatility_cone`.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def _dataset_asset(dataset: Dataset, settings: Settings, condition: dg.Automatio
         freshness_policy=freshness_policy(dataset, settings),
         automation_condition=condition,
         output_required=False,
-        # What is old again within minutes goes last, so that it is fresh when the run ends.
+        # Quotes are old again within minutes. They go last, so that they are fresh when the run ends.
         op_tags={"dagster/priority": "-5"} if dataset.changes is Changes.WHILE_OPEN else None,
         pool=BROKER_POOL if dataset.is_fetched else None,
         io_manager_key="io_manager",
