@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ttapi_pipeline_tests.support.instances import migrations_read_once
+from ttapi_pipeline_tests.support.instances import databases_opened_quickly
 from ttapi_pipeline_tests.support.worlds import exchange, exchange_process, first_run, world
 
-__all__ = ["exchange", "exchange_process", "first_run", "migrations_read_once", "world"]
+__all__ = ["databases_opened_quickly", "exchange", "exchange_process", "first_run", "world"]

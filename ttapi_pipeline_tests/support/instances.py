@@ -14,21 +14,34 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from dagster._core.storage.event_log import InMemoryEventLogStorage
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.runs import InMemoryRunStorage
+from dagster._core.storage.runs.sqlite import sqlite_run_storage
+from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
+from sqlalchemy import Engine, create_engine
 
 
 @pytest.fixture(scope="session", autouse=True)
-def migrations_read_once() -> Iterator[None]:
-    """Have Alembic read Dagster's ninety migration scripts once, and not for every database that an instance opens.
+def databases_opened_quickly() -> Iterator[None]:
+    """Keep what Dagster makes anew whenever it opens a database, and what is the same each time.
 
-    Each time takes a tenth of a second, and what is read is the same.
+    Alembic reads ninety migration scripts, which takes a tenth of a second, for every database that is made. An
+    instance in files makes an engine for every event, and each engine compiles its statements anew.
     """
+    engines: dict[str, Engine] = {}
+
+    def engine(url: str, **options: Any) -> Engine:
+        if url not in engines:
+            engines[url] = create_engine(url, **options)
+        return engines[url]
+
     directories: dict[str | None, ScriptDirectory] = {}
     read = ScriptDirectory.from_config
 
@@ -40,6 +53,8 @@ def migrations_read_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ScriptDirectory, "from_config", from_config)
+        for module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
+            patch.setattr(module, "create_engine", engine)
         yield
 
 
