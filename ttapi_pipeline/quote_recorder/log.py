@@ -29,7 +29,7 @@ ORIGIN_FILE: Final = "origin.json"
 
 @dataclass(frozen=True, slots=True)
 class LogGap:
-    """A time of which something is missing from the log. The gaps of a running feed are `streaming`'s `FeedGap`.
+    """A time of which something is missing from the log. A gap of a running feed is a `streaming.feed_health.FeedGap`.
 
     Attributes:
         began_at, ended_at: Aware UTC.

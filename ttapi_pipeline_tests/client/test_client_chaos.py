@@ -308,7 +308,7 @@ async def run_mix(exchange: Exchange, seed: int) -> None:
         }
     run = await exchange.survive(faults, seed=seed, symbols=chance.sample(SYMBOLS, count), **options)
     if mix is a_storm_of_429_with_retry_after:
-        # Whoever waits as long as it is told comes through with one retry each, and nobody knocks in the meantime.
+        # Requests that wait as long as they are told succeed with one retry each, and none is sent in the meantime.
         assert run.parts[CHAIN].missing == {}
         assert run.requests(CHAIN) == count + 1 + 15
 
@@ -339,7 +339,7 @@ async def check_expiry(exchange: Exchange, seed: int) -> None:
     # The simulator sees as many only when this machine sends them all within the second that they wait for.
     assert run.most_slots == 100
     assert set(run.parts[CHAIN].missing) == set()
-    # One token to begin with, exactly one renewal, and nobody replays more than once.
+    # One token to begin with, exactly one renewal, and no request is replayed more than once.
     assert run.grants == 2
     assert run.requests(CHAIN) + run.requests(METRICS) + run.requests(EQUITIES) == (
         301 + 7 + 7 + int(run.counters["responses"]["401"])

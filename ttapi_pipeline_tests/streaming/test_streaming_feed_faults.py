@@ -310,7 +310,7 @@ async def test_it_recovers_from_many_mixtures_of_faults(seed: int, monkeypatch: 
 async def opening(
     *failures: Exception | float, open_seconds: float = 20.0
 ) -> AsyncIterator[tuple[QuoteFeed, LoopClock, list[FeedGap]]]:
-    """A feed whose first links fail to open, each in its own way; a number is an opening that takes so many seconds."""
+    """A feed whose first links fail to open: by an exception, or by an opening that takes a number of seconds."""
     clock = LoopClock(FRIDAY_MORNING)
     left = list(failures)
     gaps: list[FeedGap] = []

@@ -37,7 +37,7 @@ class SleepCounter:
 
 @dataclass
 class Job:
-    """Work of so many steps; each entry of the script is one link: how it fails, or how many steps it does.
+    """Work of `steps` steps. Each entry of the script is one link: its failure, or the number of steps that it does.
 
     An exception in `openings` is raised instead of opening the link of that number.
     """
