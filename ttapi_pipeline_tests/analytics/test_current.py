@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import statistics
+from collections.abc import Callable, Sequence
 from datetime import date
 from random import Random
 
@@ -14,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
-from statsmodels.stats.weightstats import DescrStatsW
 
 from ttapi_pipeline.analytics.current import CAUTIONS, REASONS, bar_quality, current_volatility, volatility_rank
 from ttapi_pipeline.analytics.volatility import rolling_volatility
 from ttapi_pipeline.core.sessions import sessions_between
+from ttapi_pipeline_tests.support.examples import examples
 
 SESSIONS = sessions_between(date(2011, 1, 3), date(2012, 12, 31))
 AS_OF = SESSIONS[-1]
@@ -76,15 +77,23 @@ def test_yang_zhang_on_real_prices_is_what_r_computes(
         assert result.collect()[f"yang_zhang_{n}"].item() == pytest.approx(expected, rel=1e-9)
 
 
+def statsmodels_stdev(values: Sequence[float]) -> float:
+    from statsmodels.stats.weightstats import DescrStatsW
+
+    return float(DescrStatsW(values, ddof=1).std)
+
+
+# To import statsmodels takes 5 CPU seconds.
+@pytest.mark.parametrize("stdev", [statistics.stdev, pytest.param(statsmodels_stdev, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("symbol", ["SPX", "AAPL"])
-def test_close_to_close_on_real_prices_is_what_statsmodels_computes(
-    real_bars: Callable[[str], pl.LazyFrame], symbol: str
+def test_close_to_close_on_real_prices_is_what_other_libraries_compute(
+    real_bars: Callable[[str], pl.LazyFrame], symbol: str, stdev: Callable[[Sequence[float]], float]
 ) -> None:
     series = real_bars(symbol).sort("session").collect()
     last = series["session"][-1]
     result = current_volatility(series.lazy(), series.lazy(), as_of=last, windows=[90]).collect()
     returns = np.diff(np.log(series["close"].to_numpy()))[-90:]
-    expected = DescrStatsW(returns, ddof=1).std * math.sqrt(252)
+    expected = stdev(returns.tolist()) * math.sqrt(252)
     assert result["close_to_close_90"].item() == pytest.approx(expected, rel=1e-9)
 
 
@@ -94,7 +103,7 @@ def test_as_of_a_session_it_is_the_last_of_the_rolling_values() -> None:
     assert_frame_equal(current(frame, 10, 63).select(rolling.columns[-4:]), rolling[rolling.columns[-4:]])
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(50))
 @given(SEEDS, st.randoms(use_true_random=False), st.integers(260, len(SESSIONS) - 1))
 def test_row_order_other_symbols_and_later_bars_change_nothing(seed: int, random: Random, day: int) -> None:
     crowd = pl.concat([market(seed=seed), market(seed=seed + 1, symbol="ZM")])
@@ -150,7 +159,7 @@ def rank(frame: pl.DataFrame, **options: int) -> dict[str, float | None]:
     return volatility_rank(frame.lazy(), CALENDAR, as_of=AS_OF, **options).collect().row(0, named=True)
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(50))
 @given(SEEDS)
 def test_rank_and_percentile_equal_numpy_by_hand(seed: int) -> None:
     frame = market(seed=seed)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from ttapi_pipeline.analytics.earnings import earnings_sessions, volatility_without_earnings
 from ttapi_pipeline.core.sessions import sessions_between
+from ttapi_pipeline_tests.support.examples import examples
 
 SESSIONS = sessions_between(date(2025, 6, 2), date(2026, 1, 30))
 CALENDAR = pl.LazyFrame({"session": SESSIONS})
@@ -80,7 +81,7 @@ def test_the_jump_at_a_report_is_left_out_and_counted() -> None:
     assert np.std(returns, ddof=1) * math.sqrt(252) > 2 * expected
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(50))
 @given(st.integers(0, 2**32 - 1), st.sets(st.integers(1, len(SESSIONS) - 1), min_size=1, max_size=6))
 def test_it_equals_numpy_with_the_sessions_deleted(seed: int, days: set[int]) -> None:
     prices = closes(seed)

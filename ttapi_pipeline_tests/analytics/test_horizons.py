@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Distances to expirations and statistics per horizon, against published values, numpy and a simulation."""
+"""Statistics per horizon, against published values, numpy and a simulation."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from arch.unitroot import VarianceRatio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ttapi_pipeline.analytics.horizons import MINIMUM_RETURNS, REASONS, expiration_horizons, horizon_statistics
+from ttapi_pipeline.analytics.horizons import MINIMUM_RETURNS, REASONS, horizon_statistics
 from ttapi_pipeline.core.sessions import is_session, sessions_between
+from ttapi_pipeline_tests.support.examples import examples
 
 CALENDAR = pl.LazyFrame({"session": sessions_between(date(2010, 1, 4), date(2013, 12, 31))})
 SESSIONS = sessions_between(date(2012, 1, 3), date(2012, 6, 29))
@@ -50,77 +50,6 @@ def statistics(frame: pl.LazyFrame, *values: int | None, lookback: int = 60, as_
 
 def one(frame: pl.LazyFrame, horizon: int | None, *, lookback: int = 60) -> dict[str, Any]:
     return statistics(frame, horizon, lookback=lookback).row(0, named=True)
-
-
-def expirations(*days: date | None, settlement: str = "PM") -> pl.LazyFrame:
-    return pl.LazyFrame(
-        {"symbol": "SPX", "expiration_date": days, "settlement_type": settlement},
-        schema={"symbol": pl.String, "expiration_date": pl.Date, "settlement_type": pl.String},
-    )
-
-
-class TestHorizons:
-    def test_sessions_are_counted_after_the_as_of_session_up_to_the_expiration(self) -> None:
-        # Friday 2012-01-13; the 16th was a holiday, the 20th the monthly expiration.
-        row = (
-            expiration_horizons(expirations(date(2012, 1, 20)), CALENDAR, as_of=date(2012, 1, 13))
-            .collect()
-            .row(0, named=True)
-        )
-        assert (row["dte"], row["horizon_sessions"]) == (7, 4)
-
-    def test_an_expiration_on_a_closed_day_counts_up_to_the_last_session_before_it(self) -> None:
-        # Monthly options of 2012 expired on Saturdays; hurricane Sandy closed the 29th and the 30th of October.
-        days = [date(2012, 10, 20), date(2012, 10, 30), date(2012, 10, 31)]
-        result = expiration_horizons(expirations(*days), CALENDAR, as_of=date(2012, 10, 19)).collect()
-        assert result["dte"].to_list() == [1, 11, 12]
-        assert result["horizon_sessions"].to_list() == [0, 5, 6]
-
-    def test_an_as_of_day_that_is_no_session_stands_for_the_one_before(self) -> None:
-        result = expiration_horizons(expirations(date(2012, 1, 20)), CALENDAR, as_of=date(2012, 1, 15)).collect()
-        assert result["as_of_session"].to_list() == [date(2012, 1, 13)]
-        assert (result["dte"].item(), result["horizon_sessions"].item()) == (7, 4)
-
-    def test_an_expiration_today_or_in_the_past_has_no_session_left(self) -> None:
-        result = expiration_horizons(expirations(AS_OF, AS_OF - timedelta(3)), CALENDAR, as_of=AS_OF).collect()
-        assert result["dte"].to_list() == [0, -3]
-        assert result["horizon_sessions"].to_list() == [0, 0]
-
-    def test_an_expiration_beyond_the_calendar_has_an_unknown_number_of_sessions(self) -> None:
-        result = expiration_horizons(expirations(date(2014, 1, 17), None), CALENDAR, as_of=AS_OF).collect()
-        assert result["horizon_sessions"].to_list() == [None, None]
-        assert result["dte"].to_list() == [(date(2014, 1, 17) - AS_OF).days, None]
-
-    def test_a_day_before_the_calendar_counts_nothing(self) -> None:
-        row = expiration_horizons(expirations(AS_OF), CALENDAR, as_of=date(2009, 1, 2)).collect().row(0, named=True)
-        assert (row["as_of_session"], row["dte"], row["horizon_sessions"]) == (None, None, None)
-
-    def test_morning_settlement_is_marked_and_changes_no_count(self) -> None:
-        both = pl.concat([expirations(date(2012, 7, 20), settlement=kind) for kind in ("AM", "PM")])
-        result = expiration_horizons(both, CALENDAR, as_of=AS_OF).collect()
-        assert result["is_settled_at_open"].to_list() == [True, False]
-        assert result["horizon_sessions"].n_unique() == 1
-
-    def test_rows_and_their_order_stay_and_the_types_are_small(self) -> None:
-        days = [date(2012, 12, 21), date(2012, 7, 20), date(2012, 7, 20), date(2012, 9, 21)]
-        frame = expirations(*days)
-        result = expiration_horizons(frame, CALENDAR, as_of=AS_OF).collect()
-        assert result.select("symbol", "expiration_date", "settlement_type").equals(frame.collect())
-        assert dict(result.schema) == dict(frame.collect_schema()) | {
-            "as_of_session": pl.Date(),
-            "dte": pl.Int32(),
-            "horizon_sessions": pl.Int32(),
-            "is_settled_at_open": pl.Boolean(),
-        }
-
-    @settings(max_examples=25, deadline=None)
-    @given(st.dates(date(2010, 1, 4), date(2012, 12, 31)), st.integers(0, 365))
-    def test_the_count_equals_a_walk_from_day_to_day(self, as_of: date, ahead: int) -> None:
-        origin = max(day for day in (as_of - timedelta(n) for n in range(7)) if is_session(day))
-        expiration = as_of + timedelta(ahead)
-        walked = sum(is_session(origin + timedelta(n)) for n in range(1, (expiration - origin).days + 1))
-        result = expiration_horizons(expirations(expiration), CALENDAR, as_of=as_of).collect()
-        assert result["horizon_sessions"].to_list() == [walked]
 
 
 # docs/volatility.md, "Golden values", over the S&P 500 of the package `arch` and AAPL of `bokeh_sampledata`, T = 252.
@@ -182,6 +111,13 @@ class TestGoldenValues:
         assert f"{five['horizon_returns_stddev_rel_error']:.1%}" == "8.2%"
 
 
+# By lookback and horizon, of the log closes of the S&P 500, by `arch.unitroot.VarianceRatio` of arch 8.0.0.
+VARIANCE_RATIOS = {
+    252: {5: 0.983454616633, 21: 0.584774390145, 42: 0.570849573471, 63: 0.703005024956},
+    2520: {5: 0.90609083215, 21: 0.714981878655, 42: 0.62900380629, 63: 0.514412598476},
+}
+
+
 @pytest.mark.parametrize(("lookback", "tolerance"), [(252, 0.025), (2520, 0.005)])
 @pytest.mark.parametrize("horizon", [5, 21, 42, 63])
 def test_the_variance_ratio_of_the_index_is_the_one_of_the_package_arch(
@@ -195,9 +131,23 @@ def test_the_variance_ratio_of_the_index_is_the_one_of_the_package_arch(
     query = horizon_statistics(
         series, series, pairs(horizon, symbol="SPX"), as_of=LAST_SESSION["SPX"], lookback=lookback
     )
-    closes = series.sort("session").select(pl.col("close").log().tail(lookback + 1)).collect()["close"].to_numpy()
-    theirs = VarianceRatio(closes, lags=horizon, trend="c", overlap=True, debiased=True).vr
+    theirs = VARIANCE_RATIOS[lookback][horizon]
     assert query.collect().item(0, "variance_ratio") == pytest.approx(theirs, rel=tolerance)
+
+
+# To import it takes 11 CPU seconds.
+@pytest.mark.soak
+@pytest.mark.parametrize("lookback", VARIANCE_RATIOS)
+def test_the_package_arch_computes_the_recorded_variance_ratios(
+    real_bars: Callable[[str], pl.LazyFrame], lookback: int
+) -> None:
+    from arch.unitroot import VarianceRatio
+
+    series = real_bars("SPX").sort("session")
+    closes = series.select(pl.col("close").log().tail(lookback + 1)).collect()["close"].to_numpy()
+    for horizon, recorded in VARIANCE_RATIOS[lookback].items():
+        computed = VarianceRatio(closes, lags=horizon, trend="c", overlap=True, debiased=True).vr
+        assert computed == pytest.approx(recorded, rel=1e-9)
 
 
 def brute_force(log_closes: np.ndarray[Any, np.dtype[np.float64]], horizon: int, lookback: int) -> dict[str, Any]:
@@ -227,7 +177,7 @@ price_paths = st.integers(0, 2**32 - 1).map(lambda seed: walk(len(SESSIONS), see
 
 
 class TestProperties:
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=examples(50))
     @given(
         price_paths,
         st.sets(st.integers(0, len(SESSIONS) - 1), max_size=4),
@@ -244,7 +194,7 @@ class TestProperties:
             for name, expected in brute_force(logs, row["horizon_sessions"], lookback).items():
                 assert row[name] == (None if expected is None else pytest.approx(expected, rel=1e-9)), name
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=examples(50))
     @given(price_paths, st.randoms(use_true_random=False))
     def test_row_order_other_symbols_and_later_bars_change_nothing(self, closes: list[float], random: Random) -> None:
         alone = bars(closes).collect()
@@ -255,20 +205,20 @@ class TestProperties:
         random.shuffle(order)
         assert statistics(crowd[order].lazy(), 5, 21).equals(statistics(alone.lazy(), 5, 21))
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=examples(50))
     @given(price_paths, st.floats(1e-3, 1e3))
     def test_scaling_all_prices_changes_nothing(self, closes: list[float], factor: float) -> None:
         scaled = statistics(bars([close * factor for close in closes]), 1, 5, 21)
         assert_frame_equal(scaled, statistics(bars(closes), 1, 5, 21), rel_tol=1e-7, abs_tol=0.0)
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=examples(50))
     @given(price_paths, st.integers(2, 30))
     def test_the_correction_never_lowers_a_figure_but_for_the_divisor(self, closes: list[float], horizon: int) -> None:
         row = one(bars(closes), horizon)
         n = row["horizon_returns_used"]
         assert row["horizon_returns_stddev_corrected"] >= row["horizon_returns_stddev"] * math.sqrt((n - 1) / n)
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=examples(50))
     @given(price_paths)
     def test_a_horizon_of_one_session_is_the_lookback(self, closes: list[float]) -> None:
         row = one(bars(closes), 1)
@@ -277,7 +227,7 @@ class TestProperties:
         assert row["horizon_returns_stddev_rel_error"] == row["returns_stddev_lookback_rel_error"]
         assert row["variance_ratio"] == pytest.approx(1.0, rel=1e-12)
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=examples(50))
     @given(st.floats(-0.05, 0.05).filter(lambda rate: abs(rate) > 1e-6))
     def test_constant_growth_has_no_deviation(self, rate: float) -> None:
         row = one(bars([100.0 * math.exp(rate * i) for i in range(100)]), 10)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ttapi_pipeline.analytics.implied import expected_move, iv_percentile, iv_rank, move_ratio, rank_in_range
+from ttapi_pipeline_tests.support.examples import examples
 
 PRICE, IV, DTE = pl.col("price"), pl.col("iv"), pl.col("dte")
 
@@ -71,7 +72,7 @@ def test_ranks_do_not_cross_symbols() -> None:
     assert frame.select(rank=rank)["rank"].to_list() == [None, 1.0, 0.0, None]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(100))
 @given(st.lists(st.floats(0.01, 5.0), min_size=2, max_size=30), st.integers(1, 29))
 def test_the_percentile_equals_a_count(history: list[float], window: int) -> None:
     result = pl.DataFrame({"iv": history}).select(value=iv_percentile(IV, window=window))["value"].to_list()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ttapi_pipeline.analytics.returns import log_returns, session_index
 from ttapi_pipeline.core.sessions import sessions_between
+from ttapi_pipeline_tests.support.examples import examples
 
 SESSIONS = sessions_between(date(2024, 1, 2), date(2024, 3, 28))
 CALENDAR = pl.LazyFrame({"session": SESSIONS})
@@ -77,7 +78,7 @@ def test_the_rows_and_columns_of_the_bars_stay_as_they_were() -> None:
     assert result.columns == ["symbol", "session", "close", "gap_sessions", "log_return"]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(100))
 @given(st.lists(st.none() | st.floats(0.01, 1e5), min_size=2, max_size=20), st.randoms(use_true_random=False))
 def test_returns_equal_a_loop_over_the_calendar_in_any_row_order(closes: list[float | None], random: Random) -> None:
     frame = pl.concat([bars(closes), bars([50.0] * 20, symbol="OTHER")]).collect()

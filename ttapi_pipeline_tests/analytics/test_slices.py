@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ttapi_pipeline.analytics.slices import collect_in_slices
+from ttapi_pipeline_tests.support.examples import examples
 
 
 def totals(bars: pl.LazyFrame) -> pl.LazyFrame:
     return bars.group_by("symbol", maintain_order=True).agg(pl.len(), pl.col("close").sum())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(50))
 @given(st.lists(st.integers(1, 9), max_size=8), st.integers(1, 12))
 def test_a_query_in_parts_gives_what_it_gives_at_once(lengths: list[int], rows: int) -> None:
     symbols = [f"S{number}" for number, length in enumerate(lengths) for _ in range(length)]

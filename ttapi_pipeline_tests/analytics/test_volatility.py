@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Rolling estimators and the cone, against published values and numpy by hand."""
+"""Rolling estimators, against published values and numpy by hand."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from random import Random
 from typing import Any
 
+import numba
 import numpy as np
 import polars as pl
 import pytest
@@ -20,30 +21,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ttapi_pipeline.analytics import windows
-from ttapi_pipeline.analytics.cone import volatility_cone
+from ttapi_pipeline.analytics import kernels, windows
 from ttapi_pipeline.analytics.estimators import ESTIMATORS
 from ttapi_pipeline.analytics.volatility import latest_volatility, rolling_volatility
-from ttapi_pipeline.core.sessions import sessions_between
+from ttapi_pipeline_tests.support.bars import CALENDAR, SESSIONS, market
+from ttapi_pipeline_tests.support.examples import examples
 
-SESSIONS = sessions_between(date(2012, 1, 3), date(2012, 4, 30))
-CALENDAR = pl.LazyFrame({"session": SESSIONS})
 SEEDS = st.integers(0, 2**32 - 1)
 FROM_CLOSES = ("close_to_close", "zero_mean", "yang_zhang")
 FROM_BARS = ("parkinson", "garman_klass", "rogers_satchell")
-
-
-def market(seed: int = 1, *, symbol: str = "AAPL") -> pl.DataFrame:
-    """A bar per session whose high and low enclose its open and close."""
-    rng = np.random.default_rng(seed)
-    count = len(SESSIONS)
-    close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.02, count)))
-    open_ = close * np.exp(rng.normal(0.0, 0.01, count))
-    high = np.maximum(open_, close) * np.exp(np.abs(rng.normal(0.0, 0.005, count)))
-    low = np.minimum(open_, close) * np.exp(-np.abs(rng.normal(0.0, 0.005, count)))
-    return pl.DataFrame(
-        {"symbol": symbol, "session": SESSIONS, "open": open_, "high": high, "low": low, "close": close}
-    )
 
 
 def rolling(frame: pl.DataFrame, *windows: int) -> pl.DataFrame:
@@ -97,7 +83,7 @@ def test_an_earnings_gap_is_seen_from_closes_and_missed_by_ranges(real_bars: Cal
     assert [f"{last[f'{name}_30'].item():.3f}" for name in names] == ["0.457", "0.422", "0.243"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(50))
 @given(SEEDS, st.integers(2, 30), st.integers(31, len(SESSIONS)))
 def test_every_estimator_equals_numpy_by_hand(seed: int, window: int, count: int) -> None:
     frame = market(seed).head(count)
@@ -106,7 +92,7 @@ def test_every_estimator_equals_numpy_by_hand(seed: int, window: int, count: int
         assert last[f"{name}_{window}"] == pytest.approx(expected, rel=1e-9), name
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(50))
 @given(SEEDS, st.randoms(use_true_random=False))
 def test_row_order_and_other_symbols_change_nothing(seed: int, random: Random) -> None:
     alone = market(seed)
@@ -116,13 +102,13 @@ def test_row_order_and_other_symbols_change_nothing(seed: int, random: Random) -
     assert_frame_equal(rolling(crowd[order], 2, 10).filter(symbol="AAPL"), rolling(alone, 2, 10), rel_tol=1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(50))
 @given(SEEDS, st.integers(1, len(SESSIONS) - 1))
 def test_a_later_bar_never_changes_a_value(seed: int, count: int) -> None:
     assert_frame_equal(rolling(market(seed), 5).head(count), rolling(market(seed).head(count), 5), rel_tol=1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(50))
 @given(SEEDS, st.floats(1e-3, 1e3))
 def test_scaling_all_prices_changes_nothing(seed: int, factor: float) -> None:
     volatilities = pl.selectors.matches(r"_\d+$")
@@ -132,7 +118,7 @@ def test_scaling_all_prices_changes_nothing(seed: int, factor: float) -> None:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(50))
 @given(st.floats(-0.05, 0.05))
 def test_constant_growth_has_no_volatility_from_closes_and_by_yang_zhang(rate: float) -> None:
     close = [100.0 * math.exp(rate * i) for i in range(len(SESSIONS))]
@@ -258,7 +244,7 @@ BROKEN = st.sampled_from([0.0, -1.0, math.nan, math.inf, None, 1e-3, 1e6])
 WHERE = st.integers(0, len(SESSIONS) - 1)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(50))
 @given(
     st.integers(2, 12),
     st.lists(st.tuples(WHERE, st.sampled_from(["open", "high", "low", "close"]), BROKEN), max_size=6),
@@ -325,12 +311,24 @@ def test_all_columns_are_computed_at_once(engine: Any, monkeypatch: pytest.Monke
     assert len(calls) == 1
 
 
+def test_without_a_folder_for_compiled_code_a_function_is_compiled_without_a_cache(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A locator that knows no place for a file outside of an archive.
+    monkeypatch.setattr(numba.core.config, "CACHE_LOCATOR_CLASSES", "ZipCacheLocator")
+    monkeypatch.setattr(numba.core.config, "CACHE_DIR", "")
+    function = getattr(kernels.consecutive, "py_func")  # noqa: B009 - what Numba keeps of it
+    compiled = kernels._compiled(function)
+    assert compiled(np.array([3, 4, 6], np.int32), np.array([3])).tolist() == [0, 2, 3]
+    assert compiled.stats.cache_path is None
+
+
+@pytest.mark.soak
 def test_without_a_folder_for_compiled_code_every_process_compiles_for_itself() -> None:
     program = (
         "import numpy as np; from ttapi_pipeline.analytics import kernels; "
         "numbers = np.array([3, 4, 6], np.int32); print(kernels.consecutive(numbers, np.array([3])))"
     )
-    # A locator that knows no place for a file outside an archive.
     environment = {**os.environ, "NUMBA_CACHE_LOCATOR_CLASSES": "ZipCacheLocator", "NUMBA_CACHE_DIR": ""}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["[0", "2", "3]"]
@@ -370,46 +368,3 @@ def test_an_unknown_estimator_or_a_window_of_one_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         rolling_volatility(market().lazy(), CALENDAR, windows=sessions, estimators=estimators)
-
-
-def cone(frame: pl.DataFrame, **options: Any) -> pl.DataFrame:
-    return volatility_cone(frame.lazy(), CALENDAR, **{"as_of": SESSIONS[-1], "horizons": [5, 21], **options}).collect()
-
-
-def test_the_cone_holds_the_quantiles_of_all_rolling_volatilities() -> None:
-    frame = market()
-    volatilities = rolling(frame, 5)["close_to_close_5"].drop_nulls().to_numpy()
-    row = cone(frame).row(0, named=True)
-    expected = np.quantile(volatilities, [0, 0.1, 0.25, 0.5, 0.75, 0.9, 1])
-    names = ["minimum", "p10", "p25", "median", "p75", "p90", "maximum"]
-    assert [row[name] for name in names] == pytest.approx(expected.tolist(), rel=1e-9)
-    assert row["current"] == pytest.approx(volatilities[-1])
-    assert row["current_percentile"] == pytest.approx((volatilities < volatilities[-1]).mean())
-    assert (row["symbol"], row["horizon_sessions"], row["windows_used"]) == ("AAPL", 5, len(SESSIONS) - 5)
-
-
-def test_the_cone_ends_at_the_as_of_session() -> None:
-    frame = market()
-    early = SESSIONS[40]
-    assert_frame_equal(cone(frame, as_of=early), cone(frame.filter(pl.col("session") <= early), as_of=early))
-    sunday = date(2012, 3, 4)
-    assert_frame_equal(cone(frame, as_of=sunday), cone(frame, as_of=sunday - timedelta(2)))
-
-
-def test_the_cone_does_not_end_with_a_bar_after_the_last_session() -> None:
-    sunday = SESSIONS[-1] + timedelta(6 - SESSIONS[-1].weekday())
-    odd = market().head(1).with_columns(session=pl.lit(sunday))
-    assert_frame_equal(cone(pl.concat([market(), odd]), as_of=sunday), cone(market()))
-
-
-def test_the_cone_may_be_limited_to_the_windows_that_end_lately() -> None:
-    assert cone(market(), history=30)["windows_used"].to_list() == [30, 30]
-
-
-def test_a_symbol_without_today_or_without_history_has_a_cone_with_nulls() -> None:
-    frame = pl.concat([market(symbol="HALT").head(50), market(symbol="NEW").tail(10)])
-    rows = {(row["symbol"], row["horizon_sessions"]): row for row in cone(frame).to_dicts()}
-    assert rows["HALT", 5]["current"] is None
-    assert rows["HALT", 5]["current_percentile"] is None
-    assert rows["HALT", 5]["median"] is not None
-    assert (rows["NEW", 21]["median"], rows["NEW", 21]["windows_used"]) == (None, 0)

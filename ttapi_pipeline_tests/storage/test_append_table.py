@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from ttapi_pipeline.core.errors import CorruptFileError, StorageError
 from ttapi_pipeline.storage.append_table import FAN_IN, Part, PartTable, list_parts, next_merge, scan_parts, tiling
+from ttapi_pipeline_tests.support.examples import examples
 
 SCHEMA = pl.Schema({"row": pl.Int64(), "symbol": pl.String()})
 
@@ -157,7 +158,10 @@ class TestWriting:
             assert table.append(rows(number), "a").first == number + 1
         assert stored(tmp_path) == [0, 1, 2]
 
-    def test_a_reader_beside_a_writer_always_sees_a_beginning_of_what_was_written(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("writes", [60, pytest.param(1_500, marks=pytest.mark.soak)])
+    def test_a_reader_beside_a_writer_always_sees_a_beginning_of_what_was_written(
+        self, tmp_path: Path, writes: int
+    ) -> None:
         durable, ended, seen = 0, threading.Event(), []
 
         def read() -> None:
@@ -171,8 +175,8 @@ class TestWriting:
         with ThreadPoolExecutor(1) as threads:
             reader = threads.submit(read)
             table = PartTable(tmp_path, SCHEMA)
-            for number in range(150):
-                table.append(rows(number), f"h{number // 50}")
+            for number in range(writes):
+                table.append(rows(number), f"h{number // 20}")
                 durable = number + 1
                 table.tidy()
             ended.set()
@@ -237,7 +241,7 @@ STEP = st.one_of(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(50))
 @given(
     burst=st.integers(0, 2 * FAN_IN),
     steps=st.lists(st.tuples(STEP, st.none() | st.integers(0, 24)), max_size=30),

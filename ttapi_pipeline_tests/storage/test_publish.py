@@ -3,34 +3,25 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import resource
-import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
-import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from upath import UPath
 
 from ttapi_pipeline.core.errors import DataError, LockTimeoutError, MissingColumnError, StorageError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
-from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.storage.files import file_facts
 from ttapi_pipeline.storage.footer import FOOTER_KEY
 from ttapi_pipeline.storage.hashing import data_version
 from ttapi_pipeline.storage.layout import Folder
-from ttapi_pipeline.storage.parquet import ROW_GROUP_ROWS
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.scan import read_csv_back, scan
 from ttapi_pipeline.storage.stored import read_manifest, read_stored
@@ -44,57 +35,6 @@ VISIBLE = ["marks.csv", "marks.json", "marks.parquet"]
 def visible(folder: Path) -> list[str]:
     """Everything but the lock file, which stays."""
     return sorted(path.name for path in folder.iterdir() if path.name != ".marks.lock")
-
-
-def cells(dtype: pl.DataType, *, allow_nan: bool) -> st.SearchStrategy[object]:
-    """Values of a type; dates and timestamps within the years that ISO 8601 writes with four digits."""
-    if isinstance(dtype, pl.String):
-        return st.text(st.characters(codec="utf-8"), max_size=6) | st.sampled_from(
-            ["", "=1+1", "'=x", "''@", "'", "-", "+1", "\tx", "\r\n", '"', "a,b", "NULL", " x ", "1e5", "true"]
-        )
-    if isinstance(dtype, pl.Date):
-        return st.dates()
-    if isinstance(dtype, pl.Datetime):
-        return st.datetimes(timezones=st.just(UTC))
-    if isinstance(dtype, pl.Boolean):
-        return st.booleans()
-    if isinstance(dtype, pl.Float64):
-        return st.floats(allow_nan=allow_nan)
-    bits = 32 if isinstance(dtype, pl.Int32) else 64
-    return st.integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-
-
-@st.composite
-def frames(draw: st.DrawFn, schema: DatasetSchema) -> pl.DataFrame:
-    """Any frame that the schema allows."""
-    row = st.fixed_dictionaries(
-        {
-            column.name: st.none() | cells(column.dtype, allow_nan=True)
-            if column.is_nullable
-            else cells(column.dtype, allow_nan=False)
-            for column in schema.columns
-        }
-    )
-    rows = draw(st.lists(row, max_size=12, unique_by=lambda row: tuple(row[name] for name in schema.key)))
-    return pl.DataFrame(rows, schema=schema.polars)
-
-
-@pytest.mark.parametrize("name", ["eod_snapshot", "expiration_series", "accounts"])
-@settings(max_examples=25, deadline=None)
-@given(data=st.data())
-def test_parquet_and_csv_read_back_as_what_was_published(
-    name: str, provenance: Provenance, data: st.DataObject
-) -> None:
-    schema = DATASETS[name].schema
-    frame = data.draw(frames(schema))
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        published = publish(frame, schema, folder, provenance)
-        floats = pl.selectors.float()
-        expected = frame.with_columns(floats.fill_nan(None)).sort(schema.sort_by)
-        assert_frame_equal(scan(folder, schema).collect(), expected)
-        assert_frame_equal(read_csv_back(folder, schema), expected)
-        assert data_version(folder / f"{name}.parquet") == published.data_version
 
 
 def test_the_three_files_agree(tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make) -> None:
@@ -119,36 +59,6 @@ def test_the_three_files_agree(tmp_path: Path, marks: DatasetSchema, provenance:
 def test_an_empty_dataset_can_be_published(tmp_path: Path, marks: DatasetSchema, provenance: Provenance) -> None:
     assert publish(pl.DataFrame(), marks, tmp_path / "new" / "folder", provenance).wait().rows == 0
     assert_frame_equal(read_csv_back(tmp_path / "new" / "folder", marks), marks.polars.to_frame())
-
-
-def test_rows_are_sorted_and_lie_in_small_groups_with_statistics(
-    tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
-) -> None:
-    frame = marks_frame(symbols=35_000)
-    published = publish(frame.sample(fraction=1, shuffle=True, seed=1).lazy(), marks, tmp_path, provenance)
-    assert published.data_version == data_version(frame)
-    assert_frame_equal(scan(tmp_path, marks).collect(), frame.sort("symbol", "session"))
-    metadata = pq.read_metadata(tmp_path / "marks.parquet")
-    assert metadata.num_row_groups >= 140_000 // ROW_GROUP_ROWS + 1
-    for group in range(metadata.num_row_groups):
-        assert metadata.row_group(group).num_rows <= ROW_GROUP_ROWS
-        symbol = metadata.row_group(group).column(0)
-        assert symbol.compression == "ZSTD"
-        assert symbol.statistics.has_min_max
-
-
-def test_a_csv_reader_of_another_make_reads_the_same(
-    tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
-) -> None:
-    runs = ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "'=x"]
-    harmless = ["'x", 'say "hi", twice', "a\r\nb", ""]
-    publish(marks_frame().with_columns(note=pl.Series([*runs, *harmless, None])), marks, tmp_path, provenance)
-    text = (tmp_path / "marks.csv").read_bytes().decode()
-    header, first = "symbol,session,close,volume,rating,is_final,note,fetched_at", "S0000,2026-01-05,15.0,0,1,true,"
-    assert text.startswith(f"{header}\r\n{first}")
-    rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
-    assert [row["note"] for row in rows] == [*(f"'{cell}" for cell in runs), *harmless, ""]
-    assert {row["fetched_at"] for row in rows} == {"2026-01-05T21:30:00.000000Z"}
 
 
 @pytest.mark.parametrize("lazy", [False, True])
@@ -319,8 +229,9 @@ def test_a_full_disk_is_said_and_leaves_nothing_behind(
     assert read_stored(tmp_path, "marks").is_lagging == (name == "csv")
 
 
+@pytest.mark.parametrize("turns", [6, pytest.param(300, marks=pytest.mark.soak)])
 def test_readers_never_see_half_a_file(
-    tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
+    *, tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make, turns: int
 ) -> None:
     """Each publication has as many symbols as its prices say, so that a mixture would show."""
     versions = [marks_frame(close=float(symbols), symbols=symbols) for symbols in (300, 2_000, 700)]
@@ -341,7 +252,7 @@ def test_readers_never_see_half_a_file(
     with ThreadPoolExecutor(max_workers=2) as executor:
         readers = [executor.submit(read) for _ in range(2)]
         try:
-            for turn in range(12):
+            for turn in range(turns):
                 publish(versions[turn % 3], marks, tmp_path, provenance).wait()
         finally:
             is_done.set()
@@ -378,28 +289,3 @@ def test_an_object_store_holds_the_same_files(marks: DatasetSchema, provenance: 
     assert_frame_equal(read_csv_back(folder, marks), marks_frame(close=20.0))
     stored = read_stored(folder, "marks")
     assert (stored.manifest, stored.lost_files, stored.is_lagging) == (complete, (), False)
-
-
-def test_a_key_may_hold_nulls_where_its_columns_may(tmp_path: Path, provenance: Provenance) -> None:
-    from ttapi_pipeline.datasets.eod_snapshot.table import EOD_REJECTS
-
-    row = {"file": "a.csv", "line": 3, "symbol": "AAPL", "reason": "close is 'x'", "raw": "=x"}
-    whole_file = row | {"line": None, "symbol": None}
-    publish(pl.DataFrame([row, whole_file]), EOD_REJECTS, tmp_path, provenance)
-    assert scan(tmp_path, EOD_REJECTS).collect()["line"].to_list() == [None, 3]
-    with pytest.raises(DataError, match="more than once"):
-        publish(pl.DataFrame([row, whole_file, whole_file]), EOD_REJECTS, tmp_path, provenance)
-
-
-def test_dates_of_any_year_and_the_last_microsecond_survive_the_csv(
-    tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
-) -> None:
-    frame = marks_frame().head(2).with_columns(
-        session=pl.Series([date(1, 1, 1), date(9999, 12, 31)]),
-        fetched_at=pl.Series(
-            [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)],
-            dtype=marks.polars["fetched_at"],
-        ),
-    )  # fmt: skip
-    publish(frame, marks, tmp_path, provenance)
-    assert_frame_equal(read_csv_back(tmp_path, marks), frame)

@@ -56,20 +56,18 @@ def marks_frame() -> Callable[..., pl.DataFrame]:
     """Makes `symbols` x 4 rows, in the order of the key."""
 
     def make(*, close: float = 10.0, symbols: int = 3) -> pl.DataFrame:
-        rows = [
-            {
-                "symbol": f"S{number:04d}",
-                "session": date(2026, 1, day),
-                "close": close + day,
-                "volume": number,
-                "rating": day % 5 + 1,
-                "is_final": day != 8,
-                "note": None,
-                "fetched_at": FETCHED_AT,
-            }
-            for number in range(symbols)
-            for day in (5, 6, 7, 8)
-        ]
-        return pl.DataFrame(rows, schema=MARKS.polars)
+        days = (5, 6, 7, 8)
+        count = symbols * len(days)
+        columns = {
+            "symbol": [f"S{number:04d}" for number in range(symbols) for _ in days],
+            "session": [date(2026, 1, day) for day in days] * symbols,
+            "close": [close + day for day in days] * symbols,
+            "volume": [number for number in range(symbols) for _ in days],
+            "rating": [day % 5 + 1 for day in days] * symbols,
+            "is_final": [day != 8 for day in days] * symbols,
+            "note": [None] * count,
+            "fetched_at": [FETCHED_AT] * count,
+        }
+        return pl.DataFrame(columns, schema=MARKS.polars)
 
     return make

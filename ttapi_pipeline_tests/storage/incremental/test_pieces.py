@@ -29,6 +29,7 @@ from ttapi_pipeline.storage.repair import check
 from ttapi_pipeline.storage.scan import read_csv_back, scan
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 from ttapi_pipeline.tables.schema import DATE, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema
+from ttapi_pipeline_tests.support.examples import examples
 
 SCHEMA = DatasetSchema(
     "bars",
@@ -112,7 +113,7 @@ TABLES = st.dictionaries(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(50))
 @given(states=st.lists(TABLES, min_size=1, max_size=5))
 def test_any_sequence_of_increments_gives_the_bytes_of_a_full_rebuild(states: list[Table]) -> None:
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:

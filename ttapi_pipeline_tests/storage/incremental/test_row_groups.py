@@ -22,6 +22,7 @@ from ttapi_pipeline.storage.incremental.row_groups import (
     read_footer,
     rows_of,
 )
+from ttapi_pipeline_tests.support.examples import examples
 
 FRAME = pl.DataFrame(
     {
@@ -94,7 +95,7 @@ def test_footers_of_other_columns_are_told_apart() -> None:
     assert not footer.is_like(read_footer(arrow_file())[0])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(500))
 @given(content=st.binary(max_size=60))
 def test_bytes_that_are_no_footer_are_a_corrupt_file(content: bytes) -> None:
     file = io.BytesIO(MAGIC + content + len(content).to_bytes(4, "little") + MAGIC)
