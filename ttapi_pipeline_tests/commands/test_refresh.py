@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""The `tt` command as a user types it: what it prints, what it returns, what it leaves alone."""
+"""`tt refresh` as a user types it, and what a filled folder gives `tt status` and `tt doctor`."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -22,48 +22,12 @@ from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFR
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.simulator.process import SimulatorProcess
+from ttapi_pipeline_tests.support.projects import Finished, Tt, environment_of_users, make_project, run_tt
+from ttapi_pipeline_tests.support.shared import made_once
 
-ROOT = Path(__file__).resolve().parents[1]
 CANARY = "canary-4c1d"
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A project's folder with three symbols and a MetaStock folder without files."""
-    shutil.copy(ROOT / "dagster.yaml", tmp_path)
-    (tmp_path / "symbols.txt").write_text("AAPL\nMSFT\nBRK.B\n")
-    (tmp_path / "metastock").mkdir()
-    return tmp_path
-
-
-@pytest.fixture
-def environment(project: Path) -> Mapping[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TT_", "DAGSTER"))}
-    return {
-        **kept,
-        "PYTHONPATH": str(ROOT),
-        "TT_LIST": "symbols.txt",
-        "TT_HISTORY_START": "2025-01-02",
-        "TT_METASTOCK_DIR": "metastock",
-    }
-
-
-@pytest.fixture
-def tt(project: Path, environment: Mapping[str, str]) -> Run:
-    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "ttapi_pipeline.cli", *arguments],
-            cwd=project,
-            env={**environment, **variables},
-            capture_output=True,
-            text=True,
-            timeout=150,
-            check=False,
-        )
-
-    return run
+NOBODY = "http://127.0.0.1:9"
+"""Nothing listens there: a fetch would fail."""
 
 
 @pytest.fixture(scope="module")
@@ -78,60 +42,87 @@ def stored(project: Path) -> Mapping[str, tuple[int, int]]:
     return {path.name: (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
 
 
-def test_a_refresh_fills_every_dataset_and_the_next_one_fetches_and_writes_nothing(
-    tt: Run, project: Path, exchange: SimulatorProcess
-) -> None:
-    first = tt("refresh", TT_ENV="simulator", TT_API_URL=exchange.url)
-    assert first.returncode == 0, first.stdout + first.stderr
-    assert "SIMULATED DATA" in first.stdout
-    assert "trading_calendar: refreshed, nothing stored yet" in first.stderr
-    before = stored(project)
-    assert {f"{name}.{suffix}" for name in DATASETS for suffix in ("parquet", "csv", "json")} <= set(before)
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory, exchange: SimulatorProcess) -> tuple[Path, Finished]:
+    """A project's folder after the first `tt refresh` in it, to be copied, and what the command left."""
 
-    # An address where nobody listens: a fetch would fail.
-    second = tt("refresh", "--json", TT_ENV="simulator", TT_API_URL="http://127.0.0.1:9")
-    assert second.returncode == 0, second.stdout + second.stderr
-    rows = json.loads(second.stdout)["datasets"]
+    def make(folder: Path) -> None:
+        finished = run_tt(make_project(folder), "refresh", TT_ENV="simulator", TT_API_URL=exchange.url)
+        (folder / "finished.json").write_text(json.dumps(asdict(finished)))
+
+    folder = made_once(tmp_path_factory, "first_refresh", make)
+    return folder, Finished(**json.loads((folder / "finished.json").read_text()))
+
+
+@pytest.fixture
+def filled(first: tuple[Path, Finished], project: Path) -> Path:
+    """The project's folder with the data and the Dagster instance of the first refresh."""
+    shutil.copytree(first[0] / "data", project / "data")
+    return project
+
+
+def test_a_first_refresh_fills_every_dataset(first: tuple[Path, Finished]) -> None:
+    folder, finished = first
+    assert finished.code == 0, finished.out + finished.err
+    assert "SIMULATED DATA" in finished.out
+    assert "trading_calendar: refreshed, nothing stored yet" in finished.err
+    assert {f"{name}.{suffix}" for name in DATASETS for suffix in ("parquet", "csv", "json")} <= set(stored(folder))
+
+
+def test_the_next_refresh_fetches_and_writes_nothing(filled: Path) -> None:
+    before = stored(filled)
+    second = run_tt(filled, "refresh", "--json", TT_ENV="simulator", TT_API_URL=NOBODY)
+    assert second.code == 0, second.out + second.err
+    rows = json.loads(second.out)["datasets"]
     assert [row["dataset"] for row in rows] == list(DATASETS)
     assert {(row["verdict"], row["rule"], row["outcome"]) for row in rows} == {("hit", "fresh", None)}
     assert all("old, TTL" in row["reason"] and row["age_seconds"] > 0 for row in rows)
     assert all(row["is_simulated"] for row in rows)
-    assert stored(project) == before
+    assert stored(filled) == before
 
+
+def test_status_shows_a_hit_for_every_dataset(tt: Tt, filled: Path) -> None:
     grid = tt("status")
-    assert grid.returncode == 0
-    assert grid.stdout.count(" hit ") == len(DATASETS)
+    assert grid.code == 0
+    assert grid.out.count(" hit ") == len(DATASETS)
 
-    forced = tt("refresh", "accounts", "--force", TT_ENV="simulator", TT_API_URL="http://127.0.0.1:9")
-    assert forced.returncode == 4
-    assert "error: accounts: POST /oauth/token: 127.0.0.1:9 cannot be reached" in forced.stderr
-    assert stored(project) == before
 
+def test_a_forced_refresh_that_fails_keeps_what_is_stored(tt: Tt, filled: Path) -> None:
+    before = stored(filled)
+    forced = tt("refresh", "accounts", "--force", TT_ENV="simulator", TT_API_URL=NOBODY)
+    assert forced.code == 4
+    assert "error: accounts: POST /oauth/token: 127.0.0.1:9 cannot be reached" in forced.err
+    assert stored(filled) == before
+
+
+def test_the_doctor_finds_a_damaged_file_and_mends_it(tt: Tt, filled: Path, exchange: SimulatorProcess) -> None:
+    before = stored(filled)
     doctor = tt("doctor", TT_ENV="simulator", TT_API_URL=exchange.url)
-    assert doctor.returncode == 0, doctor.stdout
-    assert "connection: simulator seed 7 answers, 3 accounts" in doctor.stdout
-
-    (project / "data" / "universe.csv").write_text("symbol\r\n")
-    assert "universe.csv" in tt("doctor", TT_ENV="simulator", TT_API_URL=exchange.url).stdout
+    assert doctor.code == 0, doctor.out
+    assert "connection: simulator seed 7 answers, 3 accounts" in doctor.out
+    (filled / "data" / "universe.csv").write_text("symbol\r\n")
+    assert "universe.csv" in tt("doctor", TT_ENV="simulator", TT_API_URL=exchange.url).out
     mended = tt("doctor", "--repair", TT_ENV="simulator", TT_API_URL=exchange.url)
-    assert mended.returncode == 0, mended.stdout
-    assert stored(project)["universe.csv"][0] == before["universe.csv"][0]
+    assert mended.code == 0, mended.out
+    assert stored(filled)["universe.csv"][0] == before["universe.csv"][0]
 
+
+def test_refused_credentials_leave_the_data_alone_and_are_not_shown(
+    tt: Tt, filled: Path, exchange: SimulatorProcess
+) -> None:
+    before = stored(filled)
     real = tt("refresh", TT_CLIENT_SECRET=CANARY, TT_REFRESH_TOKEN=CANARY, TT_API_URL=exchange.url)
-    assert real.returncode == 4
-    assert "tastytrade refused the refresh token" in real.stderr + real.stdout or "has refused" in real.stderr
-    assert stored(project).keys() >= before.keys()
-    assert {name: facts for name, facts in stored(project).items() if name != "universe.csv"} == {
-        name: facts for name, facts in before.items() if name not in {"universe.csv", "universe.json"}
-    } | {"universe.json": stored(project)["universe.json"]}
-    assert CANARY not in real.stdout + real.stderr
-    assert not [
-        path for path in (project / "data").rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()
-    ]
+    assert real.code == 4
+    assert "tastytrade refused the refresh token" in real.err + real.out or "has refused" in real.err
+    assert stored(filled) == before
+    assert CANARY not in real.out + real.err
+    files = [path for path in filled.rglob("*") if path.is_file()]
+    assert files
+    assert not [path for path in files if CANARY.encode() in path.read_bytes()]
 
 
 def test_any_server_that_speaks_the_api_will_do_and_a_simulator_behind_it_is_told_from_a_broker(
-    tt: Run, exchange: SimulatorProcess
+    tt: Tt, exchange: SimulatorProcess
 ) -> None:
     run = tt(
         "refresh",
@@ -141,7 +132,7 @@ def test_any_server_that_speaks_the_api_will_do_and_a_simulator_behind_it_is_tol
         TT_CLIENT_SECRET=SIMULATOR_CLIENT_SECRET,
         TT_REFRESH_TOKEN=SIMULATOR_REFRESH_TOKEN,
     )
-    document = json.loads(run.stdout)
+    document = json.loads(run.out)
     assert document["origin"] == f"production {exchange.url}"
     (universe,) = (row for row in document["datasets"] if row["dataset"] == "universe")
     assert (universe["verdict"], universe["is_simulated"], universe["rows"]) == ("hit", True, 3)
@@ -158,35 +149,35 @@ def test_any_server_that_speaks_the_api_will_do_and_a_simulator_behind_it_is_tol
         ({"TT_ENV": "simulator", "TT_CLIENT_SECRET": CANARY}, "the simulator never runs beside real credentials"),
     ],
 )
-def test_a_wrong_setting_is_one_sentence_and_code_2(tt: Run, variables: Mapping[str, str], sentence: str) -> None:
+def test_a_wrong_setting_is_one_sentence_and_code_2(tt: Tt, variables: Mapping[str, str], sentence: str) -> None:
     run = tt("refresh", **variables)
-    assert run.returncode == 2
-    assert sentence in run.stderr
-    assert run.stderr.count("\n") == 1
-    assert run.stdout == ""
-    assert CANARY not in run.stderr
+    assert run.code == 2
+    assert sentence in run.err
+    assert run.err.count("\n") == 1
+    assert run.out == ""
+    assert CANARY not in run.err
 
 
-def test_a_data_folder_that_cannot_be_written_is_one_sentence_and_code_4(tt: Run, project: Path) -> None:
+def test_a_data_folder_that_cannot_be_written_is_one_sentence_and_code_4(tt: Tt, project: Path) -> None:
     (project / "occupied").write_text("a file")
     run = tt("refresh", TT_DATA_DIR="occupied/data")
-    assert run.returncode == 4
-    assert run.stderr.startswith("error: occupied/data")
-    assert "TT_DATA_DIR" in run.stderr
-    assert run.stderr.count("\n") == 1
+    assert run.code == 4
+    assert run.err.startswith("error: occupied/data")
+    assert "TT_DATA_DIR" in run.err
+    assert run.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [["refresh", "quote"], ["polish"], []])
-def test_wrong_usage_is_code_2(tt: Run, arguments: list[str]) -> None:
+def test_wrong_usage_is_code_2(tt: Tt, arguments: list[str]) -> None:
     run = tt(*arguments)
-    assert run.returncode == 2
-    assert "usage: tt" in run.stderr
+    assert run.code == 2
+    assert "usage: tt" in run.err
 
 
-def test_status_of_nothing_says_what_is_to_be_done(tt: Run) -> None:
+def test_status_of_nothing_says_what_is_to_be_done(tt: Tt) -> None:
     run = tt("status")
-    assert run.returncode == 3
-    assert run.stdout.count("nothing stored yet") == len(DATASETS)
+    assert run.code == 3
+    assert run.out.count("nothing stored yet") == len(DATASETS)
 
 
 def test_a_named_dataset_brings_what_is_due_above_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -196,11 +187,11 @@ def test_a_named_dataset_brings_what_is_due_above_it(monkeypatch: pytest.MonkeyP
     assert select(statuses, []) == list(DATASETS)
 
 
-def test_ctrl_c_ends_a_refresh_and_leaves_no_simulator(project: Path, environment: Mapping[str, str]) -> None:
+def test_ctrl_c_ends_a_refresh_and_leaves_no_simulator(project: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "ttapi_pipeline.cli", "refresh"],
         cwd=project,
-        env={**environment, "TT_LIST": "2"},
+        env={**environment_of_users(), "TT_LIST": "2"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

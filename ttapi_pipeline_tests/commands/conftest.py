@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: MIT
+"""The fixtures of the tests of commands; see `support.projects`."""
+
+from __future__ import annotations
+
+from ttapi_pipeline_tests.support.instances import databases_opened_quickly
+from ttapi_pipeline_tests.support.projects import project, tt
+
+__all__ = ["databases_opened_quickly", "project", "tt"]
