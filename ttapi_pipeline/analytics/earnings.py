@@ -65,7 +65,7 @@ def volatility_without_earnings(
     windows: Sequence[int],
     annualization: int = 252,
 ) -> pl.LazyFrame:
-    """Close-to-close volatility of the last n sessions, less those of `earnings_sessions`.
+    """Close-to-close volatility of the last n sessions without the sessions of `earnings_sessions`.
 
     The function leaves out the reports in `announcements` and no others. The broker names the next report and, in its
     history, ends of fiscal quarters, so the caller has to bring the dates of past reports.

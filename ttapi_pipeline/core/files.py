@@ -15,7 +15,7 @@ from typing import Final
 from uuid import uuid4
 
 STAGED_SUFFIX: Final = ".staged"
-"""Ends the name of everything that is being written; what still bears it after a crash is nobody's."""
+"""Ends the name of every file or folder that is being written; after a crash, these can be removed."""
 
 
 def staging_path(target: Path) -> Path:
@@ -54,7 +54,7 @@ def replacing(target: Path, *, is_durable: bool = True) -> Iterator[Path]:
 def replacing_folder(target: Path, *, is_durable: bool = True) -> Iterator[Path]:
     """Give a new folder to fill; at the end of the block it becomes `target`, which must be missing or empty.
 
-    Exceptions and arguments are those of `replacing`. Folders inside of the folder are not synced.
+    Arguments and exceptions as for `replacing`. Folders inside of the folder are not synced.
     """
     staging = staging_path(target)
     try:

@@ -47,7 +47,7 @@ def read_symbol_file(path: Path) -> Sequence[str]:
 
     Raises:
         StorageError: The file cannot be read.
-        InvalidFormatError: A line is not one symbol, or there is none.
+        InvalidFormatError: A line is not one symbol, or the file has no symbol.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")

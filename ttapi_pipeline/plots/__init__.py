@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Charts of the datasets as PNG bytes: frames in, picture out. Where a picture is put is `defs`' business.
+"""Charts of the datasets as PNG bytes: frames in, picture out.
+
+Put here: what a chart shows and how it looks. Not here: the figures in it (`analytics`), and where its file is put
+(`defs`).
 
 Matplotlib is imported when a chart is drawn: nothing else needs it, and it takes most of a second.
 """

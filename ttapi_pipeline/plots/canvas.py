@@ -19,7 +19,7 @@ ORANGE: Final = "#d9691e"
 WARNING: Final = "#b3261e"
 
 _DOTS_PER_INCH: Final = 108
-"""972 points wide: the web UI shows a picture in a window of 1,000, and cuts off what is wider."""
+"""The picture is 972 points wide: the web UI shows it in a window of 1,000, and cuts off wider ones."""
 _COLOURS: Final = 128
 """In the PNG's palette: a third of the bytes, and no visible difference. Every materialisation event carries them."""
 
@@ -30,7 +30,7 @@ def canvas(
     """An empty chart on an opaque, light card, which reads the same on a light and on a dark page.
 
     Args:
-        title: What is shown.
+        title: The subject of the chart.
         subtitle: How to read it.
         is_simulated: Whether the data is invented; the chart then says so.
         height: In inches; the width is 9.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where data is: the data folder, and the files of a dataset in it. What is in them: see `stored` and `scan`.
+"""Where data is: the data folder, and the files of a dataset in it. Their content: see `stored` and `scan`.
 
 Standard library only, so that a verdict over every dataset takes milliseconds; UPath is imported for a URL alone.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.storage.errors import storage_error
@@ -47,6 +47,10 @@ class DatasetFiles:
         )
 
 
+STATE_FOLDER: Final = ".state"
+"""In the data folder: caches and notes that programs can do without, and states of breakers."""
+
+
 def open_folder(location: str) -> Folder:
     """The data folder that TT_DATA_DIR names: a local path, or an fsspec URL; nothing is read or created.
 
@@ -68,7 +72,7 @@ def open_folder(location: str) -> Folder:
 def state_folder(location: str) -> Path | None:
     """The folder of state beside the data (breakers, caches, spools); None when the data is not on this machine."""
     root = open_folder(location)
-    return root / ".state" if isinstance(root, Path) else None
+    return root / STATE_FOLDER if isinstance(root, Path) else None
 
 
 def make_folder(folder: Folder) -> None:

@@ -28,7 +28,7 @@ class DatasetLock:
     def __init__(self, folder: Folder, dataset: str) -> None:
         self._dataset = dataset
         self._path = folder / f".{dataset}.lock"
-        # Not thread-local: the thread that writes the CSV releases what the publishing thread took.
+        # Not thread-local: the publishing thread takes the lock, and the thread that writes the CSV releases it.
         self._lock = FileLock(self._path, thread_local=False) if isinstance(self._path, Path) else None
 
     def acquire(self, *, timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS) -> None:

@@ -104,7 +104,7 @@ def publish(
     lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS,
     is_sorted: bool = False,
 ) -> Published:
-    """Conform, check and store a dataset in place of what was stored of it.
+    """Conform, check and store a dataset in place of the publication before.
 
     Args:
         frame: The rows in any order; `conform` says what they may look like. A lazy frame is streamed. Pieces come

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reading what is stored of a dataset: its manifest, and whether its files agree with it. Tables are read by `scan`.
+"""Reading the manifest of a dataset, and comparing its files with it. Rows are read by `scan`.
 
 Standard library only, so that a verdict over every dataset takes milliseconds.
 """

@@ -26,11 +26,11 @@ def conform(frame: pl.DataFrame | pl.LazyFrame, schema: DatasetSchema) -> pl.Dat
 
     A cast is for values that come out the same: whole floats for integers, text that reads as a number, midnights for
     dates, an instant of another zone for a UTC one. Timestamps without a zone, and numbers for text, are refused:
-    nobody could say what they meant.
+    their meaning would be a guess.
 
     Args:
         frame: Rows in any order. Without columns it is an empty dataset; without rows, its data types do not matter.
-        schema: What the dataset's table holds.
+        schema: Of the dataset.
 
     Returns:
         The same kind of frame, with exactly the schema's columns. Keys and nulls are not looked at: `publish` does.

@@ -29,10 +29,10 @@ class EncodedPiece:
     """A piece as row groups.
 
     Attributes:
-        noted: What is to be noted of it; its extent in the Parquet file is the one in the file that `body` is from.
+        noted: Facts to note; the extent is the one in the file that `body` is from.
         body: The bytes of the groups, in memory or in the stored file.
-        groups: What the footer says of each group.
-        start: The position of the first group that the footer's offsets count from.
+        groups: The description of each group in the footer of that file.
+        start: Where the first group is in that file; the offsets in `groups` are of that file too.
     """
 
     noted: NotedPiece
@@ -65,7 +65,7 @@ def decode(file: BinaryIO, piece: NotedPiece, groups: list[Value], template: Foo
     """The rows of a piece of an open Parquet file; `groups` is changed.
 
     Raises:
-        CorruptFileError: The bytes in the file are not those that were written.
+        CorruptFileError: The file has other bytes than were written.
     """
     body = Stretch(file, piece.parquet).read()
     if body is None:

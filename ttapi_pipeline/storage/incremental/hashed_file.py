@@ -60,7 +60,7 @@ class HashedFile:
         self._threads.shutdown()
 
     def append(self, content: bytes | Stretch) -> bool:
-        """Write at the end of the file; False, with nothing written, when a stretch is not what was noted of it."""
+        """Write at the end of the file; False, with nothing written, when a stretch is not as noted."""
         if isinstance(content, bytes):
             self._digest.update(content)
             self._write(content)

@@ -12,7 +12,7 @@ from typing import Final
 from ttapi_pipeline.core.files import left_over, replacing
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.storage.hashing import HASHED_BY
-from ttapi_pipeline.storage.layout import DatasetFiles
+from ttapi_pipeline.storage.layout import STATE_FOLDER, DatasetFiles
 
 _FORMAT: Final = 2
 """Of the note and of the bytes: raised when either file is written in another way."""
@@ -29,7 +29,7 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class NotedPiece:
-    """What is noted of a stored piece.
+    """The facts that are noted about a stored piece.
 
     Attributes:
         key: Of the piece.
@@ -111,7 +111,7 @@ def _made_by(code_version: str) -> list[object]:
 
 def _note_file(files: DatasetFiles) -> Path | None:
     """Where pieces are noted; None where the data is not on this machine."""
-    return files.folder / ".state" / "pieces" / f"{files.dataset}.json" if isinstance(files.folder, Path) else None
+    return files.folder / STATE_FOLDER / "pieces" / f"{files.dataset}.json" if isinstance(files.folder, Path) else None
 
 
 def _piece_from(document: Mapping[str, object]) -> NotedPiece:

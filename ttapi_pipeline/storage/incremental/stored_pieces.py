@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The pieces of the files that are stored now, to copy from. What is noted of them: see `note`."""
+"""The pieces of the files that are stored now, to copy from. The facts that are noted about them: see `note`."""
 
 from __future__ import annotations
 

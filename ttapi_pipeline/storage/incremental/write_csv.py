@@ -30,10 +30,10 @@ def write_csv(
     """Write the CSV of a Parquet file that was just written.
 
     Returns:
-        The pieces of the file, with what is to be noted of their lines; and size and hash of the CSV.
+        The pieces of the file, with the extents of their lines to be noted; and size and hash of the CSV.
 
     Raises:
-        CorruptFileError: The Parquet file is not what was written.
+        CorruptFileError: The Parquet file has other bytes than were written.
         OSError: The file cannot be written; PolarsError: the lines cannot be made.
     """
     with parquet.open("rb") as file:
