@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A simulator in the test's own event loop, with a clock that the test moves."""
+"""A simulator in the event loop of the test, with a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def market() -> Market:
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """The simulator's time, at first an hour into a regular session: a Friday, 10:30:20 in New York."""
+    """The simulated time, at first an hour into a regular session: a Friday, 10:30:20 in New York."""
     return FakeClock(datetime(2026, 11, 20, 15, 30, 20, tzinfo=UTC))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A simulator in a process of its own: its start, its end, and what it withstands."""
+"""A simulator in a process of its own: its start, its end, and how it bears bad connections."""
 
 from __future__ import annotations
 

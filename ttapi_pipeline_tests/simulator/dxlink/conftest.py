@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A DXLink server in the test's own event loop: during a session, and on a Saturday."""
+"""A DXLink server in the event loop of the test: during a session, and on a Saturday."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""SETUP, AUTH and keepalives: what the server answers on channel 0, asked over a socket."""
+"""SETUP, AUTH and keepalives: the answers of the server on channel 0, asked over a socket."""
 
 from __future__ import annotations
 

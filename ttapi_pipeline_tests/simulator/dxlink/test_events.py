@@ -81,7 +81,7 @@ async def test_a_wildcard_on_a_stream_channel_is_everything_that_the_market_has(
         await client.send("FEED_SUBSCRIPTION", 1, remove=[{"type": "Trade", "symbol": "*"}])
         await client.nothing()
         await server.clock.advance(2)
-        # What was subscribed to by name stays.
+        # A subscription by name stays.
         assert compact(await client.receive(), fields["Trade"]) == [{"eventSymbol": "SPY"}]
 
 

@@ -56,7 +56,7 @@ async def test_intraday_bars_of_an_option_add_up_to_its_day(closed_server: Serve
     assert len(rows) == 78
     assert sum(row["volume"] for row in rows) == day["volume"]
     assert rows[0]["close"] == day["close"]
-    # At its end it is worth what the underlying lies below the strike, which is nothing or a little.
+    # At its end it is worth the distance from the underlying up to the strike: nothing, or a little.
     spot = market.spot("SPY", CLOSED_AT).price
     assert day["close"] == pytest.approx(max(0.0, float(OptionSymbol.from_streamer(option).strike) - spot), abs=0.03)
 

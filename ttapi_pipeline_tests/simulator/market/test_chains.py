@@ -48,7 +48,7 @@ def test_every_expiration_is_a_session_and_listed_once_with_strikes_on_both_side
         for listed in expirations:
             assert is_session(listed.expiration_date)
             assert listed.expiration_date >= date(2026, 11, 20)
-            # Up to four reviews, with many strikes in common, and what a price that moved far has added.
+            # Up to four reviews with many strikes in common, and strikes that a far move of the price has added.
             assert 20 <= len(listed.strikes) <= 250
             assert listed.strikes[0] < price < listed.strikes[-1]
             assert all(b > a for a, b in pairwise(listed.strikes))

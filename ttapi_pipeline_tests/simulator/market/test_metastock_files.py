@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The simulator's MetaStock files, read back by a few lines of csv that share nothing with the writer."""
+"""MetaStock files of the simulator, read back by a few lines of csv that share nothing with the writer."""
 
 from __future__ import annotations
 

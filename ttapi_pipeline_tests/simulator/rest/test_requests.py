@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How requests are read: paths, arrays, headers, limits, and what no client should send."""
+"""How requests are read: paths, arrays, headers, limits, and requests that no client should send."""
 
 from __future__ import annotations
 

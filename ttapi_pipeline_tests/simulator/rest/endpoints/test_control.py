@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`/simulator`: faults, counters, and what the simulator says of itself."""
+"""`/simulator`: faults, counters, seed, time and address."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`/market-data`, and that it agrees with what other endpoints say."""
+"""`/market-data`, and that it agrees with other endpoints."""
 
 from __future__ import annotations
 

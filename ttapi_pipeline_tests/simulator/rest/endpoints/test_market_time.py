@@ -38,7 +38,7 @@ async def test_sessions_span_nine_months_at_most(simulator: Api) -> None:
         ("2026-11-20T13:15:00Z", "Pre-market", True, "2026-11-23"),
         ("2026-11-20T14:30:00Z", "Open", True, "2026-11-23"),
         ("2026-11-20T21:00:00Z", "Extended", True, "2026-11-23"),
-        # After the extended hours the times are the coming session's.
+        # After the extended hours it has the times of the coming session.
         ("2026-11-21T01:00:00Z", "Closed", True, "2026-11-24"),
         ("2026-11-21T15:00:00Z", "Closed", False, "2026-11-23"),
         ("2026-11-26T15:00:00Z", "Closed", False, "2026-11-27"),
