@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from ttapi_pipeline.core.errors import ConfigError
+from ttapi_pipeline.simulator.edits import steps_of
 
 Parameter = str | float | bool
 
@@ -36,10 +37,12 @@ REST_KINDS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
         "drop-symbols": {"share": 0.1},
         "shrink-pages": {"items": 1},
         "missing-optional": {"share": 0.5},
+        # `path` and `value` as in `edits`; `action` is set, drop or repeat.
+        "replace-field": {"path": "data", "value": "null", "action": "set"},
         "expire-token": {},
         "revoke-token": {},
-        # `form` is object (as the API) or string (as RFC 6749).
-        "refuse-grant": {"status": 400, "form": "object"},
+        # `form` is object (as the API), string (as RFC 6749) or error-code; `code` is the reason that it gives.
+        "refuse-grant": {"status": 400, "form": "object", "code": "invalid_grant"},
         # From this many refused grants on, an address gets no answer at all for this long.
         "address-block": {"refusals": 3, "seconds": 28_800.0},
     }
@@ -84,7 +87,8 @@ _WORDS: Final[Mapping[tuple[str, str], frozenset[str]]] = MappingProxyType(
         ("status", "form"): frozenset({"seconds", "date"}),
         ("latency", "distribution"): frozenset({"fixed", "uniform", "exponential"}),
         ("reset", "when"): frozenset({"before", "during", "after"}),
-        ("refuse-grant", "form"): frozenset({"object", "string"}),
+        ("refuse-grant", "form"): frozenset({"object", "string", "error-code"}),
+        ("replace-field", "action"): frozenset({"set", "drop", "repeat"}),
     }
 )
 
@@ -104,6 +108,7 @@ _RANGES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
 )
 _ANY_NUMBER: Final = (-1e9, 1e9)
 _MOST_CHARACTERS: Final = 200
+_MOST_CHARACTERS_OF_A_VALUE: Final = 10_000
 
 
 @dataclass(slots=True)
@@ -287,8 +292,9 @@ def _checked(kind: str, given: Mapping[str, object]) -> Mapping[str, Parameter]:
             raise ConfigError(f"fault {kind}: {name!r} is not a parameter; it has {known}")
         if isinstance(parameters[name], str):
             words = _WORDS.get((kind, name))
-            # A text goes into a header or a message, so it has one line and a limited length.
-            is_text = isinstance(value, str) and value.isprintable() and len(value) <= _MOST_CHARACTERS
+            # A text goes into a header or a message, so it has one line and a limited length. A value goes into a body.
+            longest = _MOST_CHARACTERS_OF_A_VALUE if (kind, name) == ("replace-field", "value") else _MOST_CHARACTERS
+            is_text = isinstance(value, str) and value.isprintable() and len(value) <= longest
             if not is_text or (words is not None and value not in words):
                 accepts = "one printable line" if words is None else ", ".join(sorted(words))
                 raise ConfigError(f"fault {kind}: {name} is {value!r}; it accepts {accepts}")
@@ -299,6 +305,8 @@ def _checked(kind: str, given: Mapping[str, object]) -> Mapping[str, Parameter]:
             if not least <= number <= most:
                 raise ConfigError(f"fault {kind}: {name} is {number:g}; it accepts {least:g} to {most:g}")
             parameters[name] = number
+    if kind == "replace-field":
+        steps_of(str(parameters["path"]))
     return MappingProxyType(parameters)
 
 

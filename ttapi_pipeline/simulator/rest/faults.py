@@ -11,13 +11,14 @@ from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import orjson
 from aiohttp import web
 
 from ttapi_pipeline.core.clock import Clock
+from ttapi_pipeline.simulator.edits import Action, Edit
 from ttapi_pipeline.simulator.faults import Fault
 from ttapi_pipeline.simulator.rest.wire import Answer, RequestError, error_answer, html_answer
 
@@ -98,6 +99,9 @@ def changed(answer: Answer, faults: Sequence[Fault], *, family: str) -> Answer:
                 payload = orjson.loads(answer.body)
                 share, required = fault.number("share"), _REQUIRED[family]
                 answer = replace(answer, body=orjson.dumps(_without_optional(payload, fault.random, share, required)))
+            case "replace-field" if answer.status == 200:
+                edit = Edit(fault.text("path"), cast("Action", fault.text("action")), fault.text("value"))
+                answer = replace(answer, body=edit.apply(answer.body))
             case "drop-symbols" | "shrink-pages" if answer.status == 200:
                 answer = replace(answer, body=_with_fewer_items(answer.body, fault))
     return answer

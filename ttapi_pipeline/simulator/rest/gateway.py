@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+import orjson
 from aiohttp import web
 
 from ttapi_pipeline.core.clock import Clock
@@ -131,11 +132,14 @@ class Gateway:
 
     def _refused_grant(self) -> Answer | None:
         for fault in self.faults.strike({"refuse-grant"}, TOKEN_TEMPLATE, "oauth"):
-            status = int(fault.number("status"))
-            if fault.text("form") == "string":
-                body = b'{"error":"invalid_grant","error_description":"Grant revoked"}'
-                return Answer(body, status)
-            return error_answer(RequestError(status, "invalid_grant", "Grant revoked"))
+            status, code = int(fault.number("status")), fault.text("code")
+            said = "User is not a TastyTrade customer" if code == "invalid_request" else "Grant revoked"
+            match fault.text("form"):
+                case "string":
+                    return Answer(orjson.dumps({"error": code, "error_description": said}), status)
+                case "error-code":
+                    return Answer(orjson.dumps({"error_code": code, "error_description": said}), status)
+            return error_answer(RequestError(status, code, said))
         return None
 
     def _note_refusal(self, address: str) -> None:
