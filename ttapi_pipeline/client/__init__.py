@@ -11,15 +11,14 @@ async with TastytradeClient(settings) as client:
 from ttapi_pipeline.client.breakers import BreakerPolicy, Breakers, BreakerState, read_breaker_states
 from ttapi_pipeline.client.client import TastytradeClient
 from ttapi_pipeline.client.limits import BROKER_RATES, UNLIMITED, Rate
+from ttapi_pipeline.client.listing import Listing, SessionListing, Window, rejected_in, windows_of
 from ttapi_pipeline.client.models import (
     Account,
     Balance,
-    Deliverable,
     Earnings,
     Equity,
     Expiration,
     ExpirationVolatility,
-    LiquidityRunningState,
     MarketData,
     MarketHolidays,
     MarketMetrics,
@@ -28,11 +27,11 @@ from ttapi_pipeline.client.models import (
     OptionRoot,
     QuoteToken,
     Strike,
-    TickSize,
     Watchlist,
     WatchlistEntry,
 )
 from ttapi_pipeline.client.oauth import TokenStore
+from ttapi_pipeline.client.payloads import lost_in
 from ttapi_pipeline.client.requester import ClientStats
 from ttapi_pipeline.client.retries import RetryPolicy
 from ttapi_pipeline.client.routes import Family
@@ -47,13 +46,12 @@ __all__ = [
     "BreakerState",
     "Breakers",
     "ClientStats",
-    "Deliverable",
     "Earnings",
     "Equity",
     "Expiration",
     "ExpirationVolatility",
     "Family",
-    "LiquidityRunningState",
+    "Listing",
     "MarketData",
     "MarketHolidays",
     "MarketMetrics",
@@ -63,12 +61,16 @@ __all__ = [
     "QuoteToken",
     "Rate",
     "RetryPolicy",
+    "SessionListing",
     "Strike",
     "TastytradeClient",
-    "TickSize",
     "TokenStore",
     "TransportOptions",
     "Watchlist",
     "WatchlistEntry",
+    "Window",
+    "lost_in",
     "read_breaker_states",
+    "rejected_in",
+    "windows_of",
 ]

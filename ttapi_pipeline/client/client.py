@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -20,7 +21,9 @@ import msgspec
 from ttapi_pipeline.client import routes
 from ttapi_pipeline.client.breakers import Breakers
 from ttapi_pipeline.client.collect import Fetched, batches_of, collect, splitting, unique
+from ttapi_pipeline.client.holidays import decode_holidays
 from ttapi_pipeline.client.limits import BROKER_RATES, UNLIMITED, Rate
+from ttapi_pipeline.client.listing import Listing, SessionListing, Window
 from ttapi_pipeline.client.models import (
     Account,
     Balance,
@@ -37,7 +40,7 @@ from ttapi_pipeline.client.models import (
     Watchlist,
 )
 from ttapi_pipeline.client.oauth import Credentials, TokenStore
-from ttapi_pipeline.client.payloads import Page, list_decoder, single_decoder
+from ttapi_pipeline.client.payloads import Page, list_decoder, lost_in, single_decoder
 from ttapi_pipeline.client.requester import ClientStats, Requester
 from ttapi_pipeline.client.retries import RetryBudget, RetryPolicy
 from ttapi_pipeline.client.routes import Family, Route
@@ -77,9 +80,12 @@ class _HasSymbol(Protocol):
     @property
     def symbol(self) -> str: ...
 
+    @property
+    def lost_fields(self) -> tuple[str, ...]: ...
+
 
 S = TypeVar("S", bound=_HasSymbol)
-T = TypeVar("T")
+R = TypeVar("R", bound=Row)
 
 _accounts: Final = list_decoder(_AccountItem)
 _balance: Final = single_decoder(Balance)
@@ -88,7 +94,6 @@ _market_metrics: Final = list_decoder(MarketMetrics)
 _market_data: Final = list_decoder(MarketData)
 _option_roots: Final = list_decoder(OptionRoot)
 _sessions: Final = list_decoder(MarketSession)
-_holidays: Final = single_decoder(MarketHolidays)
 _watchlist: Final = single_decoder(Watchlist)
 _quote_token: Final = single_decoder(_QuoteTokenBody)
 
@@ -178,11 +183,11 @@ class TastytradeClient:
         """Whether an answer said that its data are simulated."""
         return self._requester.is_simulated
 
-    async def accounts(self) -> list[Account]:
+    async def accounts(self) -> Listing[Account]:
         """The accounts that the user may read, including closed ones, in the server's order."""
         page = await self._requester.get(routes.CUSTOMER_ACCOUNTS, _accounts)
         rows = _kept(page, routes.CUSTOMER_ACCOUNTS)
-        return [_with_authority(item) for item in rows]
+        return Listing((_with_authority(item) for item in rows), rejected=page.rejected)
 
     async def balance(self, account_number: str, currency: str = "USD") -> Balance:
         """An account's balance in one currency."""
@@ -231,9 +236,10 @@ class TastytradeClient:
             progress=progress,
         )
 
-    async def active_equities(self, progress: ProgressCallback = no_progress) -> list[Equity]:
+    async def active_equities(self, progress: ProgressCallback = no_progress) -> Listing[Equity]:
         """Every equity that trades, one row per symbol, in the server's order: about 12,000 rows."""
         found: dict[str, Equity] = {}
+        rejected: list[tuple[str, str]] = []
         offset = 0
         while True:
             page = await self._requester.get(
@@ -245,11 +251,15 @@ class TastytradeClient:
             # While the list changes, a row may move to the next page and come twice.
             for row in _kept(page, routes.ACTIVE_EQUITIES):
                 found.setdefault(row.symbol, row)
+            rejected += page.rejected
             pages = page.pagination.total_pages if page.pagination is not None else 1
+            if page.pagination is not None and page.pagination.lost_fields:
+                # Nobody knows how many there are, so pages are asked for until one brings nothing new.
+                pages = max(pages, offset + 2)
             progress(min(offset + 1, pages), pages)
             # A page without a new row means that the server ignores the offset: stop instead of looping.
             if offset + 1 >= pages or len(found) == before:
-                return list(found.values())
+                return Listing(found.values(), rejected=rejected)
             offset += 1
 
     async def nested_option_chains(
@@ -278,7 +288,7 @@ class TastytradeClient:
                 return Fetched(missing={symbol: rejected[0][1]}, rejected=rejected)
             if not page.rows:
                 return Fetched(empty={symbol})
-            return Fetched(rows=[OptionChain(symbol, tuple(page.rows))])
+            return Fetched(rows=[OptionChain(symbol, tuple(page.rows))], lost=lost_in(page.rows))
 
         return await collect(batches_of(wanted, 1), fetch, workers=self._workers, progress=progress)
 
@@ -286,9 +296,11 @@ class TastytradeClient:
         """One of the broker's public lists, such as ``S&P 500``."""
         return await self._requester.get(routes.PUBLIC_WATCHLIST, _watchlist, name=name)
 
-    async def market_sessions(self, first: date, last: date) -> list[MarketSession]:
-        """Equity sessions from `first` to `last`, both included, ascending."""
+    async def market_sessions(self, first: date, last: date) -> SessionListing:
+        """Equity sessions from `first` to `last`, both included, ascending, and how each window was answered."""
         found: dict[date, MarketSession] = {}
+        windows: list[Window] = []
+        rejected: list[tuple[str, str]] = []
         start = first
         while start <= last:
             end = min(start + SESSION_WINDOW, last)
@@ -301,14 +313,21 @@ class TastytradeClient:
                     ("instrument-collection", "Equity"),
                 ],
             )
-            found.update((row.session_date, row) for row in _kept(page, routes.MARKET_SESSIONS))
+            kept = _kept(page, routes.MARKET_SESSIONS)
+            named = {row.session_date: row for row in kept if start <= row.session_date <= end}
+            windows.append(Window(start, end, named=len(named), unread=len(page.rejected)))
+            rejected += [(f"{start} to {end}, {name}", reason) for name, reason in page.rejected]
+            found.update(named)
             start = end + timedelta(days=1)
-        return [found[day] for day in sorted(found) if first <= day <= last]
+        return SessionListing([found[day] for day in sorted(found)], rejected=rejected, windows=windows)
 
     async def market_holidays(self) -> MarketHolidays:
-        """Equity holidays and half days that the broker has announced."""
-        days = await self._requester.get(routes.MARKET_HOLIDAYS, _holidays)
-        return MarketHolidays(holidays=tuple(sorted(days.holidays)), half_days=tuple(sorted(days.half_days)))
+        """Equity holidays and half days that the broker has announced, ascending.
+
+        Raises:
+            PayloadError: The answer has neither list, which is not the same as having no holidays.
+        """
+        return await self._requester.get(routes.MARKET_HOLIDAYS, decode_holidays)
 
     async def quote_token(self) -> QuoteToken:
         """A new token for DXLink, with the URL of its server."""
@@ -340,17 +359,19 @@ class TastytradeClient:
                 for symbol in batch
                 if symbol not in found
             }
-            return Fetched(rows=list(found.values()), missing=missing, rejected=list(page.rejected))
+            lost = Counter(name for row in found.values() for name in row.lost_fields)
+            return Fetched(rows=list(found.values()), missing=missing, rejected=list(page.rejected), lost=lost)
 
         return await collect(batches, splitting(fetch), workers=self._workers, progress=progress)
 
 
 def _with_authority(item: _AccountItem) -> Account:
-    return msgspec.structs.replace(item.account, authority_level=item.authority_level)
+    lost = tuple(name.removeprefix("account.") for name in item.lost_fields)
+    return msgspec.structs.replace(item.account, authority_level=item.authority_level, lost_fields=lost)
 
 
-def _kept(page: Page[T], route: Route) -> Sequence[T]:
-    """The rows that keep their contract. The others are logged, since a list has no place for reasons."""
+def _kept(page: Page[R], route: Route) -> Sequence[R]:
+    """The rows that keep their contract. The others are logged here, and the listing names them."""
     for name, reason in page.rejected[:5]:
         _LOGGER.warning("%s: %s is set aside, it %s", route.subject, name, reason)
     if len(page.rejected) > 5:

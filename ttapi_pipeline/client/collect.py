@@ -7,6 +7,7 @@ The requests themselves are in `client`.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
@@ -31,6 +32,7 @@ class Fetched(Generic[T]):
     missing: dict[str, str] = field(default_factory=dict)
     empty: set[str] = field(default_factory=set)
     rejected: list[tuple[str, str]] = field(default_factory=list)
+    lost: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Fetched[T]) -> None:
         """Take over the rows and reasons of another request."""
@@ -38,6 +40,7 @@ class Fetched(Generic[T]):
         self.missing.update(other.missing)
         self.empty.update(other.empty)
         self.rejected.extend(other.rejected)
+        self.lost.update(other.lost)
 
 
 Fetch = Callable[[Sequence[str]], Awaitable[Fetched[T]]]
@@ -49,7 +52,13 @@ def batches_of(subjects: Sequence[str], size: int) -> Sequence[Sequence[str]]:
 
 
 def unique(subjects: Iterable[str]) -> Sequence[str]:
-    """The subjects in their order, each once."""
+    """The subjects in their order, each once.
+
+    Raises:
+        TypeError: One text was given instead of a list: ``"ACMR"`` is not the symbols A, C, M and R.
+    """
+    if isinstance(subjects, str):
+        raise TypeError(f"{subjects!r} is a text and not a list of symbols; write [{subjects!r}]")
     return list(dict.fromkeys(subjects))
 
 
@@ -110,6 +119,7 @@ async def collect(
         empty=frozenset(whole.empty),
         requested=total,
         rejected=whole.rejected,
+        lost=dict(whole.lost),
     )
 
 

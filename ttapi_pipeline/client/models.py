@@ -3,14 +3,16 @@
 
 A field that the server leaves out is None. Numbers arrive as strings, integers or floats, and are finite floats here.
 Prices and money are US dollars unless a field says otherwise. Instants are aware, in the offset that the server wrote
-(UTC in every known answer). Fields that are not listed are ignored.
+(UTC in every known answer). Fields that are not listed are not decoded, so that a value which no table holds cannot
+spoil a row. An optional field whose value cannot be read is None too, and `lost_fields` of the row names it: see
+`mending`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -20,12 +22,25 @@ Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-class Row(msgspec.Struct, frozen=True, rename="kebab", kw_only=True, gc=False):
-    """A row as the server sends it: keys with dashes, unknown keys ignored.
+class WireObject(msgspec.Struct, frozen=True, rename="kebab", kw_only=True, gc=False):
+    """An object as the server sends it: keys with dashes, unknown keys ignored.
 
-    The garbage collector does not track rows (``gc=False``), of which there are hundreds of thousands. They are frozen
-    and hold only plain values and other rows, so they cannot form a cycle.
+    The garbage collector does not track them (``gc=False``): there are hundreds of thousands. They are frozen and hold
+    only plain values and each other, so they cannot form a cycle.
     """
+
+
+class Row(WireObject, frozen=True, kw_only=True):
+    """One item of an answer.
+
+    Attributes:
+        lost_fields: Names of the fields of the wire that were there and could not be read, those of nested objects
+            with their path, such as ``option-expiration-implied-volatilities[].implied-volatility``. A name is
+            repeated when it happened more than once.
+    """
+
+    # No field of the wire has a blank in its name.
+    lost_fields: tuple[str, ...] = msgspec.field(default=(), name="lost fields")
 
 
 class Account(Row, frozen=True):
@@ -37,15 +52,8 @@ class Account(Row, frozen=True):
     account_type_name: str | None = None
     margin_or_cash: str | None = None
     opened_at: Instant | None = None
-    created_at: Instant | None = None
     is_closed: bool | None = None
-    is_firm_error: bool | None = None
-    is_firm_proprietary: bool | None = None
     is_futures_approved: bool | None = None
-    is_foreign: bool | None = None
-    day_trader_status: bool | None = None
-    investment_objective: str | None = None
-    suitable_options_level: str | None = None
 
 
 class Balance(Row, frozen=True):
@@ -55,60 +63,25 @@ class Balance(Row, frozen=True):
     held, ``None`` that it is zero.
     """
 
-    account_number: Text
+    account_number: str | None = None
     currency: str | None = None
     cash_balance: Number | None = None
     long_equity_value: Number | None = None
     short_equity_value: Number | None = None
     long_derivative_value: Number | None = None
     short_derivative_value: Number | None = None
-    long_futures_value: Number | None = None
-    short_futures_value: Number | None = None
-    long_futures_derivative_value: Number | None = None
-    short_futures_derivative_value: Number | None = None
-    long_margineable_value: Number | None = None
-    short_margineable_value: Number | None = None
     margin_equity: Number | None = None
     equity_buying_power: Number | None = None
     derivative_buying_power: Number | None = None
-    day_trading_buying_power: Number | None = None
-    futures_margin_requirement: Number | None = None
-    available_trading_funds: Number | None = None
     maintenance_requirement: Number | None = None
-    maintenance_call_value: Number | None = None
-    reg_t_call_value: Number | None = None
-    day_trading_call_value: Number | None = None
-    day_equity_call_value: Number | None = None
     net_liquidating_value: Number | None = None
     cash_available_to_withdraw: Number | None = None
-    day_trade_excess: Number | None = None
     pending_cash: Number | None = None
     pending_cash_effect: str | None = None
-    long_cryptocurrency_value: Number | None = None
-    short_cryptocurrency_value: Number | None = None
-    cryptocurrency_margin_requirement: Number | None = None
-    unsettled_cryptocurrency_fiat_amount: Number | None = None
-    unsettled_cryptocurrency_fiat_effect: str | None = None
-    closed_loop_available_balance: Number | None = None
-    equity_offering_margin_requirement: Number | None = None
-    long_bond_value: Number | None = None
-    bond_margin_requirement: Number | None = None
-    used_derivative_buying_power: Number | None = None
-    snapshot_date: date | None = None
-    reg_t_margin_requirement: Number | None = None
-    futures_overnight_margin_requirement: Number | None = None
-    futures_intraday_margin_requirement: Number | None = None
-    maintenance_excess: Number | None = None
-    pending_margin_interest: Number | None = None
-    effective_cryptocurrency_buying_power: Number | None = None
-    buying_power_adjustment: Number | None = None
-    buying_power_adjustment_effect: str | None = None
-    apex_starting_day_margin_equity: Number | None = None
-    time_of_day: str | None = None
     updated_at: Instant | None = None
 
 
-class ExpirationVolatility(Row, frozen=True):
+class ExpirationVolatility(WireObject, frozen=True):
     """Implied volatility of one expiration: an annualised fraction, None when it is not quoted."""
 
     expiration_date: date
@@ -117,27 +90,15 @@ class ExpirationVolatility(Row, frozen=True):
     implied_volatility: Number | None = None
 
 
-class Earnings(Row, frozen=True):
+class Earnings(WireObject, frozen=True):
     """The next or latest earnings report of a symbol; `eps` figures are dollars per share."""
 
     visible: bool | None = None
     expected_report_date: date | None = None
     estimated: bool | None = None
-    late_flag: int | None = None
     time_of_day: str | None = None
-    quarter_end_date: date | None = None
     actual_eps: Number | None = None
     consensus_estimate: Number | None = None
-    updated_at: Instant | None = None
-
-
-class LiquidityRunningState(Row, frozen=True):
-    """The sum and count behind the liquidity figures."""
-
-    sum: Number | None = None
-    count: int | None = None
-    started_at: Instant | None = None
-    updated_at: Instant | None = None
 
 
 class MarketMetrics(Row, frozen=True):
@@ -155,10 +116,8 @@ class MarketMetrics(Row, frozen=True):
     implied_volatility_index_rank: Number | None = None
     tos_implied_volatility_index_rank: Number | None = None
     tw_implied_volatility_index_rank: Number | None = None
-    tos_implied_volatility_index_rank_updated_at: Instant | None = None
     implied_volatility_index_rank_source: str | None = None
     implied_volatility_percentile: Number | None = None
-    implied_volatility_updated_at: Instant | None = None
     implied_volatility_30_day: Number | None = None
     historical_volatility_30_day: Number | None = None
     historical_volatility_60_day: Number | None = None
@@ -167,10 +126,8 @@ class MarketMetrics(Row, frozen=True):
     liquidity_value: Number | None = None
     liquidity_rank: Number | None = None
     liquidity_rating: int | None = None
-    liquidity_running_state: LiquidityRunningState | None = None
     option_expiration_implied_volatilities: tuple[ExpirationVolatility, ...] = ()
     beta: Number | None = None
-    beta_updated_at: Instant | None = None
     corr_spy_3month: Number | None = None
     dividend_rate_per_share: Number | None = None
     annual_dividend_per_share: Number | None = None
@@ -178,11 +135,9 @@ class MarketMetrics(Row, frozen=True):
     dividend_ex_date: date | None = None
     dividend_next_date: date | None = None
     dividend_pay_date: date | None = None
-    dividend_updated_at: Instant | None = None
     earnings: Earnings | None = None
     earnings_per_share: Number | None = None
     price_earnings_ratio: Number | None = None
-    listed_market: str | None = None
     lendability: str | None = None
     borrow_rate: Number | None = None
     market_cap: Number | None = None
@@ -214,41 +169,27 @@ class MarketData(Row, frozen=True):
     is_trading_halted: bool | None = None
 
 
-class TickSize(Row, frozen=True):
-    """The price step below `threshold`; None for the last step, which has no upper end."""
-
-    value: Number
-    threshold: Number | None = None
-
-
 class Equity(Row, frozen=True):
-    """An equity, ETF or index; `listed_market` is a MIC."""
+    """An equity, ETF or index; `listed_market` is a MIC.
+
+    `option_tick_sizes` is not empty for equities with options, and its steps are of no interest here.
+    """
 
     symbol: Text
-    id: int | None = None
     instrument_type: str | None = None
-    cusip: str | None = None
-    short_description: str | None = None
     description: str | None = None
     is_index: bool | None = None
     is_etf: bool | None = None
     listed_market: str | None = None
-    lendability: str | None = None
-    borrow_rate: Number | None = None
-    market_time_instrument_collection: str | None = None
     is_closing_only: bool | None = None
     is_options_closing_only: bool | None = None
     active: bool | None = None
-    is_fractional_quantity_eligible: bool | None = None
     is_illiquid: bool | None = None
-    is_fraud_risk: bool | None = None
-    overnight_trading_permitted: bool | None = None
     streamer_symbol: str | None = None
-    tick_sizes: tuple[TickSize, ...] = ()
-    option_tick_sizes: tuple[TickSize, ...] = ()
+    option_tick_sizes: tuple[Any, ...] | None = None
 
 
-class Strike(Row, frozen=True):
+class Strike(WireObject, frozen=True):
     """One strike price, with a call and a put.
 
     The symbols of the two options are not kept: `core.symbology.OptionSymbol` makes them of root, date and strike, and
@@ -258,25 +199,13 @@ class Strike(Row, frozen=True):
     strike_price: Number
 
 
-class Expiration(Row, frozen=True):
-    """One root's options of one date: an expiration series. `days_to_expiration` is the server's count."""
+class Expiration(WireObject, frozen=True):
+    """One root's options of one date: an expiration series."""
 
     expiration_date: date
     expiration_type: str | None = None
     settlement_type: str | None = None
-    days_to_expiration: int | None = None
     strikes: tuple[Strike, ...] = ()
-
-
-class Deliverable(Row, frozen=True):
-    """One deliverable of a root's contracts; `amount` is in shares or dollars, by its type."""
-
-    deliverable_type: str | None = None
-    description: str | None = None
-    amount: Number | None = None
-    symbol: str | None = None
-    instrument_type: str | None = None
-    percent: Number | None = None
 
 
 class OptionRoot(Row, frozen=True):
@@ -286,8 +215,6 @@ class OptionRoot(Row, frozen=True):
     underlying_symbol: Text
     option_chain_type: str | None = None
     shares_per_contract: int | None = None
-    tick_sizes: tuple[TickSize, ...] = ()
-    deliverables: tuple[Deliverable, ...] = ()
     expirations: tuple[Expiration, ...] = ()
 
 
@@ -299,7 +226,7 @@ class OptionChain:
     roots: tuple[OptionRoot, ...]
 
 
-class WatchlistEntry(Row, frozen=True):
+class WatchlistEntry(WireObject, frozen=True):
     """A symbol of a watchlist; either field may be missing."""
 
     symbol: str | None = None
@@ -310,20 +237,15 @@ class Watchlist(Row, frozen=True):
     """A named list of symbols, in the broker's order."""
 
     name: Text
-    group_name: str | None = None
-    order_index: int | None = None
     entries: tuple[WatchlistEntry, ...] = msgspec.field(default=(), name="watchlist-entries")
 
 
 class MarketSession(Row, frozen=True):
-    """The hours of one session: regular from `open_at` to `close_at`, extended from `start_at` to `close_at_ext`."""
+    """The regular hours of one session, from `open_at` to `close_at`; the extended ones are not kept."""
 
     session_date: date
-    instrument_collection: str | None = None
-    start_at: Instant | None = None
     open_at: Instant | None = None
     close_at: Instant | None = None
-    close_at_ext: Instant | None = None
 
 
 class MarketHolidays(Row, frozen=True):

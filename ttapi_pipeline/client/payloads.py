@@ -1,24 +1,29 @@
 # SPDX-License-Identifier: MIT
 """Turns bodies into rows: envelopes, rows that break their contract, and the messages of error bodies.
 
-The fields of rows are in `models`, the requests in `client`.
+The fields of rows are in `models`, the requests in `client`. `mending` saves the readable fields of a row that breaks
+its contract.
 """
 
 from __future__ import annotations
 
 import contextlib
 import html
+import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from ttapi_pipeline.client.models import Row
+from ttapi_pipeline.client.mending import mended
+from ttapi_pipeline.client.models import Row, WireObject
 from ttapi_pipeline.core.errors import PayloadError
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Row)
 
 MAX_MESSAGE_CHARS: Final = 300
 
@@ -37,24 +42,31 @@ class Pagination(Row, frozen=True):
     total_items: int | None = None
 
 
-class _Items(Row, Generic[T], frozen=True):
+class _Items(WireObject, Generic[T], frozen=True):
     items: list[T]
 
 
-class _ListEnvelope(Row, Generic[T], frozen=True):
+class _ListEnvelope(WireObject, Generic[T], frozen=True):
     data: _Items[T]
     pagination: Pagination | None = None
 
 
-class _SingleEnvelope(Row, frozen=True):
+class _UnreadList(WireObject, frozen=True):
+    """The envelope of a list of which nothing but the place of its rows is known."""
+
+    data: _Items[msgspec.Raw]
+    pagination: Any = None
+
+
+class _SingleEnvelope(WireObject, frozen=True):
     data: msgspec.Raw
 
 
-class _Named(Row, frozen=True):
+class _Named(WireObject, frozen=True):
     symbol: str
 
 
-_UNREAD_LIST: Final = msgspec.json.Decoder(_ListEnvelope[msgspec.Raw], strict=False)
+_UNREAD_LIST: Final = msgspec.json.Decoder(_UnreadList)
 _SINGLE: Final = msgspec.json.Decoder(_SingleEnvelope)
 _NAMED: Final = msgspec.json.Decoder(_Named)
 
@@ -64,7 +76,7 @@ class Page(Generic[T]):
     """The rows of one body, in its order.
 
     Attributes:
-        rows: Rows that keep their contract.
+        rows: Rows that keep their contract, and rows that were mended: `lost_fields` says what they lost.
         rejected: (symbol, reason) of the other rows. ``row 3`` stands for a symbol that cannot be read.
         pagination: None when the body has none, which means that this is the only page.
     """
@@ -74,44 +86,46 @@ class Page(Generic[T]):
     pagination: Pagination | None
 
 
-def list_decoder(row_type: type[T]) -> Callable[[bytes, str], Page[T]]:
+def list_decoder(row_type: type[R]) -> Callable[[bytes, str], Page[R]]:
     """A function that reads ``{"data": {"items": [...]}}``.
 
     The function takes the body and the name of the request, and raises PayloadError when the body is not that envelope.
-    A row that breaks its contract is set aside and does not stop the others.
+    A row that breaks its contract loses the optional fields that cannot be read. A row without a field that it needs is
+    set aside. Neither stops the other rows.
     """
     # Typed Any, because mypy does not accept a type that is only known at run time as a type argument.
     envelope_of: Any = _ListEnvelope
-    whole: msgspec.json.Decoder[_ListEnvelope[T]] = msgspec.json.Decoder(envelope_of[row_type], strict=False)
+    whole: msgspec.json.Decoder[_ListEnvelope[R]] = msgspec.json.Decoder(envelope_of[row_type], strict=False)
     decoder = msgspec.json.Decoder(row_type, strict=False)
 
-    def decode(body: bytes, subject: str) -> Page[T]:
+    def decode(body: bytes, subject: str) -> Page[R]:
         # Nearly every body can be read in one go, which takes two thirds of the time. Only if that fails, each row is
         # read by itself, to find the ones that break their contract.
         with contextlib.suppress(*_UNREADABLE):
             page = whole.decode(body)
             return Page(page.data.items, (), page.pagination)
         envelope = _read(_UNREAD_LIST, body, subject)
-        rows: list[T] = []
+        rows: list[R] = []
         rejected: list[tuple[str, str]] = []
         for number, raw in enumerate(envelope.data.items, start=1):
             try:
-                rows.append(decoder.decode(raw))
+                rows.append(_row(decoder, raw, row_type))
             except _UNREADABLE as error:
                 rejected.append((_name(raw) or f"row {number}", _reason(error)))
-        return Page(rows, rejected, envelope.pagination)
+        pagination = envelope.pagination
+        return Page(rows, rejected, mended(pagination, Pagination) if isinstance(pagination, dict) else None)
 
     return decode
 
 
-def single_decoder(row_type: type[T]) -> Callable[[bytes, str], T]:
-    """A function that reads ``{"data": {...}}``. It also raises PayloadError when the row breaks its contract."""
+def single_decoder(row_type: type[R]) -> Callable[[bytes, str], R]:
+    """A function that reads ``{"data": {...}}``. It also raises PayloadError when the row lacks a field it needs."""
     decoder = msgspec.json.Decoder(row_type, strict=False)
 
-    def decode(body: bytes, subject: str) -> T:
+    def decode(body: bytes, subject: str) -> R:
         envelope = _read(_SINGLE, body, subject)
         try:
-            return decoder.decode(envelope.data)
+            return _row(decoder, envelope.data, row_type)
         except _UNREADABLE as error:
             raise PayloadError(f"{subject}: {_reason(error)}") from error
 
@@ -126,6 +140,11 @@ def bare_decoder(row_type: type[T]) -> Callable[[bytes, str], T]:
         return _read(decoder, body, subject)
 
     return decode
+
+
+def lost_in(rows: Iterable[Row]) -> Counter[str]:
+    """How often each field of these rows was there and could not be read, by its name on the wire."""
+    return Counter(name for row in rows for name in row.lost_fields)
 
 
 def error_message(body: bytes, *, secrets: Iterable[str] = ()) -> str:
@@ -151,14 +170,17 @@ def _json_message(body: object) -> str:
     match body:
         case {"error": {"code": code, "message": message, **rest}}:
             details = rest.get("errors")
-            said = [_detail(entry) for entry in details] if isinstance(details, list) else []
-            return f"{code}: {message}" + (f" ({'; '.join(said)})" if said else "")
+            listed = [_detail(entry) for entry in details] if isinstance(details, list) else []
+            return f"{code}: {message}" + (f" ({'; '.join(listed)})" if listed else "")
         case {"error": {"message": message}} | {"error": {"code": message}}:
             return str(message)
         case {"error": str(code), "error_description": description}:
             return f"{code}: {description}"
         case {"error": str(code)}:
             return code
+        case {"error_code": str(code), **rest}:
+            said = rest.get("error_description") or rest.get("error_message") or rest.get("message")
+            return f"{code}: {said}" if said else code
         case _:
             return msgspec.json.encode(body).decode("utf-8", errors="replace")
 
@@ -173,9 +195,18 @@ def _detail(entry: object) -> str:
             return str(entry)
 
 
+def _row(decoder: msgspec.json.Decoder[R], raw: msgspec.Raw, row_type: type[R]) -> R:
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError:
+        return mended(msgspec.json.decode(raw), row_type)
+
+
 def _read(decoder: msgspec.json.Decoder[T], body: bytes, subject: str) -> T:
     try:
-        return decoder.decode(body)
+        with contextlib.suppress(msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return decoder.decode(body)
+        return decoder.decode(_with_quoted_numbers(body))
     except msgspec.ValidationError as error:
         raise PayloadError(f"{subject}: {_reason(error)}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -183,6 +214,19 @@ def _read(decoder: msgspec.json.Decoder[T], body: bytes, subject: str) -> T:
         # Half a body or a gateway's page is a fault of the moment; a wrong shape would only be repeated.
         failure.retryable = True
         raise failure from error
+
+
+def _with_quoted_numbers(body: bytes) -> bytes:
+    """The same JSON with ``NaN``, ``Infinity`` and ``-Infinity`` as texts.
+
+    They are no JSON, and some servers write them all the same. As texts, they cost the fields that they stand in.
+    """
+    if b"NaN" not in body and b"Infinity" not in body:
+        return body
+    try:
+        return msgspec.json.encode(json.loads(body, parse_constant=str))
+    except ValueError:
+        return body
 
 
 def _reason(error: Exception) -> str:

@@ -31,7 +31,7 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
-    """Refresh and print the grid; 0 when all is fresh and complete, 3 when rows are missing, 4 when something failed.
+    """Refresh and print the grid; 0 when all is fresh and whole, 3 when rows or values are missing, 4 after a failure.
 
     Raises:
         ConfigError: The data folder holds real data, and the settings name the simulator.
@@ -111,9 +111,11 @@ def _exit_code(statuses: Mapping[str, DatasetStatus], outcomes: Mapping[str, Pro
     if any(work.phase in {Phase.FAILED, Phase.SKIPPED} for work in outcomes.values()):
         return FAILED
     asked = [statuses[name] for name in names or DATASETS]
-    is_complete = all(status.verdict.is_hit and not _has_missing_rows(status) for status in asked)
+    is_complete = all(status.verdict.is_hit and not _is_incomplete(status) for status in asked)
     return OK if is_complete else INCOMPLETE
 
 
-def _has_missing_rows(status: DatasetStatus) -> bool:
-    return status.manifest is not None and bool(status.manifest.provenance.missing)
+def _is_incomplete(status: DatasetStatus) -> bool:
+    """Whether a subject is missing, or a value that came could not be read."""
+    stored = None if status.manifest is None else status.manifest.provenance
+    return stored is not None and bool(stored.missing or stored.lost)

@@ -32,6 +32,7 @@ class Collection(Generic[T]):
         empty: Subjects for which the source answered that it has nothing, such as a symbol without options.
         requested: The number of subjects that were asked for.
         rejected: Rows that broke their contract, as (subject, reason); their subjects are in `missing` too.
+        lost: How often a field of the rows was there and could not be read, by its name; it is null in those rows.
     """
 
     rows: Sequence[T]
@@ -39,6 +40,7 @@ class Collection(Generic[T]):
     empty: frozenset[str] = frozenset()
     requested: int = 0
     rejected: Sequence[tuple[str, str]] = ()
+    lost: Mapping[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         # Numbers and not rows: asyncio writes the result of every finished task into its messages.

@@ -20,6 +20,14 @@ FORMAT: Final = 2
 Fact = str | int | float | bool
 """A value in a manifest's `statistics`."""
 
+LOST: Final = "lost "
+"""How the name of a statistic begins that counts values or rows which came and could not be read."""
+
+
+def lost_facts(lost: Mapping[str, int]) -> Mapping[str, int]:
+    """Statistics that say what was lost, by the name of the field; none where nothing was lost."""
+    return {f"{LOST}{name}": count for name, count in sorted(lost.items()) if count}
+
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
@@ -60,6 +68,18 @@ class Provenance:
     statistics: Mapping[str, Fact] = field(default_factory=dict)
     is_simulated: bool = False
     fetch_seconds: float = 0.0
+
+    @property
+    def lost(self) -> Mapping[str, int]:
+        """How many values or rows came and could not be read, by field; empty where nothing was lost."""
+        counts = {name.removeprefix(LOST): fact for name, fact in self.statistics.items() if name.startswith(LOST)}
+        return {name: count for name, count in counts.items() if isinstance(count, int)}
+
+    @property
+    def lost_in_words(self) -> str:
+        """How much was lost, for people; empty where nothing was lost."""
+        count = sum(self.lost.values())
+        return f"{count} value{'' if count == 1 else 's'} could not be read" if count else ""
 
     def to_document(self) -> dict[str, Any]:
         """Plain values, for JSON."""

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Protocol
 
 import polars as pl
@@ -72,3 +73,20 @@ def carry_over(
     wanted = set(missing) - set(fresh[subject].unique().to_list())
     kept = previous.filter(pl.col(subject).is_in(sorted(wanted))).collect()
     return pl.concat([fresh, kept.select(fresh.columns)])
+
+
+def unexpired(previous: pl.LazyFrame | None, symbols: Iterable[str], *, today: date) -> list[str]:
+    """Those of the symbols of which an expiration that is still ahead is stored.
+
+    A source that has nothing of them any more is silent, and does not say that they have no options.
+
+    Args:
+        previous: Stored rows with `symbol` and `expiration_date`; None when there are none.
+        symbols: Of which nothing came.
+        today: In New York; an expiration of that day is ahead.
+    """
+    asked = sorted(symbols)
+    if previous is None or not asked:
+        return []
+    alive = previous.filter((pl.col("expiration_date") >= today) & pl.col("symbol").is_in(asked))
+    return alive.select(pl.col("symbol").unique().sort()).collect()["symbol"].to_list()

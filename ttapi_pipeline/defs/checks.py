@@ -28,7 +28,7 @@ from ttapi_pipeline.tables.schema import DatasetSchema
 _DESCRIPTIONS = {
     "schema": "The stored columns and types are those of the schema.",
     "unique_keys": "No key is there more than once.",
-    "coverage": "Everything that should be in the dataset came with this refresh.",
+    "coverage": "Everything that should be in the dataset came with this refresh, and could be read.",
     "plausible_values": "Every row satisfies the rules of its dataset.",
     "csv": "The CSV and the manifest belong to the stored Parquet file.",
 }
@@ -160,13 +160,20 @@ def _checks_of(name: str, settings: Settings) -> dg.AssetChecksDefinition:
 def _coverage(key: dg.AssetKey, name: str, io_manager: Storage, settings: Settings) -> dg.AssetCheckResult:
     manifest = read_stored(io_manager.folder, name).manifest
     missing = {} if manifest is None else manifest.provenance.missing
-    seen = {"missing": dict(sorted(missing.items())[:20]), "count": len(missing), "required": settings.min_coverage}
+    lost = {} if manifest is None else manifest.provenance.lost
+    seen = {
+        "missing": dict(sorted(missing.items())[:20]),
+        "count": len(missing),
+        "required": settings.min_coverage,
+        "lost": dict(lost),
+    }
+    said = [f"{len(missing)} missing" if missing else "", "" if manifest is None else manifest.provenance.lost_in_words]
     return dg.AssetCheckResult(
         asset_key=key,
         check_name="coverage",
-        passed=not missing,
+        passed=not missing and not lost,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{len(missing)} missing" if missing else "nothing is missing",
+        description=", ".join(filter(None, said)) or "nothing is missing",
         metadata={"seen": dg.MetadataValue.json(seen)},
     )
 

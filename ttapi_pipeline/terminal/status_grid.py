@@ -104,7 +104,11 @@ def _reason(name: str, status: DatasetStatus, outcomes: Mapping[str, Progress] |
     if status.damage is not None:
         return Text(status.damage, style="red")
     # Age and TTL have columns of their own.
-    return Text("fresh" if status.verdict.rule == "fresh" else status.verdict.reason)
+    reason = "fresh" if status.verdict.rule == "fresh" else status.verdict.reason
+    stored = None if status.manifest is None else status.manifest.provenance
+    if stored is None or not stored.lost:
+        return Text(reason)
+    return Text(f"{reason}; {stored.lost_in_words} ({', '.join(stored.lost)})", style="yellow")
 
 
 def progress_table(names: Sequence[str], work: Mapping[str, Progress]) -> RenderableType:
@@ -157,6 +161,7 @@ def status_document(
                 "ttl_seconds": verdict.ttl.total_seconds(),
                 "rows": None if manifest is None else manifest.rows,
                 "missing": {} if manifest is None else dict(manifest.provenance.missing),
+                "lost": {} if manifest is None else dict(manifest.provenance.lost),
                 "data_version": None if manifest is None else manifest.data_version,
                 "is_simulated": None if manifest is None else manifest.provenance.is_simulated,
                 "damage": status.damage,

@@ -111,7 +111,7 @@ async def test_no_symbols_are_no_requests(server: ScriptedServer, connect: Conne
 async def test_rows_that_nobody_asked_for_or_that_come_twice_are_dropped(
     server: ScriptedServer, connect: Connect
 ) -> None:
-    rows = [{"symbol": "A", "beta": "1"}, {"symbol": "A", "beta": "2"}, {"symbol": "Z"}, {"symbol": "A", "beta": "x"}]
+    rows = [{"symbol": "A", "beta": "1"}, {"symbol": "A", "beta": "2"}, {"symbol": "Z"}, {"beta": "x"}]
     server.once(METRICS, server.items(*rows))
     async with connect() as client:
         collected = await client.market_metrics(["A"])
@@ -120,16 +120,34 @@ async def test_rows_that_nobody_asked_for_or_that_come_twice_are_dropped(
     assert len(collected.rejected) == 1
 
 
-async def test_a_broken_row_is_missing_with_its_reason_and_stops_no_other(
+async def test_a_field_that_cannot_be_read_is_null_and_counted(server: ScriptedServer, connect: Connect) -> None:
+    server.once(METRICS, server.items({"symbol": "A", "beta": "x", "lendability": "Easy"}, {"symbol": "B"}))
+    async with connect() as client:
+        collected = await client.market_metrics(["A", "B"])
+    assert [(row.symbol, row.beta, row.lendability) for row in collected.rows] == [
+        ("A", None, "Easy"),
+        ("B", None, None),
+    ]
+    assert (collected.missing, collected.rejected, collected.lost) == ({}, [], {"beta": 1})
+
+
+async def test_a_row_without_its_symbol_is_set_aside_and_stops_no_other(
     server: ScriptedServer, connect: Connect
 ) -> None:
-    server.once(METRICS, server.items({"symbol": "A", "beta": "x"}, {"symbol": "B"}))
+    server.once(METRICS, server.items({"beta": "1"}, {"symbol": "B"}))
     async with connect() as client:
         collected = await client.market_metrics(["A", "B"])
     assert [row.symbol for row in collected.rows] == ["B"]
-    assert "breaks its contract" in collected.missing["A"]
-    assert "beta" in collected.missing["A"]
-    assert collected.rejected == [("A", collected.missing["A"])]
+    assert list(collected.missing) == ["A"]
+    assert [name for name, _ in collected.rejected] == ["row 1"]
+
+
+@pytest.mark.parametrize("method", ["market_metrics", "equities", "market_data", "nested_option_chains"])
+async def test_a_text_is_no_list_of_symbols(server: ScriptedServer, connect: Connect, method: str) -> None:
+    async with connect() as client:
+        with pytest.raises(TypeError, match=r"'ACMR' is a text and not a list of symbols; write \['ACMR'\]"):
+            await getattr(client, method)("ACMR")
+    assert server.total() == 0
 
 
 async def test_one_symbol_that_the_server_refuses_costs_only_itself(server: ScriptedServer, connect: Connect) -> None:
@@ -234,7 +252,7 @@ async def test_retries_of_a_collection_stay_within_its_budget(
 
 
 async def test_refused_credentials_end_a_collection(server: ScriptedServer, connect: Connect) -> None:
-    server.once("/oauth/token", *(server.error(400, "No") for _ in range(9)))
+    server.once("/oauth/token", *(server.error(400, "No", code="invalid_grant") for _ in range(9)))
     async with connect() as client:
         with pytest.raises(AuthError, match="refused the refresh token"):
             await client.nested_option_chains(SYMBOLS)

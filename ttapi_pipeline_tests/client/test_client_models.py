@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ttapi_pipeline.client.models import (
+    Balance,
     Equity,
     MarketData,
     MarketHolidays,
@@ -21,7 +22,7 @@ from ttapi_pipeline.client.models import (
     QuoteToken,
     Watchlist,
 )
-from ttapi_pipeline.client.payloads import MAX_MESSAGE_CHARS, error_message, list_decoder, single_decoder
+from ttapi_pipeline.client.payloads import MAX_MESSAGE_CHARS, error_message, list_decoder, lost_in, single_decoder
 from ttapi_pipeline.core.errors import PayloadError
 from ttapi_pipeline_tests.support.examples import examples
 
@@ -86,8 +87,6 @@ def test_metrics_are_read_in_the_units_of_the_wire() -> None:
     assert far.implied_volatility is None
     assert row.earnings is not None
     assert row.earnings.expected_report_date == date(2027, 1, 28)
-    assert row.liquidity_running_state is not None
-    assert row.liquidity_running_state.updated_at is None
     assert row.beta is None
 
 
@@ -97,25 +96,90 @@ def test_a_symbol_without_options_is_a_row_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("field", "value", "lost"),
     [
-        ("implied-volatility-index", "NaN"),
-        ("implied-volatility-index", "-inf"),
-        ("implied-volatility-index", "a lot"),
-        ("implied-volatility-index", ["0.2"]),
-        ("market-cap", {"amount": 1}),
-        ("updated-at", "2026-11-20T20:54:11"),
-        ("updated-at", "yesterday"),
-        ("dividend-ex-date", "2026-02-30"),
-        ("option-expiration-implied-volatilities", [{"implied-volatility": "0.2"}]),
+        ("implied-volatility-index", "NaN", "implied-volatility-index"),
+        ("implied-volatility-index", "-inf", "implied-volatility-index"),
+        ("implied-volatility-index", "a lot", "implied-volatility-index"),
+        ("implied-volatility-index", ["0.2"], "implied-volatility-index"),
+        ("market-cap", {"amount": 1}, "market-cap"),
+        ("liquidity-rating", "N/A", "liquidity-rating"),
+        ("borrow-rate", "", "borrow-rate"),
+        ("updated-at", "2026-11-20T20:54:11", "updated-at"),
+        ("updated-at", "yesterday", "updated-at"),
+        ("dividend-ex-date", "2026-02-30", "dividend-ex-date"),
+        ("dividend-ex-date", "2026-11-09T00:00:00.000Z", "dividend-ex-date"),
+        ("option-expiration-implied-volatilities", None, "option-expiration-implied-volatilities"),
+        (
+            "option-expiration-implied-volatilities",
+            [{"implied-volatility": "0.2"}],
+            "option-expiration-implied-volatilities[]",
+        ),
+        ("earnings", {"visible": True, "actual-eps": "NaN"}, "earnings.actual-eps"),
+        ("earnings", "none", "earnings"),
     ],
 )
-def test_a_row_that_breaks_its_contract_is_set_aside_by_name(field: str, value: object) -> None:
-    page = METRICS(body(AAPL, {"symbol": "BAD", field: value}, {"symbol": "NOOPT"}), "GET /x")
-    assert [row.symbol for row in page.rows] == ["AAPL", "NOOPT"]
-    ((name, reason),) = page.rejected
-    assert name == "BAD"
-    assert field.replace("-", "_").split("_")[0] in reason
+def test_a_field_that_cannot_be_read_costs_no_other(field: str, value: object, lost: str) -> None:
+    page = METRICS(body(AAPL, {"symbol": "BAD", "beta": "1.2", field: value}, {"symbol": "NOOPT"}), "GET /x")
+    assert [row.symbol for row in page.rows] == ["AAPL", "BAD", "NOOPT"]
+    assert page.rejected == []
+    assert [row.lost_fields for row in page.rows] == [(), (lost,), ()]
+    assert page.rows[1].beta == 1.2
+
+
+def test_one_expiration_without_a_number_costs_that_number() -> None:
+    expirations = [
+        {"expiration-date": "2026-12-18", "implied-volatility": "NaN"},
+        {"expiration-date": "2027-01-15", "implied-volatility": "0.25"},
+        {"expiration-date": "soon", "implied-volatility": "0.26"},
+    ]
+    (row,) = METRICS(body({"symbol": "A", "option-expiration-implied-volatilities": expirations}), "GET /x").rows
+    read = [(each.expiration_date, each.implied_volatility) for each in row.option_expiration_implied_volatilities]
+    assert read == [(date(2026, 12, 18), None), (date(2027, 1, 15), 0.25)]
+    name = "option-expiration-implied-volatilities[]"
+    assert lost_in([row]) == {f"{name}.implied-volatility": 1, name: 1}
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_json_does_not_know_costs_its_field(word: str) -> None:
+    text = body(AAPL | {"beta": "here"}, {"symbol": "B"}).replace(b'"here"', word.encode())
+    page = METRICS(text, "GET /x")
+    assert [(row.symbol, row.beta, row.lost_fields) for row in page.rows] == [
+        ("AAPL", None, ("beta",)),
+        ("B", None, ()),
+    ]
+    assert page.rows[0].implied_volatility_index == 0.2412
+
+
+def test_fields_that_no_table_holds_are_not_read() -> None:
+    equity = {
+        "symbol": "AAPL",
+        "cusip": 37833100,
+        "tick-sizes": [{"value": ""}, {"value": "NaN"}],
+        "option-tick-sizes": None,
+        "borrow-rate": "N/A",
+    }
+    (row,) = EQUITIES(body(equity), "GET /x").rows
+    assert (row.symbol, row.option_tick_sizes, row.lost_fields) == ("AAPL", None, ())
+    root = {"root-symbol": "F", "underlying-symbol": "F", "deliverables": [{"percent": "N/A"}], "tick-sizes": ["x"]}
+    (read,) = ROOTS(body(root), "GET /x").rows
+    assert read.lost_fields == ()
+    balance = b'{"data": {"account-number": 5, "bond-margin-requirement": "", "cash-balance": "3.5"}}'
+    read_balance = single_decoder(Balance)(balance, "GET /x")
+    assert (read_balance.cash_balance, read_balance.lost_fields) == (3.5, ("account-number",))
+
+
+def test_a_strike_that_cannot_be_read_costs_no_other() -> None:
+    strikes = [{"strike-price": "2.5"}, {"strike-price": ""}, {"strike-price": "NaN"}, {"strike-price": "5"}]
+    root = {
+        "root-symbol": "F",
+        "underlying-symbol": "F",
+        "expirations": [{"expiration-date": "2026-12-18", "strikes": strikes}, {"strikes": []}],
+    }
+    (read,) = ROOTS(body(root), "GET /x").rows
+    (expiration,) = read.expirations
+    assert [strike.strike_price for strike in expiration.strikes] == [2.5, 5.0]
+    assert lost_in([read]) == {"expirations[].strikes[]": 2, "expirations[]": 1}
 
 
 def test_a_row_without_a_readable_symbol_is_named_by_its_place() -> None:
@@ -136,7 +200,6 @@ def test_a_nested_chain_keeps_roots_expirations_and_strikes() -> None:
     (expiration,) = read.expirations
     (strike,) = expiration.strikes
     assert strike.strike_price == 2.02
-    assert [(tick.value, tick.threshold) for tick in read.tick_sizes] == [(0.01, 3.0), (0.05, None)]
 
 
 def test_holidays_and_watchlists_have_keys_of_their_own() -> None:

@@ -205,7 +205,7 @@ async def test_requests_in_a_row_share_a_connection_and_requests_at_once_have_on
         assert request.transport is not None
         connections.add(request.transport.get_extra_info("peername"))
         await asyncio.sleep(0.002)
-        return server.payload({})
+        return server.payload({"market-holidays": []})
 
     server.answer(HOLIDAYS, note)
     async with connect(settings=replace(settings, max_concurrency=3)) as client:
@@ -341,7 +341,7 @@ async def test_those_who_wait_for_a_probe_keep_no_other_family_waiting(
     async def probed(_: web.Request) -> web.StreamResponse:
         probing.set()
         await answered.wait()
-        return server.payload({})
+        return server.payload({"market-holidays": []})
 
     async def watchlist(_: web.Request) -> web.StreamResponse:
         return server.payload({"name": "x"})
@@ -389,7 +389,7 @@ async def test_simulated_data_says_so(server: ScriptedServer, connect: Connect) 
     async with connect() as client:
         await client.market_holidays()
         assert not client.is_simulated
-        server.once(HOLIDAYS, web.json_response({"data": {}}, headers={"X-Simulated": "true"}))
+        server.once(HOLIDAYS, web.json_response({"data": {"market-holidays": []}}, headers={"X-Simulated": "true"}))
         await client.market_holidays()
         await client.market_holidays()
         assert client.is_simulated

@@ -24,6 +24,7 @@ from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline_tests.support.projects import Finished, Tt, environment_of_users, make_project, run_tt
 from ttapi_pipeline_tests.support.shared import made_once
+from ttapi_pipeline_tests.support.simulator import SimulatorControl
 
 CANARY = "canary-4c1d"
 NOBODY = "http://127.0.0.1:9"
@@ -165,6 +166,21 @@ def test_a_data_folder_that_cannot_be_written_is_one_sentence_and_code_4(tt: Tt,
     assert run.err.startswith("error: occupied/data")
     assert "TT_DATA_DIR" in run.err
     assert run.err.count("\n") == 1
+
+
+def test_a_value_that_cannot_be_read_is_named_and_the_refresh_ends_with_3(tt: Tt, exchange: SimulatorProcess) -> None:
+    simulator = SimulatorControl(exchange.url)
+    parameters = {"path": "data.items[symbol=AAPL].beta", "value": "NaN"}
+    simulator.fault("replace-field", "/market-metrics", count=1, parameters=parameters)
+    try:
+        run = tt("refresh", "symbols", TT_ENV="simulator", TT_API_URL=exchange.url, COLUMNS="200")
+    finally:
+        simulator.reset()
+    assert run.code == 3, run.out + run.err
+    assert "symbols: refreshed, nothing stored yet; 1 value could not be read" in run.err
+    assert "fresh; 1 value could not be read (beta)" in run.out
+    rows = {row["dataset"]: row for row in json.loads(tt("status", "--json").out)["datasets"]}
+    assert (rows["symbols"]["lost"], rows["symbols"]["missing"], rows["universe"]["lost"]) == ({"beta": 1}, {}, {})
 
 
 @pytest.mark.parametrize("arguments", [["refresh", "quote"], ["polish"], []])

@@ -13,8 +13,10 @@ import polars as pl
 import pytest
 
 from ttapi_pipeline.client import MarketHolidays, MarketSession
+from ttapi_pipeline.core.errors import DataError
 from ttapi_pipeline.core.sessions import session_hours, sessions_between
 from ttapi_pipeline.datasets.trading_calendar.build import (
+    MOST_CONTRADICTIONS,
     BrokerCalendar,
     build_trading_calendar,
     exchange_sessions,
@@ -66,15 +68,51 @@ def test_the_day_after_thanksgiving_closes_at_one_in_new_york(exchange: pl.DataF
     assert row["closes_at"] == datetime(2026, 11, 27, 18, 0, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("through", ["holidays", "silence"])
-def test_a_day_that_the_broker_closes_is_no_session(exchange: pl.DataFrame, through: str) -> None:
+def test_a_day_that_the_broker_s_list_of_holidays_closes_is_no_session(exchange: pl.DataFrame) -> None:
     closed = date(2026, 12, 9)
-    if through == "holidays":
-        frame = merged(exchange, holidays=[closed])
-    else:
-        frame = merged(exchange, announced([day for day in sessions_between(FIRST, LAST) if day != closed]))
-    assert closed not in frame["session"].to_list()
-    assert frame.height == exchange.height - 1
+    named = [day for day in sessions_between(FIRST, LAST) if day != closed]
+    for sessions in ([], announced(named)):
+        frame = merged(exchange, sessions, holidays=[closed])
+        assert closed not in frame["session"].to_list()
+        assert frame.height == exchange.height - 1
+
+
+def test_silence_closes_no_day(exchange: pl.DataFrame) -> None:
+    frame = merged(exchange, announced([day for day in sessions_between(FIRST, LAST) if day != date(2026, 12, 9)]))
+    assert frame["session"].to_list() == exchange["session"].to_list()
+    assert set(frame["source"]) == {"exchange_calendars"}
+
+
+def test_a_holiday_on_which_the_broker_itself_names_hours_is_a_session(exchange: pl.DataFrame) -> None:
+    frame = merged(exchange, announced(sessions_between(FIRST, LAST)), holidays=[date(2026, 12, 9)])
+    assert frame.height == exchange.height
+
+
+@pytest.mark.parametrize("through", ["holidays", "half_days", "sessions"])
+def test_a_broker_that_contradicts_the_exchange_about_many_days_is_not_believed(
+    exchange: pl.DataFrame, through: str
+) -> None:
+    days = sessions_between(date(2026, 12, 7), date(2026, 12, 18))
+    five, six = days[:MOST_CONTRADICTIONS], days[: MOST_CONTRADICTIONS + 1]
+
+    def merge(contradicted: Sequence[date]) -> pl.DataFrame:
+        if through == "sessions":
+            named = [day for day in sessions_between(FIRST, LAST) if day not in contradicted]
+            return merged(exchange, announced(named))
+        if through == "holidays":
+            return merged(exchange, holidays=contradicted)
+        return merged(exchange, half_days=contradicted)
+
+    assert merge(five).height == exchange.height - (5 if through == "holidays" else 0)
+    with pytest.raises(DataError, match=r"6 sessions of exchange_calendars are .*, 2026-12-07, 2026-12-08, 2026-12-09"):
+        merge(six)
+
+
+def test_hours_that_cannot_be_are_not_believed(exchange: pl.DataFrame) -> None:
+    backwards = datetime(2026, 12, 9, 14, 0, tzinfo=UTC)
+    another_day = datetime(2026, 12, 11, 21, 0, tzinfo=UTC)
+    sessions = announced(sessions_between(FIRST, LAST), close_2026_12_09=backwards, close_2026_12_10=another_day)
+    assert merged(exchange, sessions).equals(merged(exchange))
 
 
 def test_days_beyond_what_the_broker_names_stay_sessions(exchange: pl.DataFrame) -> None:

@@ -104,12 +104,20 @@ def test_the_file_adds_the_past_and_corrects_the_broker(on: Day, tmp_path: Path)
     assert dates(on(date(2026, 5, 5), frame, file, AAPL=JULY_30)) == [JULY_30]
 
 
+def test_symbols_of_the_file_are_read_as_those_of_the_universe(tmp_path: Path) -> None:
+    file = tmp_path / "earnings.csv"
+    file.write_text("symbol,announced_date\naapl,2026-01-29\nBRK.B,2026-02-28\n brk-a ,2026-02-28\nAAPL,2026-01-29\n")
+    read = read_earnings_file(file, now=noon(MAY_1))
+    assert read["symbol"].to_list() == ["BRK/B", "BRK/A", "AAPL"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("symbol,date\nAAPL,2026-05-01\n", "no column announced_date"),
         ("symbol,announced_date\nAAPL,2026-05-01\nAAPL,01.05.2026\n", "line 3: 'AAPL', '01.05.2026'"),
         ("symbol,announced_date\n,2026-05-01\n", "line 2: None"),
+        ("symbol,announced_date\nAAPL,2026-05-01\nAPPLE INC,2026-05-01\n", "line 3: 'APPLE INC'"),
         ("symbol,announced_date,time_of_day\nAAPL,2026-05-01,noon\n", "line 2: 'AAPL', '2026-05-01', 'NOON'"),
         ("", "not a CSV file with a header"),
         ("symbol,announced_date\nAAPL,2026-05-01,AMC,more\n", "not a CSV file"),

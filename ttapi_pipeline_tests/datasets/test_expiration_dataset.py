@@ -19,6 +19,7 @@ from ttapi_pipeline.core.errors import CoverageError, InvalidFormatError
 from ttapi_pipeline.datasets.expiration_series.build import (
     build_expiration_series,
     expiration_series_frame,
+    placeholders_in,
     without_vanished,
 )
 
@@ -73,12 +74,42 @@ def test_an_adjusted_root_keeps_its_deliverable_and_a_series_without_strikes_is_
     assert (row["strikes"], row["strike_count"], row["lowest_strike"]) == ("", 0, None)
 
 
-def test_an_expiration_beyond_the_calendar_is_refused_by_name(calendar_frame: CalendarFrame, now: datetime) -> None:
+def test_an_expiration_beyond_the_calendar_has_no_session_and_costs_no_other(
+    calendar_frame: CalendarFrame, now: datetime
+) -> None:
     calendar = calendar_frame(date(2026, 11, 2), date(2026, 12, 31))
-    with pytest.raises(InvalidFormatError, match="SPX lists an expiration on 2031-12-19, after the last session"):
-        expiration_series_frame([chain("SPX", date(2031, 12, 19))], calendar, fetched_at=now)
+    near, far = date(2026, 12, 18), date(2099, 12, 18)
+    frame = expiration_series_frame([chain("SPX", near, far), chain("AAPL", near)], calendar, fetched_at=now)
+    rows = frame.sort("symbol", "expiration_date").select("symbol", "expiration_session", "is_expiration_on_session")
+    assert rows.rows() == [("AAPL", near, True), ("SPX", near, True), ("SPX", None, None)]
     with pytest.raises(InvalidFormatError, match="trading_calendar has no session"):
-        expiration_series_frame([chain("SPX", date(2026, 12, 18))], calendar.clear(), fetched_at=now)
+        expiration_series_frame([chain("SPX", near)], calendar.clear(), fetched_at=now)
+
+
+def test_a_series_that_is_listed_under_two_types_is_one_row_with_the_strikes_of_both(
+    calendar_frame: CalendarFrame, now: datetime
+) -> None:
+    calendar = calendar_frame(date(2026, 11, 2), date(2026, 12, 31))
+    day = date(2026, 12, 31)
+    listed = [
+        Expiration(expiration_date=day, expiration_type=kind, strikes=tuple(Strike(strike_price=each) for each in some))
+        for kind, some in (("Quarterly", (10.0, 20.0)), ("End-Of-Month", (20.0, 30.0)))
+    ]
+    root = OptionRoot(root_symbol="SPY", underlying_symbol="SPY", expirations=tuple(listed))
+    (row,) = expiration_series_frame([OptionChain("SPY", (root,))], calendar, fetched_at=now).rows(named=True)
+    assert (row["expiration_type"], row["strikes"], row["strike_count"]) == ("End-Of-Month, Quarterly", "10 20 30", 3)
+
+
+def test_what_cannot_be_read_has_no_usual_value(calendar_frame: CalendarFrame, now: datetime) -> None:
+    calendar = calendar_frame(date(2026, 11, 2), date(2026, 12, 31))
+    listed = chain("AAPL", date(1970, 1, 1), date(2026, 12, 18), lost_fields=("shares-per-contract",), strikes=(0.0, 5))
+    (row,) = expiration_series_frame([listed], calendar, fetched_at=now).rows(named=True)
+    assert (row["expiration_date"], row["shares_per_contract"]) == (date(2026, 12, 18), None)
+    assert row["strikes"] == "5"
+    assert placeholders_in([listed]) == {
+        "expirations[].expiration-date": 1,
+        "expirations[].strikes[].strike-price": 2,
+    }
 
 
 class TestBuild:

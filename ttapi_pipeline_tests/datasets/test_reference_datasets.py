@@ -13,8 +13,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ttapi_pipeline.client import Account, Balance, Equity, MarketMetrics
-from ttapi_pipeline.client.models import Earnings, ExpirationVolatility, TickSize, Watchlist, WatchlistEntry
+from ttapi_pipeline.client import Account, Balance, Equity, Listing, MarketMetrics
+from ttapi_pipeline.client.models import Earnings, ExpirationVolatility, Watchlist, WatchlistEntry
 from ttapi_pipeline.core.collection import Collection, no_progress
 from ttapi_pipeline.core.errors import AuthError, CoverageError, DataError, HttpError, TransportError
 from ttapi_pipeline.core.settings import Settings
@@ -81,6 +81,35 @@ class TestAccounts:
         assert built.missing["1"] == "no balance: GET balances: HTTP 500, no"
         assert set(built.missing) == {"1", "2"}
 
+    async def test_what_was_read_of_a_list_of_accounts_counts_and_what_was_not_is_missing(
+        self, fake_client: FakeClient, now: datetime
+    ) -> None:
+        stored = [(Account(account_number=number, is_closed=number == "9"), None) for number in ("1", "4", "9")]
+        known = accounts_frame(stored, fetched_at=YESTERDAY)
+        came = Listing(
+            [Account(account_number="1", lost_fields=("nickname",)), Account(account_number="2")],
+            rejected=[("row 3", "breaks its contract")],
+        )
+        balance = Balance(pending_cash=5.0, cash_balance=3.0, lost_fields=("pending-cash-effect",))
+        client: Any = fake_client(accounts=came, balance=balance)
+        built = await build_accounts(client, previous=known.lazy(), now=now, min_coverage=0.4, progress=no_progress)
+        frame = built.frame.lazy().collect().sort("account_number")
+        # An account that was closed may leave the list; one that was open does not do so unnoticed.
+        assert frame.select("account_number", "fetched_at").rows() == [("1", now), ("2", now), ("4", YESTERDAY)]
+        assert set(built.missing) == {"row 3", "4"}
+        # Which way the cash goes is not known.
+        assert frame.select("cash_balance", "pending_cash").rows()[:2] == [(3.0, None)] * 2
+        assert {name: fact for name, fact in built.statistics.items() if name.startswith("lost ")} == {
+            "lost nickname": 1,
+            "lost pending-cash-effect": 2,
+        }
+
+    async def test_an_empty_list_of_accounts_takes_none_away(self, fake_client: FakeClient, now: datetime) -> None:
+        known = accounts_frame([(Account(account_number="1"), None)], fetched_at=YESTERDAY)
+        client: Any = fake_client(accounts=[])
+        with pytest.raises(CoverageError, match="accounts: 1 of 1 are missing"):
+            await build_accounts(client, previous=known.lazy(), now=now, min_coverage=0.8, progress=no_progress)
+
     async def test_a_refused_grant_is_not_a_missing_balance(self, fake_client: FakeClient, now: datetime) -> None:
         client: Any = fake_client(accounts=[Account(account_number="1")], balance=AuthError("refused"))
         with pytest.raises(AuthError, match="refused"):
@@ -121,7 +150,7 @@ class TestUniverse:
         assert len(membership.symbols) == len(sp500()) > 490
 
     async def test_list_3_is_every_active_equity_with_options(self, fake_client: FakeClient, now: datetime) -> None:
-        ticks = (TickSize(value=0.01),)
+        ticks = ({"value": "0.01"},)
         client: Any = fake_client(
             active_equities=[
                 Equity(symbol="AAA", option_tick_sizes=ticks),
@@ -133,6 +162,18 @@ class TestUniverse:
         built = await build_universe(client, settings, previous=None, now=now, progress=no_progress)
         assert one_row(built.frame.lazy().collect())["symbol"] == "AAA"
         assert built.statistics["membership"] == "active optionable equities"
+
+    async def test_rows_of_list_3_that_cannot_be_read_are_missing_and_an_empty_list_is_an_error(
+        self, fake_client: FakeClient, now: datetime
+    ) -> None:
+        optionable = [Equity(symbol="AAA", option_tick_sizes=({},)), Equity(symbol="BBB", option_tick_sizes=({},))]
+        client: Any = fake_client(active_equities=Listing(optionable, rejected=[("row 7", "breaks its contract")]))
+        settings = replace(Settings(), universe="3", min_coverage=0.5)
+        built = await build_universe(client, settings, previous=None, now=now, progress=no_progress)
+        assert (built.missing, built.statistics["coverage"]) == ({"row 7": "breaks its contract"}, 1 - 1 / 3)
+        client = fake_client(active_equities=Listing([Equity(symbol="AAA")]))
+        with pytest.raises(DataError, match="the list of active equities has none with options"):
+            await build_universe(client, settings, previous=None, now=now, progress=no_progress)
 
     async def test_a_file_is_a_list_under_its_name_and_what_the_broker_does_not_know_is_missing(
         self, fake_client: FakeClient, universe_rows: Callable[..., pl.DataFrame], tmp_path: Path, now: datetime

@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
 
-from ttapi_pipeline.client import Account, Balance, TastytradeClient
+from ttapi_pipeline.client import Account, Balance, TastytradeClient, lost_in, rejected_in
 from ttapi_pipeline.core.collection import Collection, ProgressCallback
 from ttapi_pipeline.core.errors import ApiError, AuthError
+from ttapi_pipeline.core.manifest import lost_facts
 from ttapi_pipeline.datasets.accounts.table import ACCOUNTS
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
+from ttapi_pipeline.datasets.placeholders import known_moment
 from ttapi_pipeline.datasets.refresh import Refresh
 
 AccountWithBalance = tuple[Account, Balance | None]
@@ -28,7 +31,8 @@ async def collect_accounts(client: TastytradeClient, *, progress: ProgressCallba
     """
     accounts = await client.accounts()
     rows: list[AccountWithBalance] = []
-    missing: dict[str, str] = {}
+    rejected = rejected_in(accounts)
+    missing: dict[str, str] = dict(rejected)
     refusals: list[AuthError] = []
 
     async def add(account: Account) -> None:
@@ -48,7 +52,21 @@ async def collect_accounts(client: TastytradeClient, *, progress: ProgressCallba
             tasks.create_task(add(account))
     if refusals:
         raise refusals[0]
-    return Collection(rows, missing, requested=len(accounts))
+    balances = [balance for _, balance in rows if balance is not None]
+    lost = lost_in(accounts) + lost_in(balances)
+    return Collection(rows, missing, requested=len(accounts) + len(rejected), rejected=rejected, lost=lost)
+
+
+def with_vanished(
+    accounts: Collection[AccountWithBalance], previous: pl.LazyFrame | None
+) -> Collection[AccountWithBalance]:
+    """Count as missing the stored accounts that are open and not in the list: a closed one stays in it."""
+    if previous is None:
+        return accounts
+    stored = previous.filter(~pl.col("is_closed")).select("account_number").collect()["account_number"].to_list()
+    vanished = sorted(set(stored) - {account.account_number for account, _ in accounts.rows})
+    reasons = dict.fromkeys(vanished, "not in the list of accounts, and it was open")
+    return replace(accounts, missing={**accounts.missing, **reasons}, requested=accounts.requested + len(vanished))
 
 
 def accounts_frame(accounts: Sequence[AccountWithBalance], *, fetched_at: datetime) -> pl.DataFrame:
@@ -62,7 +80,7 @@ def accounts_frame(accounts: Sequence[AccountWithBalance], *, fetched_at: dateti
             "authority_level": account.authority_level,
             "is_closed": bool(account.is_closed),
             "is_futures_approved": account.is_futures_approved,
-            "opened_at": account.opened_at,
+            "opened_at": known_moment(account.opened_at),
             **({} if balance is None else _balance_row(balance)),
             "source": "tastytrade",
             "fetched_at": fetched_at,
@@ -73,13 +91,11 @@ def accounts_frame(accounts: Sequence[AccountWithBalance], *, fetched_at: dateti
 
 
 def _balance_row(balance: Balance) -> dict[str, object]:
-    # Money that goes out is stated as a positive amount with the effect "Debit".
-    sign = -1.0 if balance.pending_cash_effect == "Debit" else 1.0
     return {
         "currency": balance.currency,
         "net_liquidating_value": balance.net_liquidating_value,
         "cash_balance": balance.cash_balance,
-        "pending_cash": None if balance.pending_cash is None else sign * balance.pending_cash,
+        "pending_cash": _pending_cash(balance),
         "cash_available_to_withdraw": balance.cash_available_to_withdraw,
         "equity_buying_power": balance.equity_buying_power,
         "derivative_buying_power": balance.derivative_buying_power,
@@ -89,8 +105,19 @@ def _balance_row(balance: Balance) -> dict[str, object]:
         "short_derivative_value": balance.short_derivative_value,
         "margin_equity": balance.margin_equity,
         "maintenance_requirement": balance.maintenance_requirement,
-        "balances_updated_at": balance.updated_at,
+        "balances_updated_at": known_moment(balance.updated_at),
     }
+
+
+def _pending_cash(balance: Balance) -> float | None:
+    """Negative when it goes out, which the wire states as a positive amount with the effect "Debit".
+
+    Null when the effect came and could not be read: the amount alone does not say which way it goes.
+    """
+    amount = balance.pending_cash
+    if not amount or balance.pending_cash_effect == "Debit":
+        return -amount if amount else amount
+    return None if "pending-cash-effect" in balance.lost_fields else amount
 
 
 async def build_accounts(
@@ -102,7 +129,7 @@ async def build_accounts(
     progress: ProgressCallback,
 ) -> Build:
     """Fetch accounts and balances; an account whose balance fails keeps its last known row, if it has one."""
-    accounts = await collect_accounts(client, progress=progress)
+    accounts = with_vanished(await collect_accounts(client, progress=progress), previous)
     accounts.require(min_coverage, subject="accounts")
     fresh = accounts_frame(accounts.rows, fetched_at=now)
     failed = pl.col("account_number").is_in(sorted(accounts.missing))
@@ -112,7 +139,7 @@ async def build_accounts(
         frame=frame,
         missing=accounts.missing,
         sources=rows_per_source(frame),
-        statistics={"coverage": accounts.coverage},
+        statistics={"coverage": accounts.coverage, **lost_facts(accounts.lost)},
         is_simulated=client.is_simulated,
     )
 

@@ -46,7 +46,7 @@ DATASET: Final = Dataset(
     schema=ACCOUNTS,
     description="Brokerage accounts with their balances; one row per account.",
     ttl=timedelta(hours=1),
-    code_version="1",
+    code_version="1.1",
     group="accounts",
     source="/customers/me/accounts",
     rules={"currency is a three-letter code": "currency ~ '^[A-Z]{3}$'"},

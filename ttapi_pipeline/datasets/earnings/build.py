@@ -14,6 +14,7 @@ import polars as pl
 
 from ttapi_pipeline.core.errors import InvalidFormatError, StorageError
 from ttapi_pipeline.core.sessions import NEW_YORK
+from ttapi_pipeline.core.symbology import canonical_symbol
 from ttapi_pipeline.datasets.build import Build, rows_per_source
 from ttapi_pipeline.datasets.earnings.table import EARNINGS
 from ttapi_pipeline.datasets.refresh import Refresh
@@ -104,6 +105,8 @@ def merge_announcements(
 def read_earnings_file(path: Path, *, now: datetime) -> pl.DataFrame:
     """Read a CSV file with a header and `symbol`, `announced_date` (YYYY-MM-DD), and perhaps `time_of_day`.
 
+    Symbols may be written as anybody writes them (``aapl``, ``BRK.B``), as in the file of TT_LIST.
+
     Returns:
         Rows of the schema EARNINGS, a date once: `time_of_day` is BTO (before the open), AMC (after the close) or null.
 
@@ -122,13 +125,14 @@ def read_earnings_file(path: Path, *, now: datetime) -> pl.DataFrame:
         raise InvalidFormatError(f"{path}: no column {missing[0]}; it has symbol, announced_date and time_of_day")
     text = pl.col(pl.String).str.strip_chars()
     rows = read.with_columns(pl.when(text != "").then(text)).with_columns(
+        canonical=pl.col("symbol").map_elements(_canonical, return_dtype=pl.String),
         date=pl.col("announced_date").str.to_date("%Y-%m-%d", strict=False),
         time_of_day=pl.col("time_of_day").str.to_uppercase()
         if "time_of_day" in read.columns
         else pl.lit(None, pl.String),
     )
     is_good = pl.all_horizontal(
-        pl.col("symbol").is_not_null(),
+        pl.col("canonical").is_not_null(),
         pl.col("date").is_not_null(),
         pl.col("time_of_day").is_in(["BTO", "AMC"]).fill_null(value=True),
     )
@@ -137,11 +141,11 @@ def read_earnings_file(path: Path, *, now: datetime) -> pl.DataFrame:
         row = bad.row(0, named=True)
         raise InvalidFormatError(
             f"{path}, line {row['line']}: {row['symbol']!r}, {row['announced_date']!r}, {row['time_of_day']!r}; "
-            "a row has a symbol, a date as YYYY-MM-DD, and BTO, AMC or nothing"
+            "a row has an equity symbol, a date as YYYY-MM-DD, and BTO, AMC or nothing"
         )
     moment = pl.lit(now, UTC_DATETIME)
     return rows.select(
-        "symbol",
+        symbol="canonical",
         announced_date="date",
         time_of_day="time_of_day",
         is_estimated=pl.lit(value=False),
@@ -149,6 +153,13 @@ def read_earnings_file(path: Path, *, now: datetime) -> pl.DataFrame:
         source=pl.lit(_FILE),
         fetched_at=moment,
     ).unique(_KEY, keep="last", maintain_order=True)
+
+
+def _canonical(symbol: str) -> str | None:
+    try:
+        return canonical_symbol(symbol)
+    except ValueError:
+        return None
 
 
 def build(refresh: Refresh, symbols: pl.LazyFrame) -> Build:

@@ -29,7 +29,7 @@ DATASET: Final = Dataset(
     schema=EARNINGS,
     description="When companies reported and will report; one row per symbol and date.",
     ttl=timedelta(hours=24),
-    code_version="1",
+    code_version="1.1",
     group="market_data",
     source="/market-metrics, TT_EARNINGS_FILE",
     # A new expectation rebuilds nothing that `symbols`, its source, does not rebuild anyway; a date that passes changes

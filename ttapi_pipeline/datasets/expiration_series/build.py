@@ -6,19 +6,22 @@ Facts only: `dte` and `horizon_sessions` change every day and belong to `returns
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Final
 
 import polars as pl
 
-from ttapi_pipeline.client import OptionChain, TastytradeClient
+from ttapi_pipeline.client import Expiration, OptionChain, OptionRoot, Strike, TastytradeClient
 from ttapi_pipeline.core.collection import Collection, ProgressCallback
 from ttapi_pipeline.core.errors import InvalidFormatError
+from ttapi_pipeline.core.manifest import lost_facts
 from ttapi_pipeline.core.sessions import NEW_YORK
-from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
+from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source, unexpired
 from ttapi_pipeline.datasets.expiration_series.table import EXPIRATION_SERIES
+from ttapi_pipeline.datasets.placeholders import known_date
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
@@ -41,31 +44,23 @@ def expiration_series_frame(
 ) -> pl.DataFrame:
     """One row per root, expiration date and settlement.
 
+    A series that the broker lists under several types, such as End-Of-Month and Quarterly, is one row with the strikes
+    of all of them.
+
     Args:
         chains: Roots with their expirations, as the broker lists them.
         calendar: `trading_calendar`.
         fetched_at: When the chains were fetched.
 
+    Returns:
+        Rows of the schema EXPIRATION_SERIES. The session of an expiration beyond the calendar is null.
+
     Raises:
-        InvalidFormatError: An expiration lies beyond the calendar, so that its session cannot be told.
+        InvalidFormatError: The calendar has no session.
     """
-    rows = [
-        (
-            chain.symbol,
-            root.root_symbol,
-            expiration.expiration_date,
-            expiration.settlement_type or "PM",
-            root.option_chain_type or "Standard",
-            expiration.expiration_type or "Regular",
-            100 if root.shares_per_contract is None else root.shares_per_contract,
-            sorted({strike.strike_price for strike in expiration.strikes}),
-        )
-        for chain in chains
-        for root in chain.roots
-        for expiration in root.expirations
-    ]
-    listed = pl.DataFrame(rows, schema=_COLLECTED, orient="row")
-    _refuse_beyond(listed, last=calendar["session"].max())
+    if calendar.is_empty():
+        raise InvalidFormatError("trading_calendar has no session; run `tt refresh trading_calendar --force`")
+    listed = pl.DataFrame(_listed(chains), schema=_COLLECTED, orient="row")
     frame = on_sessions(listed, calendar).with_columns(
         strike_count=pl.col("strikes").list.len().cast(EXPIRATION_SERIES.polars["strike_count"]),
         lowest_strike=pl.col("strikes").list.first(),
@@ -77,13 +72,65 @@ def expiration_series_frame(
     return frame.select(EXPIRATION_SERIES.polars.names())
 
 
+def _listed(chains: Sequence[OptionChain]) -> Sequence[tuple[object, ...]]:
+    """One row per key of the table, in the columns of _COLLECTED."""
+    series: dict[tuple[str, str, date, str], list[tuple[OptionRoot, Expiration]]] = {}
+    for chain in chains:
+        for root in chain.roots:
+            for expiration in root.expirations:
+                if known_date(expiration.expiration_date) is not None:
+                    settlement = expiration.settlement_type or "PM"
+                    key = (chain.symbol, root.root_symbol, expiration.expiration_date, settlement)
+                    series.setdefault(key, []).append((root, expiration))
+    return [
+        (
+            *key,
+            listings[0][0].option_chain_type or "Standard",
+            ", ".join(sorted({expiration.expiration_type or "Regular" for _, expiration in listings})),
+            _shares(listings[0][0]),
+            sorted(
+                {each.strike_price for _, expiration in listings for each in expiration.strikes if _is_strike(each)}
+            ),
+        )
+        for key, listings in series.items()
+    ]
+
+
+def _shares(root: OptionRoot) -> int | None:
+    """Null when the number came and could not be read: an adjusted contract may deliver any number of shares."""
+    if root.shares_per_contract is None:
+        return None if "shares-per-contract" in root.lost_fields else 100
+    return root.shares_per_contract
+
+
+def _is_strike(strike: Strike) -> bool:
+    return strike.strike_price > 0
+
+
+def placeholders_in(chains: Sequence[OptionChain]) -> Mapping[str, int]:
+    """How many expirations and strikes are left out because their date or price stands for "unknown"."""
+    expirations = [each for chain in chains for root in chain.roots for each in root.expirations]
+    return {
+        "expirations[].expiration-date": sum(known_date(each.expiration_date) is None for each in expirations),
+        "expirations[].strikes[].strike-price": sum(
+            not _is_strike(strike) for each in expirations for strike in each.strikes
+        ),
+    }
+
+
 def on_sessions(series: pl.DataFrame, calendar: pl.DataFrame) -> pl.DataFrame:
-    """Add, or tell anew, the session on which each expiration falls: on its date or the last one before it."""
+    """Add, or tell anew, the session on which each expiration falls: on its date or the last one before it.
+
+    Both columns are null for an expiration before the calendar's first session or after its last one.
+    """
     sessions = calendar.select(expiration_session=pl.col("session")).sort("expiration_session")
+    last = pl.lit(sessions["expiration_session"].max(), pl.Date)
+    is_within = pl.col("expiration_date") <= last
     return (
         series.drop("expiration_session", "is_expiration_on_session", strict=False)
         .sort("expiration_date")
         .join_asof(sessions, left_on="expiration_date", right_on="expiration_session", coalesce=False)
+        .with_columns(pl.when(is_within).then("expiration_session"))
         .with_columns(is_expiration_on_session=pl.col("expiration_session") == pl.col("expiration_date"))
     )
 
@@ -93,17 +140,6 @@ def _plain(strike: pl.Expr) -> pl.Expr:
     return strike.cast(pl.String).str.strip_suffix(".0")
 
 
-def _refuse_beyond(listed: pl.DataFrame, *, last: object) -> None:
-    if not isinstance(last, date):
-        raise InvalidFormatError("trading_calendar has no session; run `tt refresh trading_calendar --force`")
-    beyond = listed.filter(pl.col("expiration_date") > last)
-    if beyond.height:
-        row = beyond.row(0, named=True)
-        raise InvalidFormatError(
-            f"{row['symbol']} lists an expiration on {row['expiration_date']}, after the last session, {last}"
-        )
-
-
 def without_vanished(
     chains: Collection[OptionChain], previous: pl.LazyFrame | None, *, today: date
 ) -> Collection[OptionChain]:
@@ -111,10 +147,9 @@ def without_vanished(
 
     A broker whose chain service answers "not found" for everybody would empty the table otherwise.
     """
-    if previous is None or not chains.empty:
+    vanished = unexpired(previous, chains.empty, today=today)
+    if not vanished:
         return chains
-    alive = previous.filter((pl.col("expiration_date") >= today) & pl.col("symbol").is_in(sorted(chains.empty)))
-    vanished = alive.select(pl.col("symbol").unique()).collect()["symbol"].to_list()
     reasons = dict.fromkeys(vanished, "no option chain came, and stored expirations are still ahead")
     return replace(chains, empty=chains.empty - set(vanished), missing={**chains.missing, **reasons})
 
@@ -136,6 +171,7 @@ async def build_expiration_series(
     fresh = expiration_series_frame(chains.rows, calendar, fetched_at=now)
     # Rows that are carried over were made with an older calendar, perhaps with another one.
     frame = on_sessions(carry_over(fresh, previous, chains.missing), calendar)
+    beyond = frame["expiration_session"].null_count()
     return Build(
         frame=frame,
         missing=chains.missing,
@@ -145,6 +181,8 @@ async def build_expiration_series(
             "symbols_without_options": len(chains.empty),
             "rows_carried_over": frame.height - fresh.height,
             "rows_rejected": len(chains.rejected),
+            **({"expirations_without_session": beyond} if beyond else {}),
+            **lost_facts(Counter(chains.lost) + Counter(placeholders_in(chains.rows))),
         },
         is_simulated=client.is_simulated,
     )

@@ -15,10 +15,12 @@ EXPIRATION_SERIES: Final = DatasetSchema(
     (
         *SERIES,
         required("option_chain_type", STRING, "Standard or Non-standard"),
-        required("expiration_type", STRING, "Regular, Weekly, Quarterly or End-Of-Month"),
-        required("expiration_session", DATE, "The session on which it falls, or the last one before it"),
-        required("is_expiration_on_session", FLAG, "Whether the expiration date is a session"),
-        required("shares_per_contract", SMALL, "Shares that a contract delivers"),
+        required("expiration_type", STRING, "Regular, Weekly, Quarterly or End-Of-Month; several with commas"),
+        Column(
+            "expiration_session", DATE, "The session on which it falls, or the last one before it; null beyond them"
+        ),
+        Column("is_expiration_on_session", FLAG, "Whether the expiration date is a session; null beyond the calendar"),
+        Column("shares_per_contract", SMALL, "Shares that a contract delivers; null when unknown"),
         required("strike_count", SMALL, "How many strikes are listed"),
         Column("lowest_strike", FLOAT, "Lowest strike; null when none is listed"),
         Column("highest_strike", FLOAT, "Highest strike; null when none is listed"),
@@ -34,7 +36,7 @@ DATASET: Final = Dataset(
     schema=EXPIRATION_SERIES,
     description="Every listed expiration, its session and its strikes; one row per root, date and settlement.",
     ttl=timedelta(days=7),
-    code_version="1",
+    code_version="1.1",
     group="reference",
     source="/option-chains",
     # A calendar that changed moves expirations, so it rebuilds the series.

@@ -29,7 +29,7 @@ DATASET: Final = Dataset(
     schema=IMPLIED_VOLATILITY,
     description="Implied volatility of each listed expiration; one row per symbol, expiration and settlement.",
     ttl=timedelta(hours=24),
-    code_version="1",
+    code_version="1.1",
     group="market_data",
     source="/market-metrics",
     upstream=("universe",),

@@ -67,7 +67,8 @@ def returns_stddev_frame(
     price, volatility, dte = pl.col("close"), pl.col("implied_volatility"), pl.col("dte")
     frame = (
         counted.lazy()
-        .join(statistics, on=["symbol", "horizon_sessions"], how="left")
+        # An expiration beyond the calendar has no horizon, and the statistics say so of it too.
+        .join(statistics, on=["symbol", "horizon_sessions"], how="left", nulls_equal=True)
         .join(bars.filter(pl.col("session") == as_of).select("symbol", "close"), on="symbol", how="left")
         .join(implied.select(*_IV_KEY, "implied_volatility"), on=_IV_KEY, how="left")
         .with_columns(

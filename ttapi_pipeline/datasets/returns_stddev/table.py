@@ -16,7 +16,9 @@ RETURNS_STDDEV: Final = DatasetSchema(
     (
         *SERIES,
         required("option_chain_type", STRING, "Standard or Non-standard"),
-        required("expiration_session", DATE, "The session on which it falls, or the last one before it"),
+        Column(
+            "expiration_session", DATE, "The session on which it falls, or the last one before it; null beyond them"
+        ),
         required("as_of_session", DATE, "Last final session of the snapshot; everything counts from there"),
         required("dte", SMALL, "Calendar days from the as-of session to the expiration date"),
         Column("horizon_sessions", SMALL, "Sessions after the as-of session up to the expiration"),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """`symbols`: the universe with its market metrics, from `/market-metrics`.
 
-The payload mixes units: fields that it states in percentage points become fractions here, and nowhere else. Another
-table of the same payload is `implied_volatility`.
+The payload mixes units: fields that it states in percentage points become fractions here, and nowhere else. Values that
+stand for "unknown" become null, see `placeholders`. Another table of the same payload is `implied_volatility`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from datetime import datetime
 
 import polars as pl
 
-from ttapi_pipeline.client import MarketMetrics, TastytradeClient
+from ttapi_pipeline.client import Earnings, MarketMetrics, TastytradeClient
 from ttapi_pipeline.core.collection import ProgressCallback
+from ttapi_pipeline.core.manifest import lost_facts
 from ttapi_pipeline.datasets.build import Build, rows_per_source
+from ttapi_pipeline.datasets.implied_volatility.build import is_of_expiration
+from ttapi_pipeline.datasets.placeholders import known_date, known_moment, next_dividend, not_zero, positive
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.symbols.table import SYMBOLS
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
@@ -26,53 +29,71 @@ def symbols_frame(metrics: Sequence[MarketMetrics], universe: pl.DataFrame, *, f
     """One row per symbol of the universe; its metrics are null where none came."""
     facts = universe.select(_FACTS)
     schema = {name: dtype for name, dtype in SYMBOLS.polars.items() if name == "symbol" or name not in _FACTS}
-    rows = [_metrics_row(each, fetched_at) for each in metrics]
+    companies = frozenset(facts.filter(~(pl.col("is_etf") | pl.col("is_index")))["symbol"].to_list())
+    rows = [_metrics_row(each, fetched_at, is_company=each.symbol in companies) for each in metrics]
     frame = facts.join(pl.DataFrame(rows, schema=schema), on="symbol", how="left").with_columns(
         pl.col("source").fill_null("universe"), pl.col("fetched_at").fill_null(pl.lit(fetched_at, UTC_DATETIME))
     )
     return frame.select(SYMBOLS.polars.names())
 
 
-def _metrics_row(metrics: MarketMetrics, fetched_at: datetime) -> dict[str, object]:
-    earnings = metrics.earnings
+def _metrics_row(metrics: MarketMetrics, fetched_at: datetime, *, is_company: bool) -> dict[str, object]:
     return {
         "symbol": metrics.symbol,
-        "implied_volatility_index": metrics.implied_volatility_index,
+        "implied_volatility_index": positive(metrics.implied_volatility_index),
         "implied_volatility_index_5_day_change": metrics.implied_volatility_index_5_day_change,
         "implied_volatility_rank": metrics.implied_volatility_index_rank,
         "implied_volatility_rank_source": metrics.implied_volatility_index_rank_source,
         "tos_implied_volatility_rank": metrics.tos_implied_volatility_index_rank,
         "tw_implied_volatility_rank": metrics.tw_implied_volatility_index_rank,
         "implied_volatility_percentile": metrics.implied_volatility_percentile,
-        "implied_volatility_30_day": _fraction(metrics.implied_volatility_30_day),
-        "historical_volatility_30_day": _fraction(metrics.historical_volatility_30_day),
-        "historical_volatility_60_day": _fraction(metrics.historical_volatility_60_day),
-        "historical_volatility_90_day": _fraction(metrics.historical_volatility_90_day),
+        "implied_volatility_30_day": _fraction(positive(metrics.implied_volatility_30_day)),
+        "historical_volatility_30_day": _fraction(positive(metrics.historical_volatility_30_day)),
+        "historical_volatility_60_day": _fraction(positive(metrics.historical_volatility_60_day)),
+        "historical_volatility_90_day": _fraction(positive(metrics.historical_volatility_90_day)),
         "iv_hv_30_day_difference": _fraction(metrics.iv_hv_30_day_difference),
         "liquidity_rating": metrics.liquidity_rating,
         "liquidity_value": metrics.liquidity_value,
         "liquidity_rank": metrics.liquidity_rank,
         "beta": metrics.beta,
         "corr_spy_3_month": metrics.corr_spy_3month,
-        "market_cap": None if metrics.market_cap is None else round(metrics.market_cap),
-        "price_earnings_ratio": metrics.price_earnings_ratio,
-        "earnings_per_share": metrics.earnings_per_share,
+        **_company_figures(metrics, is_company=is_company),
         "dividend_yield": metrics.dividend_yield,
         "dividend_rate_per_share": metrics.dividend_rate_per_share,
         "annual_dividend_per_share": metrics.annual_dividend_per_share,
-        "dividend_ex_date": metrics.dividend_ex_date,
-        "dividend_next_date": metrics.dividend_next_date,
-        "dividend_pay_date": metrics.dividend_pay_date,
-        "earnings_date": earnings.expected_report_date if earnings else None,
-        "earnings_time_of_day": earnings.time_of_day if earnings else None,
-        "is_earnings_date_estimated": earnings.estimated if earnings else None,
-        "earnings_actual_eps": earnings.actual_eps if earnings else None,
-        "earnings_consensus_estimate": earnings.consensus_estimate if earnings else None,
+        "dividend_ex_date": known_date(metrics.dividend_ex_date),
+        "dividend_next_date": next_dividend(metrics.dividend_next_date, metrics.dividend_ex_date),
+        "dividend_pay_date": known_date(metrics.dividend_pay_date),
+        **_earnings_figures(metrics.earnings),
         "lendability": metrics.lendability,
         "borrow_rate": metrics.borrow_rate,
-        "metrics_updated_at": metrics.updated_at,
+        "metrics_updated_at": known_moment(metrics.updated_at),
         "source": "tastytrade",
         "fetched_at": fetched_at,
+    }
+
+
+def _company_figures(metrics: MarketMetrics, *, is_company: bool) -> dict[str, object]:
+    ratio, capital = not_zero(metrics.price_earnings_ratio), positive(metrics.market_cap)
+    # A company may earn nothing in a year, down to the cent. Then it has a capitalisation all the same.
+    has_earnings = is_company and capital is not None
+    earned = metrics.earnings_per_share
+    return {
+        "market_cap": None if capital is None else round(capital),
+        "price_earnings_ratio": ratio,
+        "earnings_per_share": earned if has_earnings else not_zero(earned),
+    }
+
+
+def _earnings_figures(earnings: Earnings | None) -> dict[str, object]:
+    if earnings is None or earnings.visible is False:
+        return {}
+    return {
+        "earnings_date": known_date(earnings.expected_report_date),
+        "earnings_time_of_day": earnings.time_of_day,
+        "is_earnings_date_estimated": earnings.estimated,
+        "earnings_actual_eps": earnings.actual_eps,
+        "earnings_consensus_estimate": earnings.consensus_estimate,
     }
 
 
@@ -106,6 +127,7 @@ async def build_symbols(
             "coverage": metrics.coverage,
             "rows_carried_over": frame.height - fresh.height,
             "rows_rejected": len(metrics.rejected),
+            **lost_facts({name: count for name, count in metrics.lost.items() if not is_of_expiration(name)}),
         },
         is_simulated=client.is_simulated,
     )

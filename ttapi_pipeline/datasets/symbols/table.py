@@ -74,7 +74,7 @@ DATASET: Final = Dataset(
     schema=SYMBOLS,
     description="The universe with its market metrics; one row per symbol.",
     ttl=timedelta(hours=24),
-    code_version="1",
+    code_version="1.1",
     group="market_data",
     source="/market-metrics",
     upstream=("universe",),

@@ -1,20 +1,35 @@
 # SPDX-License-Identifier: MIT
 """`trading_calendar`: XNYS sessions from exchange_calendars, with the broker's sessions and holidays over them.
 
-Where the two differ, the broker wins: it knows an unscheduled closure on the day it is announced, the library with its
-next release. The window is fixed for a year at a time, so that a calendar fetched again is the same calendar.
+Where the two differ, the broker's word wins: it knows an unscheduled closure on the day it is announced, the library
+with its next release. Its silence does not: a day closes because the list of holidays names it, and not because the
+list of sessions leaves it out. Such days are missing by name. Where the two differ about more days than the exchange
+has ever closed unscheduled, the answer is doubted, and the stored calendar stays.
+
+The window is fixed for a year at a time, so that a calendar fetched again is the same calendar.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 import polars as pl
 
-from ttapi_pipeline.client import MarketHolidays, MarketSession, TastytradeClient
+from ttapi_pipeline.client import (
+    MarketHolidays,
+    MarketSession,
+    TastytradeClient,
+    Window,
+    lost_in,
+    rejected_in,
+    windows_of,
+)
+from ttapi_pipeline.core.errors import DataError
+from ttapi_pipeline.core.manifest import lost_facts
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.datasets.build import Build, rows_per_source
 from ttapi_pipeline.datasets.refresh import Refresh
@@ -24,6 +39,13 @@ FIRST_DATE: Final = date(1990, 1, 1)
 YEARS_AHEAD: Final = 6
 """SPX lists expirations five years out."""
 
+MOST_CONTRADICTIONS: Final = 5
+"""Days on which the broker may differ from the exchange's own calendar. The exchange closed unscheduled for four days
+in 2001, two in 2012 and one at a time for days of mourning."""
+
+LONGEST_SESSION: Final = timedelta(hours=7)
+"""The longest regular session lasts six and a half hours."""
+
 _EARLY_CLOSE: Final = time(13, 0)
 _LIBRARY: Final = "exchange_calendars"
 _BROKER: Final = "broker"
@@ -31,19 +53,55 @@ _BROKER: Final = "broker"
 
 @dataclass(frozen=True, slots=True)
 class BrokerCalendar:
-    """What the broker says of the days from `first` to `last`."""
+    """What the broker says of the days from `first` to `last`.
+
+    Attributes:
+        first: The first day that was asked for.
+        last: The last one.
+        sessions: The sessions that were named.
+        holidays: The holidays and half days that were announced.
+        windows: How each request for sessions was answered; one window is assumed where there is none.
+        rejected: (name, reason) of the rows that could not be read.
+    """
 
     first: date
     last: date
     sessions: Sequence[MarketSession]
     holidays: MarketHolidays
+    windows: Sequence[Window] = ()
+    rejected: Sequence[tuple[str, str]] = ()
+
+    @property
+    def lost(self) -> Counter[str]:
+        """How often each field of the answers was there and could not be read."""
+        return lost_in([*self.sessions, self.holidays])
+
+    def unnamed(self, exchange: Iterable[date]) -> Sequence[date]:
+        """Sessions of the exchange that the broker left out between two that it named, in windows that are evidence."""
+        named = sorted(each.session_date for each in self.sessions)
+        left_out = []
+        for window in self.windows or [Window(self.first, self.last, named=len(named), unread=0)]:
+            inside = [day for day in named if window.first <= day <= window.last]
+            if inside and window.is_evidence:
+                left_out += [day for day in exchange if inside[0] < day < inside[-1] and day not in set(inside)]
+        return left_out
+
+    def silent(self) -> Mapping[str, str]:
+        """The windows that name no session, and the rows that could not be read, with the reason for each."""
+        empty = {
+            f"{window.first} to {window.last}": "no session came for this window; the exchange's own calendar stands"
+            for window in self.windows
+            if not window.named
+        }
+        return {**empty, **dict(self.rejected)}
 
 
 async def collect_broker_calendar(client: TastytradeClient, *, today: date) -> BrokerCalendar:
     """Fetch sessions from the start of last year to nine months ahead, and the holidays."""
     first, last = date(today.year - 1, 1, 1), today + timedelta(days=270)
     sessions = await client.market_sessions(first, last)
-    return BrokerCalendar(first, last, sessions, await client.market_holidays())
+    holidays = await client.market_holidays()
+    return BrokerCalendar(first, last, sessions, holidays, windows_of(sessions), rejected_in(sessions))
 
 
 def exchange_sessions(first: date, last: date) -> pl.DataFrame:
@@ -72,22 +130,26 @@ def exchange_sessions(first: date, last: date) -> pl.DataFrame:
 
 
 def trading_calendar_frame(exchange: pl.DataFrame, broker: BrokerCalendar, *, fetched_at: datetime) -> pl.DataFrame:
-    """Merge both; a row's `source` is the broker where it changed what the library says."""
-    holidays = set(broker.holidays.holidays)
+    """Merge both; a row's `source` is the broker where it changed what the library says.
+
+    Raises:
+        DataError: The broker closes, halves or leaves out more than MOST_CONTRADICTIONS of the exchange's sessions.
+    """
     half_days = set(broker.holidays.half_days)
     announced = {each.session_date: each for each in broker.sessions}
-    # Silence is a closure between the first and the last session that the broker names; outside, it is just silence.
-    first, last = min(announced, default=date.max), max(announced, default=date.min)
+    # The broker contradicts itself about a holiday on which it names a session; the exchange's calendar decides.
+    holidays = {day for day in broker.holidays.holidays if not _has_hours(announced.get(day))}
+    _doubt(exchange, broker, holidays)
     rows = []
     for session, opens_at, closes_at, is_half_day in exchange.iter_rows():
-        if session in holidays or (first <= session <= last and session not in announced):
+        if session in holidays:
             continue
         row = (session, opens_at, closes_at, is_half_day)
         said = _said_by_broker(row, announced.get(session), is_half_day=session in half_days)
         rows.append((*said, _BROKER if said != row else _LIBRARY))
     known = set(exchange["session"].to_list())
     for session, each in announced.items():
-        if session not in known and session not in holidays and each.open_at and each.close_at:
+        if session not in known and session not in holidays and each.open_at and each.close_at and _is_possible(each):
             rows.append((session, each.open_at, each.close_at, _is_early(each.close_at), _BROKER))
     frame = pl.DataFrame(
         rows,
@@ -103,12 +165,44 @@ def trading_calendar_frame(exchange: pl.DataFrame, broker: BrokerCalendar, *, fe
     return frame.sort("session")
 
 
+def _doubt(exchange: pl.DataFrame, broker: BrokerCalendar, holidays: Collection[date]) -> None:
+    """Raise DataError when the broker contradicts the exchange about more days than can be."""
+    sessions = exchange["session"].to_list()
+    full = exchange.filter(~pl.col("is_half_day"))["session"].to_list()
+    half_days = set(broker.holidays.half_days)
+    contradicted = {
+        "closed by the broker's list of holidays": [day for day in sessions if day in holidays],
+        "shortened by the broker's list of half days": [day for day in full if day in half_days],
+        "left out of the broker's list of sessions": [day for day in broker.unnamed(sessions) if day not in holidays],
+    }
+    for how, days in contradicted.items():
+        if len(days) > MOST_CONTRADICTIONS:
+            some = ", ".join(day.isoformat() for day in days[:3])
+            raise DataError(
+                f"trading_calendar: {len(days)} sessions of exchange_calendars are {how}, {some} and others; at most "
+                f"{MOST_CONTRADICTIONS} are believed, and the stored calendar stays as it was"
+            )
+
+
+def _has_hours(announced: MarketSession | None) -> bool:
+    return announced is not None and announced.open_at is not None and announced.close_at is not None
+
+
+def _is_possible(announced: MarketSession) -> bool:
+    """Whether the hours are those of one session on its own day; an hour that is not there contradicts nothing."""
+    opens_at, closes_at = announced.open_at, announced.close_at
+    days = {each.astimezone(NEW_YORK).date() for each in (opens_at, closes_at) if each is not None}
+    if days - {announced.session_date}:
+        return False
+    return opens_at is None or closes_at is None or timedelta(0) < closes_at - opens_at <= LONGEST_SESSION
+
+
 _Row = tuple[date, datetime, datetime, bool]
 
 
 def _said_by_broker(row: _Row, announced: MarketSession | None, *, is_half_day: bool) -> _Row:
     session, opens_at, closes_at, was_half_day = row
-    if announced is not None:
+    if announced is not None and _is_possible(announced):
         opens_at = (announced.open_at or opens_at).astimezone(UTC)
         closes_at = (announced.close_at or closes_at).astimezone(UTC)
     elif is_half_day and not was_half_day:
@@ -126,14 +220,23 @@ async def build_trading_calendar(client: TastytradeClient, *, now: datetime) -> 
     broker = await collect_broker_calendar(client, today=today)
     exchange = exchange_sessions(FIRST_DATE, date(today.year + YEARS_AHEAD, 12, 31))
     frame = trading_calendar_frame(exchange, broker, fetched_at=now)
-    closures = sorted(set(exchange["session"].to_list()) - set(frame["session"].to_list()))
+    sessions = exchange["session"].to_list()
+    closures = sorted(set(sessions) - set(frame["session"].to_list()))
+    unnamed = {
+        day.isoformat(): "the broker names no session on this day and no holiday either; it stays a session"
+        for day in broker.unnamed(sessions)
+        if day not in closures
+    }
+    impossible = sum(not _is_possible(each) for each in broker.sessions)
     return Build(
         frame=frame,
+        missing={**broker.silent(), **unnamed},
         sources=rows_per_source(frame),
         statistics={
             "broker_first_date": broker.first.isoformat(),
             "broker_last_date": broker.last.isoformat(),
             "closed_by_broker": " ".join(day.isoformat() for day in closures),
+            **lost_facts(broker.lost + Counter({"hours that cannot be": impossible})),
         },
         is_simulated=client.is_simulated,
     )

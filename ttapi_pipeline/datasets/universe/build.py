@@ -11,9 +11,10 @@ from typing import Final
 
 import polars as pl
 
-from ttapi_pipeline.client import Equity, TastytradeClient
+from ttapi_pipeline.client import Equity, TastytradeClient, lost_in, rejected_in
 from ttapi_pipeline.core.collection import Collection, ProgressCallback
 from ttapi_pipeline.core.errors import DataError
+from ttapi_pipeline.core.manifest import lost_facts
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.universes import SP500_AS_OF, read_symbol_file, sp500
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
@@ -82,7 +83,11 @@ async def collect_active_optionable(client: TastytradeClient, *, progress: Progr
     """Every active equity that has options; the broker gives option tick sizes to those alone."""
     equities = await client.active_equities(progress=progress)
     rows = [equity for equity in equities if equity.option_tick_sizes and not equity.is_options_closing_only]
-    return Collection(rows, requested=len(rows))
+    if not rows:
+        raise DataError("the list of active equities has none with options; the stored universe stays as it was")
+    rejected = rejected_in(equities)
+    missing = dict(rejected)
+    return Collection(rows, missing, requested=len(rows) + len(missing), rejected=rejected, lost=lost_in(equities))
 
 
 async def build_universe(
@@ -112,6 +117,7 @@ async def build_universe(
             "coverage": equities.coverage,
             "membership": name,
             "rows_carried_over": frame.height - fresh.height,
+            **lost_facts(equities.lost),
         },
         is_simulated=client.is_simulated,
     )

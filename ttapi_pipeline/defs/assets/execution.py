@@ -71,7 +71,8 @@ def execute(
         refuse_to_overwrite(api.settings, io_manager.folder)
         publication = _build(context, status, api.get(), io_manager, inputs)
     missing = len(publication.build.missing)
-    board.set_phase(name, Phase.REFRESHED, f"{verdict.reason}; {missing} missing" if missing else verdict.reason)
+    notes = [verdict.reason, f"{missing} missing" if missing else "", publication.provenance.lost_in_words]
+    board.set_phase(name, Phase.REFRESHED, "; ".join(filter(None, notes)))
     return publication
 
 

@@ -60,6 +60,7 @@ def manifest_metadata(manifest: Manifest, *, uri: str, now: datetime) -> dict[st
         "is_simulated": stored.is_simulated,
         "origin": stored.settings.get("origin", "unknown"),
         "missing_count": len(stored.missing),
+        "lost_count": sum(stored.lost.values()),
         "missing": dg.MetadataValue.md(_missing_table(stored.missing)),
         "sources": dg.MetadataValue.json(dict(stored.sources)),
         "statistics": dg.MetadataValue.json(dict(stored.statistics)),
