@@ -98,10 +98,21 @@ class Permit:
 
 
 class Breaker:
-    """The breaker of one family. Clients on event loops of several threads may share it."""
+    """The breaker of one family. Clients on event loops of several threads may share it.
+
+    Args:
+        left: The state in which an earlier process left it. If that was not closed, this one is open until that process
+            would have probed, and has to be probed as well.
+    """
 
     def __init__(
-        self, family: Family, *, policy: BreakerPolicy, clock: Clock, on_change: Callable[[], None] = lambda: None
+        self,
+        family: Family,
+        *,
+        policy: BreakerPolicy,
+        clock: Clock,
+        on_change: Callable[[], None] = lambda: None,
+        left: BreakerState | None = None,
     ) -> None:
         self.family = family
         self._clock = clock
@@ -119,8 +130,21 @@ class Breaker:
             name=family.value,
             # Otherwise pybreaker replaces the failure that opens it by an error that says less.
             throw_new_error_on_trip=False,
-            listeners=[_Notes(self, on_change)],
         )
+        if left is not None and left.state != "closed":
+            self._take_over(left)
+        # Later than what was taken over, which is no change and is written already.
+        self._breaker.add_listener(_Notes(self, on_change))
+
+    def _take_over(self, left: BreakerState) -> None:
+        self._breaker.open()
+        self._name, self._last_failure = "open", left.last_failure
+        now, recovery = self._clock.now(), self._policy.recovery_seconds
+        wait = 0.0 if left.retry_at is None else (left.retry_at - now).total_seconds()
+        # A clock that was put back since must not keep it open for longer than a failure of now would.
+        wait = min(max(wait, 0.0), recovery)
+        self._changed_at = now - timedelta(seconds=recovery - wait)
+        self._opened_at = self._clock.monotonic() - (recovery - wait)
 
     @property
     def state(self) -> BreakerState:
@@ -237,7 +261,8 @@ class Breakers:
     """The breakers of all families. Give the same object to every client of a process.
 
     Args:
-        state_dir: Folder in which the states are written at each change, for other processes to show; None writes
+        state_dir: Folder in which the states are written at each change. The next process goes on from them, and other
+            processes show them; None writes and reads
             nothing.
     """
 
@@ -245,8 +270,15 @@ class Breakers:
         self, *, policy: BreakerPolicy | None = None, clock: Clock = SYSTEM_CLOCK, state_dir: Path | None = None
     ) -> None:
         self._file = None if state_dir is None else state_dir / BREAKERS_FILE
+        left = {} if state_dir is None else read_breaker_states(state_dir)
         self._breakers = {
-            family: Breaker(family, policy=policy or BreakerPolicy(), clock=clock, on_change=self._write)
+            family: Breaker(
+                family,
+                policy=policy or BreakerPolicy(),
+                clock=clock,
+                on_change=self._write,
+                left=left.get(family.value),
+            )
             for family in Family
         }
 

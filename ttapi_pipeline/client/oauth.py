@@ -29,9 +29,27 @@ BLOCK: Final = timedelta(hours=8)
 RENEW_AHEAD_SECONDS: Final = 60.0
 DEFAULT_LIFETIME_SECONDS: Final = 900.0
 
+REMEMBERED_SECONDS: Final = 900.0
+"""For how long the other clients of a process take a refusal as their own. The steps of a run follow each other within
+minutes."""
+
+INVALID_GRANT: Final = "invalid_grant"
+INVALID_CLIENT: Final = "invalid_client"
+
 _WHAT_TO_DO: Final = (
     "create a new grant under OAuth Applications at my.tastytrade.com and set TT_CLIENT_SECRET and TT_REFRESH_TOKEN"
 )
+_WHAT_IS_WRONG: Final = {
+    INVALID_GRANT: ("the refresh token", _WHAT_TO_DO),
+    INVALID_CLIENT: (
+        "the client secret",
+        "create a new secret for the application under OAuth Applications at my.tastytrade.com, set TT_CLIENT_SECRET",
+    ),
+}
+"""By the error code of RFC 6749, section 5.2: which of the two credentials is wrong, and the way out.
+
+No other code and no other body closes the gate: a server, or a proxy before it, says them of healthy credentials too.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +72,13 @@ class AccessToken:
 class TokenStore:
     """Access tokens of one process by credentials, so that clients that follow each other share one.
 
-    Nothing is ever written to disk.
+    Nothing is ever written to disk. Refusals are shared as well: each step of a run has its own client, and the steps
+    would ask one after the other.
     """
 
     def __init__(self) -> None:
         self._tokens: dict[Credentials, AccessToken] = {}
+        self._refusals: dict[Credentials, _Refusal] = {}
 
     def get(self, credentials: Credentials) -> AccessToken | None:
         """The latest token of these credentials."""
@@ -68,8 +88,26 @@ class TokenStore:
         """Keep a new token."""
         self._tokens[credentials] = token
 
+    def refusal(self, credentials: Credentials, *, source: TokenSource, now: float) -> AuthError | None:
+        """A refusal of these credentials that another source has met within REMEMBERED_SECONDS."""
+        refusal = self._refusals.get(credentials)
+        if refusal is None or refusal.source is source or now >= refusal.at + REMEMBERED_SECONDS:
+            return None
+        return refusal.error
+
+    def refused(self, credentials: Credentials, error: AuthError, *, source: TokenSource, now: float) -> None:
+        """Keep a refusal; `now` is the clock's monotonic time."""
+        self._refusals[credentials] = _Refusal(error, source, now)
+
     def __repr__(self) -> str:
         return f"TokenStore({len(self._tokens)} tokens)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    error: AuthError
+    source: TokenSource
+    at: float
 
 
 class GrantReply(msgspec.Struct, frozen=True):
@@ -89,12 +127,29 @@ class AccessRefusedError(AuthError):
     """
 
 
+def refusal_code(body: bytes) -> str | None:
+    """The code by which a body refuses the credentials for good; None when it says anything else.
+
+    The code stands under ``error`` (a text as in RFC 6749, or an object with ``code``) or under ``error_code``.
+    """
+    try:
+        said = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    match said:
+        case {"error": {"code": str(code)}} | {"error": str(code)} | {"error_code": str(code)}:
+            return code if code in _WHAT_IS_WRONG else None
+        case _:
+            return None
+
+
 class _GateState(msgspec.Struct, frozen=True):
     salt: str
     credentials: str
     refusals: int
     message: str
     retry_at: datetime | None = None
+    code: str = INVALID_GRANT
 
 
 class AuthGate:
@@ -115,15 +170,20 @@ class AuthGate:
         state = self._load()
         if state is None or state.retry_at is None or self._clock.now() >= state.retry_at:
             return
+        what, way_out = _WHAT_IS_WRONG.get(state.code, _WHAT_IS_WRONG[INVALID_GRANT])
         raise AuthError(
-            f"tastytrade has refused these credentials {state.refusals} times ({state.message}); they are not tried "
-            f"again before {state.retry_at:%Y-%m-%d %H:%M} UTC, because repeated refusals block the address. To go on "
-            f"at once, {_WHAT_TO_DO}",
+            f"tastytrade has refused these credentials {state.refusals} times, {what} last ({state.message}); they are "
+            f"not tried again before {state.retry_at:%Y-%m-%d %H:%M} UTC, because repeated refusals block the address. "
+            f"To go on at once, {way_out}",
             retry_at=state.retry_at,
         )
 
-    def refused(self, message: str) -> AuthError:
+    def refused(self, code: str, message: str) -> AuthError:
         """Count a refusal.
+
+        Args:
+            code: INVALID_GRANT or INVALID_CLIENT.
+            message: The server's message, without secrets.
 
         Returns:
             The error to raise for it.
@@ -132,10 +192,11 @@ class AuthGate:
         refusals = 1 if before is None else before.refusals + 1
         retry_at = self._clock.now() + BLOCK if refusals >= REFUSALS_UNTIL_CLOSED else None
         salt = secrets.token_hex(16)
-        self._state = _GateState(salt, self._digest(salt), refusals, message, retry_at)
+        self._state = _GateState(salt, self._digest(salt), refusals, message, retry_at, code)
         if self._file is not None:
             write_state(self._file, self._state)
-        return AuthError(f"tastytrade refused the refresh token ({message}): {_WHAT_TO_DO}", retry_at=retry_at)
+        what, way_out = _WHAT_IS_WRONG[code]
+        return AuthError(f"tastytrade refused {what} ({message}): {way_out}", retry_at=retry_at)
 
     def granted(self) -> None:
         """Forget earlier refusals."""
@@ -212,12 +273,17 @@ class TokenSource:
             if self._failure is not None and self._failure is not before:
                 # It failed while we waited for the lock. A hundred waiting requests must not ask one after the other.
                 raise self._failure.with_traceback(None)
+            asked_at = self._clock.monotonic()
+            known = self._store.refusal(self._credentials, source=self, now=asked_at)
+            if known is not None:
+                raise known.with_traceback(None)
             try:
                 self._gate.check()
-                asked_at = self._clock.monotonic()
                 reply = await self._grant()
             except TTError as error:
                 self._failure = error
+                if isinstance(error, AuthError):
+                    self._store.refused(self._credentials, error, source=self, now=asked_at)
                 raise
             self._gate.granted()
             # Otherwise a token that lives for a minute or less would be renewed for every request.

@@ -27,6 +27,7 @@ from ttapi_pipeline.client.oauth import (
     GrantReply,
     TokenSource,
     TokenStore,
+    refusal_code,
 )
 from ttapi_pipeline.client.payloads import bare_decoder, error_message
 from ttapi_pipeline.client.retries import Retrier, RetryBudget, RetryPolicy, parse_retry_after, retry_after
@@ -47,6 +48,12 @@ T = TypeVar("T")
 Decode = Callable[[bytes, str], T]
 
 _LOGGER: Final = logging.getLogger(__name__)
+# Healthy grants have been answered so for some minutes, by the certification environment and by proxies.
+_PASSING_REFUSALS: Final = frozenset({400, 401, 403})
+
+PASSING_REFUSAL_PAUSE_SECONDS: Final = 1.0
+"""Between two grants that are refused in passing, however many requests wait for a token."""
+
 _decode_grant: Final = bare_decoder(GrantReply)
 
 
@@ -223,11 +230,15 @@ class Requester:
         }
         try:
             answer = await self._send(attempt, OAUTH_TOKEN.url(credentials.base_url), json=body)
-            if answer.status in {400, 401, 403}:
+            code = refusal_code(answer.body) if 400 <= answer.status < 500 else None
+            if code is not None:
                 permit.succeeded()
-                raise self._gate.refused(self._message(answer))
+                raise self._gate.refused(code, self._message(answer))
             reply = _decode_grant(self._checked(OAUTH_TOKEN, answer), OAUTH_TOKEN.subject)
         except ApiError as error:
+            if isinstance(error, HttpError) and error.status in _PASSING_REFUSALS:
+                error.retryable = True
+                self._limiters[Family.OAUTH].pause(PASSING_REFUSAL_PAUSE_SECONDS)
             if counts_as_failure(error):
                 permit.failed(error)
                 self._pause(Family.OAUTH, error)

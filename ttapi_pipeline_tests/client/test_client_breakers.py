@@ -173,6 +173,38 @@ async def test_changes_are_logged_and_left_for_other_processes(
     assert left["option-chains"].state == "closed"
 
 
+async def test_the_next_process_goes_on_where_the_last_one_stopped(clock: FakeClock, tmp_path: Path) -> None:
+    first = Breakers(policy=POLICY, clock=clock, state_dir=tmp_path)
+    await fail(first[Family.MARKET_METRICS], 3)
+    clock.advance(20)
+    second = Breakers(policy=POLICY, clock=clock, state_dir=tmp_path)
+    assert second.states() == first.states()
+    with pytest.raises(CircuitOpenError, match=str(DOWN)):
+        second[Family.MARKET_METRICS].check("GET /x")
+    clock.advance(10)
+    probe = await second[Family.MARKET_METRICS].permit("GET /x")
+    assert probe.is_probe
+    # It ended with its probe on the way, so the next one has to find out as well.
+    third = Breakers(policy=POLICY, clock=clock, state_dir=tmp_path)
+    for _ in range(POLICY.successes):
+        permit = await third[Family.MARKET_METRICS].permit("GET /x")
+        assert permit.is_probe
+        permit.succeeded()
+    states = Breakers(policy=POLICY, clock=clock, state_dir=tmp_path).states()
+    assert {state.state for state in states.values()} == {"closed"}
+
+
+async def test_a_clock_that_was_put_back_keeps_no_breaker_open_for_longer(clock: FakeClock, tmp_path: Path) -> None:
+    await fail(Breakers(policy=POLICY, clock=clock, state_dir=tmp_path)[Family.MARKET_METRICS], 3)
+    clock.advance(-86_400)
+    breaker = Breakers(policy=POLICY, clock=clock, state_dir=tmp_path)[Family.MARKET_METRICS]
+    clock.advance(29.9)
+    with pytest.raises(CircuitOpenError):
+        breaker.check("GET /x")
+    clock.advance(0.1)
+    assert (await breaker.permit("GET /x")).is_probe
+
+
 def test_a_damaged_snapshot_is_no_snapshot(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "breakers.json").write_text("{", encoding="utf-8")
     assert read_breaker_states(tmp_path) == {}

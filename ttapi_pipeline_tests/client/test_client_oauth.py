@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from ttapi_pipeline.client import TastytradeClient, TokenStore
-from ttapi_pipeline.core.errors import AuthError, PayloadError, TransportError, TTError
+from ttapi_pipeline.core.errors import AuthError, HttpError, PayloadError, TransportError, TTError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,30 +127,101 @@ async def test_clients_that_follow_each_other_share_a_token(server: ScriptedServ
     assert repr(tokens) == "TokenStore(1 tokens)"
 
 
+def of_object(code: str) -> web.Response:
+    return web.json_response({"error": {"code": code, "message": "No"}}, status=400)
+
+
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "said", "what", "setting"),
     [
-        (refused, "invalid_grant: Grant revoked"),
-        (lambda: web.json_response({"error": {"code": "invalid_credentials", "message": "No"}}, status=401), "No"),
-        (lambda: web.Response(text="<title>403 Forbidden</title>", status=403), "403 Forbidden"),
+        (refused, "invalid_grant: Grant revoked", "the refresh token", "TT_REFRESH_TOKEN"),
+        (lambda: of_object("invalid_grant"), "invalid_grant: No", "the refresh token", "TT_REFRESH_TOKEN"),
+        (lambda: of_object("invalid_client"), "invalid_client: No", "the client secret", "TT_CLIENT_SECRET"),
+        (
+            lambda: web.json_response({"error_code": "invalid_client", "error_description": "No"}, status=401),
+            "invalid_client: No",
+            "the client secret",
+            "TT_CLIENT_SECRET",
+        ),
     ],
-    ids=["rfc 6749", "tastytrade", "html"],
+    ids=["rfc 6749", "tastytrade", "secret", "error_code"],
 )
-async def test_a_refused_grant_is_final_and_says_what_to_do(
-    server: ScriptedServer, connect: Connect, answer: Callable[[], web.Response], said: str
+async def test_a_refused_grant_is_final_and_says_which_is_wrong_and_what_to_do(
+    server: ScriptedServer, connect: Connect, *, answer: Callable[[], web.Response], said: str, what: str, setting: str
 ) -> None:
     server.once("/oauth/token", answer())
     async with connect() as client:
         with pytest.raises(AuthError) as caught:
             await client.accounts()
     message = str(caught.value)
-    assert message.startswith("tastytrade refused the refresh token (")
+    assert message.startswith(f"tastytrade refused {what} (")
     assert said in message
+    assert setting in message
     assert "my.tastytrade.com" in message
     assert "canary" not in message
     assert not caught.value.retryable
     assert len(server.grants) == 1
     assert server.total() == 0
+
+
+NOT_A_CUSTOMER = {"error_code": "invalid_request", "error_description": "User is not a TastyTrade customer"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: web.json_response(NOT_A_CUSTOMER, status=400),
+        lambda: web.json_response({"error": {"code": "invalid_credentials", "message": "No"}}, status=401),
+        lambda: web.Response(text="<title>403 Forbidden</title>", status=403),
+        lambda: web.Response(status=400),
+    ],
+    ids=["invalid_request", "another code", "a proxy's page", "nothing"],
+)
+async def test_what_is_no_refusal_of_the_credentials_is_waited_for(
+    server: ScriptedServer, connect: Connect, clock: FakeClock, tmp_path: Path, answer: Callable[[], web.Response]
+) -> None:
+    server.once("/oauth/token", answer(), answer())
+    async with connect(state_dir=tmp_path) as client:
+        await client.accounts()
+    assert len(server.grants) == 3
+    assert sum(clock.sleeps) > 1.9
+    # Nor does it ever close the gate.
+    server.once("/oauth/token", *(answer() for _ in range(20)))
+    for _ in range(3):
+        async with connect(state_dir=tmp_path) as client:
+            with pytest.raises(HttpError):
+                await client.accounts()
+    assert not read(tmp_path / "auth.json")
+    assert len(server.grants) == 3 + 9
+
+
+async def test_a_hundred_requests_that_wait_for_a_grant_knock_a_few_times(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    server.once("/oauth/token", *(web.json_response(NOT_A_CUSTOMER, status=400) for _ in range(300)))
+    async with connect() as client:
+        outcomes = await asyncio.gather(*(client.accounts() for _ in range(100)), return_exceptions=True)
+    assert all(isinstance(outcome, TTError) and not isinstance(outcome, AuthError) for outcome in outcomes)
+    assert len(server.grants) <= 10
+
+
+async def test_two_steps_of_one_run_are_one_refusal(
+    server: ScriptedServer, connect: Connect, clock: FakeClock, tmp_path: Path
+) -> None:
+    server.once("/oauth/token", *(refused() for _ in range(9)))
+    tokens = TokenStore()
+    for _ in range(3):
+        async with connect(tokens=tokens, state_dir=tmp_path) as client:
+            with pytest.raises(AuthError, match="refused the refresh token"):
+                await client.accounts()
+    assert len(server.grants) == 1
+    assert '"refusals": 1' in read(tmp_path / "auth.json")
+    # A recorder that runs for days asks again.
+    clock.advance(900)
+    async with connect(tokens=tokens, state_dir=tmp_path) as client:
+        with pytest.raises(AuthError):
+            await client.accounts()
+    assert len(server.grants) == 2
 
 
 async def test_a_hundred_requests_with_a_refused_grant_knock_once(server: ScriptedServer, connect: Connect) -> None:
