@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import math
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -40,9 +41,9 @@ _WHAT_TO_DO: Final = (
     "create a new grant under OAuth Applications at my.tastytrade.com and set TT_CLIENT_SECRET and TT_REFRESH_TOKEN"
 )
 _WHAT_IS_WRONG: Final = {
-    INVALID_GRANT: ("the refresh token", _WHAT_TO_DO),
+    INVALID_GRANT: ("refused the refresh token", _WHAT_TO_DO),
     INVALID_CLIENT: (
-        "the client secret",
+        "has refused the client secret",
         "create a new secret for the application under OAuth Applications at my.tastytrade.com, set TT_CLIENT_SECRET",
     ),
 }
@@ -113,11 +114,21 @@ class _Refusal:
 class GrantReply(msgspec.Struct, frozen=True):
     """The flat body of a granted ``POST /oauth/token``."""
 
-    access_token: str
-    expires_in: float = DEFAULT_LIFETIME_SECONDS
+    access_token: Annotated[str, msgspec.Meta(min_length=1)]
+    # Whatever the server says there, the token beside it is good.
+    expires_in: Any = None
+
+    @property
+    def lifetime_seconds(self) -> float:
+        """How long the token lives; DEFAULT_LIFETIME_SECONDS when the answer does not say so in a positive number."""
+        try:
+            seconds = float(self.expires_in)
+        except (TypeError, ValueError, OverflowError):
+            return DEFAULT_LIFETIME_SECONDS
+        return seconds if math.isfinite(seconds) and seconds > 0 else DEFAULT_LIFETIME_SECONDS
 
     def __repr__(self) -> str:
-        return f"GrantReply(expires_in={self.expires_in})"
+        return f"GrantReply(expires_in={self.lifetime_seconds})"
 
 
 class AccessRefusedError(AuthError):
@@ -170,9 +181,9 @@ class AuthGate:
         state = self._load()
         if state is None or state.retry_at is None or self._clock.now() >= state.retry_at:
             return
-        what, way_out = _WHAT_IS_WRONG.get(state.code, _WHAT_IS_WRONG[INVALID_GRANT])
+        _, way_out = _WHAT_IS_WRONG.get(state.code, _WHAT_IS_WRONG[INVALID_GRANT])
         raise AuthError(
-            f"tastytrade has refused these credentials {state.refusals} times, {what} last ({state.message}); they are "
+            f"tastytrade has refused these credentials {state.refusals} times ({state.message}); they are "
             f"not tried again before {state.retry_at:%Y-%m-%d %H:%M} UTC, because repeated refusals block the address. "
             f"To go on at once, {way_out}",
             retry_at=state.retry_at,
@@ -196,7 +207,7 @@ class AuthGate:
         if self._file is not None:
             write_state(self._file, self._state)
         what, way_out = _WHAT_IS_WRONG[code]
-        return AuthError(f"tastytrade refused {what} ({message}): {way_out}", retry_at=retry_at)
+        return AuthError(f"tastytrade {what} ({message}): {way_out}", retry_at=retry_at)
 
     def granted(self) -> None:
         """Forget earlier refusals."""
@@ -287,7 +298,8 @@ class TokenSource:
                 raise
             self._gate.granted()
             # Otherwise a token that lives for a minute or less would be renewed for every request.
-            ahead = min(RENEW_AHEAD_SECONDS, reply.expires_in / 2)
-            token = AccessToken(reply.access_token, renew_at=asked_at + reply.expires_in - ahead)
+            lifetime = reply.lifetime_seconds
+            ahead = min(RENEW_AHEAD_SECONDS, lifetime / 2)
+            token = AccessToken(reply.access_token, renew_at=asked_at + lifetime - ahead)
             self._store.put(self._credentials, token)
             return token

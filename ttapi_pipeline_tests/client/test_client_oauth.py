@@ -154,7 +154,8 @@ async def test_a_refused_grant_is_final_and_says_which_is_wrong_and_what_to_do(
         with pytest.raises(AuthError) as caught:
             await client.accounts()
     message = str(caught.value)
-    assert message.startswith(f"tastytrade refused {what} (")
+    assert message.startswith("tastytrade ")
+    assert f"refused {what} (" in message
     assert said in message
     assert setting in message
     assert "my.tastytrade.com" in message
@@ -294,6 +295,22 @@ async def test_a_grant_is_repeated_for_a_fault_of_the_service(server: ScriptedSe
     async with connect() as client:
         await client.accounts()
     assert len(server.grants) == 3
+
+
+@pytest.mark.parametrize("lifetime", ["NaN", "", None, 0, -5, "soon", [900]])
+async def test_a_grant_without_a_readable_lifetime_is_good_for_the_usual_one(
+    server: ScriptedServer, connect: Connect, clock: FakeClock, lifetime: object
+) -> None:
+    server.accepted.add("good")
+    server.once("/oauth/token", web.json_response({"access_token": "good", "expires_in": lifetime}))
+    async with connect() as client:
+        await client.accounts()
+        clock.advance(839)
+        await client.accounts()
+        assert len(server.grants) == 1
+        clock.advance(1)
+        await client.accounts()
+    assert len(server.grants) == 2
 
 
 async def test_a_grant_without_a_token_breaks_its_contract(server: ScriptedServer, connect: Connect) -> None:

@@ -135,6 +135,19 @@ class TestUniverse:
         assert membership is not None
         assert (membership.name, membership.symbols) == ("watchlist Liquid", ("AAPL", "SPX", "KO"))
 
+    async def test_entries_of_the_watchlist_that_cannot_be_read_are_counted(
+        self, fake_client: FakeClient, now: datetime
+    ) -> None:
+        entries = (WatchlistEntry(symbol="AAPL"),)
+        watchlist = Watchlist(name="Liquid", entries=entries, lost_fields=("watchlist-entries[].symbol",))
+        client: Any = fake_client(
+            public_watchlist=watchlist, equities=Collection([Equity(symbol="AAPL")], requested=1, lost={"active": 1})
+        )
+        settings = replace(Settings(), universe="1", watchlist="Liquid")
+        built = await build_universe(client, settings, previous=None, now=now, progress=no_progress)
+        lost = {name: fact for name, fact in built.statistics.items() if name.startswith("lost ")}
+        assert lost == {"lost active": 1, "lost watchlist-entries[].symbol": 1}
+
     async def test_a_watchlist_without_equities_is_an_error_that_names_the_setting(
         self, fake_client: FakeClient
     ) -> None:

@@ -268,5 +268,5 @@ def test_a_refused_grant_is_met_once_by_a_run_of_many_steps(world: Any) -> None:
     world.exchange.fault("refuse-grant", "/oauth/token", parameters={"code": "invalid_client"})
     result = world.run("accounts", "universe", "trading_calendar", force=True)
     for name in ("accounts", "universe", "trading_calendar"):
-        assert "tastytrade refused the client secret (invalid_client" in sentence(result, name)
+        assert "refused the client secret (invalid_client" in sentence(result, name)
     assert world.exchange.requests() == {"POST /oauth/token": 1}

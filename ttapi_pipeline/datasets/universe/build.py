@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -26,10 +27,14 @@ EQUITY_TYPES: Final = frozenset({"Equity", "Index", "ETF"})
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A list of symbols and its name, for the `membership` column."""
+    """A list of symbols and its name, for the `membership` column.
+
+    `lost` counts the entries of a watchlist that could not be read, by field.
+    """
 
     name: str
     symbols: Sequence[str]
+    lost: Mapping[str, int] = field(default_factory=dict)
 
 
 async def collect_membership(client: TastytradeClient, settings: Settings) -> Membership | None:
@@ -46,7 +51,7 @@ async def collect_membership(client: TastytradeClient, settings: Settings) -> Me
             )
             if not symbols:
                 raise DataError(f"watchlist {settings.watchlist!r} has no equity; name another one in TT_WATCHLIST")
-            return Membership(f"watchlist {settings.watchlist}", symbols)
+            return Membership(f"watchlist {settings.watchlist}", symbols, lost_in([watchlist]))
         case "2":
             return Membership(f"S&P 500 as of {SP500_AS_OF}", tuple(member.symbol for member in sp500()))
         case "3":
@@ -117,7 +122,7 @@ async def build_universe(
             "coverage": equities.coverage,
             "membership": name,
             "rows_carried_over": frame.height - fresh.height,
-            **lost_facts(equities.lost),
+            **lost_facts(Counter(equities.lost) + Counter({} if membership is None else membership.lost)),
         },
         is_simulated=client.is_simulated,
     )
