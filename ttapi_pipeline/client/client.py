@@ -267,7 +267,7 @@ class TastytradeClient:
     ) -> Collection[OptionChain]:
         """Option chains of the underlyings, one row each. Symbols without options are in `empty`.
 
-        An underlying is missing altogether when one of its roots breaks its contract.
+        An underlying is missing altogether when one of its roots, or all expirations of a root, cannot be read.
         """
         wanted = unique(symbols)
         budget = RetryBudget.for_requests(len(wanted))
@@ -288,6 +288,8 @@ class TastytradeClient:
                 return Fetched(missing={symbol: rejected[0][1]}, rejected=rejected)
             if not page.rows:
                 return Fetched(empty={symbol})
+            if any("expirations" in root.lost_fields for root in page.rows):
+                return Fetched(missing={symbol: f"{routes.NESTED_OPTION_CHAIN.subject}: expirations cannot be read"})
             return Fetched(rows=[OptionChain(symbol, tuple(page.rows))], lost=lost_in(page.rows))
 
         return await collect(batches_of(wanted, 1), fetch, workers=self._workers, progress=progress)

@@ -209,6 +209,16 @@ async def test_a_chain_is_one_row_per_underlying(server: ScriptedServer, connect
     assert collected.requested == 4
 
 
+async def test_a_chain_whose_expirations_cannot_be_read_is_missing(server: ScriptedServer, connect: Connect) -> None:
+    root = {"underlying-symbol": "X", "root-symbol": "X", "expirations": None}
+    server.once("/option-chains/X/nested", server.items(root))
+    async with connect() as client:
+        await client.market_metrics(["A"])
+        collected = await client.nested_option_chains(["X"])
+    assert (collected.rows, collected.empty) == ([], frozenset())
+    assert collected.missing == {"X": "GET /option-chains/{symbol}/nested: expirations cannot be read"}
+
+
 async def test_no_more_requests_are_in_flight_than_there_are_slots(server: ScriptedServer, connect: Connect) -> None:
     async def nested(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(0.002)

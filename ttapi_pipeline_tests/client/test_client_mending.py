@@ -94,7 +94,8 @@ def unreadable(value: object) -> list[object]:
     if isinstance(value, list):
         return ["N/A", "", 7, {"?": 1}]
     of_another_kind: list[object] = [{"?": 1}, [[]], ["NaN"]]
-    is_word = isinstance(value, str) and not value[:1].isdigit()
+    # Numbers and times are texts on the wire, and any other text is neither.
+    is_word = isinstance(value, str) and not value[:4].replace(".", "").lstrip("-").isdigit()
     return of_another_kind if is_word else [*of_another_kind, "N/A", "", "?"]
 
 
@@ -150,7 +151,12 @@ def is_needed(row_type: type[Row], place: Place) -> bool:
 
 
 CASES = [(row_type, place) for row_type, payload in RECORDED.items() for place in places(payload)]
-OPTIONAL = [(row_type, place) for row_type, place in CASES if not is_needed(row_type, place)]
+# Of the steps of option prices nothing is read but whether there are any.
+OPTIONAL = [
+    (row_type, place)
+    for row_type, place in CASES
+    if not is_needed(row_type, place) and not place.name.startswith("option-tick-sizes[]")
+]
 
 
 @settings(max_examples=examples(600))

@@ -191,3 +191,7 @@ def test_options_that_vanish_before_they_expire_are_missing_and_not_gone(
     assert judged.empty == {"BBB"}
     assert judged.missing == {"AAA": "no option chain came, and stored expirations are still ahead"}
     assert without_vanished(came, None, today=date(2026, 11, 20)) is came
+    # A chain whose roots list no expiration is as silent.
+    hollow: Collection[OptionChain] = Collection([chain("AAA"), chain("CCC", ahead)], requested=2)
+    judged = without_vanished(hollow, stored, today=date(2026, 11, 20))
+    assert ([each.symbol for each in judged.rows], set(judged.missing)) == (["CCC"], {"AAA"})

@@ -104,6 +104,13 @@ class TestAccounts:
             "lost pending-cash-effect": 2,
         }
 
+    async def test_a_balance_without_an_amount_is_missing(self, fake_client: FakeClient, now: datetime) -> None:
+        known = accounts_frame([(Account(account_number="1"), Balance(cash_balance=7.0))], fetched_at=YESTERDAY)
+        client: Any = fake_client(accounts=[Account(account_number="1")], balance=Balance(account_number="1"))
+        built = await build_accounts(client, previous=known.lazy(), now=now, min_coverage=0.0, progress=no_progress)
+        assert built.missing == {"1": "no balance: the answer has no amount"}
+        assert one_row(built.frame.lazy().collect())["cash_balance"] == 7.0
+
     async def test_an_empty_list_of_accounts_takes_none_away(self, fake_client: FakeClient, now: datetime) -> None:
         known = accounts_frame([(Account(account_number="1"), None)], fetched_at=YESTERDAY)
         client: Any = fake_client(accounts=[])

@@ -40,6 +40,8 @@ async def collect_accounts(client: TastytradeClient, *, progress: ProgressCallba
         try:
             if not account.is_closed:
                 balance = await client.balance(account.account_number)
+                if _says_nothing(balance):
+                    missing[account.account_number] = "no balance: the answer has no amount"
         except AuthError as refusal:
             refusals.append(refusal)
         except ApiError as error:
@@ -55,6 +57,12 @@ async def collect_accounts(client: TastytradeClient, *, progress: ProgressCallba
     balances = [balance for _, balance in rows if balance is not None]
     lost = lost_in(accounts) + lost_in(balances)
     return Collection(rows, missing, requested=len(accounts) + len(rejected), rejected=rejected, lost=lost)
+
+
+def _says_nothing(balance: Balance) -> bool:
+    """Whether an open account's balance came without its amounts, rather than with ones that cannot be read."""
+    amounts = (balance.net_liquidating_value, balance.cash_balance)
+    return all(amount is None for amount in amounts) and not balance.lost_fields
 
 
 def with_vanished(

@@ -147,11 +147,17 @@ def without_vanished(
 
     A broker whose chain service answers "not found" for everybody would empty the table otherwise.
     """
-    vanished = unexpired(previous, chains.empty, today=today)
+    hollow = {chain.symbol for chain in chains.rows if not any(root.expirations for root in chain.roots)}
+    vanished = set(unexpired(previous, chains.empty | hollow, today=today))
     if not vanished:
         return chains
-    reasons = dict.fromkeys(vanished, "no option chain came, and stored expirations are still ahead")
-    return replace(chains, empty=chains.empty - set(vanished), missing={**chains.missing, **reasons})
+    reasons = dict.fromkeys(sorted(vanished), "no option chain came, and stored expirations are still ahead")
+    return replace(
+        chains,
+        rows=[chain for chain in chains.rows if chain.symbol not in vanished],
+        empty=chains.empty - vanished,
+        missing={**chains.missing, **reasons},
+    )
 
 
 async def build_expiration_series(
