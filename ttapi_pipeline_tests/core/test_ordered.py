@@ -9,7 +9,7 @@ import pytest
 from ttapi_pipeline.core.ordered import map_in_order
 
 
-def test_results_come_in_the_order_of_the_items_whoever_is_done_first() -> None:
+def test_results_come_in_the_order_of_the_items_whichever_is_done_first() -> None:
     second_is_done = threading.Event()
 
     def work(item: int) -> int:

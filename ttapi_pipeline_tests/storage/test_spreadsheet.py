@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Lines of a CSV as Python's own reader sees them, whatever shortcut wrote them."""
+"""Lines of a CSV as the reader of Python's standard library sees them, whatever shortcut wrote them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tables in pieces: what is copied, and that nobody can tell."""
+"""Tables in pieces: which bytes are copied, and that the files do not show it."""
 
 from __future__ import annotations
 
