@@ -14,14 +14,13 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from ttapi_pipeline.core.sessions import session_hours, sessions_between
 from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
 from ttapi_pipeline.datasets.expiration_series.table import EXPIRATION_SERIES
 from ttapi_pipeline.datasets.registry import DATASETS
-from ttapi_pipeline.datasets.trading_calendar.table import TRADING_CALENDAR
 from ttapi_pipeline.datasets.universe.table import UNIVERSE
 from ttapi_pipeline.tables.conform import conform
 from ttapi_pipeline.tables.schema import DatasetSchema
+from ttapi_pipeline_tests.support.rows import calendar_rows
 
 NOW = datetime(2026, 11, 21, 15, 0, tzinfo=UTC)
 """A Saturday: the session of 2026-11-20 is settled."""
@@ -36,19 +35,7 @@ def now() -> datetime:
 def calendar_frame() -> Callable[[date, date], pl.DataFrame]:
     """`trading_calendar` from the packaged sessions."""
 
-    def make(first: date, last: date) -> pl.DataFrame:
-        hours = [session_hours(session) for session in sessions_between(first, last)]
-        rows = {
-            "session": [each.session for each in hours],
-            "opens_at": [each.opens_at for each in hours],
-            "closes_at": [each.closes_at for each in hours],
-            "is_half_day": [each.is_half_day for each in hours],
-            "source": "exchange_calendars",
-            "fetched_at": NOW,
-        }
-        return conform(pl.DataFrame(rows), TRADING_CALENDAR)
-
-    return make
+    return lambda first, last: calendar_rows(first, last, fetched_at=NOW)
 
 
 @pytest.fixture(scope="session")
