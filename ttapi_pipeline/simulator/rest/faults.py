@@ -30,16 +30,16 @@ _BLOCK: Final = b" " * 65_536
 _ENVELOPE: Final = "data items context api-version pagination per-page page-offset total-items total-pages"
 _REQUIRED_NAMES: Final = {
     "instruments": (
-        "id symbol instrument-type is-index description lendability market-time-instrument-collection is- "
-        "closing-only is-options-closing-only active is-illiquid is-etf streamer-symbol value strike-price "
-        "root-symbol underlying-symbol expiration-date exercise-style shares-per-contract option-type option- "
-        "chain-type expiration-type settlement-type stops-trading-at days-to-expiration listed-market "
-        "product-code tick-size notional-multiplier display-factor last-trade-date active-month next-active- "
-        "month expires-at product-group exchange streamer-exchange-code back-month-first-calendar-symbol"
+        "id symbol instrument-type is-index description lendability market-time-instrument-collection "
+        "is-closing-only is-options-closing-only active is-illiquid is-etf streamer-symbol value strike-price "
+        "root-symbol underlying-symbol expiration-date exercise-style shares-per-contract option-type "
+        "option-chain-type expiration-type settlement-type stops-trading-at days-to-expiration listed-market "
+        "product-code tick-size notional-multiplier display-factor last-trade-date active-month "
+        "next-active-month expires-at product-group exchange streamer-exchange-code back-month-first-calendar-symbol"
     ),
     "option-chains": (
-        "symbol instrument-type active strike-price underlying-symbol root-symbol option-chain-type shares- "
-        "per-contract tick-sizes value expirations expiration-type expiration-date days-to-expiration "
+        "symbol instrument-type active strike-price underlying-symbol root-symbol option-chain-type "
+        "shares-per-contract tick-sizes value expirations expiration-type expiration-date days-to-expiration "
         "settlement-type strikes call put call-streamer-symbol put-streamer-symbol exercise-style option-type "
         "stops-trading-at market-time-instrument-collection is-closing-only"
     ),

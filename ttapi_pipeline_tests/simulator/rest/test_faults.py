@@ -142,6 +142,16 @@ async def test_symbols_are_dropped_and_pages_shrink(simulator: Api) -> None:
     assert reply.json["pagination"]["total-items"] == 3
 
 
+async def test_optional_fields_that_are_left_out_leave_the_required_ones(simulator: Api) -> None:
+    for path in ("/instruments/futures?product-code[]=ES", "/option-chains/AAPL/nested"):
+        whole = (await simulator.get(path)).items[0]
+        await simulator.fault("missing-optional", path.split("?")[0], count=1, parameters={"share": 1})
+        left = (await simulator.get(path)).items[0]
+        required = {"is-closing-only", "next-active-month", "shares-per-contract", "option-chain-type"}
+        assert required & set(whole)
+        assert required & set(left) == required & set(whole)
+
+
 async def test_optional_fields_go_missing_and_required_ones_stay(simulator: Api) -> None:
     await simulator.fault("missing-optional", "/market-metrics", count=1, parameters={"share": 1})
     [row] = (await simulator.get("/market-metrics?symbols=AAPL")).items
