@@ -8,6 +8,7 @@ place, so that a reader meets half a file.
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -24,7 +25,6 @@ from ttapi_pipeline.defs.assets.metadata import manifest_metadata, preview, tabl
 from ttapi_pipeline.defs.dagster_internals import set_data_version
 from ttapi_pipeline.defs.failures import failures_of
 from ttapi_pipeline.defs.without_pandas import PolarsParquetIOManager
-from ttapi_pipeline.storage.incremental.pieces import Pieces
 from ttapi_pipeline.storage.layout import Folder, open_folder
 from ttapi_pipeline.storage.publish import Published, publish
 from ttapi_pipeline.storage.scan import open_table, scan
@@ -109,9 +109,13 @@ class ParquetCsvIOManager(PolarsParquetIOManager):
         build, provenance = obj.build, obj.provenance
         dataset = DATASETS[provenance.dataset]
         with failures_of(dataset):
+            if self._csv_writers is None:
+                raise StorageError(f"{dataset.name}: the IO manager is not set up")
+            store = partial(publish, folder=self.folder, executor=self._csv_writers)
             for name, report in build.reports.items():
-                self._publish(report, REPORTS[name], _beside(provenance, name))
-            published = self._publish(build.frame, dataset.schema, provenance, is_sorted=build.is_sorted)
+                self._published[name] = store(report, REPORTS[name], provenance=_beside(provenance, name))
+            published = store(build.frame, dataset.schema, provenance=provenance, is_sorted=build.is_sorted)
+            self._published[dataset.name] = published
             if build.after_publication is not None:
                 build.after_publication()
             ready_at = provenance.fetched_at + timedelta(seconds=provenance.fetch_seconds)
@@ -130,20 +134,6 @@ class ParquetCsvIOManager(PolarsParquetIOManager):
             "dagster/column_schema": table_schema(schema),
             "preview": preview(scan(self.folder, schema)),
         }
-
-    def _publish(
-        self,
-        frame: pl.DataFrame | pl.LazyFrame | Pieces,
-        schema: DatasetSchema,
-        provenance: Provenance,
-        *,
-        is_sorted: bool = False,
-    ) -> Published:
-        if self._csv_writers is None:
-            raise StorageError(f"{schema.name}: the IO manager is not set up")
-        published = publish(frame, schema, self.folder, provenance, executor=self._csv_writers, is_sorted=is_sorted)
-        self._published[schema.name] = published
-        return published
 
 
 def _beside(provenance: Provenance, report: str) -> Provenance:

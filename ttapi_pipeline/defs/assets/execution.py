@@ -9,6 +9,7 @@ import inspect
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -17,7 +18,9 @@ from ttapi_pipeline.broker.broker import Broker
 from ttapi_pipeline.core.errors import CorruptFileError, StorageError
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.core.progress import Phase, current_board
+from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.verdict import Rule
+from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.status import DatasetStatus, read_status, refuse_to_overwrite, shaping_settings
@@ -58,22 +61,29 @@ def execute(
         dagster.Failure: The dataset could not be refreshed; what is stored is as it was.
         dagster.RetryRequested: The same, and the error may have passed in a moment.
     """
-    name, board = dataset.name, current_board()
+    name, settings, board = dataset.name, api.settings, current_board()
     board.set_phase(name, Phase.RUNNING)
     with failures_of(dataset, attempt=context.retry_number):
         status = _mended_status(context, dataset, api, io_manager, is_forced=is_forced)
-        verdict = status.verdict
+        verdict, manifest = status.verdict, status.manifest
         context.log.info("%s: %s", name, verdict)
-        if verdict.is_hit and status.manifest is not None:
+        if verdict.is_hit and manifest is not None:
             board.set_phase(name, Phase.HIT, verdict.reason)
-            described = io_manager.describe(status.manifest, dataset.schema, now=api.clock.now())
-            return reuse(context, verdict, status.manifest, {**described, **verdict_metadata(verdict)})
-        refuse_to_overwrite(api.settings, io_manager.folder)
-        publication = _build(context, status, api.get(), io_manager, inputs)
-    missing = len(publication.build.missing)
-    notes = [verdict.reason, f"{missing} missing" if missing else "", publication.provenance.lost_in_words]
-    board.set_phase(name, Phase.REFRESHED, "; ".join(filter(None, notes)))
-    return publication
+            described = io_manager.describe(manifest, dataset.schema, now=api.clock.now())
+            return reuse(context, verdict, manifest, {**described, **verdict_metadata(verdict)})
+        refuse_to_overwrite(settings, io_manager.folder)
+        broker, began_at, started = api.get(), api.clock.now(), time.perf_counter()
+        before = broker.request_counts()
+        refresh = Refresh(settings, began_at, api.clock, broker, dataset, io_manager.folder, manifest)
+        result = dataset.builder()(refresh, **{each: table.frame for each, table in inputs.items()})
+        build = run_async(result) if inspect.isawaitable(result) else result
+        context.add_output_metadata({**verdict_metadata(verdict), **_spent(broker, before), **_lineage(dataset)})
+        for upstream, version in build.inputs.items():
+            note_input(context, upstream, version)
+        provenance = _provenance(dataset, settings, build, inputs, began_at=began_at)
+    missing = len(build.missing)
+    board.set_phase(name, Phase.REFRESHED, f"{verdict.reason}; {missing} missing" if missing else verdict.reason)
+    return Publication(build, replace(provenance, fetch_seconds=time.perf_counter() - started))
 
 
 def _mended_status(
@@ -104,42 +114,29 @@ def _mended_status(
     return status()
 
 
-def _build(
-    context: dg.AssetExecutionContext,
-    status: DatasetStatus,
-    broker: Broker,
-    io_manager: ParquetCsvIOManager,
-    inputs: Mapping[str, StoredTable],
-) -> Publication:
-    """Collect or compute the dataset's new rows, and note what they were made from."""
-    dataset = status.dataset
-    settings, before = broker.settings, broker.request_counts()
-    started, now = time.perf_counter(), broker.clock.now()
-    refresh = Refresh(settings, now, broker.clock, broker, dataset, io_manager.folder, status.manifest)
-    result = dataset.builder()(refresh, **{name: table.frame for name, table in inputs.items()})
-    build = run_async(result) if inspect.isawaitable(result) else result
-    for name, version in build.inputs.items():
-        note_input(context, name, version)
-    spent = {f"api_{kind}": count - before.get(kind, 0) for kind, count in broker.request_counts().items()}
-    lineage = column_lineage(dataset)
-    context.add_output_metadata(
-        {
-            **verdict_metadata(status.verdict),
-            **spent,
-            "circuit_breakers": dg.MetadataValue.json(dict(broker.breaker_states())),
-            **({"dagster/column_lineage": lineage} if lineage else {}),
-        }
-    )
-    provenance = Provenance(
+def _provenance(
+    dataset: Dataset, settings: Settings, build: Build, inputs: Mapping[str, StoredTable], *, began_at: datetime
+) -> Provenance:
+    """What the new rows were made from."""
+    return Provenance(
         dataset=dataset.name,
         code_version=dataset.code_version,
-        fetched_at=now,
+        fetched_at=began_at,
         inputs={**{name: table.data_version for name, table in inputs.items()}, **build.inputs},
         settings=shaping_settings(settings, dataset),
         sources=build.sources,
         missing=build.missing,
         statistics=build.statistics,
         is_simulated=settings.is_simulated or build.is_simulated or any(each.is_simulated for each in inputs.values()),
-        fetch_seconds=time.perf_counter() - started,
     )
-    return Publication(build, provenance)
+
+
+def _spent(broker: Broker, before: Mapping[str, int]) -> dict[str, Any]:
+    """The requests that the build has made, and the circuit breakers after it."""
+    requests = {f"api_{kind}": count - before.get(kind, 0) for kind, count in broker.request_counts().items()}
+    return {**requests, "circuit_breakers": dg.MetadataValue.json(dict(broker.breaker_states()))}
+
+
+def _lineage(dataset: Dataset) -> dict[str, Any]:
+    lineage = column_lineage(dataset)
+    return {"dagster/column_lineage": lineage} if lineage else {}
