@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The Polars type of each column type; `schema` describes columns without importing Polars."""
+"""The Polars types of columns, by the names that `schema` has for them; `schema` itself does without Polars."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from typing import Final
 
 import polars as pl
 
-from ttapi_pipeline.tables.schema import ColumnType
-
 UTC_DATETIME: Final = pl.Datetime("us", "UTC")
 
-DTYPES: Final[Mapping[ColumnType, pl.DataType]] = MappingProxyType(
-    {
-        ColumnType.STRING: pl.String(),
-        ColumnType.FLOAT: pl.Float64(),
-        ColumnType.COUNT: pl.Int64(),
-        ColumnType.SMALL: pl.Int32(),
-        ColumnType.FLAG: pl.Boolean(),
-        ColumnType.DATE: pl.Date(),
-        ColumnType.TIMESTAMP: UTC_DATETIME,
-    }
+_USED: Final[tuple[pl.DataType, ...]] = (
+    pl.String(),
+    pl.Float64(),
+    pl.Int64(),
+    pl.Int32(),
+    pl.Boolean(),
+    pl.Date(),
+    UTC_DATETIME,
 )
+
+DTYPES: Final[Mapping[str, pl.DataType]] = MappingProxyType({str(dtype): dtype for dtype in _USED})
+"""By the name that Polars writes, which is the value of a `ColumnType`."""
