@@ -12,9 +12,10 @@ from typing import Final
 
 import polars as pl
 
-from ttapi_pipeline.analytics.estimators import ESTIMATORS, FROM_CLOSES, WINDOWS
+from ttapi_pipeline.analytics.estimators import BELIEVABLE_RANGE, ESTIMATORS, FROM_CLOSES, WINDOWS
 from ttapi_pipeline.analytics.implied import rank_in_range
 from ttapi_pipeline.analytics.returns import log_returns, session_index, usable_price
+from ttapi_pipeline.analytics.splits import possible_splits
 from ttapi_pipeline.analytics.volatility import latest_volatility, rolling_volatility
 
 YEAR: Final = 252
@@ -24,21 +25,24 @@ REASONS: Final = {
     "no_bars": "the symbol has no usable close up to the as-of session",
     "short_history": "the symbol's first usable close comes too late for the window",
     "gap": "sessions of the window have no usable close",
-    "bad_range": "bars of the window lack an open, high or low, or these do not enclose open and close",
+    "bad_range": "bars of the window lack an open, high or low, or these contradict open and close, or are twice away",
     "unchanged_close": "every price of the window is the same: one that nobody updates, not a calm one",
 }
 """What each word of a reason column means."""
 
 CAUTIONS: Final = {
-    "possible_split": "a bar not known to be adjusted steps by 3:2, 2:1, 3:1, 4:1, 5:1 or 10:1, either way",
+    "possible_split": "a bar not known to be adjusted opens as after a split, 5:4 to 50:1 either way",
+    "unknown_adjustment": "the source of some bars does not say if splits are adjusted for, and nothing proves it",
+    "bad_range": "some bars lack an open, high or low, or these contradict open and close, or are twice away from them",
     "stale_prices": "a tenth of the closes or more repeat the one before",
     "zero_volume": "some bars have no volume",
     "missing_sessions": "some sessions since the symbol's first bar have none",
 }
-"""What each word of `cautions` means; all of them look at the bars of the last YEAR sessions."""
+"""What each word of `cautions` means; all of them look at the bars of the last YEAR sessions, or of all that count."""
 
-_SPLITS: Final = (1.5, 2.0, 3.0, 4.0, 5.0, 10.0)
-_SPLIT_TOLERANCE: Final = 0.05
+ADJUSTED: Final = ("split", "rebased")
+"""Values of `adjustment` that say that prices are of today's share."""
+
 _STALE_SHARE: Final = 0.1
 
 
@@ -201,50 +205,48 @@ def volatility_rank(
     )
 
 
-def bar_quality(bars: pl.LazyFrame, calendar: pl.LazyFrame, *, as_of: date) -> pl.LazyFrame:
-    """Say what is odd about each symbol's bars of the last YEAR sessions; no volatility depends on it.
+def bar_quality(
+    bars: pl.LazyFrame, calendar: pl.LazyFrame, *, as_of: date, sessions: int | None = YEAR
+) -> pl.LazyFrame:
+    """Say what is odd about each symbol's bars of the last sessions; no volatility depends on it.
 
     Args:
-        bars: `symbol`, `session`, `open`, `close`, `volume`, `adjustment` (split or unknown), in any order.
+        bars: `symbol`, `session`, `open`, `high`, `low`, `close`, `volume`, `adjustment` (split, rebased, raw or
+            unknown), in any order.
         calendar: `session`, covering the bars and `as_of`.
         as_of: As in `current_volatility`.
+        sessions: How many sessions count; None for all that the symbol has bars of.
 
     Returns:
-        One row per symbol with a bar in the year, sorted by symbol:
+        One row per symbol with a bar in these sessions, sorted by symbol:
 
         - `symbol`.
-        - `missing_sessions` (Int32): sessions without a bar since the symbol's first bar of the year.
+        - `missing_sessions` (Int32): sessions without a bar since the symbol's first bar of these sessions.
         - `unchanged_closes` (Int32): returns of exactly 0.
         - `zero_volume_sessions` (Int32): bars with a volume of 0.
-        - `has_unknown_adjustment`: whether the source of a bar does not say if it is adjusted for splits.
+        - `has_unknown_adjustment`: whether a bar is not known to be in today's share.
         - `cautions`: keys of CAUTIONS separated by spaces; null when there is nothing to say.
     """
     ages = _ages(calendar, as_of=as_of)
-    year = _tail(bars, ages, sessions=YEAR + 1)
-    previous = pl.col("close").shift().over("symbol", order_by="session")
-    is_unknown = pl.col("adjustment") != "split"
-    is_split = pl.any_horizontal(
-        _near(pl.col("open") / previous, step) & _near(pl.col("close") / previous, step)
-        for split in _SPLITS
-        for step in (split, 1 / split)
-    )
+    counted = bars.filter(pl.col("session") <= as_of) if sessions is None else _tail(bars, ages, sessions=sessions + 1)
     first = pl.col("age").max()
     quality = (
-        log_returns(year, calendar)
+        log_returns(counted, calendar)
         .join(ages, on="session")
-        .with_columns(is_possible_split=is_split & is_unknown)
         .group_by("symbol")
         .agg(
             missing_sessions=(first + 1 - pl.len()).cast(pl.Int32),
             unchanged_closes=(pl.col("log_return") == 0).sum().cast(pl.Int32),
             zero_volume_sessions=(pl.col("volume") == 0).sum().cast(pl.Int32),
-            has_unknown_adjustment=is_unknown.any(),
-            is_split=pl.col("is_possible_split").any(),
+            has_unknown_adjustment=(~pl.col("adjustment").is_in(ADJUSTED)).any(),
+            has_bad_range=(~_has_range()).any(),
             is_stale=(pl.col("log_return") == 0).sum() >= _STALE_SHARE * pl.col("log_return").count().clip(1),
         )
     )
     said = {
-        "possible_split": pl.col("is_split"),
+        "possible_split": pl.col("is_split").is_not_null(),
+        "unknown_adjustment": pl.col("has_unknown_adjustment"),
+        "bad_range": pl.col("has_bad_range"),
         "stale_prices": pl.col("is_stale") & (pl.col("unchanged_closes") > 0),
         "zero_volume": pl.col("zero_volume_sessions") > 0,
         "missing_sessions": pl.col("missing_sessions") > 0,
@@ -252,18 +254,35 @@ def bar_quality(bars: pl.LazyFrame, calendar: pl.LazyFrame, *, as_of: date) -> p
     words = pl.concat_str(
         [pl.when(holds).then(pl.lit(word)) for word, holds in said.items()], separator=" ", ignore_nulls=True
     )
-    return quality.select(
-        "symbol",
-        "missing_sessions",
-        "unchanged_closes",
-        "zero_volume_sessions",
-        "has_unknown_adjustment",
-        cautions=pl.when(words != "").then(words),
-    ).sort("symbol")
+    split = _doubted_splits(counted).select("symbol", is_split=True).unique()
+    return (
+        quality.join(split, on="symbol", how="left")
+        .select(
+            "symbol",
+            "missing_sessions",
+            "unchanged_closes",
+            "zero_volume_sessions",
+            "has_unknown_adjustment",
+            cautions=pl.when(words != "").then(words),
+        )
+        .sort("symbol")
+    )
 
 
-def _near(ratio: pl.Expr, step: float) -> pl.Expr:
-    return (ratio / step - 1).abs() <= _SPLIT_TOLERANCE
+def _doubted_splits(bars: pl.LazyFrame) -> pl.LazyFrame:
+    """The possible splits between two bars of which one is not known to be adjusted for splits at its source."""
+    is_doubted = pl.col("adjustment") != "split"
+    before = is_doubted.shift(fill_value=False).over("symbol", order_by="session")
+    return possible_splits(bars.with_columns(is_doubted=is_doubted | before)).filter("is_doubted")
+
+
+def _has_range() -> pl.Expr:
+    """Whether estimators with a range believe a bar; as in `kernels`."""
+    open_, high, low, close = (usable_price(name) for name in ("open", "high", "low", "close"))
+    lower, higher = pl.min_horizontal(open_, close), pl.max_horizontal(open_, close)
+    encloses = (low <= lower) & (higher <= high)
+    is_believable = (high <= BELIEVABLE_RANGE * higher) & (low * BELIEVABLE_RANGE >= lower)
+    return (open_.is_not_null() & close.is_not_null() & encloses & is_believable).fill_null(value=False)
 
 
 def _ages(calendar: pl.LazyFrame, *, as_of: date) -> pl.LazyFrame:

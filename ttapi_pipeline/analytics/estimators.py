@@ -23,6 +23,10 @@ ESTIMATORS: Final[Mapping[str, str]] = MappingProxyType(
 FROM_CLOSES: Final = frozenset({"close_to_close", "zero_mean"})
 """Estimators that need no other price."""
 
+BELIEVABLE_RANGE: Final = 2.0
+"""How many times as high as open and close a high may be, and how many times as low a low. Beyond that it is a slipped
+decimal point or a trade that was busted; the high of GME on 2021-01-28, 1.8 times its open, is below it."""
+
 WINDOWS: Final = (10, 21, 30, 60, 63, 90, 126, 252)
 """Sessions in the windows of the `volatility` dataset; 30, 60 and 90 are the broker's too."""
 

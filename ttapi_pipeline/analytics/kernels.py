@@ -15,7 +15,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from ttapi_pipeline.analytics.estimators import ESTIMATORS, Measures
+from ttapi_pipeline.analytics.estimators import BELIEVABLE_RANGE, ESTIMATORS, Measures
 
 Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int32]
@@ -28,6 +28,8 @@ _R, _RR, _O, _OO, _C, _CC, _HLHL, _RS = range(8)
 _TERMS: Final = 8
 _TERMS_OF_CLOSES: Final = 4
 """Rows of terms. Closes alone fill two of them, but four are summed at a time."""
+# Compiled code takes the value of a global when it is compiled.
+_BELIEVABLE_RANGE: Final = BELIEVABLE_RANGE
 _LOG_4: Final = 2 * math.log(2)
 
 
@@ -48,7 +50,7 @@ def fill_rolling(bars: Floats, runs: Rows, measures: Measures, out: Floats) -> N
     Args:
         bars: A row for each of `measures.prices`, and as many rows for their logarithms, which are filled in. A price
             that is not a positive number counts as missing; so does a bar whose high and low do not enclose its open
-            and close.
+            and close, or lie further from them than BELIEVABLE_RANGE.
         runs: The bar that each run begins with, ascending from 0, and at the end the number of bars. Inside of a run,
             the bars are of consecutive sessions.
         measures: What to compute.
@@ -180,6 +182,8 @@ def _fill_terms(bars: Floats, run: int, first: int, end: int, terms: Floats) -> 
             & (low[bar] <= close[bar])
             & (open_[bar] <= high[bar])
             & (close[bar] <= high[bar])
+            & (high[bar] <= _BELIEVABLE_RANGE * max(open_[bar], close[bar]))
+            & (low[bar] * _BELIEVABLE_RANGE >= min(open_[bar], close[bar]))
         )
         opened = log_open[bar] if is_plausible else math.nan
         o, c, u, d = opened - previous, log_close[bar] - opened, log_high[bar] - opened, log_low[bar] - opened

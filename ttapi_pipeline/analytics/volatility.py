@@ -50,9 +50,9 @@ def rolling_volatility(
 
     Returns:
         `bars` sorted by symbol and session, plus the volatilities (Float64). A value needs all n sessions of its
-        window, each with positive prices and ``low <= open, close <= high``; except for Parkinson, Garman-Klass and
-        Rogers-Satchell it also needs the close before them. Otherwise it is null. Days that are not sessions have null
-        and come into no window.
+        window, each with positive prices, ``low <= open, close <= high``, and high and low within BELIEVABLE_RANGE of
+        open and close; except for Parkinson, Garman-Klass and Rogers-Satchell it also needs the close before them.
+        Otherwise it is null. Days that are not sessions have null and come into no window.
 
     Raises:
         ValueError: There is no estimator or no window, an estimator is not known, or a window is shorter than 2.

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 import statistics
 from collections.abc import Callable, Sequence
 from datetime import date
+from importlib.util import find_spec
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -17,6 +20,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ttapi_pipeline.analytics.current import CAUTIONS, REASONS, bar_quality, current_volatility, volatility_rank
+from ttapi_pipeline.analytics.splits import SPLIT_FACTORS, possible_splits
 from ttapi_pipeline.analytics.volatility import rolling_volatility
 from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline_tests.support.examples import examples
@@ -210,24 +214,106 @@ def test_nothing_is_said_of_good_bars() -> None:
 
 
 def test_each_caution_is_said_in_its_word() -> None:
+    prices = pl.col("open", "high", "low", "close")
     halved = pl.when(pl.col("session") >= SESSIONS[-40]).then(0.5).otherwise(1.0)
-    split = market().with_columns(pl.col("open", "high", "low", "close") * halved, adjustment=pl.lit("unknown"))
-    stale = market().with_columns(close=pl.when(pl.col("session") >= SESSIONS[-30]).then(9.0).otherwise("close"))
+    # The last bar that is not known to be adjusted is older than the first that counts; the step lies between.
+    is_old = pl.col("session") < SESSIONS[-252]
+    split = market().with_columns(
+        prices * pl.when(is_old).then(2.0).otherwise(1.0),
+        adjustment=pl.when(is_old).then(pl.lit("unknown")).otherwise(pl.lit("split")),
+    )
+    stale = market().with_columns(pl.when(pl.col("session") >= SESSIONS[-30]).then(9.0).otherwise(prices).name.keep())
     empty = market().with_columns(volume=pl.when(pl.col("session") == AS_OF).then(0.0).otherwise("volume"))
     missing = market().filter(~pl.col("session").is_in(SESSIONS[-3:-1]))
+    slipped = pl.when(pl.col("session") == SESSIONS[-7]).then(0.1).otherwise(1.0)
     cautions = {
         "possible_split": quality(split),
+        "unknown_adjustment": quality(market().with_columns(adjustment=pl.lit("raw"))),
+        "bad_range": quality(market().with_columns(pl.col("low") * slipped)),
         "stale_prices": quality(stale),
         "zero_volume": quality(empty),
         "missing_sessions": quality(missing),
     }
-    assert {word: row["cautions"] for word, row in cautions.items()} == {word: word for word in CAUTIONS}
+    assert list(cautions) == list(CAUTIONS)
+    assert cautions.pop("possible_split")["cautions"] == "possible_split unknown_adjustment"
+    assert {word: row["cautions"] for word, row in cautions.items()} == {word: word for word in cautions}
     assert cautions["stale_prices"]["unchanged_closes"] == 29
     assert cautions["zero_volume"]["zero_volume_sessions"] == 1
     assert cautions["missing_sessions"]["missing_sessions"] == 2
-    assert cautions["possible_split"]["has_unknown_adjustment"]
+    assert cautions["unknown_adjustment"]["has_unknown_adjustment"]
+    everything = market().with_columns(prices * halved, adjustment=pl.lit("rebased"))
+    assert quality(everything)["cautions"] == "possible_split"
+    assert quality(market().with_columns(volume=None, open=None))["cautions"] == "bad_range"
+
+
+@pytest.mark.parametrize("slip", [{"low": 0.1}, {"high": 10.0}, {"low": 0.01}, {"high": 2.5}])
+def test_a_slipped_decimal_point_is_not_believed_by_range_estimators(slip: dict[str, float]) -> None:
+    ((name, factor),) = slip.items()
+    slipped = pl.when(pl.col("session") == SESSIONS[-15]).then(factor).otherwise(1.0)
+    row = current(market().with_columns(pl.col(name) * slipped), 10, 21).row(0, named=True)
+    sound = current(market(), 10, 21).row(0, named=True)
+    assert row["yang_zhang_10"] == sound["yang_zhang_10"]
+    assert row["close_to_close_21"] == sound["close_to_close_21"]
+    assert row["yang_zhang_21"] is row["parkinson_21"] is row["garman_klass_21"] is row["rogers_satchell_21"] is None
+    assert row["yang_zhang_21_reason"] == "bad_range"
 
 
 def test_a_halving_that_the_source_calls_adjusted_is_no_split() -> None:
     halved = pl.when(pl.col("session") >= SESSIONS[-40]).then(0.5).otherwise(1.0)
     assert quality(market().with_columns(pl.col("open", "high", "low", "close") * halved))["cautions"] is None
+
+
+def test_apples_splits_are_possible_splits_and_its_crash_is_not() -> None:
+    # Closes as traded, of bokeh_sampledata, 2000 to 2013: AAPL split 2:1 on 2000-06-21 and 2005-02-28, MSFT on
+    # 2003-02-18. The 52% of AAPL on 2000-09-29 were a profit warning, the 24% of FB on 2012-10-24 good news.
+    found = possible_splits(as_traded().lazy()).sort("symbol", "session").collect()
+    assert found.select("symbol", "session", "factor").rows() == [
+        ("AAPL", date(2000, 6, 21), 2.0),
+        ("AAPL", date(2005, 2, 28), 2.0),
+        ("MSFT", date(2003, 2, 18), 2.0),
+    ]
+    assert found["previous_session"][0] == date(2000, 6, 20)
+
+
+@pytest.mark.parametrize(("year", "is_said"), [((2000, 3, 2000, 9), True), ((2000, 7, 2001, 1), False)])
+def test_a_year_with_the_split_has_the_caution_and_a_year_with_the_crash_has_not(
+    year: tuple[int, int, int, int], *, is_said: bool
+) -> None:
+    first, last = date(year[0], year[1], 1), date(year[2], year[3], 5)
+    calendar = pl.LazyFrame({"session": sessions_between(first, last)})
+    bars = as_traded().filter(pl.col("symbol") == "AAPL", pl.col("session").is_between(first, last)).lazy()
+    (row,) = bar_quality(bars, calendar, as_of=last).collect().to_dicts()
+    assert ("possible_split" in row["cautions"]) == is_said
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=SEEDS, ratio=st.sampled_from(SPLIT_FACTORS), back=st.integers(1, 240), has_volume=st.booleans())
+def test_any_split_at_any_time_is_found_with_its_factor(
+    seed: int, ratio: float, back: int, *, has_volume: bool
+) -> None:
+    before = pl.when(pl.col("session") < SESSIONS[-back]).then(ratio).otherwise(1.0)
+    volume = np.random.default_rng(seed).uniform(800.0, 1200.0, len(SESSIONS)) if has_volume else None
+    raw = market(seed=seed).with_columns(volume=pl.Series(volume, dtype=pl.Float64) if has_volume else None)
+    raw = raw.with_columns(pl.col("open", "high", "low", "close") * before, adjustment=pl.lit("raw"))
+    raw = raw.with_columns(volume=pl.col("volume") / before)
+    # The walk opens where it closed the evening before, give or take half a percent.
+    opened = pl.col("close").shift().fill_null(pl.col("close")) * pl.Series(
+        np.random.default_rng(seed).normal(1.0, 0.005, len(SESSIONS))
+    )
+    step = pl.when(pl.col("session") == SESSIONS[-back]).then(1 / ratio).otherwise(1.0)
+    found = possible_splits(raw.with_columns(open=opened * step).lazy()).collect()
+    assert found.select("session", "factor").rows() == [(SESSIONS[-back], ratio)]
+
+
+def as_traded() -> pl.DataFrame:
+    """The bars of bokeh_sampledata, which are not adjusted for splits."""
+    spec = find_spec("bokeh_sampledata")
+    assert spec is not None
+    assert spec.origin is not None
+    packed = (Path(spec.origin).parent / "_data" / "stocks.csv.gz").read_bytes()
+    return pl.read_csv(gzip.decompress(packed)).select(
+        pl.col("Ticker").alias("symbol"),
+        pl.col("Date").str.to_date("%Y-%m-%d").alias("session"),
+        *(pl.col(name).cast(pl.Float64).alias(name.lower()) for name in ("Open", "High", "Low", "Close", "Volume")),
+        adjustment=pl.lit("raw"),
+    )
