@@ -7,8 +7,10 @@ Next door: cautions about bars in `current`. Splits that two sources prove by th
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 SPLIT_RATIOS: Final = (
@@ -23,12 +25,14 @@ SPLIT_FACTORS: Final = tuple(sorted({*SPLIT_RATIOS, *(1 / ratio for ratio in SPL
 _SMALL: Final = 1.45
 """Below this ratio, an open after good or bad news looks like a split: FB opened 24% higher on 2012-10-24."""
 
+_SMALL_STEP: Final = math.log(_SMALL)
+
 _OPEN_TOLERANCE: Final = 0.03
 """How far the open may lie from the split price by itself, as a logarithm. The open of AAPL's 2:1 split of 2000-06-21
 was 0.2% away, that of MSFT's on 2003-02-18 1.9%; the open of AAPL's crash of 2000-09-29 lies 5.2% from 2:1."""
 
-_QUIET_TOLERANCES: Final = (0.065, 0.1)
-"""How far it may lie away when the volume says that there was no news; the nearer first, since 7:1 is near 8:1."""
+_QUIET_TOLERANCE: Final = 0.1
+"""How far it may lie away when the volume says that there was no news."""
 
 _QUIET_VOLUME: Final = 2.0
 """Volume, in shares of the same size, over that of the session before. A split moves nobody to trade; the three splits
@@ -62,45 +66,50 @@ def possible_splits(bars: pl.LazyFrame) -> pl.LazyFrame:
         "previous_session": pl.col("session").shift(),
     }
     witness = _usable("open").fill_null(_usable("close"))
-    return (
+    opened = (
         bars.with_columns(value.over("symbol", order_by="session").alias(name) for name, value in before.items())
         .with_columns(_opened=(pl.col("_close_before") / witness).log())
-        # Nearly all bars end here; what follows costs a hundred comparisons for each.
+        # Nearly all bars end here, before they are compared with each of the factors.
         .filter(pl.col("_opened").abs() >= _LEAST)
         .with_columns(
             _closed=(pl.col("_close_before") / _usable("close")).log(),
             _louder=pl.when(pl.col("_volume_before") > 0).then(pl.col("volume") / pl.col("_volume_before")),
         )
-        .with_columns(factor=_factor())
-        .filter(pl.col("factor").is_not_null())
+    )
+    factors = pl.LazyFrame({"factor": SPLIT_FACTORS})
+    return (
+        opened.join(factors, how="cross")
+        .filter(_is_near())
+        .sort((pl.col("_opened") - pl.col("factor").log()).abs())
+        .unique(["symbol", "session"], keep="first", maintain_order=True)
         .drop("_close_before", "_volume_before", "_opened", "_closed", "_louder")
     )
 
 
-def nearest_factor(step: pl.Expr, *, tolerance: float) -> pl.Expr:
-    """The member of SPLIT_FACTORS that a ratio equals but for a relative tolerance; null where it equals none."""
-    return pl.coalesce(pl.when((step / factor - 1.0).abs() <= tolerance).then(factor) for factor in SPLIT_FACTORS)
+def nearest_factor(steps: pl.Series, *, tolerance: float, factors: Sequence[float] = SPLIT_FACTORS) -> pl.Series:
+    """The factor that each ratio equals but for a relative tolerance; null where it equals none.
+
+    Args:
+        steps: Ratios; a null has no factor.
+        tolerance: How far a ratio may lie from its factor.
+        factors: Ascending.
+    """
+    known, wanted = np.asarray(factors), steps.fill_null(math.nan).to_numpy()
+    above = np.clip(np.searchsorted(known, wanted), 1, len(known) - 1)
+    below = known[above - 1]
+    nearest = np.where(wanted - below < known[above] - wanted, below, known[above])
+    return pl.Series(np.where(np.abs(wanted / nearest - 1.0) <= tolerance, nearest, math.nan)).fill_nan(None)
 
 
 def _usable(name: str) -> pl.Expr:
     return pl.when(pl.col(name).is_finite() & (pl.col(name) > 0)).then(pl.col(name))
 
 
-def _factor() -> pl.Expr:
-    passes = ((_OPEN_TOLERANCE, False), *((tolerance, True) for tolerance in _QUIET_TOLERANCES))
-    return pl.coalesce(
-        pl.when(_is_near(factor, tolerance, needs_quiet=needs_quiet)).then(factor)
-        for tolerance, needs_quiet in passes
-        for factor in SPLIT_FACTORS
-    )
-
-
-def _is_near(factor: float, tolerance: float, *, needs_quiet: bool) -> pl.Expr:
-    price = math.log(factor)
-    is_small = 1 / _SMALL < factor < _SMALL
-    distance = _OPEN_TOLERANCE if is_small else tolerance
-    is_near = ((pl.col("_opened") - price).abs() <= distance) & ((pl.col("_closed") - price).abs() <= _CLOSE_TOLERANCE)
-    is_quiet = pl.col("_louder") <= _QUIET_VOLUME * factor
-    if is_small:
-        return is_near & is_quiet.fill_null(value=True)
-    return is_near & is_quiet if needs_quiet else is_near
+def _is_near() -> pl.Expr:
+    """Whether a bar opened near the price that a factor makes of the last close."""
+    price = pl.col("factor").log()
+    distance = (pl.col("_opened") - price).abs()
+    is_quiet = pl.col("_louder") <= _QUIET_VOLUME * pl.col("factor")
+    is_news = pl.col("factor").is_between(1 / _SMALL, _SMALL) & ~is_quiet.fill_null(value=True)
+    is_near = (distance <= _OPEN_TOLERANCE) | ((distance <= _QUIET_TOLERANCE) & is_quiet & (price.abs() > _SMALL_STEP))
+    return is_near & ~is_news & ((pl.col("_closed") - price).abs() <= _CLOSE_TOLERANCE)

@@ -130,7 +130,8 @@ class Settings:
         variables.one_of("unknown", "raw", "split"),
         accepts="unknown, raw or split",
         default="unknown",
-        meaning="what MetaStock prices are adjusted for",
+        meaning="what MetaStock prices are adjusted for where candles do not prove it: raw ones are divided by the"
+        " splits that they show, split ones are taken as they are, unknown ones are taken with a caution",
     )
     metastock_by_content: bool = setting(
         "TT_METASTOCK_BY_CONTENT",
@@ -145,8 +146,8 @@ class Settings:
         variables.boolean,
         accepts="true or false",
         default=False,
-        meaning="append candles that differ from MetaStock by a confirmed constant ratio, divided by it, instead of"
-        " leaving them out",
+        meaning="re-base MetaStock bars beside the candles by the ratio of closes also where it is not that of splits,"
+        " instead of leaving a step; candles are never rescaled, and splits are divided by in any case",
     )
     earnings_file: Path | None = setting(
         "TT_EARNINGS_FILE",

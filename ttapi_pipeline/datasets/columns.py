@@ -39,4 +39,10 @@ SERIES: Final = (
 CLOSES_OF_SNAPSHOT: Final = ("eod_snapshot.close", "eod_snapshot.session", "trading_calendar.session")
 """Lineage of what is computed from daily returns."""
 
+QUALITY_OF_SNAPSHOT: Final = (
+    *(f"eod_snapshot.{column}" for column in (*BAR_NAMES, "session", "adjustment")),
+    "trading_calendar.session",
+)
+"""Lineage of what is said about the bars themselves."""
+
 IS_AM_OR_PM: Final = {"settlement is AM or PM": "settlement_type IN ('AM', 'PM')"}

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, date, datetime
+from random import Random
 from types import SimpleNamespace
 from typing import Any
 
@@ -224,18 +225,17 @@ class TestSources:
     @pytest.mark.parametrize(
         ("files", "feed", "verdict", "said"),
         [
-            (dict.fromkeys(SESSIONS, 20.0), dict.fromkeys(SESSIONS, 10.0), "split", "0.5000 times MetaStock"),
+            (dict.fromkeys(SESSIONS, 15.0), dict.fromkeys(SESSIONS, 13.5), "scale", "0.9000 times MetaStock"),
             (
                 dict.fromkeys(SESSIONS, 10.0),
                 {day: 10.0 - 0.01 * index for index, day in enumerate(SESSIONS)},
                 "dividends",
                 "drifts by 0.0590 around",
             ),
-            (dict.fromkeys(SESSIONS[:-5], 10.0), dict.fromkeys(SESSIONS[-24:], 10.0), "short_overlap", "share 19"),
-            (dict.fromkeys(SESSIONS[:9], 10.0), dict.fromkeys(SESSIONS[-9:], 10.0), "short_overlap", "share 0"),
+            (dict.fromkeys(SESSIONS[:-5], 10.0), dict.fromkeys(SESSIONS[-24:], 9.1), "short_overlap", "share 19"),
         ],
     )
-    def test_sources_that_do_not_agree_are_not_glued_and_a_sentence_says_why(
+    def test_where_nothing_is_proven_candles_stand_from_their_first_session_on_and_a_sentence_says_why(
         self,
         files: Mapping[date, float],
         feed: Mapping[date, float],
@@ -246,8 +246,32 @@ class TestSources:
         got = self.compare(files, feed, candles_frame)
         assert got.verdict == verdict
         assert said in got.why["AAA"]
-        assert got.why["AAA"].endswith("; candles were not appended")
-        assert set(got.merged["source"]) == {"metastock"}
+        assert f"candles stand from {min(feed)} on" in got.why["AAA"]
+        sources = dict(got.merged.select("session", "source").iter_rows())
+        assert sources == {
+            **{day: "metastock" for day in files if day < min(feed)},
+            **dict.fromkeys(feed, "dxlink"),
+        }
+        assert set(got.merged.filter(source="metastock")["adjustment"]) <= {"unknown"}
+
+    def test_without_a_common_session_there_is_nothing_to_disagree(self, candles_frame: CandlesFrame) -> None:
+        got = self.compare(dict.fromkeys(SESSIONS[:9], 10.0), dict.fromkeys(SESSIONS[-9:], 20.0), candles_frame)
+        assert (got.verdict, got.why) == ("no_overlap", {})
+        assert got.merged.sort("session")["close"].to_list() == [10.0] * 9 + [20.0] * 9
+
+    def test_few_common_sessions_prove_that_prices_are_the_same(self, candles_frame: CandlesFrame) -> None:
+        files = dict.fromkeys(SESSIONS[:-5], 10.0)
+        got = self.compare(files, dict.fromkeys(SESSIONS[-24:], 10.0), candles_frame)
+        assert (got.verdict, got.why) == ("short_overlap", {})
+        assert got.merged.sort("session")["source"].to_list() == ["metastock"] * len(files) + ["dxlink"] * 5
+
+    def test_files_of_another_instrument_stand_nowhere(self, candles_frame: CandlesFrame) -> None:
+        rng = Random(1)
+        walk = {day: 10.0 + rng.random() for day in SESSIONS}
+        got = self.compare(walk, dict.fromkeys(SESSIONS[20:], 10.0), candles_frame)
+        assert got.verdict == "other"
+        assert got.why["AAA"].endswith("as if of two instruments; candles stand alone")
+        assert got.merged["session"].to_list() == list(SESSIONS[20:])
 
     def test_a_share_that_was_listed_last_week_needs_no_longer_overlap(self, candles_frame: CandlesFrame) -> None:
         new = SESSIONS[-5:]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import partial
 from importlib.util import find_spec
+from operator import itemgetter
 from pathlib import Path
 
 import polars as pl
@@ -30,7 +31,8 @@ from ttapi_pipeline.datasets.eod_snapshot.build import (
     build_eod_snapshot,
     snapshot_options,
 )
-from ttapi_pipeline.datasets.eod_snapshot.sources import compare_sources, find_splits
+from ttapi_pipeline.datasets.eod_snapshot.scales import find_splits
+from ttapi_pipeline.datasets.eod_snapshot.sources import compare_sources
 from ttapi_pipeline.datasets.eod_snapshot.survey import RangeSurvey
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
 from ttapi_pipeline.metastock import limits
@@ -97,10 +99,10 @@ def test_metastock_comes_first_and_candles_where_it_ends(build: Callable[..., Bu
         "FEED dxlink": 1,
         "FILE metastock": len(FILES),
         "HALF metastock": len(FILES),
+        "HALF dxlink": 30,
     }
-    assert built.sources == {"dxlink": 31, "metastock": 3 * len(FILES)}
-    assert list(built.missing) == ["HALF"]
-    assert "candles are 2.0000 times MetaStock" in built.missing["HALF"]
+    assert built.sources == {"dxlink": 61, "metastock": 3 * len(FILES)}
+    assert built.missing == {}
     assert built.statistics["metastock_rows_read"] == built.statistics["metastock_rows_kept"] == 3 * len(FILES)
     provenance = Provenance(dataset="eod_snapshot", code_version="1", fetched_at=IMPORTED_AT)
     # Publishing checks the promised order.
@@ -119,19 +121,31 @@ def test_the_size_of_the_ranges_changes_nothing(build: Callable[..., Build], mon
 
 
 def test_overlaps_and_splits_are_tables_with_the_numbers(build: Callable[..., Build], folder: Path) -> None:
-    # AAA halves in the files from the eleventh session on, and does not in the feed: a split that they disagree about.
+    # AAA halves in the files from the eleventh session on, and does not in the feed: a split that was not adjusted for
+    # there, and at the end the files are at half the scale of the feed, as if they ended before a reverse split.
     halved = {day: 10.0 if at < 10 else 5.0 for at, day in enumerate(FILES)}
     (folder / "AAA.mst").write_text(rows("AAA", halved))
-    reports = build().reports
-    overlaps = reports["eod_overlaps"].to_dicts()
-    shared = {"metastock_sessions": len(FILES), "common_sessions": len(FILES), "median_ratio": 2.0, "ratio_spread": 0.0}
-    assert overlaps == [
-        {"symbol": symbol, "verdict": "split", "is_appended": False, **shared} for symbol in ("AAA", "HALF")
-    ]
-    assert reports["eod_splits"].rows() == [("AAA", FILES[10], 2.0)]
+    built = build()
+    reports = built.reports
+    facts = {
+        "verdict": "split",
+        "is_appended": True,
+        "is_proven": True,
+        "metastock_sessions": len(FILES),
+        "common_sessions": len(FILES),
+        "median_ratio": 2.0,
+        "ratio_spread": 0.0,
+        "divisor": 0.5,
+        "first_candle": SESSIONS[0],
+        "last_candle": SESSIONS[-1],
+    }
+    overlaps = [{"symbol": "AAA", **facts, "splits": 1}, {"symbol": "HALF", **facts, "splits": 0}]
+    assert sorted(reports["eod_overlaps"].to_dicts(), key=itemgetter("symbol")) == overlaps
+    assert reports["eod_splits"].rows() == [("AAA", FILES[10], 2.0, "metastock", "ratio")]
     assert reports["eod_rejects"].is_empty()
-    rescaled = build(is_rescaling=True).reports["eod_overlaps"]
-    assert rescaled["is_appended"].to_list() == [True, True]
+    frame = built.frame.lazy().filter(pl.col("symbol") == "AAA").sort("session").collect()
+    assert frame["close"].to_list() == [10.0] * len(SESSIONS)
+    assert built.statistics["symbols_rebased"] == 2
 
 
 def test_a_row_says_when_its_file_was_changed_or_its_candle_fetched(
@@ -145,6 +159,7 @@ def test_a_row_says_when_its_file_was_changed_or_its_candle_fetched(
         ("AAA", "metastock"): [datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)],
         ("AAA", "dxlink"): [candle],
         ("HALF", "metastock"): [datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC)],
+        ("HALF", "dxlink"): [candle],
         ("FILE", "metastock"): [datetime(1970, 1, 1, 0, 0, 3, tzinfo=UTC)],
         ("FEED", "dxlink"): [candle],
     }
@@ -221,7 +236,7 @@ def test_only_symbols_whose_sources_or_sessions_changed_are_surveyed_again(
     assert surveyed == [4, 0, 1, 1]
     # Another calendar, and other options, are about every symbol; so is a memory that is damaged.
     assert run(feed=8.0, last=SESSIONS[-2]).statistics["missing_sessions"] == 0
-    assert run(feed=8.0, is_rescaling=True).statistics["symbols_rescaled"] == 1
+    run(feed=8.0, is_rescaling=True)
     (cache / "survey.parquet").write_bytes(b"PAR1")
     run(feed=8.0)
     run(feed=8.0)
@@ -288,19 +303,20 @@ def test_any_sequence_of_increments_stores_and_tells_what_a_full_rebuild_does(
         assert stored[-1] == store(Path(name, "rebuilt"))
 
 
-def test_candles_can_be_rescaled_by_the_confirmed_ratio(build: Callable[..., Build]) -> None:
-    built = build(is_rescaling=True, adjustment="raw")
+def test_files_are_rebased_to_todays_share_and_candles_are_left_alone(build: Callable[..., Build]) -> None:
+    built = build(adjustment="raw")
     assert built.missing == {}
-    assert built.statistics["symbols_rescaled"] == 1
+    assert built.statistics["symbols_rebased"] == 1
     half = built.frame.lazy().filter(pl.col("symbol") == "HALF").collect()
-    assert half["close"].unique().to_list() == [10.0]
-    added = half.filter(source="dxlink")
-    assert added["adjustment"].unique().to_list() == ["rescaled"]
-    # Twice the price means half the shares: at the files' scale there are twice as many.
-    plain = built.frame.lazy().filter(pl.col("symbol") == "AAA", pl.col("source") == "dxlink").collect()
-    assert added["volume"].to_list() == [2 * volume for volume in plain["volume"]]
-    assert plain["adjustment"].unique().to_list() == ["split"]
-    assert half.filter(source="metastock")["adjustment"].unique().to_list() == ["raw"]
+    assert half["close"].unique().to_list() == [20.0]
+    rebased = half.filter(source="metastock")
+    assert rebased["adjustment"].unique().to_list() == ["rebased"]
+    # Twice the price means half the shares.
+    assert rebased["volume"].unique().to_list() == [500.0]
+    assert half.filter(source="dxlink")["adjustment"].unique().to_list() == ["split"]
+    of = dict(built.frame.lazy().group_by("symbol").agg(pl.col("adjustment").unique()).collect().iter_rows())
+    assert of["AAA"] == ["split"]  # the candles prove it
+    assert of["FILE"] == ["raw"]
 
 
 def test_bars_on_other_days_and_missing_sessions_are_counted(
@@ -332,6 +348,8 @@ def test_every_row_is_accounted_for_and_a_lost_one_is_told(build: Callable[..., 
     )
     bars = built.sources["metastock"]
     assert account_problems(stored, bars=bars, rejects=1) == []
+    given_way = replace(stored, statistics={**built.statistics, "metastock_replaced": 1})
+    assert account_problems(given_way, bars=bars - 1, rejects=1) == []
     lost = replace(stored, statistics={**built.statistics, "metastock_duplicates": 0, "metastock_unaccounted": "AAA"})
     assert len(account_problems(lost, bars=bars, rejects=1)) == 2
     assert len(account_problems(stored, bars=bars - 1, rejects=2)) == 2

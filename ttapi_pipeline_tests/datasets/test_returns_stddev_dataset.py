@@ -98,7 +98,7 @@ def test_each_series_gets_its_own_volatility_and_the_close_of_the_as_of_session(
     calendar = calendar_frame(date(2026, 1, 2), date(2026, 12, 31)).lazy()
     sessions = sessions_between(date(2026, 9, 1), date(2026, 11, 20))
     closes = {session: 100.0 + index % 2 for index, session in enumerate(sessions)}
-    snapshot = candles_frame({"AAA": closes}).lazy()
+    snapshot = candles_frame({"AAA": closes}).lazy().with_columns(adjustment=pl.lit("raw"))
     december = date(2026, 12, 18)
     implied = table(
         "implied_volatility",
@@ -124,6 +124,7 @@ def test_each_series_gets_its_own_volatility_and_the_close_of_the_as_of_session(
     # 2026-11-20 to 2026-12-18: four weeks of five sessions less Thanksgiving.
     assert (known["dte"], known["horizon_sessions"]) == (28, 19)
     assert known["iv_rv_spread"] == pytest.approx(0.25 - known["realized_volatility"])
+    assert (known["cautions"], unknown["cautions"]) == ("unknown_adjustment", None)
     assert (unknown["returns_stddev"], unknown["returns_stddev_reason"]) == (None, "no_bars")
     assert built.statistics["symbols_without_bars"] == 1
     assert built.statistics["rows_without_implied_volatility"] == 1
@@ -135,7 +136,7 @@ def test_series_that_have_expired_are_left_out(
 ) -> None:
     calendar = calendar_frame(date(2026, 1, 2), date(2026, 12, 31)).lazy()
     series = expirations_frame({"AAA": [date(2026, 11, 19), date(2026, 11, 20), date(2026, 11, 27)]}).lazy()
-    snapshot = candles_frame({"AAA": {date(2026, 11, 20): 10.0}}).lazy()
+    snapshot = candles_frame({"AAA": {date(2026, 11, 20): 10.0}}).lazy().with_columns(adjustment=pl.lit("split"))
     built = build_returns_stddev(series, snapshot, NO_IMPLIED, calendar, now=now, lookback=252, annualization=252)
     frame = built.frame.lazy().sort("expiration_date").collect()
     assert frame["expiration_date"].to_list() == [date(2026, 11, 20), date(2026, 11, 27)]

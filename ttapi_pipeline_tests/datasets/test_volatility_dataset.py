@@ -109,7 +109,7 @@ def test_real_prices_from_metastock_files_give_the_golden_values_of_every_estima
     row = volatility(snapshot, NO_SYMBOLS, calendar, now).row(0, named=True)
     for window, expected in GOLDEN[symbol].items():
         assert " ".join(f"{row[f'{name}_{window}']:.6f}" for name in NAMES) == expected
-    assert (row["symbol"], row["is_index"], row["cautions"]) == (symbol, None, None)
+    assert (row["symbol"], row["is_index"], row["cautions"]) == (symbol, None, "unknown_adjustment")
     assert row["has_unknown_adjustment"]
     if symbol == "AAPL":
         # docs/volatility.md, "Range estimators": an earnings gap that a range does not see.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""`eod_snapshot`: MetaStock bars first, candles where those have none or end; one range of symbols at a time.
+"""`eod_snapshot`: MetaStock bars in the share of today, and candles; one range of symbols at a time.
 
-Whether the two may be glued is decided in `sources`.
+Which of the two stands where is decided in `sources`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,10 @@ from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
 from ttapi_pipeline.datasets.eod_snapshot.sources import (
     BAR_COLUMNS,
     KEY,
-    accepted_verdicts,
     compare_sources,
     explain_conflicts,
-    find_splits,
     merge_sources,
+    splits_of_sources,
 )
 from ttapi_pipeline.datasets.eod_snapshot.survey import COMPARISON, SPLITS, RangeSurvey, Survey, survey_ranges
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_OVERLAPS, EOD_REJECTS, EOD_SNAPSHOT, EOD_SPLITS
@@ -117,32 +116,38 @@ def build_eod_snapshot(
     )
     merge = _Merge(imported, candles, options=chosen)
     survey = merge.survey(calendar)
-    conflicts = explain_conflicts(survey.comparison, is_rescaling=chosen.is_rescaling)
+    rebased = survey.comparison.filter(pl.col("newest_divisor") != 1.0)
+    conflicts = explain_conflicts(survey.comparison)
     return Build(
         frame=merge.pieces(survey.comparison),
         missing=conflicts,
         statistics={
             **_accounting(imported),
-            **_unaccounted(imported, bars=survey.sources.get("metastock", 0)),
+            **_unaccounted(imported, bars=survey.sources.get("metastock", 0) + survey.replaced),
+            "metastock_replaced": survey.replaced,
             "symbols_in_conflict": len(conflicts),
-            "symbols_rescaled": survey.comparison.filter(verdict="split").height if chosen.is_rescaling else 0,
-            "splits_between_sources": survey.splits.height,
+            "symbols_rebased": survey.splits["symbol"].append(rebased["symbol"]).n_unique(),
+            "splits_between_sources": survey.splits.filter(proof="ratio").height,
             "bars_on_other_days": survey.bars_on_other_days,
             "missing_sessions": survey.missing_sessions,
         },
         sources=survey.sources,
-        reports={} if imported is None else _reports(imported, survey, chosen),
+        reports={} if imported is None else _reports(imported, survey),
         inputs={METASTOCK_FILES: metastock_version},
         charts={"coverage": partial(coverage_chart, survey.coverage)},
     )
 
 
-def _reports(imported: FolderImport, survey: Survey, options: SnapshotOptions) -> Mapping[str, pl.DataFrame]:
+def _reports(imported: FolderImport, survey: Survey) -> Mapping[str, pl.DataFrame]:
     """What became of the files' rows, and how the two sources compare, as tables."""
-    is_appended = pl.col("verdict").is_in(accepted_verdicts(is_rescaling=options.is_rescaling))
+    overlaps = survey.comparison.with_columns(
+        is_appended=pl.col("verdict") != "other",
+        is_proven=pl.col("newest_divisor").is_not_null(),
+        divisor="newest_divisor",
+    )
     return {
         EOD_REJECTS.name: imported.rejects,
-        EOD_OVERLAPS.name: survey.comparison.with_columns(is_appended=is_appended),
+        EOD_OVERLAPS.name: overlaps.select(EOD_OVERLAPS.polars.names()),
         EOD_SPLITS.name: survey.splits,
     }
 
@@ -185,18 +190,26 @@ class _Merge:
     def _look(self, position: int) -> RangeSurvey:
         symbols = self._ranges[position]
         candles = self._feed(symbols)
-        if candles.is_empty():
+        if candles.is_empty() and not self._divides_own_splits:
             bars = {"metastock": self._bars(symbols, KEY)}
             return RangeSurvey(comparison=COMPARISON.to_frame(), splits=SPLITS.to_frame(), bars=bars)
-        metastock = self._bars(symbols, (*KEY, "close"))
-        shared = metastock.filter(_has_symbol_of(candles))
+        columns = ("open", "close", "volume") if self._divides_own_splits else ("close",)
+        metastock = self._bars(symbols, (*KEY, *columns))
+        is_looked_at = _has_symbol_of(candles) | self._divides_own_splits
+        shared = _widened(metastock.filter(is_looked_at))
         comparison = compare_sources(shared.lazy(), candles.lazy())
-        added = self._glued(_widened(shared), candles, comparison).filter(source="dxlink")
+        glued = self._glued(shared, candles, comparison)
+        kept = pl.concat([metastock.filter(~is_looked_at)[list(KEY)], glued.filter(source="metastock")[list(KEY)]])
         return RangeSurvey(
             comparison=comparison,
-            splits=find_splits(shared.lazy(), candles.lazy()),
-            bars={"metastock": metastock[list(KEY)], "dxlink": added[list(KEY)]},
+            splits=splits_of_sources(shared, candles, comparison, adjustment=self._options.adjustment),
+            bars={"metastock": kept, "dxlink": glued.filter(source="dxlink")[list(KEY)]},
+            replaced=metastock.height - kept.height,
         )
+
+    @property
+    def _divides_own_splits(self) -> bool:
+        return self._options.adjustment == "raw"
 
     def _merged(self, symbols: SymbolRange, comparison: pl.DataFrame) -> pl.DataFrame:
         metastock, candles = self._bars(symbols, (*BAR_COLUMNS, "fetched_at")), self._feed(symbols)
@@ -250,8 +263,9 @@ def _widened(metastock: pl.DataFrame) -> pl.DataFrame:
 def account_problems(provenance: Provenance, *, bars: int, rejects: int) -> Sequence[str]:
     """Sentences about rows of the import that are not accounted for; none when every row is.
 
-    Rows read must be rows kept, duplicates and rejected ones; what was kept and what was rejected must be what is
-    stored; and each file must have as many rows and rejects as its own account says, which the import has compared.
+    Rows read must be rows kept, duplicates and rejected ones. What was kept, less what gave way to candles, and what
+    was rejected must be what is stored. Each file must have as many rows and rejects as its own account says, which the
+    import has compared.
 
     Args:
         provenance: Of the stored snapshot.
@@ -265,8 +279,9 @@ def account_problems(provenance: Provenance, *, bars: int, rejects: int) -> Sequ
     problems = []
     if read != kept + duplicates + rejected:
         problems.append(f"of {read} rows, {kept} were kept, {duplicates} are duplicates and {rejected} were rejected")
-    if kept != bars:
-        problems.append(f"{kept} rows were kept, and the snapshot has {bars}")
+    replaced = int(statistics.get("metastock_replaced", 0))
+    if kept != bars + replaced:
+        problems.append(f"{kept} rows were kept, {replaced} of them gave way to candles, and the snapshot has {bars}")
     if rejected != rejects:
         problems.append(f"{rejected} rows were rejected, and {rejects} are stored as such")
     if "metastock_unaccounted" in statistics:

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""Bars of two sources, MetaStock files and candles: whether they agree, and one row per symbol and session of both.
+"""Bars of two sources, MetaStock files and candles: how they agree, and one row per symbol and session of both.
 
-Two sources are glued only where they agree: their closes are compared over the sessions that both have. A constant
-ratio away from 1 means that they disagree about a split, a drifting one about dividends. Going through all symbols in
-bounded memory is done in `build`.
+Candles are of today's share. Files are of the share of whenever they were written, as far as nobody adjusted them. The
+closes of the sessions that both have prove by which splits they differ: `scales` finds them, and the files' bars are
+re-based by them. Where nothing is proven, candles stand wherever there are some, and files where there are none.
+Going through all symbols in bounded memory is done in `build`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import polars as pl
 
+from ttapi_pipeline.analytics.splits import SPLIT_FACTORS, SPLIT_RATIOS, nearest_factor, possible_splits
+from ttapi_pipeline.datasets.eod_snapshot.scales import CONSTANT_TOLERANCE, scales
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
 
 MIN_OVERLAP_SESSIONS: Final = 20
@@ -25,60 +28,119 @@ RATIO_TOLERANCE: Final = 0.002
 SPREAD_TOLERANCE: Final = 0.01
 """How far the ratios of single sessions may lie apart before they count as drifting."""
 
-SPLIT_FACTORS: Final = (1.25, 4 / 3, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0)
-"""New shares per old one that are usual; their inverses are those of reverse splits."""
+UNLIKE_SHARE: Final = 0.02
+"""With more of the common sessions at another scale than the newest ones, sources drift apart over the years."""
 
-SPLIT_TOLERANCE: Final = 0.005
-"""Relative; both sources round their prices."""
+OTHER_STEP: Final = 0.01
+"""Typical step of the ratio from one session to the next above which the sources are of two instruments. Dividends move
+it once a quarter, rounding to cents by 1% below 50 cents."""
+
+SHORT_SPLIT_SESSIONS: Final = 3
+"""Common sessions that prove a split ratio between short overlaps; a single one may lie there by chance."""
+
+_TWO_SPLITS: Final = tuple(
+    sorted(factor for a in SPLIT_RATIOS for b in SPLIT_RATIOS for factor in (a * b, 1 / (a * b)) if min(a, b) >= 2)
+)
+"""Files that ended years ago may lack two splits: Apple's of 2014 and 2020 make 28."""
 
 KEY: Final = ("symbol", "session")
 BAR_COLUMNS: Final = ("symbol", "session", "open", "high", "low", "close", "volume", "open_interest")
+_PRICES: Final = ("open", "high", "low", "close")
 
 
 def compare_sources(metastock: pl.LazyFrame, candles: pl.LazyFrame) -> pl.DataFrame:
-    """Judge, for each symbol that both sources have, whether they may be glued.
+    """Judge, for each symbol that both sources have, by what their prices differ.
 
     Returns:
-        Schema COMPARISON, by symbol. metastock_sessions counts the files' bars; median_ratio and ratio_spread are of
-        candle close over MetaStock close over the newest common sessions; verdict is ``agreed``, ``split``,
-        ``dividends`` or ``short_overlap``. An overlap shorter than MIN_OVERLAP_SESSIONS is enough when it is all that
-        MetaStock has of the symbol.
+        Schema COMPARISON, by symbol. `metastock_sessions` counts the files' bars, `common_sessions` those that have a
+        final candle too. `median_ratio` and `ratio_spread` are of candle close over MetaStock close over the newest
+        common sessions, once the splits that lie between them are taken out. `verdict` is one of
+
+        - ``agreed``: the prices are the same.
+        - ``split``: they are the same but for splits.
+        - ``scale``: their ratio is constant, and is not the ratio of a split.
+        - ``dividends``: it drifts.
+        - ``other``: they do not move together, as if they were of two instruments.
+        - ``short_overlap``: fewer than MIN_OVERLAP_SESSIONS, and not all that MetaStock has of the symbol; too few to
+          tell by what they differ unless `newest_divisor` is known.
+        - ``no_overlap``: nothing in common, so nothing that they could disagree about.
+
+        `newest_divisor` is what the newest prices of the files have to be divided by to be those of the candles, null
+        where nothing proves it; `oldest_ratio` is the ratio of closes at the first common session, as it was measured.
+        `first_candle` and `last_candle` bound the sessions of the candles.
     """
+    common = scales(metastock, candles)
+    ratio, newest = pl.col("rescaled_ratio"), pl.col("rescaled_ratio").tail(MAX_OVERLAP_SESSIONS)
+    step = (ratio / ratio.shift() - 1.0).abs()
     ratios = (
-        metastock.select(*KEY, metastock_close="close")
-        .join(candles.filter("is_final").select(*KEY, "close"), on=KEY)
-        .select(*KEY, ratio=pl.col("close") / pl.col("metastock_close"))
-        .sort(KEY)
-        .group_by("symbol")
+        common.lazy()
+        .group_by("symbol", maintain_order=True)
         .agg(
             common_sessions=pl.len(),
-            median_ratio=pl.col("ratio").tail(MAX_OVERLAP_SESSIONS).median(),
-            ratio_spread=pl.col("ratio").tail(MAX_OVERLAP_SESSIONS).max()
-            - pl.col("ratio").tail(MAX_OVERLAP_SESSIONS).min(),
+            median_ratio=newest.median(),
+            ratio_spread=newest.max() - newest.min(),
+            # But for one session on either side: a single wrong close is no drift.
+            inner_spread=pl.when(newest.len() >= MIN_OVERLAP_SESSIONS)
+            .then(newest.top_k(2).min() - newest.bottom_k(2).max())
+            .otherwise(newest.max() - newest.min()),
+            unlike=((ratio / newest.median() - 1.0).abs() > SPREAD_TOLERANCE).mean(),
+            step=step.median().fill_null(0.0),
+            splits=(pl.col("factor") != 1.0).sum().cast(pl.UInt32),
+            oldest_ratio=pl.col("ratio").head(5).median(),
         )
     )
-    in_candles = candles.select(pl.col("symbol").unique())
-    counts = metastock.group_by("symbol").agg(metastock_sessions=pl.len()).join(in_candles, on="symbol", how="semi")
-    is_constant = pl.col("ratio_spread") <= SPREAD_TOLERANCE * pl.col("median_ratio")
-    is_one = (pl.col("median_ratio") - 1.0).abs() <= RATIO_TOLERANCE
-    is_long = (pl.col("common_sessions") >= MIN_OVERLAP_SESSIONS) | (
-        (pl.col("common_sessions") > 0) & (pl.col("common_sessions") == pl.col("metastock_sessions"))
+    in_candles = candles.group_by("symbol").agg(
+        first_candle=pl.col("session").min(), last_candle=pl.col("session").max()
     )
+    counts = metastock.group_by("symbol").agg(metastock_sessions=pl.len()).join(in_candles, on="symbol")
+    is_constant = (pl.col("inner_spread") <= SPREAD_TOLERANCE * pl.col("median_ratio")) & (
+        pl.col("unlike") <= UNLIKE_SHARE
+    )
+    is_long = (pl.col("common_sessions") >= MIN_OVERLAP_SESSIONS) | (
+        pl.col("common_sessions") == pl.col("metastock_sessions")
+    )
+    proves_split = is_long | (pl.col("common_sessions") >= SHORT_SPLIT_SESSIONS)
+    is_one = pl.col("newest_divisor") == 1.0
+    measured = counts.join(ratios, on="symbol", how="left").sort("symbol").collect()
     return (
-        counts.join(ratios, on="symbol", how="left")
-        .with_columns(pl.col("common_sessions").fill_null(0))
+        measured.with_columns(pl.col("common_sessions", "splits").fill_null(0))
+        .with_columns(newest_divisor=_divisors(measured["median_ratio"]))
+        .with_columns(newest_divisor=pl.when(is_constant).then("newest_divisor"))
+        .with_columns(newest_divisor=pl.when(is_one | proves_split).then("newest_divisor"))
         .with_columns(
-            verdict=pl.when(~is_long)
+            verdict=pl.when(pl.col("common_sessions") == 0)
+            .then(pl.lit("no_overlap"))
+            .when(~is_long)
             .then(pl.lit("short_overlap"))
-            .when(is_constant & is_one)
+            .when(pl.col("step") > OTHER_STEP)
+            .then(pl.lit("other"))
+            .when(is_one & (pl.col("splits") == 0))
             .then(pl.lit("agreed"))
-            .when(is_constant)
+            .when(pl.col("newest_divisor").is_not_null())
             .then(pl.lit("split"))
+            .when(is_constant)
+            .then(pl.lit("scale"))
             .otherwise(pl.lit("dividends"))
         )
-        .sort("symbol")
-        .collect()
+        .with_columns(
+            newest_divisor=pl.when(pl.col("verdict").is_in(["agreed", "split", "short_overlap"])).then("newest_divisor")
+        )
     )
+
+
+def _divisors(ratios: pl.Series) -> pl.Series:
+    """What to divide by when candles are this many times the files: 1, a ratio of splits, or null.
+
+    The measured ratio stands where it is near that of a split only: a class distribution has an odd one.
+    """
+    measured = 1.0 / ratios
+    known = nearest_factor(measured, tolerance=CONSTANT_TOLERANCE)
+    exact = nearest_factor(measured, tolerance=RATIO_TOLERANCE, factors=(1.0,))
+    for factors in (SPLIT_FACTORS, _TWO_SPLITS):
+        exact = exact.zip_with(
+            exact.is_not_null(), nearest_factor(measured, tolerance=RATIO_TOLERANCE, factors=factors)
+        )
+    return exact.zip_with(exact.is_not_null() | known.is_null(), measured)
 
 
 def merge_sources(
@@ -89,89 +151,227 @@ def merge_sources(
     adjustment: str = "unknown",
     is_rescaling: bool = False,
 ) -> pl.LazyFrame:
-    """One row per symbol and session: MetaStock's where it has one, else the candle of a symbol whose sources agree.
+    """One row per symbol and session, in the share of today where that is known; the columns of EOD_SNAPSHOT.
+
+    MetaStock's row stands where the sources are proven to be the same but for splits, divided by these; so it does
+    where there is no candle. Else the candle stands: on single sessions at which the two differ, wherever nothing is
+    proven, and after the end of the files in any case. Files of another instrument (``other``) come in nowhere.
 
     Args:
         metastock: Schema BARS and `fetched_at`.
-        candles: Schema DAILY_CANDLES.
+        candles: Schema DAILY_CANDLES. They are divided where it is proven that they were not adjusted for a split.
         comparison: What `compare_sources` says of the two.
-        adjustment: What the MetaStock prices are adjusted for.
-        is_rescaling: Candles of symbols with the verdict ``split`` are divided by the ratio, their volume multiplied by
-            it, and marked as ``rescaled``, instead of being left out.
+        adjustment: What the MetaStock prices are adjusted for, as far as nothing proves it. The bars that are ``raw``
+            are divided by the splits that `possible_splits` finds in them, where they are older than any candle.
+        is_rescaling: Where the ratio is not that of splits, MetaStock's bars before and after the candles are re-based
+            by the ratio that was measured, instead of being left on their scale.
     """
-    accepted = accepted_verdicts(is_rescaling=is_rescaling)
-    judged = comparison.lazy().select("symbol", "verdict", "median_ratio")
-    from_files = metastock.select(
+    feed = candles.collect()
+    if feed.is_empty() and adjustment != "raw":
+        return _as_they_are(metastock, adjustment)
+    files = metastock.sort(KEY).collect()
+    common = scales(files.lazy(), feed.lazy())
+    scaled = _scaled(files, common, comparison, is_rescaling=is_rescaling)
+    if adjustment == "raw":
+        scaled = _divided_by_own_splits(scaled)
+    from_feed = _from_feed(feed, common)
+    doubtful = possible_splits(from_feed.lazy()).group_by("symbol").agg(doubtful_before=pl.col("session").max())
+    is_doubtful = (pl.col("session") < pl.col("doubtful_before")).fill_null(value=False)
+    divisor, proven = pl.col("divisor"), pl.col("is_proven")
+    kept = (
+        scaled.lazy()
+        .filter("is_kept")
+        .join(doubtful, on="symbol", how="left", maintain_order="left")
+        .select(
+            *KEY,
+            *(pl.col(name) / divisor for name in _PRICES),
+            pl.col("volume") * divisor,
+            "open_interest",
+            adjustment=pl.when(proven & is_doubtful)
+            .then(pl.lit("unknown"))
+            .when(divisor != 1.0)
+            .then(pl.lit("rebased"))
+            .when(proven)
+            .then(pl.lit("split"))
+            .when("is_in_conflict")
+            .then(pl.lit("unknown"))
+            .otherwise(pl.lit(adjustment)),
+            is_final=pl.lit(True),  # noqa: FBT003
+            source=pl.lit("metastock"),
+            fetched_at="fetched_at",
+        )
+    )
+    added = (
+        from_feed.lazy()
+        .join(kept.select(KEY), on=KEY, how="anti")
+        .join(doubtful, on="symbol", how="left")
+        .with_columns(adjustment=pl.when(is_doubtful).then(pl.lit("unknown")).otherwise("adjustment"))
+    )
+    names = EOD_SNAPSHOT.polars.names()
+    return pl.concat([kept.select(names), added.select(names)])
+
+
+def _as_they_are(metastock: pl.LazyFrame, adjustment: str) -> pl.LazyFrame:
+    """MetaStock bars as rows of the snapshot, with nothing to compare them to."""
+    return metastock.select(
         *BAR_COLUMNS,
         adjustment=pl.lit(adjustment),
         is_final=pl.lit(True),  # noqa: FBT003
         source=pl.lit("metastock"),
         fetched_at="fetched_at",
+    ).select(EOD_SNAPSHOT.polars.names())
+
+
+def _scaled(files: pl.DataFrame, common: pl.DataFrame, comparison: pl.DataFrame, *, is_rescaling: bool) -> pl.DataFrame:
+    """Each MetaStock bar with what it is to be divided by, and whether it stands; in their order.
+
+    Returns:
+        `files` and `divisor`; `is_kept`; `is_proven`, whether candles prove the bar's scale; `is_in_conflict`, whether
+        they contradict it; `is_older`, whether no common session lies before it.
+    """
+    facts = comparison.lazy().select(
+        *("symbol", "verdict", "newest_divisor", "median_ratio", "oldest_ratio", "first_candle", "last_candle"),
     )
-    is_rescaled = pl.col("verdict").eq_missing("split")
-    ratio = pl.when(is_rescaled).then(pl.col("median_ratio")).otherwise(1.0)
-    from_feed = (
-        candles.join(judged, on="symbol", how="left")
-        .filter(pl.col("verdict").is_null() | pl.col("verdict").is_in(accepted))
-        .join(metastock.select(KEY), on=KEY, how="anti")
+    proved, is_known = pl.col("newest_divisor"), pl.col("newest_divisor").is_not_null()
+    before, after = (pl.col("session") < pl.col("first_candle")), (pl.col("session") > pl.col("last_candle"))
+    has_verdict = pl.col("verdict").is_not_null()
+    is_apart = pl.col("verdict").eq_missing("no_overlap")
+    in_conflict = has_verdict & ~is_known & ~is_apart
+    by_splits = pl.col("files_divisor").fill_null(1.0) * proved.fill_null(1.0)
+    measured = (
+        pl.when(in_conflict & before)
+        .then(1.0 / pl.col("oldest_ratio"))
+        .when(in_conflict & after)
+        .then(1.0 / pl.col("median_ratio"))
+    )
+    is_unlike = (pl.col("rescaled_ratio") * proved - 1.0).abs() > SPREAD_TOLERANCE
+    stands = (
+        pl.when(is_known)
+        .then(~is_unlike.fill_null(value=False))
+        .when(in_conflict)
+        .then((before | after) & (pl.col("verdict") != "other"))
+        .otherwise(statement=True)
+    )
+    return (
+        files.lazy()
+        .join(common.lazy(), on=KEY, how="left", maintain_order="left")
+        .with_columns(
+            _before=pl.col("files_divisor").forward_fill().over("symbol"),
+            _after=pl.col("files_divisor").backward_fill().over("symbol"),
+            _candle=pl.col("candle_close").forward_fill().over("symbol"),
+        )
+        .with_columns(files_divisor=_nearer(pl.col("_before"), pl.col("_after")))
+        .join(facts, on="symbol", how="left", maintain_order="left")
+        .with_columns(
+            divisor=pl.coalesce(measured, by_splits) if is_rescaling else by_splits,
+            is_kept=stands,
+            is_proven=is_known & pl.col("_before").is_not_null(),
+            is_in_conflict=in_conflict,
+            is_older=pl.col("_before").is_null(),
+        )
+        .select(*files.columns, "divisor", "is_kept", "is_proven", "is_in_conflict", "is_older")
+        .collect()
+    )
+
+
+def _nearer(before: pl.Expr, after: pl.Expr) -> pl.Expr:
+    """Of the divisors of the common sessions before and after a bar, the one that makes the smaller step of it.
+
+    A split may lie on a session that the candles lack.
+    """
+
+    def step(divisor: pl.Expr) -> pl.Expr:
+        return (pl.col("close") / divisor / pl.col("_candle")).log().abs()
+
+    return (
+        pl.when(before.is_null() | (before == after))
+        .then(after)
+        .when(after.is_null() | (step(before) <= step(after)))
+        .then(before)
+        .otherwise(after)
+    )
+
+
+def splits_of_sources(
+    metastock: pl.DataFrame, candles: pl.DataFrame, comparison: pl.DataFrame, *, adjustment: str
+) -> pl.DataFrame:
+    """The splits that a merge divides by; schema SPLITS.
+
+    A split after the files' end is in no row of theirs: it is the divisor in the comparison.
+    """
+    common = scales(metastock.lazy(), candles.lazy())
+    by_ratio = common.filter(pl.col("factor") != 1.0).select(
+        *KEY,
+        factor=pl.when("is_of_candles").then(1.0 / pl.col("factor")).otherwise("factor"),
+        source=pl.when("is_of_candles").then(pl.lit("dxlink")).otherwise(pl.lit("metastock")),
+        proof=pl.lit("ratio"),
+    )
+    if adjustment != "raw":
+        return by_ratio
+    own = _own_splits(_scaled(metastock.sort(KEY), common, comparison, is_rescaling=False))
+    own = own.with_columns(source=pl.lit("metastock"), proof=pl.lit("open"))
+    return pl.concat([by_ratio, own]).sort(KEY)
+
+
+def _own_splits(files: pl.DataFrame) -> pl.DataFrame:
+    """The splits that bars as traded show by their own prices, before the first session that they share with candles.
+
+    Args:
+        files: From `_scaled`.
+
+    Returns:
+        `symbol`, `session`, `factor`.
+    """
+    found = possible_splits(files.lazy().with_columns(was_older=pl.col("is_older").shift().over("symbol")))
+    return found.filter("was_older", "is_kept").select(*KEY, "factor").sort(KEY).collect()
+
+
+def _divided_by_own_splits(files: pl.DataFrame) -> pl.DataFrame:
+    factor = pl.col("factor").fill_null(1.0)
+    later = factor.cum_prod(reverse=True).shift(-1, fill_value=1.0).over("symbol")
+    found = files.join(_own_splits(files), on=KEY, how="left", maintain_order="left")
+    return found.with_columns(divisor=pl.col("divisor") * later).drop("factor")
+
+
+def _from_feed(feed: pl.DataFrame, common: pl.DataFrame) -> pl.DataFrame:
+    """The candles as rows of the snapshot."""
+    divisor = pl.col("candles_divisor")
+    return (
+        feed.sort(KEY)
+        .join(common.select(*KEY, "candles_divisor"), on=KEY, how="left", maintain_order="left")
+        .with_columns(
+            candles_divisor=pl.coalesce(divisor.backward_fill(), divisor.forward_fill()).over("symbol").fill_null(1.0)
+        )
         .select(
             *KEY,
-            *(pl.col(name) / ratio for name in ("open", "high", "low", "close")),
-            pl.col("volume") * ratio,
+            *(pl.col(name) / divisor for name in _PRICES),
+            pl.col("volume") * divisor,
             open_interest=pl.lit(None, pl.Float64),
-            adjustment=pl.when(is_rescaled).then(pl.lit("rescaled")).otherwise(pl.lit("split")),
+            adjustment=pl.when(divisor == 1.0).then(pl.lit("split")).otherwise(pl.lit("rebased")),
             is_final="is_final",
             source=pl.lit("dxlink"),
             fetched_at="fetched_at",
         )
     )
-    return pl.concat([from_files, from_feed]).select(EOD_SNAPSHOT.polars.names())
 
 
-def accepted_verdicts(*, is_rescaling: bool) -> Sequence[str]:
-    """The verdicts that let candles be appended."""
-    return ("agreed", "split") if is_rescaling else ("agreed",)
-
-
-def find_splits(metastock: pl.LazyFrame, candles: pl.LazyFrame) -> pl.DataFrame:
-    """Sessions at which the ratio of the two sources' closes steps by the ratio of a split.
-
-    A jump of one source's prices alone is no proof: Apple fell by 52% on 2000-09-29, and that was no split.
-
-    Returns:
-        symbol, session and factor (new shares per old one), by symbol and session. The sources' previous common session
-        may lie days back.
-    """
-    ratio = pl.col("close") / pl.col("metastock_close")
-    step = (pl.col("ratio") / pl.col("ratio").shift()).over("symbol", order_by="session")
-    factors = pl.DataFrame({"factor": sorted({*SPLIT_FACTORS, *(1 / factor for factor in SPLIT_FACTORS)})})
-    return (
-        metastock.select(*KEY, metastock_close="close")
-        .join(candles.filter("is_final").select(*KEY, "close"), on=KEY)
-        .select(*KEY, ratio=ratio)
-        .select(*KEY, step=step)
-        .filter((pl.col("step") - 1.0).abs() > 0.1)
-        .sort("step")
-        .join_asof(factors.lazy(), left_on="step", right_on="factor", strategy="nearest")
-        .filter((pl.col("step") / pl.col("factor") - 1.0).abs() < SPLIT_TOLERANCE)
-        .select(*KEY, "factor")
-        .sort(KEY)
-        .collect()
-    )
-
-
-def explain_conflicts(comparison: pl.DataFrame, *, is_rescaling: bool = False) -> Mapping[str, str]:
-    """A sentence, with the numbers, for each symbol whose candles were not appended."""
+def explain_conflicts(comparison: pl.DataFrame) -> Mapping[str, str]:
+    """A sentence, with the numbers, for each symbol whose sources contradict each other; nothing about those apart."""
     reasons = {}
-    accepted = accepted_verdicts(is_rescaling=is_rescaling)
-    for row in comparison.filter(~pl.col("verdict").is_in(accepted)).iter_rows(named=True):
-        common, ratio = row["common_sessions"], row["median_ratio"]
+    for row in comparison.filter(pl.col("newest_divisor").is_null()).iter_rows(named=True):
+        common, ratio, first = row["common_sessions"], row["median_ratio"], row["first_candle"]
+        instead = f"candles stand from {first} on, and MetaStock's older bars are on their own scale"
         match row["verdict"]:
+            case "no_overlap":
+                continue
             case "short_overlap":
                 why = f"MetaStock and candles share {common} sessions, too few to compare them"
-            case "split":
-                why = f"candles are {ratio:.4f} times MetaStock over {common} sessions: a split disagreement"
+            case "scale":
+                why = f"candles are {ratio:.4f} times MetaStock over {common} sessions, which is no split"
+            case "other":
+                why = f"MetaStock and candles do not move together over {common} sessions, as if of two instruments"
+                instead = "candles stand alone"
             case _:
                 why = f"the ratio of candle to MetaStock closes drifts by {row['ratio_spread']:.4f} around {ratio:.4f}"
-        reasons[row["symbol"]] = f"{why}; candles were not appended"
+        reasons[row["symbol"]] = f"{why}; {instead}"
     return reasons

@@ -35,19 +35,27 @@ COMPARISON: Final = pl.Schema(
         "common_sessions": pl.UInt32(),
         "median_ratio": pl.Float64(),
         "ratio_spread": pl.Float64(),
+        "splits": pl.UInt32(),
+        "newest_divisor": pl.Float64(),
+        "oldest_ratio": pl.Float64(),
+        "first_candle": pl.Date(),
+        "last_candle": pl.Date(),
         "verdict": pl.String(),
     }
 )
 """How the sources agree, a row per symbol that both have."""
 
-SPLITS: Final = pl.Schema({"symbol": pl.String(), "session": pl.Date(), "factor": pl.Float64()})
-"""Splits that one source knows and the other does not."""
+SPLITS: Final = pl.Schema(
+    {"symbol": pl.String(), "session": pl.Date(), "factor": pl.Float64(), "source": pl.String(), "proof": pl.String()}
+)
+"""Splits that one source is not adjusted for."""
 
 _PER_SESSION: Final = pl.Schema({"session": pl.Date(), "source": pl.String(), "symbols": pl.UInt32()})
 
 _RANGES: Final = pl.Schema(
     {
         "key": pl.String(),
+        "replaced": pl.Int64(),
         "bars_on_other_days": pl.Int64(),
         "missing_sessions": pl.Int64(),
         "per_session": pl.List(pl.Struct(_PER_SESSION)),
@@ -58,7 +66,7 @@ _RANGES: Final = pl.Schema(
 """One row per range."""
 
 _WORKERS: Final = 2
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _FILE: Final = "survey.parquet"
 
 
@@ -70,11 +78,13 @@ class RangeSurvey:
         comparison: Schema COMPARISON, by symbol.
         splits: Schema SPLITS, by symbol and session.
         bars: symbol and session of each row that the snapshot will have, by its source.
+        replaced: Rows of the files that it will not have, since a candle stands there or nowhere anything of them.
     """
 
     comparison: pl.DataFrame
     splits: pl.DataFrame
     bars: Mapping[str, pl.DataFrame]
+    replaced: int = 0
 
 
 class Survey:
@@ -85,6 +95,7 @@ class Survey:
         splits: Schema SPLITS, by symbol and session.
         coverage: `session`, `source` and `symbols`, how many of them have a bar; in any order.
         bars_on_other_days: Bars on days that are no session, within the calendar's range.
+        replaced: Rows of the files that the snapshot will not have.
         missing_sessions: Sessions without a bar between the first and the last bar of their symbol.
     """
 
@@ -95,6 +106,7 @@ class Survey:
             _rows(ranges, "per_session").group_by("session", "source").agg(pl.col("symbols").cast(pl.Int64).sum())
         )
         self.bars_on_other_days: Final = int(ranges["bars_on_other_days"].sum())
+        self.replaced: Final = int(ranges["replaced"].sum())
         self.missing_sessions: Final = int(ranges["missing_sessions"].sum())
 
     @property
@@ -150,6 +162,7 @@ def _summary(key: str, found: RangeSurvey, days: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "key": key,
+            "replaced": found.replaced,
             "bars_on_other_days": bars_on_other_days,
             "missing_sessions": missing_sessions,
             "per_session": per_session.to_struct().implode(),

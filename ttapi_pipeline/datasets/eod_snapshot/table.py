@@ -19,7 +19,9 @@ EOD_SNAPSHOT: Final = DatasetSchema(
         *BAR,
         Column("open_interest", FLOAT, "Open interest; null for shares"),
         required(
-            "adjustment", STRING, "What prices are adjusted for: split, raw, rescaled to the files' scale, or unknown"
+            "adjustment",
+            STRING,
+            "What prices are adjusted for: split, rebased (divided by proven splits), raw, or unknown",
         ),
         required("is_final", FLAG, "False while the session can still change it"),
         required("source", STRING, "metastock or dxlink"),
@@ -44,12 +46,21 @@ EOD_OVERLAPS: Final = DatasetSchema(
     "eod_overlaps",
     (
         SYMBOL,
-        required("verdict", STRING, "agreed, split, dividends, or short_overlap when they share too few sessions"),
-        required("is_appended", FLAG, "Whether candles continue the bars of the files"),
+        required(
+            "verdict",
+            STRING,
+            "agreed, split, scale, dividends or other (instrument); short_overlap or no_overlap for want of sessions",
+        ),
+        required("is_appended", FLAG, "Whether candles continue bars of the files; else these are left out"),
+        required("is_proven", FLAG, "Whether the files' bars are known to be in today's share, or are re-based to it"),
         required("metastock_sessions", COUNT, "Bars in the files"),
         required("common_sessions", COUNT, "Sessions that files and candles both have"),
-        Column("median_ratio", FLOAT, "Of candle to file close over the newest common sessions; null without any"),
+        Column("median_ratio", FLOAT, "Candle over file close over the newest common sessions; null without any"),
         Column("ratio_spread", FLOAT, "Largest less smallest ratio; a drift means dividends"),
+        Column("divisor", FLOAT, "What the newest prices of the files are divided by; null where nothing proves it"),
+        required("splits", COUNT, "Splits between the sources, see eod_splits"),
+        required("first_candle", DATE, "First session of the candles: older bars are of the files"),
+        required("last_candle", DATE, "Last session of the candles"),
     ),
     key=("symbol",),
 )
@@ -58,8 +69,12 @@ EOD_SPLITS: Final = DatasetSchema(
     "eod_splits",
     (
         SYMBOL,
-        required("session", DATE, "First common session at which the ratio of candle to file close is another"),
+        required("session", DATE, "First session after the split, of those that both sources have"),
         required("factor", FLOAT, "New shares per old one"),
+        required("source", STRING, "Which bars were not adjusted and have been divided: metastock or dxlink"),
+        required(
+            "proof", STRING, "ratio: of candle to file close; open: of files said to be raw, against the last close"
+        ),
     ),
     key=("symbol", "session"),
 )
@@ -69,7 +84,7 @@ DATASET: Final = Dataset(
     schema=EOD_SNAPSHOT,
     description="Daily bars, MetaStock first and candles where that ends; one row per symbol and session.",
     ttl=timedelta(days=1),
-    code_version="2",
+    code_version="3",
     group="market_data",
     source="MetaStock files, DXLink",
     upstream=(METASTOCK_FILES, "daily_candles", "trading_calendar"),

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from ttapi_pipeline.core.declaration import Changes
-from ttapi_pipeline.datasets.columns import CLOSES_OF_SNAPSHOT, SERIES
+from ttapi_pipeline.datasets.columns import CLOSES_OF_SNAPSHOT, QUALITY_OF_SNAPSHOT, SERIES
 from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.tables.schema import DATE, FLAG, FLOAT, SMALL, STRING, Column, DatasetSchema, required
 
@@ -44,6 +44,7 @@ RETURNS_STDDEV: Final = DatasetSchema(
         Column("returns_stddev_reason", STRING, "Why returns_stddev is null; null when it is not"),
         Column("returns_stddev_lookback_reason", STRING, "Why returns_stddev_lookback is null"),
         Column("horizon_returns_stddev_reason", STRING, "Why the horizon columns are null"),
+        Column("cautions", STRING, "What is odd about the bars behind the row, see `volatility`; null when nothing is"),
     ),
     key=("symbol", "root_symbol", "expiration_date", "settlement_type"),
 )
@@ -56,7 +57,7 @@ DATASET: Final = Dataset(
     schema=RETURNS_STDDEV,
     description="Realised returns stddev over the span of each expiration; one row per expiration series.",
     ttl=timedelta(days=1),
-    code_version="1",
+    code_version="2",
     group="analytics",
     source="computed",
     upstream=("expiration_series", "eod_snapshot", "implied_volatility", "trading_calendar"),
@@ -91,5 +92,6 @@ DATASET: Final = Dataset(
         "expected_move": ("eod_snapshot.close", "implied_volatility.implied_volatility"),
         "move_ratio": (*_HORIZON, "implied_volatility.implied_volatility"),
         "iv_rv_spread": (*_HORIZON, "implied_volatility.implied_volatility"),
+        "cautions": QUALITY_OF_SNAPSHOT,
     },
 )

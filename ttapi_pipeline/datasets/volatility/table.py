@@ -8,7 +8,7 @@ from typing import Final
 
 from ttapi_pipeline.analytics.estimators import ESTIMATORS, WINDOWS
 from ttapi_pipeline.core.declaration import Changes
-from ttapi_pipeline.datasets.columns import CLOSES_OF_SNAPSHOT, SYMBOL
+from ttapi_pipeline.datasets.columns import CLOSES_OF_SNAPSHOT, QUALITY_OF_SNAPSHOT, SYMBOL
 from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.tables.schema import DATE, FLAG, FLOAT, SMALL, STRING, Column, DatasetSchema, required
 
@@ -78,7 +78,7 @@ VOLATILITY: Final = DatasetSchema(
         Column("missing_sessions", SMALL, "Sessions without a bar in the last 252; null without bars there"),
         Column("unchanged_closes", SMALL, "Returns of exactly 0 in the last 252 sessions"),
         Column("zero_volume_sessions", SMALL, "Bars without volume in the last 252 sessions"),
-        Column("has_unknown_adjustment", FLAG, "Whether sources of these bars do not say if splits are adjusted for"),
+        Column("has_unknown_adjustment", FLAG, "Whether some of these bars are not known to be in today's share"),
         Column("cautions", STRING, "What is odd about these bars, words separated by spaces; null when nothing is"),
     ),
     key=("symbol",),
@@ -89,7 +89,7 @@ DATASET: Final = Dataset(
     schema=VOLATILITY,
     description="Realised volatility by every estimator, its rank, the broker's beside it; one row per symbol.",
     ttl=timedelta(days=1),
-    code_version="2",
+    code_version="3",
     group="analytics",
     source="computed",
     upstream=("eod_snapshot", "symbols", "earnings", "trading_calendar"),
@@ -135,6 +135,7 @@ DATASET: Final = Dataset(
         "iv_rv_spread_30": ("symbols.implied_volatility_30_day", *CLOSES_OF_SNAPSHOT),
         "earnings_date": ("symbols.earnings_date",),
         "*_ex_earnings": (*CLOSES_OF_SNAPSHOT, "earnings.announced_date", "earnings.time_of_day"),
+        "cautions": QUALITY_OF_SNAPSHOT,
         "earnings_sessions_left_out_*": ("earnings.announced_date", "earnings.time_of_day"),
     },
 )

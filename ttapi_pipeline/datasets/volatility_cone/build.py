@@ -14,6 +14,7 @@ from typing import Final
 import polars as pl
 
 from ttapi_pipeline.analytics.cone import volatility_cone
+from ttapi_pipeline.analytics.current import bar_quality
 from ttapi_pipeline.analytics.slices import ROWS_AT_A_TIME, collect_in_slices
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session, most_traded
@@ -48,8 +49,11 @@ def volatility_cone_frame(
     sessions = calendar.select("session").collect().lazy()
 
     def cones(part: pl.LazyFrame) -> pl.LazyFrame:
-        bars = part.filter(pl.col("is_final") & (pl.col("session") <= as_of)).select("symbol", "session", "close")
-        return volatility_cone(bars, sessions, as_of=as_of, annualization=annualization, is_sorted=True)
+        past = part.filter(pl.col("is_final") & (pl.col("session") <= as_of))
+        bars = past.select("symbol", "session", "close")
+        quality = bar_quality(past, sessions, as_of=as_of, sessions=None).select("symbol", "cautions")
+        cone = volatility_cone(bars, sessions, as_of=as_of, annualization=annualization, is_sorted=True)
+        return cone.join(quality, on="symbol", how="left", maintain_order="left")
 
     frame = collect_in_slices(snapshot, cones, rows=rows_at_a_time)
     return frame.with_columns(
@@ -77,6 +81,7 @@ def build_volatility_cone(
         sources={"computed": frame.height},
         statistics={
             "as_of_session": as_of.isoformat(),
+            "rows_with_cautions": frame["cautions"].count(),
             "rows_without_current": frame["current"].null_count(),
         },
         charts={"volatility_cone": partial(cone_chart, frame, symbol=most_traded(snapshot, as_of=as_of))},

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Final
 
 from ttapi_pipeline.core.declaration import Changes
-from ttapi_pipeline.datasets.columns import CLOSES_OF_SNAPSHOT, SYMBOL
+from ttapi_pipeline.datasets.columns import CLOSES_OF_SNAPSHOT, QUALITY_OF_SNAPSHOT, SYMBOL
 from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.tables.schema import DATE, FLOAT, SMALL, STRING, Column, DatasetSchema, required
 
@@ -29,6 +29,7 @@ VOLATILITY_CONE: Final = DatasetSchema(
         Column("current_percentile", FLOAT, "Share of the windows below it, 0 to 1"),
         required("windows_used", SMALL, "Windows, which overlap: not that many independent observations"),
         Column("reason", STRING, "Why current is null: no_window or not_current"),
+        Column("cautions", STRING, "What is odd about any of its bars, see `volatility`; null when nothing is"),
     ),
     key=("symbol", "horizon_sessions"),
 )
@@ -40,7 +41,7 @@ DATASET: Final = Dataset(
     schema=VOLATILITY_CONE,
     description="Today's volatility among all that a symbol has had; one row per symbol and horizon.",
     ttl=timedelta(days=1),
-    code_version="1",
+    code_version="2",
     group="analytics",
     source="computed",
     upstream=("eod_snapshot", "trading_calendar"),
@@ -59,5 +60,6 @@ DATASET: Final = Dataset(
     lineage={
         "symbol": ("eod_snapshot.symbol",),
         **dict.fromkeys(("minimum", "p??", "median", "maximum", "current*"), CLOSES_OF_SNAPSHOT),
+        "cautions": QUALITY_OF_SNAPSHOT,
     },
 )
