@@ -206,7 +206,12 @@ def volatility_rank(
 
 
 def bar_quality(
-    bars: pl.LazyFrame, calendar: pl.LazyFrame, *, as_of: date, sessions: int | None = YEAR
+    bars: pl.LazyFrame,
+    calendar: pl.LazyFrame,
+    *,
+    as_of: date,
+    sessions: int | None = YEAR,
+    is_sorted: bool = False,
 ) -> pl.LazyFrame:
     """Say what is odd about each symbol's bars of the last sessions; no volatility depends on it.
 
@@ -216,6 +221,7 @@ def bar_quality(
         calendar: `session`, covering the bars and `as_of`.
         as_of: As in `current_volatility`.
         sessions: How many sessions count; None for all that the symbol has bars of.
+        is_sorted: Whether `bars` are sorted by symbol and session; saves sorting them.
 
     Returns:
         One row per symbol with a bar in these sessions, sorted by symbol:
@@ -254,7 +260,11 @@ def bar_quality(
     words = pl.concat_str(
         [pl.when(holds).then(pl.lit(word)) for word, holds in said.items()], separator=" ", ignore_nulls=True
     )
-    split = _doubted_splits(counted).select("symbol", is_split=True).unique()
+    split = (
+        _doubted_splits(counted if is_sorted else counted.sort("symbol", "session"))
+        .select("symbol", is_split=True)
+        .unique()
+    )
     return (
         quality.join(split, on="symbol", how="left")
         .select(
@@ -270,10 +280,15 @@ def bar_quality(
 
 
 def _doubted_splits(bars: pl.LazyFrame) -> pl.LazyFrame:
-    """The possible splits between two bars of which one is not known to be adjusted for splits at its source."""
+    """The possible splits between two bars of which one is not known to be adjusted for splits at its source.
+
+    Args:
+        bars: Sorted by symbol and session.
+    """
     is_doubted = pl.col("adjustment") != "split"
-    before = is_doubted.shift(fill_value=False).over("symbol", order_by="session")
-    return possible_splits(bars.with_columns(is_doubted=is_doubted | before)).filter("is_doubted")
+    # The first bar of a symbol has no step, so that it does not matter whose bar is above it.
+    before = is_doubted.shift(fill_value=False)
+    return possible_splits(bars.with_columns(is_doubted=is_doubted | before), is_sorted=True).filter("is_doubted")
 
 
 def _has_range() -> pl.Expr:

@@ -217,7 +217,10 @@ def brute_force(frame: pl.DataFrame, window: int) -> list[dict[str, float | None
     prices = [
         [math.nan if bar[name] is None else bar[name] for name in ("low", "open", "close", "high")] for bar in bars
     ]
-    is_plausible = [0 < low <= o <= high < math.inf and low <= c <= high for low, o, c, high in prices]
+    is_plausible = [
+        0 < low <= o <= high < math.inf and low <= c <= high <= 2 * max(o, c) and 2 * low >= min(o, c)
+        for low, o, c, high in prices
+    ]
 
     def are_together(first: int, last: int) -> bool:
         run = [(bars[row]["symbol"], places[bars[row]["session"]]) for row in range(max(first, 0), last + 1)]

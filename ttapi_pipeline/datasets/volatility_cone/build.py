@@ -51,7 +51,7 @@ def volatility_cone_frame(
     def cones(part: pl.LazyFrame) -> pl.LazyFrame:
         past = part.filter(pl.col("is_final") & (pl.col("session") <= as_of))
         bars = past.select("symbol", "session", "close")
-        quality = bar_quality(past, sessions, as_of=as_of, sessions=None).select("symbol", "cautions")
+        quality = bar_quality(past, sessions, as_of=as_of, sessions=None, is_sorted=True).select("symbol", "cautions")
         cone = volatility_cone(bars, sessions, as_of=as_of, annualization=annualization, is_sorted=True)
         return cone.join(quality, on="symbol", how="left", maintain_order="left")
 
