@@ -233,6 +233,7 @@ def bar_quality(
         - `has_unknown_adjustment`: whether a bar is not known to be in today's share.
         - `cautions`: keys of CAUTIONS separated by spaces; null when there is nothing to say.
     """
+    # Reads better in one piece: a docstring, and a line for each caution.
     ages = _ages(calendar, as_of=as_of)
     counted = bars.filter(pl.col("session") <= as_of) if sessions is None else _tail(bars, ages, sessions=sessions + 1)
     first = pl.col("age").max()

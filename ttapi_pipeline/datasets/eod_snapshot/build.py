@@ -281,7 +281,8 @@ def account_problems(provenance: Provenance, *, bars: int, rejects: int) -> Sequ
         problems.append(f"of {read} rows, {kept} were kept, {duplicates} are duplicates and {rejected} were rejected")
     replaced = int(statistics.get("metastock_replaced", 0))
     if kept != bars + replaced:
-        problems.append(f"{kept} rows were kept, {replaced} of them gave way to candles, and the snapshot has {bars}")
+        gave_way = f", {replaced} of them gave way to candles," if replaced else ","
+        problems.append(f"{kept} rows were kept{gave_way} and the snapshot has {bars}")
     if rejected != rejects:
         problems.append(f"{rejected} rows were rejected, and {rejects} are stored as such")
     if "metastock_unaccounted" in statistics:

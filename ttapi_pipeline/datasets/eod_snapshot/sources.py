@@ -69,6 +69,7 @@ def compare_sources(metastock: pl.LazyFrame, candles: pl.LazyFrame) -> pl.DataFr
         where nothing proves it; `oldest_ratio` is the ratio of closes at the first common session, as it was measured.
         `first_candle` and `last_candle` bound the sessions of the candles.
     """
+    # Reads better in one piece: each verdict is explained where it is decided.
     common = scales(metastock, candles)
     ratio, newest = pl.col("rescaled_ratio"), pl.col("rescaled_ratio").tail(MAX_OVERLAP_SESSIONS)
     step = (ratio / ratio.shift() - 1.0).abs()
@@ -166,6 +167,7 @@ def merge_sources(
         is_rescaling: Where the ratio is not that of splits, MetaStock's bars before and after the candles are re-based
             by the ratio that was measured, instead of being left on their scale.
     """
+    # Reads better in one piece: which row stands, and what it then says of itself.
     feed = candles.collect()
     if feed.is_empty() and adjustment != "raw":
         return _as_they_are(metastock, adjustment)
@@ -229,6 +231,7 @@ def _scaled(files: pl.DataFrame, common: pl.DataFrame, comparison: pl.DataFrame,
         `files` and `divisor`; `is_kept`; `is_proven`, whether candles prove the bar's scale; `is_in_conflict`, whether
         they contradict it; `is_older`, whether no common session lies before it.
     """
+    # Reads better in one piece: one rule, whose terms have names.
     facts = comparison.lazy().select(
         *("symbol", "verdict", "newest_divisor", "median_ratio", "oldest_ratio", "first_candle", "last_candle"),
     )
