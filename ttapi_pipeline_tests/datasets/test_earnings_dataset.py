@@ -18,6 +18,7 @@ from ttapi_pipeline.datasets.earnings.table import EARNINGS
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.storage.hashing import data_version
 from ttapi_pipeline.tables.rules import violations
+from ttapi_pipeline_tests.support.examples import examples
 
 Table = Callable[[str, Iterable[Mapping[str, object]]], pl.DataFrame]
 Day = Callable[..., pl.DataFrame]
@@ -132,7 +133,7 @@ def test_a_file_that_is_not_what_it_should_be_names_the_line(text: str, message:
         read_earnings_file(tmp_path / "gone.csv", now=noon(MAY_1))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(-3, 12)), min_size=1, max_size=40))
 def test_what_has_passed_is_never_lost_but_to_a_date_of_the_same_report(steps: list[tuple[int, int]]) -> None:
     today, known = date(2026, 1, 5), EARNINGS.polars.to_frame()

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ttapi_pipeline.terminal.screen import Screen, showing, terminal_size
+from ttapi_pipeline_tests.support.examples import examples
 
 
 @dataclass
@@ -74,7 +75,7 @@ FRAMES = st.lists(
 
 
 class TestScreen:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=examples(60))
     @given(frames=FRAMES)
     def test_after_any_frames_the_terminal_shows_the_last_one(
         self, frames: list[tuple[tuple[int, int], list[str]]]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ttapi_pipeline.simulator.dxlink.candle_bars import NO_BARS, CandleBars
 from ttapi_pipeline.simulator.dxlink.candle_rows import snapshot_rows, update_rows
 from ttapi_pipeline.simulator.dxlink.feed_data import EVENT_FIELDS, MESSAGE_LIMIT, RowSender
+from ttapi_pipeline_tests.support.examples import examples
 
 
 def bars(count: int, *, is_snipped: bool = False) -> CandleBars:
@@ -32,7 +33,7 @@ def bars(count: int, *, is_snipped: bool = False) -> CandleBars:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(
     count=st.integers(0, 700),
     fields=st.lists(st.sampled_from(EVENT_FIELDS["Candle"]), min_size=1, unique=True),

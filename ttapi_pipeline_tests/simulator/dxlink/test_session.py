@@ -16,6 +16,7 @@ from ttapi_pipeline.simulator.dxlink.events import EventSource
 from ttapi_pipeline.simulator.dxlink.messages import Auth, decode
 from ttapi_pipeline.simulator.dxlink.session import DxLinkSession
 from ttapi_pipeline.simulator.market.market import Market
+from ttapi_pipeline_tests.support.examples import examples
 
 AT = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 
@@ -120,7 +121,7 @@ MESSAGES = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(script=st.lists(st.one_of(MESSAGES, st.integers(0, 40)), max_size=40))
 def test_whatever_a_client_does_every_data_message_follows_its_channel_and_its_layout(
     market: Market, script: list[dict[str, Any] | int]

@@ -15,6 +15,7 @@ from ttapi_pipeline.core.universes import sp500
 from ttapi_pipeline.simulator.market.market import Market
 from ttapi_pipeline.simulator.market.prices import Bars
 from ttapi_pipeline_tests.support.clocks import FakeClock
+from ttapi_pipeline_tests.support.examples import examples
 from ttapi_pipeline_tests.support.simulator import shared_market
 
 MARKET = shared_market()
@@ -61,7 +62,7 @@ def test_two_markets_of_one_seed_agree_and_another_seed_does_not() -> None:
     assert other.bars("AAPL", at=WEEKEND).close[0] != MARKET.bars("AAPL", at=WEEKEND).close[0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(symbol=some_symbols, at=instants, later=st.timedeltas(timedelta(0), timedelta(days=700)))
 def test_a_past_bar_never_changes(symbol: str, at: datetime, later: timedelta) -> None:
     then, now = MARKET.bars(symbol, at=at), MARKET.bars(symbol, at=at + later)
@@ -70,7 +71,7 @@ def test_a_past_bar_never_changes(symbol: str, at: datetime, later: timedelta) -
     assert_same_prefix(then, now, max(0, finished))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(symbol=some_symbols, at=instants)
 def test_bars_are_well_formed(symbol: str, at: datetime) -> None:
     bars = MARKET.bars(symbol, at=at)

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ttapi_pipeline.simulator.market.pricing import Greeks, greeks
+from ttapi_pipeline_tests.support.examples import examples
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(
     side=st.sampled_from(("C", "P")),
     moneyness=st.floats(0.7, 1.4),
