@@ -20,6 +20,7 @@ from ttapi_pipeline.core.errors import TransportError
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.accounts.table import ACCOUNTS
+from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.storage.layout import open_folder
 from ttapi_pipeline.storage.publish import publish
@@ -67,7 +68,7 @@ async def test_data_from_the_future_is_found(settings: Settings) -> None:
     frame = pl.DataFrame(schema=ACCOUNTS.polars)
     provenance = Provenance(
         dataset="accounts",
-        code_version="1",
+        code_version=DATASETS["accounts"].code_version,
         fetched_at=datetime.now(UTC) + timedelta(hours=3),
         settings={"origin": settings.origin},
         is_simulated=True,

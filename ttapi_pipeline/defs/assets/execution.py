@@ -81,8 +81,9 @@ def execute(
         for upstream, version in build.inputs.items():
             note_input(context, upstream, version)
         provenance = _provenance(dataset, settings, build, inputs, began_at=began_at)
-    missing = len(build.missing)
-    board.set_phase(name, Phase.REFRESHED, f"{verdict.reason}; {missing} missing" if missing else verdict.reason)
+    missing = f"{len(build.missing)} missing" if build.missing else ""
+    notes = filter(None, (verdict.reason, missing, provenance.lost_in_words))
+    board.set_phase(name, Phase.REFRESHED, "; ".join(notes))
     return Publication(build, replace(provenance, fetch_seconds=time.perf_counter() - started))
 
 
