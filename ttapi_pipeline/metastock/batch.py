@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,7 @@ from ttapi_pipeline.metastock.candidates import Candidate
 from ttapi_pipeline.metastock.fingerprint import printable
 from ttapi_pipeline.metastock.frames import ACCOUNTS, CODED_ROWS, CONTENTS, REJECTED_ROWS, ROWS, FilesRead
 from ttapi_pipeline.metastock.identity import Symbols, file_ticker
+from ttapi_pipeline.metastock.layout import FIELDS
 from ttapi_pipeline.metastock.options import ImportOptions
 
 _REJECTS_OF_A_FILE: Final = pl.Schema({name: dtype for name, dtype in REJECTED_ROWS.items() if name != "file"})
@@ -33,6 +34,7 @@ class Account:
         only_ticker: The ticker that all of its rows have; None when there are several, or no ticker column.
         unknown_fields: Names in its header that stand for no role.
         extra_values: Rows with more values than columns.
+        lost: How many values of a field, in rows that are kept, could not be believed.
     """
 
     dialect: str
@@ -41,6 +43,7 @@ class Account:
     only_ticker: str | None = None
     unknown_fields: tuple[str, ...] = ()
     extra_values: int = 0
+    lost: dict[str, int] = field(default_factory=dict)
 
 
 class Batch:
@@ -124,6 +127,7 @@ class Batch:
                 duplicates.get(position, 0),
                 account.rejected,
                 account.extra_values,
+                *(account.lost.get(name, 0) for name in FIELDS),
                 list(self._warnings(position)),
             )
             for position, account in enumerate(self.accounts)

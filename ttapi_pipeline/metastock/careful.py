@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 import polars as pl
+from polars import selectors as cs
 
 from ttapi_pipeline.core.errors import InvalidFormatError
 from ttapi_pipeline.metastock import limits
@@ -20,8 +21,8 @@ from ttapi_pipeline.metastock.dates import read_dates
 from ttapi_pipeline.metastock.frames import CODED_ROWS
 from ttapi_pipeline.metastock.identity import file_ticker
 from ttapi_pipeline.metastock.layout import IGNORED, NUMBERS, Layout
-from ttapi_pipeline.metastock.row_rules import first_reason, row_rules
-from ttapi_pipeline.metastock.row_values import bar_columns, numbers_as_they_are, numbers_from_text
+from ttapi_pipeline.metastock.row_rules import first_reason, row_rules, without_unusable
+from ttapi_pipeline.metastock.row_values import bar_columns, numbers_from_text
 from ttapi_pipeline.metastock.sniff import sniff_lines
 from ttapi_pipeline.metastock.text import decode, split_lines, split_row
 
@@ -54,11 +55,10 @@ def _read_records(batch: Batch, position: int, security: Security) -> None:
     rows = records.with_row_index("line", offset=1).with_columns(
         pl.lit(security.ticker or None, pl.String).alias("ticker"),
         pl.lit(security.period.strip(" \0") or None, pl.String).alias("period"),
-        *numbers_as_they_are(layout),
         has_extra=False,
     )
     text = pl.concat_str(["ticker", *security.fields], separator=",", ignore_nulls=True)
-    _keep_good_rows(batch, position, _judged(batch, layout, rows), raw=text)
+    _keep_good_rows(batch, position, _judged(batch, layout, rows.with_columns(raw=text)))
 
 
 def _layout_of_records(security: Security) -> Layout:
@@ -94,38 +94,39 @@ def _read_lines(batch: Batch, position: int) -> None:
         return
     if "ticker" in layout.columns and rows["ticker"].n_unique() == 1:
         account.only_ticker = rows["ticker"][0]
-    _keep_good_rows(batch, position, _judged(batch, layout, rows), raw=pl.col("raw"))
+    _keep_good_rows(batch, position, _judged(batch, layout, rows))
 
 
 def _judged(batch: Batch, layout: Layout, rows: pl.DataFrame) -> pl.DataFrame:
     """The rows of one file with the columns of a bar, `code`, and the `reason` against each; null for a good row.
 
+    Beside each field is ``<field>_lost``, see `without_unusable`.
+
     Args:
         batch: For the symbols and the options.
         layout: Says which columns there are.
-        rows: `ticker`, `date` and the layout's other columns, each number also as ``<role>_number``.
+        rows: `ticker`, `date` and the layout's other columns, with numbers in the numeric ones.
     """
     dates, faults = read_dates(rows["date"].drop_nulls(), order=batch.options.date_order)
     codes = batch.codes(rows["ticker"])
-    return (
-        rows.with_columns(
-            session=pl.col("date").replace_strict(dates, default=None, return_dtype=pl.Date),
-            date_fault=pl.col("date").replace_strict(faults, default=None, return_dtype=pl.String),
-            code=pl.col("ticker").replace_strict(codes, default=None, return_dtype=pl.UInt32),
-        )
-        .with_columns(reason=first_reason(row_rules(layout, batch.options)))
-        .with_columns(bar_columns(layout, batch.options))
-    )
+    rows = without_unusable(rows.with_columns(bar_columns(layout, batch.options)), layout)
+    return rows.with_columns(
+        session=pl.col("date").replace_strict(dates, default=None, return_dtype=pl.Date),
+        date_fault=pl.col("date").replace_strict(faults, default=None, return_dtype=pl.String),
+        code=pl.col("ticker").replace_strict(codes, default=None, return_dtype=pl.UInt32),
+    ).with_columns(reason=first_reason(row_rules(layout, batch.options)))
 
 
-def _keep_good_rows(batch: Batch, position: int, rows: pl.DataFrame, *, raw: pl.Expr) -> None:
-    """Keep the rows without a reason against them, and note the others; `raw` is the text of a row."""
+def _keep_good_rows(batch: Batch, position: int, rows: pl.DataFrame) -> None:
+    """Keep the rows without a reason against them, and note the others and the lost fields."""
     account = batch.accounts[position]
     account.extra_values = int(rows["has_extra"].sum())
     rejected = rows.filter(pl.col("reason").is_not_null())
     account.rejected = rejected.height
-    batch.reject(position, rejected.select("line", "reason", symbol="ticker", raw=raw))
+    batch.reject(position, rejected.select("line", "reason", symbol="ticker", raw="raw"))
     kept = rows.filter(pl.col("reason").is_null())
+    lost = kept.select(cs.ends_with("_lost")).sum()
+    account.lost = {each.name.removesuffix("_lost"): int(each.item() or 0) for each in lost}
     batch.keep(kept.with_columns(file=pl.lit(position, pl.UInt32)).select(CODED_ROWS.names()))
     batch.note_contents(
         rows.filter(pl.col("code").is_not_null())

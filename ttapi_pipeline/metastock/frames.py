@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from ttapi_pipeline.metastock.layout import NUMBERS
+from ttapi_pipeline.metastock.layout import FIELDS, NUMBERS
 
 _BAR_NUMBERS: Final = {name: pl.Float64() for name in NUMBERS}
 
@@ -24,6 +24,9 @@ CODED_ROWS: Final = pl.Schema({"file": pl.UInt32(), "code": pl.UInt32(), "sessio
 CONTENTS: Final = pl.Schema({"file": pl.UInt32(), "spelling": pl.String(), "symbol": pl.String(), "rows": pl.UInt32()})
 """One row per file and spelling of a ticker: the canonical symbol, and its number of rows, which may be 0."""
 
+LOST_FIELDS: Final = pl.Schema({f"lost_{name}": pl.UInt32() for name in FIELDS})
+"""How many values of each field came and could not be believed, in rows that are kept: they are null there."""
+
 ACCOUNTS: Final = pl.Schema(
     {
         "file": pl.UInt32(),
@@ -32,6 +35,7 @@ ACCOUNTS: Final = pl.Schema(
         "duplicates": pl.UInt32(),
         "rejected": pl.UInt32(),
         "extra_values": pl.UInt32(),
+        **LOST_FIELDS,
         "warnings": pl.List(pl.String()),
     }
 )
@@ -50,8 +54,8 @@ class FilesRead:
     """The rows of one batch of files, and an account of them. Files are known by their position in the batch.
 
     Attributes:
-        rows: Schema ROWS, sorted by symbol, session and file, which are unique together. open, high and low are null
-            only where the file has no such column; volume and open_interest also where a row has no value.
+        rows: Schema ROWS, sorted by symbol, session and file, which are unique together. All numbers but the close are
+            null where the file has no such column, where a row has no value, and where its value was lost.
         contents: Schema CONTENTS.
         accounts: Schema ACCOUNTS. A file that cannot be read counts as one row, which is rejected.
         rejects: Schema REJECTED_ROWS.

@@ -22,7 +22,7 @@ from ttapi_pipeline.metastock.candidates import Candidate, batches
 from ttapi_pipeline.metastock.current_bars import CurrentBars, SymbolRange, cut_into_ranges
 from ttapi_pipeline.metastock.file_cache import DiskCache, FileCache, MemoryCache, reading_key
 from ttapi_pipeline.metastock.folder import Folder
-from ttapi_pipeline.metastock.frames import BARS, REJECTED_ROWS, FilesRead
+from ttapi_pipeline.metastock.frames import BARS, LOST_FIELDS, REJECTED_ROWS, FilesRead
 from ttapi_pipeline.metastock.identity import Symbols
 from ttapi_pipeline.metastock.known_files import KnownFiles
 from ttapi_pipeline.metastock.options import DEFAULT_OPTIONS, ImportOptions
@@ -50,6 +50,7 @@ FILES: Final = pl.Schema(
         "rows_kept": pl.UInt32(),
         "duplicates": pl.UInt32(),
         "rejected": pl.UInt32(),
+        **LOST_FIELDS,
     }
 )
 """One row per file, by name; rows_read = rows_kept + duplicates + rejected."""
@@ -81,6 +82,12 @@ class FolderImport:
     files_read: int
     written_at: pl.Series
     _bars: CurrentBars
+
+    @property
+    def lost(self) -> Mapping[str, int]:
+        """How many values of each field came and could not be believed; fields without any are left out."""
+        counts = self.files.select(pl.col(LOST_FIELDS.names()).cast(pl.Int64).sum()).row(0, named=True)
+        return {name.removeprefix("lost_"): count for name, count in counts.items() if count}
 
     @property
     def bars(self) -> pl.LazyFrame:

@@ -14,6 +14,9 @@ QUANTITIES: Final = ("volume", "open_interest")
 NUMBERS: Final = (*PRICES, *QUANTITIES)
 """The roles of numeric columns, in the order of a bar."""
 
+FIELDS: Final = tuple(role for role in NUMBERS if role != "close")
+"""Numbers without which a bar is still one: where they cannot be believed they are null, and the row stays."""
+
 IGNORED: Final = ""
 """The role of a column that is not read."""
 

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from polars import selectors as cs
 
 from ttapi_pipeline.metastock.batch import Account, Batch
 from ttapi_pipeline.metastock.frames import CODED_ROWS
-from ttapi_pipeline.metastock.layout import IGNORED, NUMBERS, Layout
+from ttapi_pipeline.metastock.layout import FIELDS, IGNORED, NUMBERS, Layout
 from ttapi_pipeline.metastock.options import ImportOptions
-from ttapi_pipeline.metastock.row_rules import all_hold, row_rules
-from ttapi_pipeline.metastock.row_values import bar_columns, numbers_as_they_are, numbers_from_text
+from ttapi_pipeline.metastock.row_rules import RowRule, all_hold, is_sound, row_rules, without_unusable
+from ttapi_pipeline.metastock.row_values import bar_columns, needs_care, numbers_from_text
 
 
 def scan_together(batch: Batch, layout: Layout) -> Sequence[int]:
@@ -73,14 +74,16 @@ def _collected(batch: Batch, layout: Layout, positions: Sequence[int], *, is_typ
 
 
 def _query(layout: Layout, text: bytes | Path, options: ImportOptions, *, is_typed: bool) -> pl.LazyFrame:
-    """All rows of a text or of a file: ticker, session, is_good, has_extra and the numbers of a bar.
+    """All rows of a text or of a file: ticker, session, is_good, is_sound, has_extra and the numbers of a bar.
 
     Numbers are typed by the scan itself, which is faster, or cast from text, which goes on after a bad one. A text
     holds rows only; a file may begin with a header.
     """
     columns = [role if role != IGNORED else f"ignored_{index}" for index, role in enumerate(layout.columns)]
     extra = [f"extra_{index}" for index in range(layout.overflow)]
-    numbers = numbers_as_they_are(layout) if is_typed else numbers_from_text(layout, decimal_comma=layout.decimal_comma)
+    is_comma = layout.decimal_comma
+    numbers = [] if is_typed else numbers_from_text(layout, decimal_comma=is_comma)
+    is_odd = pl.lit(value=False) if is_typed else needs_care(layout, decimal_comma=is_comma)
     rows = pl.scan_csv(
         text,
         has_header=False,
@@ -92,17 +95,20 @@ def _query(layout: Layout, text: bytes | Path, options: ImportOptions, *, is_typ
         glob=False,
     )
     return (
-        rows.with_columns(_session(layout.date_format or "%Y%m%d").alias("session"), *numbers)
+        rows.with_columns(_session(layout.date_format or "%Y%m%d").alias("session"), *numbers, is_odd=is_odd)
+        .with_columns(bar_columns(layout, options))
         .with_columns(
-            is_good=all_hold(row_rules(layout, options), "row"),
+            is_good=all_hold(row_rules(layout, options), "row") & ~pl.col("is_odd"),
+            is_sound=is_sound(layout),
             has_extra=pl.any_horizontal(pl.col(extra).is_not_null()) if extra else pl.lit(value=False),
         )
         .select(
             pl.col("ticker") if "ticker" in layout.columns else pl.lit(None, pl.String).alias("ticker"),
             "session",
             "is_good",
+            "is_sound",
             "has_extra",
-            *bar_columns(layout, options),
+            *NUMBERS,
         )
     )
 
@@ -127,7 +133,9 @@ def _keep_good_files(batch: Batch, layout: Layout, positions: Sequence[int], row
     runs = _runs(batch, layout, rows)
     codes = pl.Series("code", np.repeat(runs["code"].fill_null(0).to_numpy(), runs["rows"].to_numpy()))
     rows = rows.hstack([codes])
+    rows, judged = _judged(rows, layout, rules)
     bad = set(rows["file"].filter(~rows["is_good"]).unique())
+    bad.update(judged["file"].filter(~judged["is_good"]).unique())
     bad.update(runs.filter(~all_hold(rules, "ticker"))["file"])
     bad.update(position for position in positions if _has_changed(batch, position))
     if any(rule.subject == "session" for rule in rules):
@@ -139,11 +147,30 @@ def _keep_good_files(batch: Batch, layout: Layout, positions: Sequence[int], row
     batch.keep(rows[CODED_ROWS.names()])
     batch.note_contents(runs.select("file", spelling="ticker", rows="rows"))
     _note_accounts(batch, layout, positions, runs)
+    _note_lost(batch, judged.filter(~pl.col("file").is_in(bad)))
     if layout.overflow:
         extra = rows.filter("has_extra").group_by("file").len()
         for position, count in extra.iter_rows():
             batch.accounts[position].extra_values = count
     return list(bad)
+
+
+def _judged(rows: pl.DataFrame, layout: Layout, rules: Sequence[RowRule]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows, with numbers that cannot be believed made null; and those rows alone in which there was any doubt.
+
+    The latter have ``<field>_lost``, and `is_good` says whether they keep the rules of their range.
+    """
+    doubtful = rows.select("file", "is_sound", *NUMBERS).with_row_index("row").filter(~pl.col("is_sound"))
+    judged = without_unusable(doubtful, layout).with_columns(is_good=all_hold(rules, "range"))
+    if doubtful.height:
+        rows = rows.with_columns(rows[role].scatter(judged["row"], judged[role]) for role in FIELDS)
+    return rows, judged
+
+
+def _note_lost(batch: Batch, judged: pl.DataFrame) -> None:
+    for file, *counts in judged.group_by("file").agg(cs.ends_with("_lost").sum()).iter_rows():
+        names = [name.removesuffix("_lost") for name in judged.columns if name.endswith("_lost")]
+        batch.accounts[file].lost = {name: count for name, count in zip(names, counts, strict=True) if count}
 
 
 def _runs(batch: Batch, layout: Layout, rows: pl.DataFrame) -> pl.DataFrame:

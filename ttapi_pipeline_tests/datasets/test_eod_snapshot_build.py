@@ -109,6 +109,21 @@ def test_metastock_comes_first_and_candles_where_it_ends(build: Callable[..., Bu
     assert publish(built.frame, EOD_SNAPSHOT, tmp_path / "data", provenance).wait().rows == frame.height
 
 
+def test_a_number_that_cannot_be_read_costs_its_field_and_is_counted(build: Callable[..., Build], folder: Path) -> None:
+    content = rows("FILE", dict.fromkeys(FILES[:-3], 10.0))
+    for day, numbers in zip(FILES[-3:], ("0,10,10,10,-", "10,10,10,10,-5", "10,10,10,NaN,5"), strict=True):
+        content += f"FILE,{day:%Y%m%d},{numbers}\n"
+    (folder / "FILE.mst").write_text(content)
+    built = build()
+    kept = built.frame.lazy().filter(pl.col("symbol") == "FILE").tail(2).collect()
+    assert kept.select("open", "close", "volume").rows() == [(None, 10.0, None), (10.0, 10.0, None)]
+    provenance = Provenance(
+        dataset="eod_snapshot", code_version="1", fetched_at=IMPORTED_AT, statistics=built.statistics
+    )
+    assert provenance.lost == {"open": 1, "volume": 2}
+    assert built.reports["eod_rejects"]["reason"].to_list() == ["close is not a number"]
+
+
 def test_the_size_of_the_ranges_changes_nothing(build: Callable[..., Build], monkeypatch: pytest.MonkeyPatch) -> None:
     whole = build()
     monkeypatch.setattr(limits, "RANGE_ROWS", 1)

@@ -17,7 +17,7 @@ import polars as pl
 
 from ttapi_pipeline.broker.simulated_files import write_simulated_files
 from ttapi_pipeline.core.collection import ProgressCallback, no_progress
-from ttapi_pipeline.core.manifest import Provenance
+from ttapi_pipeline.core.manifest import Provenance, lost_facts
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
@@ -123,6 +123,7 @@ def build_eod_snapshot(
         missing=conflicts,
         statistics={
             **_accounting(imported),
+            **lost_facts({} if imported is None else imported.lost),
             **_unaccounted(imported, bars=survey.sources.get("metastock", 0) + survey.replaced),
             "metastock_replaced": survey.replaced,
             "symbols_in_conflict": len(conflicts),
