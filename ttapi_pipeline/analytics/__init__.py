@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ttapi_pipeline.analytics.earnings import earnings_sessions, volatility_without_earnings
     from ttapi_pipeline.analytics.horizons import expiration_horizons, horizon_statistics
     from ttapi_pipeline.analytics.implied import expected_move, implied_stddev, iv_percentile, iv_rank, move_ratio
+    from ttapi_pipeline.analytics.implied_history import implied_volatility_history
     from ttapi_pipeline.analytics.returns import log_returns, session_index
     from ttapi_pipeline.analytics.slices import collect_in_slices
     from ttapi_pipeline.analytics.volatility import latest_volatility, rolling_volatility
@@ -32,6 +33,7 @@ __all__ = [
     "expiration_horizons",
     "horizon_statistics",
     "implied_stddev",
+    "implied_volatility_history",
     "iv_percentile",
     "iv_rank",
     "latest_volatility",
@@ -52,6 +54,7 @@ _MODULES = {
     **dict.fromkeys(("expiration_horizons", "horizon_statistics"), "horizons"),
     **dict.fromkeys(("log_returns", "session_index"), "returns"),
     "collect_in_slices": "slices",
+    "implied_volatility_history": "implied_history",
     "volatility_cone": "cone",
 }
 

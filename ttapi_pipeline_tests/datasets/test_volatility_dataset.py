@@ -213,6 +213,29 @@ def test_an_announcement_that_has_passed_is_left_out_and_one_to_come_is_not(
     assert past["earnings_sessions_left_out_30"] == 2
 
 
+def test_implied_volatility_stands_in_its_own_year_beside_the_brokers_rank(
+    snapshot_of: Callable[..., pl.LazyFrame], table: Table, calendar: pl.LazyFrame, now: datetime
+) -> None:
+    values = [0.2 + 0.001 * (place * 37 % 100) for place in range(252)]
+    rows = [
+        {"symbol": "A", "session": session, "implied_volatility": value, "is_final": True}
+        for session, value in zip(SESSIONS[-252:], values, strict=True)
+    ]
+    forming = {"symbol": "A", "session": date(2026, 11, 23), "implied_volatility": 9.0, "is_final": False}
+    candles = table("daily_candles", [*rows, forming]).lazy()
+    symbols = table("symbols", [{"symbol": "A", "implied_volatility_rank": 0.5}, {"symbol": "NONE"}]).lazy()
+    snapshot = snapshot_of({"A": walk(300)})
+    built = build_volatility(snapshot, symbols, NO_EARNINGS, calendar, annualization=252, now=now, candles=candles)
+    row, none = built.frame.lazy().collect().iter_rows(named=True)
+    # By hand: the last value is 0.2 + 0.001 x 87, the values go from 0.200 to 0.299.
+    assert row["iv_rank"] == pytest.approx(87 / 99)
+    assert row["iv_rank_difference"] == pytest.approx(87 / 99 - 0.5)
+    assert (row["iv_values_used"], row["iv_reason"]) == (252, None)
+    assert row["iv_percentile"] == pytest.approx(float(np.mean(np.array(values) < values[-1])))
+    assert (none["iv_values_used"], none["iv_reason"], none["iv_rank"]) == (0, "no_implied_volatility", None)
+    assert built.statistics["symbols_without_iv_rank"] == 1
+
+
 def test_bars_that_are_not_final_and_bars_yet_to_come_count_for_nothing(
     snapshot_of: Callable[..., pl.LazyFrame], table: Table, calendar: pl.LazyFrame, now: datetime
 ) -> None:

@@ -49,6 +49,13 @@ class TestFirstRun:
         assert materialised(events) == ALL
         assert observed(events) == ["metastock_files"]
 
+    def test_iv_rank_and_percentile_of_the_candles_are_the_brokers_own(self, first_run: FirstRun) -> None:
+        # The metrics are of Friday's close, at which the last candle ends.
+        rows = pl.read_parquet(first_run.world.data / "volatility.parquet").drop_nulls("implied_volatility_rank")
+        assert rows.height == len(SYMBOLS)
+        assert rows.select(pl.col("iv_rank_difference", "iv_percentile_difference").abs().max()).row(0) <= (5e-7, 5e-7)
+        assert rows["iv_values_used"].to_list() == [252] * rows.height
+
     def test_each_dataset_has_its_three_files_and_the_csv_has_its_rows(self, first_run: FirstRun) -> None:
         for name in DATASETS:
             manifest = read_manifest(first_run.world.data, name)

@@ -59,7 +59,7 @@ class TestDefinitions:
             "eod_snapshot": {"metastock_files", "daily_candles", "trading_calendar"},
             "returns_stddev": {"expiration_series", "eod_snapshot", "implied_volatility", "trading_calendar"},
             "earnings": {"symbols"},
-            "volatility": {"symbols", "earnings", "eod_snapshot", "trading_calendar"},
+            "volatility": {"symbols", "earnings", "eod_snapshot", "daily_candles", "trading_calendar"},
             "volatility_cone": {"eod_snapshot", "trading_calendar"},
         }
 

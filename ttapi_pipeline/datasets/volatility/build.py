@@ -15,7 +15,9 @@ import polars as pl
 
 from ttapi_pipeline.analytics.current import bar_quality, current_volatility, volatility_rank
 from ttapi_pipeline.analytics.earnings import volatility_without_earnings
+from ttapi_pipeline.analytics.implied_history import implied_volatility_history
 from ttapi_pipeline.datasets.build import Build
+from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
 from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.volatility.table import BROKER_WINDOWS, EX_EARNINGS_WINDOWS, VOLATILITY
@@ -25,11 +27,16 @@ BROKER_TOLERANCE: Final = 0.03
 """Difference from the broker's historical volatility, as a fraction, above which a row is marked: three points."""
 
 _RANK_WINDOW: Final = 30
+_NO_CANDLES: Final = pl.LazyFrame(schema=DAILY_CANDLES.polars)
+_IMPLIED: Final = ("symbol", "session", "implied_volatility")
 _FROM_SYMBOLS: Final = (
     "symbol",
     "is_index",
     *(f"historical_volatility_{days}_day" for days in BROKER_WINDOWS),
     "implied_volatility_30_day",
+    "implied_volatility_rank",
+    "implied_volatility_percentile",
+    "metrics_updated_at",
     "earnings_date",
     "earnings_time_of_day",
 )
@@ -43,6 +50,7 @@ def volatility_frame(
     *,
     as_of: date,
     annualization: int,
+    candles: pl.LazyFrame = _NO_CANDLES,
 ) -> pl.DataFrame:
     """One row per symbol of the snapshot or of `symbols`.
 
@@ -53,7 +61,9 @@ def volatility_frame(
         calendar: `trading_calendar`.
         as_of: Session that every window ends at.
         annualization: Sessions per year.
+        candles: `daily_candles`, for its implied volatilities; final ones count.
     """
+    # Reads better in one piece: the measures, the joins and the columns made of both.
     bars = snapshot.filter(pl.col("is_final") & (pl.col("session") <= as_of))
     metrics = symbols.select(_FROM_SYMBOLS)
     totals = _totals(bars, as_of=as_of)
@@ -64,6 +74,7 @@ def volatility_frame(
             bars, calendar, earnings, as_of=as_of, windows=EX_EARNINGS_WINDOWS, annualization=annualization
         ),
         bar_quality(bars, calendar, as_of=as_of),
+        implied_volatility_history(candles.filter("is_final").select(_IMPLIED), calendar, as_of=as_of),
     )
     frame = metrics.select("symbol").collect()
     frame = pl.concat([frame, totals.select("symbol").collect()]).unique().sort("symbol")
@@ -76,7 +87,7 @@ def volatility_frame(
         for days in BROKER_WINDOWS
     }
     has_no_bars = pl.col("session_count").is_null()
-    reasons = [name for name in VOLATILITY.polars if name.endswith("_reason")]
+    reasons = [name for name in VOLATILITY.polars if name.endswith("_reason") and name != "iv_reason"]
     computed = (
         joined.with_columns(
             pl.when(has_no_bars).then(pl.lit("no_bars")).otherwise(pl.col(name)).alias(name) for name in reasons
@@ -84,6 +95,12 @@ def volatility_frame(
         .with_columns(**differences)
         .with_columns(
             as_of_session=pl.lit(as_of),
+            iv_values_used=pl.col("iv_values_used").fill_null(0),
+            iv_reason=pl.when(pl.col("iv_values_used").is_null())
+            .then(pl.lit("no_implied_volatility"))
+            .otherwise("iv_reason"),
+            iv_rank_difference=pl.col("iv_rank") - pl.col("implied_volatility_rank"),
+            iv_percentile_difference=pl.col("iv_percentile") - pl.col("implied_volatility_percentile"),
             session_count=pl.col("session_count").fill_null(0),
             has_more_than_30_sessions=pl.col("has_more_than_30_sessions").fill_null(value=False),
             is_far_from_broker=pl.max_horizontal(pl.col(*differences).abs()) > BROKER_TOLERANCE,
@@ -117,6 +134,7 @@ def build_volatility(
     *,
     annualization: int,
     now: datetime,
+    candles: pl.LazyFrame = _NO_CANDLES,
 ) -> Build:
     """Compute everything as of the snapshot's last final session.
 
@@ -124,7 +142,9 @@ def build_volatility(
         DataError: There is no final bar.
     """
     as_of = last_final_session(snapshot, calendar, now=now)
-    frame = volatility_frame(snapshot, symbols, earnings, calendar, as_of=as_of, annualization=annualization)
+    frame = volatility_frame(
+        snapshot, symbols, earnings, calendar, as_of=as_of, annualization=annualization, candles=candles
+    )
     return Build(
         frame=frame,
         sources={"computed": frame.height},
@@ -134,6 +154,7 @@ def build_volatility(
             "symbols_without_yang_zhang_30": frame["yang_zhang_30"].null_count(),
             "symbols_with_cautions": frame["cautions"].count(),
             "symbols_far_from_broker": int(frame["is_far_from_broker"].sum()),
+            "symbols_without_iv_rank": frame["iv_rank"].null_count(),
             "symbols_without_announcement": frame["earnings_sessions_left_out_30"].null_count(),
         },
         charts={"iv_rv_ranking": partial(ranking_chart, frame)},
@@ -142,7 +163,9 @@ def build_volatility(
 
 def build(
     refresh: Refresh,
+    *,
     eod_snapshot: pl.LazyFrame,
+    daily_candles: pl.LazyFrame,
     symbols: pl.LazyFrame,
     earnings: pl.LazyFrame,
     trading_calendar: pl.LazyFrame,
@@ -155,4 +178,5 @@ def build(
         trading_calendar,
         annualization=refresh.settings.annualization_sessions,
         now=refresh.now,
+        candles=daily_candles,
     )

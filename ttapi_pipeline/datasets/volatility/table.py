@@ -10,7 +10,7 @@ from ttapi_pipeline.analytics.estimators import ESTIMATORS, WINDOWS
 from ttapi_pipeline.core.declaration import Changes
 from ttapi_pipeline.datasets.columns import CLOSES_OF_SNAPSHOT, QUALITY_OF_SNAPSHOT, SYMBOL
 from ttapi_pipeline.datasets.dataset import Dataset
-from ttapi_pipeline.tables.schema import DATE, FLAG, FLOAT, SMALL, STRING, Column, DatasetSchema, required
+from ttapi_pipeline.tables.schema import DATE, FLAG, FLOAT, SMALL, STRING, TIMESTAMP, Column, DatasetSchema, required
 
 BROKER_WINDOWS: Final = (30, 60, 90)
 """Days of the broker's historical volatilities."""
@@ -56,6 +56,21 @@ VOLATILITY: Final = DatasetSchema(
             for days in BROKER_WINDOWS
         ),
         Column("is_far_from_broker", FLAG, "Whether one of these is above 3 points; null without the broker's"),
+        Column("implied_volatility", FLOAT, "Annualised implied volatility at the close of the as-of session"),
+        Column("iv_rank", FLOAT, "Its place between the low and the high of 252 sessions, today included, 0 to 1"),
+        Column("iv_percentile", FLOAT, "Share of these sessions with a lower one, 0 to 1"),
+        Column("iv_zscore", FLOAT, "Its distance from their mean, in their sample stddevs"),
+        Column("iv_values_used", SMALL, "How many of these sessions have one; below 126 the three are null"),
+        Column("iv_5_day_change", FLOAT, "Less that of 5 sessions before, as a fraction"),
+        Column("iv_21_day_change", FLOAT, "Less that of 21 sessions before, as a fraction"),
+        Column(
+            "iv_reason", STRING, "Why iv_rank is null: no_implied_volatility, not_current, short_history, unchanged"
+        ),
+        Column("implied_volatility_rank", FLOAT, "The broker's rank, 0 to 1, as of metrics_updated_at"),
+        Column("iv_rank_difference", FLOAT, "iv_rank less the broker's"),
+        Column("implied_volatility_percentile", FLOAT, "The broker's percentile, 0 to 1, as of metrics_updated_at"),
+        Column("iv_percentile_difference", FLOAT, "iv_percentile less the broker's"),
+        Column("metrics_updated_at", TIMESTAMP, "When the broker computed its metrics; null without metrics"),
         Column("implied_volatility_30_day", FLOAT, "Annualised implied volatility at 30 days"),
         Column("iv_rv_spread_30", FLOAT, "implied_volatility_30_day less close_to_close_30"),
         Column("earnings_date", DATE, "Expected report date; null when none is known"),
@@ -89,10 +104,10 @@ DATASET: Final = Dataset(
     schema=VOLATILITY,
     description="Realised volatility by every estimator, its rank, the broker's beside it; one row per symbol.",
     ttl=timedelta(days=1),
-    code_version="3",
+    code_version="4",
     group="analytics",
     source="computed",
-    upstream=("eod_snapshot", "symbols", "earnings", "trading_calendar"),
+    upstream=("eod_snapshot", "daily_candles", "symbols", "earnings", "trading_calendar"),
     # Each new session reads the calendar again. A closure announced for next year is no reason to start over.
     consults=("trading_calendar",),
     shaped_by=("origin", "annualization_sessions"),
@@ -110,6 +125,10 @@ DATASET: Final = Dataset(
         "ranks and percentiles are between 0 and 1": (
             "COALESCE(hv_rank BETWEEN 0 AND 1, TRUE) AND COALESCE(hv_percentile BETWEEN 0 AND 1, TRUE)"
         ),
+        "ranks and percentiles of implied volatility are between 0 and 1": (
+            "COALESCE(iv_rank BETWEEN 0 AND 1, TRUE) AND COALESCE(iv_percentile BETWEEN 0 AND 1, TRUE)"
+        ),
+        "a null rank of implied volatility has a reason": "(iv_rank IS NULL) = (iv_reason IS NOT NULL)",
     },
     lineage={
         "symbol": ("eod_snapshot.symbol",),
@@ -131,6 +150,16 @@ DATASET: Final = Dataset(
             )
             for days in BROKER_WINDOWS
         },
+        **dict.fromkeys(
+            ("implied_volatility", "iv_rank", "iv_percentile", "iv_zscore", "iv_values_used", "iv_*_day_change"),
+            ("daily_candles.implied_volatility",),
+        ),
+        **{
+            f"iv_{place}_difference": ("daily_candles.implied_volatility", f"symbols.implied_volatility_{place}")
+            for place in ("rank", "percentile")
+        },
+        **{f"implied_volatility_{place}": (f"symbols.implied_volatility_{place}",) for place in ("rank", "percentile")},
+        "metrics_updated_at": ("symbols.metrics_updated_at",),
         "implied_volatility_30_day": ("symbols.implied_volatility_30_day",),
         "iv_rv_spread_30": ("symbols.implied_volatility_30_day", *CLOSES_OF_SNAPSHOT),
         "earnings_date": ("symbols.earnings_date",),
