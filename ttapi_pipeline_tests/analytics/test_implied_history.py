@@ -108,7 +108,7 @@ def test_numpy_agrees_and_neither_the_future_nor_the_order_nor_others_change_it(
     values: list[float | None], span: int, ahead: int, seed: int
 ) -> None:
     as_of = SESSIONS[-1 - ahead]
-    known = values[: len(values) - ahead]
+    known = values[: max(len(values) - ahead, 0)]
     least = span // 2
     other = frame(np.random.default_rng(seed).uniform(0.1, 0.9, 60).tolist(), "B")
     shuffled = pl.concat([frame(values), other]).collect().sample(fraction=1.0, shuffle=True, seed=seed).lazy()
