@@ -8,6 +8,7 @@ Text is cut line by line; for a binary data file, a record is a line. Files in w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 
 import polars as pl
@@ -17,12 +18,13 @@ from ttapi_pipeline.core.errors import InvalidFormatError
 from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.batch import Account, Batch
 from ttapi_pipeline.metastock.binary import Security, decode_records
-from ttapi_pipeline.metastock.dates import read_dates
+from ttapi_pipeline.metastock.dates import DATE_AND_TIME, read_dates
 from ttapi_pipeline.metastock.frames import CODED_ROWS
 from ttapi_pipeline.metastock.identity import file_ticker
-from ttapi_pipeline.metastock.layout import IGNORED, NUMBERS, Layout
+from ttapi_pipeline.metastock.layout import IGNORED, NUMBERS, QUANTITIES, Layout
+from ttapi_pipeline.metastock.number_text import marks_of, numbers_of
 from ttapi_pipeline.metastock.row_rules import first_reason, row_rules, without_unusable
-from ttapi_pipeline.metastock.row_values import bar_columns, numbers_from_text
+from ttapi_pipeline.metastock.row_values import bar_columns
 from ttapi_pipeline.metastock.sniff import sniff_lines
 from ttapi_pipeline.metastock.text import decode, split_lines, split_row
 
@@ -67,7 +69,7 @@ def _layout_of_records(security: Security) -> Layout:
         delimiter=",",
         columns=("ticker", "period", *security.fields),
         overflow=0,
-        has_header=False,
+        header_lines=0,
         unknown_fields=(),
         date_format=None,
         decimal_comma=False,
@@ -79,12 +81,16 @@ def _read_lines(batch: Batch, position: int) -> None:
     text, _ = decode(batch.path(position).read_bytes(), code_page=batch.options.code_page)
     lines = split_lines(text)
     # The file may have changed since the first look, which saw its first lines only.
-    layout = sniff_lines(lines).layout
+    sniffed = sniff_lines(lines)
+    layout = sniffed.layout
     stem = file_ticker(batch.candidates[position].fact.name)
+    if layout is not None and "ticker" not in layout.columns and sniffed.ticker is not None:
+        stem = sniffed.ticker
     if layout is None:
         batch.accounts[position] = Account("empty")
         return
-    rows = _typed(layout, lines, stem)
+    layout, rows = _with_time_apart(layout, _cut_all(layout, lines, stem))
+    rows = _with_numbers(layout, rows)
     # Of a file of millions of lines, these are the larger part of what is held.
     del text, lines
     account = Account(layout.dialect, rows_read=rows.height, unknown_fields=layout.unknown_fields)
@@ -136,8 +142,8 @@ def _keep_good_rows(batch: Batch, position: int, rows: pl.DataFrame) -> None:
     )
 
 
-def _typed(layout: Layout, lines: Sequence[str], stem: str) -> pl.DataFrame:
-    """The rows among a file's lines as columns of text, with their numbers beside them, and each row's line and text.
+def _cut_all(layout: Layout, lines: Sequence[str], stem: str) -> pl.DataFrame:
+    """The rows among a file's lines as columns of text, and each row's line and text.
 
     Args:
         layout: How lines are cut.
@@ -145,12 +151,11 @@ def _typed(layout: Layout, lines: Sequence[str], stem: str) -> pl.DataFrame:
         stem: The ticker of rows without a ticker column.
     """
     filled = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
-    numbered = islice(filled, 1 if layout.has_header else 0, None)
+    numbered = islice(filled, layout.header_lines, None)
     blocks = [_cut(layout, [], stem)]
     while block := list(islice(numbered, limits.BLOCK_LINES)):
         blocks.append(_cut(layout, block, stem))
-    rows = pl.concat(blocks)
-    return rows.with_columns(numbers_from_text(layout, decimal_comma=_has_decimal_comma(layout, rows)))
+    return pl.concat(blocks)
 
 
 def _cut(layout: Layout, numbered: Sequence[tuple[int, str]], stem: str) -> pl.DataFrame:
@@ -169,12 +174,18 @@ def _cut(layout: Layout, numbered: Sequence[tuple[int, str]], stem: str) -> pl.D
     )
 
 
-def _has_decimal_comma(layout: Layout, rows: pl.DataFrame) -> bool:
-    """Whether a comma is the decimal point of this file. With both marks in use, neither is taken for the other."""
-    if layout.delimiter == ",":
-        return False
-    numbers = [rows[role] for role in NUMBERS if role in rows.columns]
-    has_comma, has_point = (
-        any(bool(column.str.contains(mark, literal=True).any()) for column in numbers) for mark in (",", ".")
+def _with_time_apart(layout: Layout, rows: pl.DataFrame) -> tuple[Layout, pl.DataFrame]:
+    """Dates without their time of day, which is a column of its own then."""
+    if "time" in layout.columns or not rows["date"].str.contains(DATE_AND_TIME).any():
+        return layout, rows
+    parts = pl.col("date").str.extract_groups(DATE_AND_TIME).struct
+    rows = rows.with_columns(date=pl.coalesce(parts[0], parts[2], "date"), time=pl.coalesce(parts[1], parts[3]))
+    return replace(layout, columns=(*layout.columns, "time")), rows
+
+
+def _with_numbers(layout: Layout, rows: pl.DataFrame) -> pl.DataFrame:
+    numeric = [role for role in NUMBERS if role in layout.columns]
+    decimal = marks_of(rows[role] for role in numeric).decimal(delimiter=layout.delimiter)
+    return rows.with_columns(
+        numbers_of(rows[role], decimal=decimal, has_units=role in QUANTITIES).alias(role) for role in numeric
     )
-    return has_comma and not has_point

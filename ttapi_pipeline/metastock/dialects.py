@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The field names, headers and headerless forms that vendors write. `sniff` compares a file with them.
+"""The field names, headers and headerless forms that vendors write. `headers` and `sniff` compare a file with them.
 
-There is no single MetaStock format. There is a grammar (a header names the fields) and a dozen dialects of it. The
-rules here come from the MetaStock Help text and from published files.
+There is no single MetaStock format. There is a grammar (a header names the fields) and two dozen dialects of it. The
+rules here come from the MetaStock Help text, and from files and downloads that are published.
 """
 
 from __future__ import annotations
@@ -16,39 +16,70 @@ from ttapi_pipeline.metastock.layout import PRICES
 ROLES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
     {
         "ticker": ("TICKER", "SYMBOL"),
-        "name": ("NAME",),
-        "period": ("PER",),
-        "date": ("DTYYYYMMDD", "DTYYMMDD", "DATE"),
-        "time": ("TIME", "HHMMSS"),
+        "name": ("NAME", "SECURITY NAME", "COMPANY"),
+        "period": ("PER", "PERIOD", "INTERVAL", "TIMEFRAME", "TIME FRAME", "FREQUENCY", "FREQ", "OKRES", "PERIODE"),
+        "date": (
+            *("DTYYYYMMDD", "DTYYMMDD", "DATE", "DATETIME", "DATE TIME", "TIMESTAMP", "TRADE DATE", "TRADING DATE"),
+            *("DATUM", "DATA", "FECHA"),
+        ),
+        "time": ("TIME", "HHMMSS", "HOUR", "UHRZEIT", "ZEIT", "CZAS", "GODZINA", "HORA"),
         # TSETMC keeps the open in FIRST and a reference price in OPEN, hence the order.
-        "open": ("FIRST", "OPEN"),
-        "high": ("HIGH", "MAX"),
-        "low": ("LOW", "MIN"),
-        "close": ("CLOSE", "LAST"),
-        "volume": ("VOL", "VOLUME"),
-        "open_interest": ("OPENINT", "O/I", "OI", "OPENINTEREST"),
+        "open": ("FIRST", "OPEN", "OPEN PRICE", "EROFFNUNG", "EROEFFNUNG", "ERSTER", "OTWARCIE", "APERTURA"),
+        "high": ("HIGH", "MAX", "HIGH PRICE", "HOCH", "TAGESHOCH", "NAJWYZSZY", "MAXIMO"),
+        "low": ("LOW", "MIN", "LOW PRICE", "TIEF", "TAGESTIEF", "NAJNIZSZY", "MINIMO"),
+        # Investing.com calls the close a price, and yfinance writes Price above the dates.
+        "close": (
+            *("CLOSE", "LAST", "CLOSE/LAST", "CLOSE PRICE", "CLOSING PRICE", "LAST PRICE"),
+            *("SCHLUSS", "SCHLUSSKURS", "SCHLUSSPREIS", "ZAMKNIECIE", "CIERRE", "PRICE"),
+        ),
+        # Ariva counts shares in STUCKE and money in VOLUMEN, hence the order.
+        "volume": ("VOL", "VOLUME", "VOL.", "TOTAL VOLUME", "STUCKE", "STUECKE", "VOLUMEN", "WOLUMEN"),
+        "open_interest": ("OPENINT", "O/I", "OI", "OPENINTEREST", "OPEN INTEREST", "OPEN INT", "LOP"),
     }
 )
-"""The field names of each column that is read, in upper case, the preferred one first."""
+"""The field names of each column that is read, as `headers.field_names` spells them, the preferred one first."""
 
 FIELD_NAMES: Final = frozenset(name for names in ROLES.values() for name in names)
 
-BY_HEADER: Final[Mapping[tuple[str, ...], str]] = MappingProxyType(
+UNREAD_NAMES: Final = frozenset(
     {
-        tuple(names.split()): letter
-        for letter, names in (
-            ("A", "TICKER PER DTYYYYMMDD TIME OPEN HIGH LOW CLOSE VOL OPENINT"),
-            ("B", "TICKER DTYYYYMMDD OPEN HIGH LOW CLOSE VOL"),
-            ("C", "TICKER PER DATE TIME OPEN HIGH LOW CLOSE VOL OPENINT"),
-            ("D", "TICKER DATE OPEN HIGH LOW CLOSE VOL"),
-            ("H", "TICKER DTYYYYMMDD OPEN HIGH LOW CLOSE VOLUME"),
-            ("J", "TICKER DTYYYYMMDD FIRST HIGH LOW CLOSE VALUE VOL OPENINT PER OPEN LAST"),
-            ("K", "TICKER PER DATE TIME OPEN HIGH LOW CLOSE VOL"),
-            ("L", "TICKER DTYYYYMMDD TIME OPEN HIGH LOW CLOSE VOL"),
-        )
+        *("ADJ CLOSE", "ADJUSTED CLOSE", "ADJ. CLOSE", "DIVIDENDS", "DIVIDEND AMOUNT", "STOCK SPLITS"),
+        *("SPLIT COEFFICIENT", "CAPITAL GAINS", "CHANGE", "CHANGE %", "CHG%", "CHG %", "%CHG"),
     }
 )
-"""The dialect of a header: its field names without brackets, in upper case."""
+"""Fields of common downloads that say nothing more of a bar: prices adjusted for dividends, and changes."""
+
+
+def _headers(**headers: str) -> Mapping[tuple[str, ...], str]:
+    return MappingProxyType({tuple(names.split(",")): name.replace("_", " ") for name, names in headers.items()})
+
+
+BY_HEADER: Final = _headers(
+    A="TICKER,PER,DTYYYYMMDD,TIME,OPEN,HIGH,LOW,CLOSE,VOL,OPENINT",
+    B="TICKER,DTYYYYMMDD,OPEN,HIGH,LOW,CLOSE,VOL",
+    C="TICKER,PER,DATE,TIME,OPEN,HIGH,LOW,CLOSE,VOL,OPENINT",
+    D="TICKER,DATE,OPEN,HIGH,LOW,CLOSE,VOL",
+    H="TICKER,DTYYYYMMDD,OPEN,HIGH,LOW,CLOSE,VOLUME",
+    J="TICKER,DTYYYYMMDD,FIRST,HIGH,LOW,CLOSE,VALUE,VOL,OPENINT,PER,OPEN,LAST",
+    K="TICKER,PER,DATE,TIME,OPEN,HIGH,LOW,CLOSE,VOL",
+    L="TICKER,DTYYYYMMDD,TIME,OPEN,HIGH,LOW,CLOSE,VOL",
+    plain="DATE,OPEN,HIGH,LOW,CLOSE,VOLUME",
+    plain_with_ticker="TICKER,DATE,OPEN,HIGH,LOW,CLOSE,VOLUME",
+    EODData="SYMBOL,DATE,OPEN,HIGH,LOW,CLOSE,VOLUME",
+    Kaggle="DATE,OPEN,HIGH,LOW,CLOSE,VOLUME,OPENINT",
+    Kaggle_500="DATE,OPEN,HIGH,LOW,CLOSE,VOLUME,NAME",
+    stooq="DATE,TIME,OPEN,HIGH,LOW,CLOSE,VOLUME,OPENINT",
+    stooq_Polish="DATA,OTWARCIE,NAJWYZSZY,NAJNIZSZY,ZAMKNIECIE,WOLUMEN",
+    Yahoo="DATE,OPEN,HIGH,LOW,CLOSE,ADJ CLOSE,VOLUME",
+    yfinance="DATE,OPEN,HIGH,LOW,CLOSE,VOLUME,DIVIDENDS,STOCK SPLITS",
+    Nasdaq="DATE,CLOSE/LAST,VOLUME,OPEN,HIGH,LOW",
+    Investing="DATE,PRICE,OPEN,HIGH,LOW,VOL.,CHANGE %",
+    Alpha_Vantage="TIMESTAMP,OPEN,HIGH,LOW,CLOSE,VOLUME",
+    TradingView="TIME,OPEN,HIGH,LOW,CLOSE,VOLUME",
+    Barchart="TIME,OPEN,HIGH,LOW,LAST,CHANGE,%CHG,VOLUME",
+    Ariva="DATUM,ERSTER,HOCH,TIEF,SCHLUSSKURS,STUCKE,VOLUMEN",
+)
+"""The dialect of a header, by its field names as `headers.field_names` spells them."""
 
 BY_COLUMNS: Final[Mapping[tuple[str, ...], str]] = MappingProxyType(
     {
@@ -65,3 +96,9 @@ AFTER_DATE: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
 """Without a header: the roles of the columns after date and time, by how many these columns are."""
 
 DELIMITERS: Final = (",", ";", "\t", " ")
+
+ACCEPTED: Final = (
+    "expected is a header with at least a date and a close, such as Date,Open,High,Low,Close,Volume, "
+    "or rows of ticker, date and prices"
+)
+"""What a file has to look like, for the message about one that does not."""

@@ -30,19 +30,25 @@ class Layout:
         delimiter: One of ``, ; tab space``.
         columns: The role of each column: a key of `dialects.ROLES`, or IGNORED.
         overflow: How many values the longest row of the sample has beyond `columns`, empty values included.
-        has_header: Whether the first line names the fields.
+        header_lines: How many lines with text come before the first row: 0 without a header, most often 1.
         unknown_fields: Header names that stand for no role; their values are not read.
         date_format: strptime format of all dates of the sample; None when no single format fits them.
         decimal_comma: Whether numbers have a comma for the decimal point; never with a comma as delimiter.
-        is_plain: Whether Polars can cut the lines: UTF-8, no quotes, no spaces to strip, no blank first line.
+        is_plain: Whether Polars can cut the lines: UTF-8, no quotes, no spaces to strip, no blank first line, no more
+            than one line of header.
     """
 
     dialect: str
     delimiter: str
     columns: tuple[str, ...]
     overflow: int
-    has_header: bool
+    header_lines: int
     unknown_fields: tuple[str, ...]
     date_format: str | None
     decimal_comma: bool
     is_plain: bool
+
+    @property
+    def has_header(self) -> bool:
+        """Whether there is a line that names the fields."""
+        return self.header_lines > 0

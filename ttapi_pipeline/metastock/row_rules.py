@@ -22,7 +22,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from ttapi_pipeline.metastock.dates import EARLIEST, NOT_A_DATE
+from ttapi_pipeline.metastock.dates import EARLIEST, NOT_A_DATE, PLACEHOLDERS
 from ttapi_pipeline.metastock.layout import FIELDS, PRICES, Layout
 from ttapi_pipeline.metastock.options import ImportOptions
 
@@ -136,6 +136,8 @@ def _date_rules(options: ImportOptions) -> Iterator[RowRule]:
     fault = pl.coalesce("date_fault", pl.lit(NOT_A_DATE))
     reason = pl.when(pl.col("date").is_null()).then(pl.lit("there is no date")).otherwise(fault)
     yield RowRule(pl.col("session") >= EARLIEST, reason)
+    is_placeholder = pl.any_horizontal(pl.col("session") == day for day in PLACEHOLDERS)
+    yield RowRule(~is_placeholder, pl.lit("the date is a placeholder: no exchange traded on it"))
     if options.as_of is not None:
         yield RowRule(pl.col("session") <= options.as_of, pl.lit(f"the date is later than {options.as_of}"))
 

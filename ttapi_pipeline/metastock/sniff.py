@@ -11,12 +11,13 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from ttapi_pipeline.core.errors import InvalidFormatError
-from ttapi_pipeline.metastock.dialects import AFTER_DATE, BY_COLUMNS, BY_HEADER, DELIMITERS, FIELD_NAMES, ROLES
+from ttapi_pipeline.metastock.dates import common_format, is_date
+from ttapi_pipeline.metastock.dialects import ACCEPTED, AFTER_DATE, BY_COLUMNS, DELIMITERS
+from ttapi_pipeline.metastock.headers import Columns, find_header
 from ttapi_pipeline.metastock.layout import IGNORED, NUMBERS, Layout
 from ttapi_pipeline.metastock.text import decode, split_lines, split_row
 
@@ -26,14 +27,6 @@ HEAD_BYTES: Final = 4096
 SAMPLE_LINES: Final = 8
 """How many rows are looked at. A later row that is different sends its file to the careful reading."""
 
-_COMPACT_DATE: Final = re.compile(r"(?:1[89]|2[0-9])\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])", re.ASCII)
-_ISO_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_CLEAR_DATE: Final = re.compile(f"{_COMPACT_DATE.pattern}|{_ISO_DATE.pattern}", re.ASCII)
-_OTHER_DATE: Final = re.compile(
-    r"\d{6}|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}"
-    r"|(?:[A-Za-z]{3},? )?\d{1,2}[ -][A-Za-z]{3}[ -]\d{4}",
-    re.ASCII,
-)
 _TIME_OF_DAY: Final = re.compile(r"0000|(?:[01]\d|2[0-3])[0-5]\d[0-5]\d|\d\d:\d\d(?::\d\d)?", re.ASCII)
 
 
@@ -43,20 +36,12 @@ class Sniffed:
 
     Attributes:
         layout: None for a file without a line of text.
-        ticker: The first row's ticker; None without a ticker column or without rows.
+        ticker: The first row's ticker, or the one that the header names for all rows; None without a ticker column or
+            without rows.
     """
 
     layout: Layout | None
     ticker: str | None
-
-
-class _Columns(NamedTuple):
-    """The columns of a file, by its header or by its first rows."""
-
-    roles: tuple[str, ...]
-    delimiter: str
-    dialect: str
-    unknown_fields: tuple[str, ...]
 
 
 def sniff_file(path: Path, *, code_page: str) -> Sniffed:
@@ -94,9 +79,9 @@ def sniff_lines(lines: Sequence[str], *, is_plain: bool = False) -> Sniffed:
     filled = [line for line in lines[: 4 * SAMPLE_LINES] if line.strip()] or [line for line in lines if line.strip()]
     if not filled:
         return Sniffed(None, None)
-    header = _read_header(filled[0])
-    rows = filled[1 if header else 0 :][:SAMPLE_LINES]
-    columns, delimiter, dialect, unknown_fields = header or _read_headerless(rows)
+    found = find_header(filled) or _read_headerless(filled[:SAMPLE_LINES])
+    rows = filled[found.header_lines :][:SAMPLE_LINES]
+    columns, delimiter, dialect = found.roles, found.delimiter, found.dialect
     values = [split_row(row, delimiter) for row in rows]
     overflow = max((len(row) - len(columns) for row in values), default=0)
     if dialect == "A" and any("".join(row[len(columns) :]) for row in values):
@@ -111,13 +96,17 @@ def sniff_lines(lines: Sequence[str], *, is_plain: bool = False) -> Sniffed:
         delimiter=delimiter,
         columns=columns,
         overflow=max(overflow, 0),
-        has_header=header is not None,
-        unknown_fields=unknown_fields,
-        date_format=_date_format([row[columns.index("date")] for row in values if len(row) > columns.index("date")]),
+        header_lines=found.header_lines,
+        unknown_fields=found.unknown_fields,
+        date_format=common_format([row[columns.index("date")] for row in values if len(row) > columns.index("date")]),
         decimal_comma=delimiter != "," and _has_decimal_comma(columns, values),
-        is_plain=is_plain and delimiter != " " and has_bare_values and bool(lines[0].strip()),
+        is_plain=is_plain
+        and delimiter != " "
+        and has_bare_values
+        and bool(lines[0].strip())
+        and found.header_lines <= 1,
     )
-    return Sniffed(layout, _first_ticker(columns, values))
+    return Sniffed(layout, found.ticker or _first_ticker(columns, values))
 
 
 def _has_decimal_comma(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
@@ -125,46 +114,7 @@ def _has_decimal_comma(columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
     return "," in numbers and "." not in numbers
 
 
-@lru_cache(maxsize=1024)
-def _read_header(line: str) -> _Columns | None:
-    """The columns that a header names; None when the line is not a header.
-
-    A row may hold a field's name, since OPEN and LOW are tickers, but a header never holds a date.
-
-    Raises:
-        InvalidFormatError: The line is a header without a date or without a close.
-    """
-    delimiter, names = max(
-        ((delimiter, _field_names(line, delimiter)) for delimiter in DELIMITERS),
-        key=lambda cut: sum(name in FIELD_NAMES for name in cut[1]),
-    )
-    if FIELD_NAMES.isdisjoint(names) or any(_is_date(name) for name in names):
-        return None
-    roles = {
-        role: next(names.index(name) for name in aliases if name in names)
-        for role, aliases in ROLES.items()
-        if not set(aliases).isdisjoint(names)
-    }
-    for role in ("date", "close"):
-        if role not in roles:
-            raise InvalidFormatError(f"its header names no {role}: {line.strip()[:200]!r}")
-    columns = [IGNORED] * len(names)
-    for role, index in roles.items():
-        columns[index] = role
-    unknown_fields = tuple(name for name in names if name not in FIELD_NAMES)
-    dialect = BY_HEADER.get(tuple(names), "M" if "name" in roles else "other")
-    return _Columns(tuple(columns), delimiter, dialect, unknown_fields)
-
-
-def _field_names(line: str, delimiter: str) -> list[str]:
-    names = [cell.strip().strip('<>[]"').strip().upper() for cell in split_row(line, delimiter)]
-    # A comma at the end of the header names no field.
-    while names and not names[-1]:
-        names.pop()
-    return names
-
-
-def _read_headerless(rows: Sequence[str]) -> _Columns:
+def _read_headerless(rows: Sequence[str]) -> Columns:
     """The columns of a file without a header, by the position of its date and the number of values after it.
 
     Raises:
@@ -187,8 +137,8 @@ def _read_headerless(rows: Sequence[str]) -> _Columns:
         if tail is None:
             continue
         columns = (*("ticker", "period")[:position], "date", *(("time",) if has_time else ()), *tail)
-        return _Columns(columns, delimiter, BY_COLUMNS.get(columns, "other"), ())
-    raise InvalidFormatError(f"it has neither a header nor rows of ticker, date and prices: {rows[0].strip()[:200]!r}")
+        return Columns(columns, delimiter, BY_COLUMNS.get(columns, "other"))
+    raise InvalidFormatError(f"it has neither a header nor rows of ticker, date and prices; {ACCEPTED}")
 
 
 def _date_position(rows: Sequence[Sequence[str]]) -> int | None:
@@ -196,24 +146,12 @@ def _date_position(rows: Sequence[Sequence[str]]) -> int | None:
 
     Six digits may be a ticker or a price too, so that clearer dates are looked for first.
     """
-    for pattern in (_CLEAR_DATE, _OTHER_DATE):
+    for is_clear in (True, False):
         # By how usual they are: after a ticker, after ticker and period, in front.
         for position in (1, 2, 0):
-            dates = sum(pattern.fullmatch(row[position]) is not None for row in rows)
+            dates = sum(is_date(row[position], is_clear=is_clear) for row in rows)
             if 2 * dates > len(rows):
                 return position
-    return None
-
-
-def _is_date(value: str) -> bool:
-    return _CLEAR_DATE.fullmatch(value) is not None or _OTHER_DATE.fullmatch(value) is not None
-
-
-def _date_format(dates: Sequence[str]) -> str | None:
-    if dates and all(_COMPACT_DATE.fullmatch(value) for value in dates):
-        return "%Y%m%d"
-    if dates and all(_ISO_DATE.fullmatch(value) for value in dates):
-        return "%Y-%m-%d"
     return None
 
 

@@ -45,11 +45,12 @@ def split_lines(text: str) -> list[str]:
 
 
 def split_row(row: str, delimiter: str) -> list[str]:
-    """Cut one line into values without surrounding space. Double quotes may hold a delimiter."""
-    if '"' in row:
+    """Cut one line into values without surrounding space. Double quotes in pairs may hold a delimiter."""
+    # A quote without another one belongs to its value: it must not swallow the values behind it.
+    if '"' in row and row.count('"') % 2 == 0:
         try:
             return [value.strip() for value in next(csv.reader([row], delimiter=delimiter, skipinitialspace=True), [])]
-        except csv.Error:  # an unbalanced quote belongs to the value
+        except csv.Error:
             pass
     if delimiter == " ":
         return row.split()

@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: MIT
+"""Downloads that people really have: one file of each kind, and numbers and dates in every way of writing them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import NamedTuple
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ttapi_pipeline.metastock.importer import import_folder
+from ttapi_pipeline.metastock.number_text import marks_of, numbers_of
+from ttapi_pipeline_tests.support.examples import examples
+from ttapi_pipeline_tests.support.metastock import check_account, folder_of
+
+
+class Download(NamedTuple):
+    """A file as a vendor writes it: two sessions of AAPL, 2026-11-19 and 2026-11-20."""
+
+    dialect: str
+    content: str
+    name: str = "AAPL.csv"
+    volumes: tuple[float | None, float | None] = (43_210_000.0, 41_210_000.0)
+
+
+_STOOQ = "2026-11-19,250.1,252.5,249.9,251.3,43210000\r\n2026-11-20,251.1,253.5,250.9,252.3,41210000\r\n"
+
+DOWNLOADS = {
+    "stooq": Download("plain", f"Date,Open,High,Low,Close,Volume\r\n{_STOOQ}"),
+    "stooq in Polish": Download(
+        "stooq Polish", f"Data,Otwarcie,Najwyzszy,Najnizszy,Zamkniecie,Wolumen\r\n{_STOOQ}", "aapl.us.csv"
+    ),
+    "stooq, all symbols": Download(
+        "C",
+        "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>\r\n"
+        "AAPL.US,D,20261119,000000,250.1,252.5,249.9,251.3,43210000,0\r\n"
+        "AAPL.US,D,20261120,000000,251.1,253.5,250.9,252.3,41210000,0\r\n",
+        "20261120_d.txt",
+    ),
+    "Yahoo": Download(
+        "Yahoo",
+        "Date,Open,High,Low,Close,Adj Close,Volume\n"
+        "2026-11-19,250.100006,252.5,249.899994,251.300003,250.9,43210000\n"
+        "2026-11-20,251.100006,253.5,250.899994,252.300003,251.9,41210000\n",
+    ),
+    "yfinance history": Download(
+        "yfinance",
+        "Date,Open,High,Low,Close,Volume,Dividends,Stock Splits\n"
+        "2026-11-19 00:00:00-05:00,250.1,252.5,249.9,251.3,43210000,0.0,0.0\n"
+        "2026-11-20 00:00:00-05:00,251.1,253.5,250.9,252.3,41210000,0.26,0.0\n",
+    ),
+    "yfinance download": Download(
+        "yfinance",
+        "Price,Close,High,Low,Open,Volume\nTicker,AAPL,AAPL,AAPL,AAPL,AAPL\nDate,,,,,\n"
+        "2026-11-19,251.3,252.5,249.9,250.1,43210000\n2026-11-20,252.3,253.5,250.9,251.1,41210000\n",
+        "prices.csv",
+    ),
+    "yfinance, grouped by ticker": Download(
+        "yfinance",
+        "Ticker,AAPL,AAPL,AAPL,AAPL,AAPL\nPrice,Open,High,Low,Close,Volume\nDate,,,,,\n"
+        "2026-11-19,250.1,252.5,249.9,251.3,43210000\n2026-11-20,251.1,253.5,250.9,252.3,41210000\n",
+        "prices.csv",
+    ),
+    "Nasdaq.com": Download(
+        "Nasdaq",
+        "Date,Close/Last,Volume,Open,High,Low\n"
+        "11/20/2026,$252.30,41210000,$251.10,$253.50,$250.90\n11/19/2026,$251.30,43210000,$250.10,$252.50,$249.90\n",
+    ),
+    "Investing.com": Download(
+        "Investing",
+        '"Date","Price","Open","High","Low","Vol.","Change %"\n'
+        '"11/20/2026","252.30","251.10","253.50","250.90","41.21M","0.40%"\n'
+        '"11/19/2026","251.30","250.10","252.50","249.90","43.21M","-0.10%"\n',
+    ),
+    "MarketWatch": Download(
+        "plain",
+        "Date,Open,High,Low,Close,Volume\n"
+        '11/20/2026,$251.10,$253.50,$250.90,$252.30,"41,210,000"\n'
+        '11/19/2026,$250.10,$252.50,$249.90,$251.30,"43,210,000"\n',
+    ),
+    "Alpha Vantage": Download(
+        "Alpha Vantage",
+        "timestamp,open,high,low,close,volume\r\n"
+        "2026-11-20,251.1000,253.5000,250.9000,252.3000,41210000\r\n"
+        "2026-11-19,250.1000,252.5000,249.9000,251.3000,43210000\r\n",
+    ),
+    "EODData": Download(
+        "EODData",
+        "Symbol,Date,Open,High,Low,Close,Volume\n"
+        "AAPL,19-Nov-2026,250.1,252.5,249.9,251.3,43210000\nAAPL,20-Nov-2026,251.1,253.5,250.9,252.3,41210000\n",
+        "NASDAQ.csv",
+    ),
+    "Finam": Download(
+        "K",
+        "<TICKER>;<PER>;<DATE>;<TIME>;<OPEN>;<HIGH>;<LOW>;<CLOSE>;<VOL>\r\n"
+        "AAPL;D;19/11/26;00:00;250.1000000;252.5000000;249.9000000;251.3000000;43210000\r\n"
+        "AAPL;D;20/11/26;00:00;251.1000000;253.5000000;250.9000000;252.3000000;41210000\r\n",
+    ),
+    "Finam, compact dates": Download(
+        "K",
+        "<TICKER>;<PER>;<DATE>;<TIME>;<OPEN>;<HIGH>;<LOW>;<CLOSE>;<VOL>\r\n"
+        "AAPL;D;261119;0;250.1;252.5;249.9;251.3;43210000\r\nAAPL;D;261120;0;251.1;253.5;250.9;252.3;41210000\r\n",
+    ),
+    "Kaggle": Download(
+        "Kaggle",
+        "Date,Open,High,Low,Close,Volume,OpenInt\r\n"
+        "2026-11-19,250.1,252.5,249.9,251.3,43210000,0\r\n2026-11-20,251.1,253.5,250.9,252.3,41210000,0\r\n",
+        "aapl.us.txt",
+    ),
+    "Kaggle, S&P 500": Download(
+        "Kaggle 500",
+        "date,open,high,low,close,volume,Name\n"
+        "2026-11-19,250.1,252.5,249.9,251.3,43210000,AAPL\n2026-11-20,251.1,253.5,250.9,252.3,41210000,AAPL\n",
+        "AAPL.csv",
+    ),
+    "TradingView": Download(
+        "TradingView",
+        "time,open,high,low,close,Volume\n"
+        "2026-11-19,250.1,252.5,249.9,251.3,43210000\n2026-11-20,251.1,253.5,250.9,252.3,41210000\n",
+    ),
+    "Google Sheets": Download(
+        "plain",
+        "Date,Open,High,Low,Close,Volume\n"
+        "11/19/2026 16:00:00,250.1,252.5,249.9,251.3,43210000\n11/20/2026 16:00:00,251.1,253.5,250.9,252.3,41210000\n",
+    ),
+    "Ariva": Download(
+        "Ariva",
+        "Datum;Erster;Hoch;Tief;Schlusskurs;Stücke;Volumen\n"
+        "20.11.2026;251,10;253,50;250,90;252,30;41.210.000;1.000.000.000\n"
+        "19.11.2026;250,10;252,50;249,90;251,30;43.210.000;1.000.000.000\n",
+    ),
+    "a German spreadsheet": Download(
+        "other",
+        "sep=;\nDatum;Eröffnung;Tageshoch;Tagestief;Schluß;Volumen\n"
+        "20.11.26;251,10 €;253,50 €;250,90 €;252,30 €;41.210.000\n"
+        "19.11.26;250,10 €;252,50 €;249,90 €;251,30 €;43.210.000\n",
+    ),
+    "a title above the header": Download(
+        "plain",
+        "AAPL historical prices\nCurrency in USD\n\nDate,Open,High,Low,Close,Volume\n"
+        '"Nov 20, 2026",251.1,253.5,250.9,252.3,"41,210,000"\n"Nov 19, 2026",250.1,252.5,249.9,251.3,"43,210,000"\n',
+    ),
+    "volumes that are not there": Download(
+        "plain",
+        "Date,Open,High,Low,Close,Volume\n2026-11-19,250.1,252.5,249.9,251.3,-\n"
+        "2026-11-20,251.1,253.5,250.9,252.3,N/A\n",
+        volumes=(None, None),
+    ),
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("download", DOWNLOADS)
+def test_a_download_is_read_and_its_dialect_named(download: str, encoding: str) -> None:
+    file = DOWNLOADS[download]
+    with folder_of({file.name: file.content.encode(encoding)}) as folder:
+        result = import_folder(folder)
+    bars = check_account(result)
+    assert result.rejects.is_empty()
+    assert result.files["dialect"].to_list() == [file.dialect]
+    assert bars.select("symbol", "session").rows() == [("AAPL", date(2026, 11, 19)), ("AAPL", date(2026, 11, 20))]
+    rounded = bars.select(pl.col("open", "high", "low", "close").round(4)).rows()
+    assert rounded == [(250.1, 252.5, 249.9, 251.3), (251.1, 253.5, 250.9, 252.3)]
+    assert tuple(bars["volume"]) == file.volumes
+    assert not any("unknown fields" in warning for warning in result.warnings) or download == "Ariva"
+
+
+def test_several_tickers_side_by_side_are_refused_with_the_way_out() -> None:
+    content = "Price,Close,Close\nTicker,AAPL,MSFT\nDate,,\n2026-11-19,251.3,410.2\n"
+    with folder_of({"prices.csv": content}) as folder:
+        rejects = import_folder(folder).rejects
+    assert rejects["reason"].to_list() == [
+        "its header has 2 tickers side by side; write one file per ticker, or one row per ticker and session"
+    ]
+
+
+def test_what_is_no_table_of_prices_is_refused_without_its_text() -> None:
+    secrets = {
+        ".env.txt": "unused",
+        "env.txt": "TOKEN=hunter2\nPASSWORD=hunter2\n",
+        "notes.md": "# symbol, hunter2\n",
+        "header.csv": "symbol,hunter2,open\nAAPL,1,2\n",
+    }
+    with folder_of(secrets) as folder:
+        rejects = import_folder(folder).rejects
+    assert rejects.height == 3
+    assert not rejects["reason"].str.contains("hunter2").any()
+    assert rejects["reason"].str.contains("Date,Open,High,Low,Close,Volume").all()
+    assert rejects["raw"].null_count() == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("46345", "as a spreadsheet counts days"),
+        ("1795046400", "number of seconds"),
+        ("1970-01-01", "placeholder"),
+        ("01/01/1900", "placeholder"),
+        ("0000-00-00", "not a date"),
+    ],
+)
+def test_a_date_that_is_none_is_refused_with_its_reason(text: str, reason: str) -> None:
+    with folder_of({"X.csv": f"Date,Close\n{text},10\n2026-11-20,10\n"}) as folder:
+        result = import_folder(folder)
+    assert check_account(result).height == 1
+    assert reason in result.rejects["reason"][0]
+
+
+class Style(NamedTuple):
+    """How somebody writes numbers and dates."""
+
+    delimiter: str
+    decimal: str
+    thousands: str
+    currency: str
+    dates: str
+    is_quoted: bool
+
+
+STYLES = st.builds(
+    Style,
+    delimiter=st.sampled_from([",", ";", "\t"]),
+    decimal=st.sampled_from([".", ","]),
+    thousands=st.sampled_from(["", "other mark", " ", "\u00a0", "'"]),
+    currency=st.sampled_from(["", "$", "€"]),
+    dates=st.sampled_from(["%Y%m%d", "%Y-%m-%d", "%d.%m.%Y", "%d %b %Y", "%Y-%m-%d 00:00:00", "%d-%b-%y"]),
+    is_quoted=st.booleans(),
+)
+
+
+@settings(max_examples=examples(150), deadline=None)
+@given(
+    style=STYLES,
+    rows=st.lists(st.tuples(st.integers(100, 10**9), st.integers(0, 10**10)), min_size=1, max_size=12),
+)
+def test_numbers_are_read_however_they_are_written(style: Style, rows: Sequence[tuple[int, int]]) -> None:
+    def written(cents: int, decimals: int) -> str:
+        whole, rest = divmod(cents, 10**decimals)
+        other = "." if style.decimal == "," else ","
+        digits = f"{whole:,}".replace(",", other if style.thousands == "other mark" else style.thousands)
+        return digits + (f"{style.decimal}{rest:0{decimals}}" if decimals else "")
+
+    def cell(text: str) -> str:
+        return f'"{text}"' if style.is_quoted or style.delimiter in text else text
+
+    lines = [style.delimiter.join(["Date", "Close", "Volume"])]
+    days = [date(2026, 1, 1) + timedelta(days=at) for at in range(len(rows))]
+    for day, (cents, volume) in zip(days, rows, strict=True):
+        price = style.currency + written(cents, 2)
+        lines.append(style.delimiter.join(map(cell, (f"{day:{style.dates}}", price, written(volume, 0)))))
+    with folder_of({"X.csv": "\n".join(lines)}) as folder:
+        bars = check_account(import_folder(folder))
+    assert bars["session"].to_list() == days
+    assert bars["close"].to_list() == pytest.approx([cents / 100 for cents, _ in rows], rel=1e-12)
+    assert bars["volume"].to_list() == pytest.approx([volume for _, volume in rows], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("texts", "delimiter", "numbers"),
+    [
+        # A mark before exactly three digits may be either; commas alone are decimal where they do not separate values.
+        (["250,123"], ";", [250.123]),
+        (["250,123"], ",", [250_123.0]),
+        (["250,123", "1,234,567"], ";", [250_123.0, 1_234_567.0]),
+        (["250.123", "1,5"], ";", [250_123.0, 1.5]),
+        # Both marks and no proof, or two proofs against each other: a comma is not taken for anything.
+        (["250.123", "1,234"], ";", [250.123, math.nan]),
+        (["10.5", "1,5"], ";", [10.5, math.nan]),
+        (["0.448", "1,234"], ";", [0.448, 1_234.0]),
+        (["1,2345E+07", "410,5"], ";", [12_345_000.0, 410.5]),
+        (
+            ["1.2E3", "1_0", "1 0", "12 345", "--1", "1.2.3,4"],
+            ";",
+            [1_200.0, math.nan, math.nan, 12_345.0, *[math.nan] * 2],
+        ),
+    ],
+)
+def test_what_a_mark_means_is_proven_by_the_numbers_of_the_file(
+    texts: list[str], delimiter: str, numbers: list[float]
+) -> None:
+    column = pl.Series(texts)
+    read = numbers_of(column, decimal=marks_of([column]).decimal(delimiter=delimiter), has_units=False)
+    assert read.to_list() == pytest.approx(numbers, nan_ok=True)
+
+
+def test_units_belong_to_quantities() -> None:
+    texts = pl.Series(["1.23M", "12k", "0.5B", "3 M", "M", "1.5", None])
+    marks = marks_of([texts]).decimal(delimiter=",")
+    quantities = numbers_of(texts, decimal=marks, has_units=True).to_list()
+    assert quantities == pytest.approx([1.23e6, 12e3, 0.5e9, 3e6, math.nan, 1.5, None], nan_ok=True)
+    assert numbers_of(texts, decimal=marks, has_units=False).is_nan().sum() == 5
