@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -110,6 +111,8 @@ _ANY_NUMBER: Final = (-1e9, 1e9)
 _MOST_CHARACTERS: Final = 200
 _MOST_CHARACTERS_OF_A_VALUE: Final = 10_000
 
+_VARIABLE: Final = re.compile(r"\{[^/]*\}")
+
 
 @dataclass(slots=True)
 class Fault:
@@ -117,8 +120,9 @@ class Fault:
 
     Attributes:
         id: Number in this server, from 1.
-        route: The place where it strikes: a route template such as ``/market-metrics``, a family such as
-            ``market-metrics`` or ``dxlink``, or ``*``.
+        route: The place where it strikes: a route template such as ``/option-chains/{symbol}/nested``, however its
+            variable segment is named; a path such as ``/option-chains/AAPL/nested``; a family such as
+            ``option-chains`` or ``dxlink``; or ``*``.
         kind: One of KINDS.
         parameters: All parameters of the kind.
         probability: Chance to strike at each opportunity, 0 to 1.
@@ -136,9 +140,11 @@ class Fault:
     seed: int
     struck: int = 0
     random: np.random.Generator = field(init=False, repr=False)
+    place: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.random = np.random.default_rng(self.seed)
+        self.place = place_of(self.route)
 
     def number(self, name: str) -> float:
         """A parameter that is a number."""
@@ -166,10 +172,20 @@ Strike = Callable[[Collection[str]], Sequence[Fault]]
 """Gives the faults of these kinds that strike now, at a place that is understood; see `FaultPlan.strike`."""
 
 
+def place_of(route: str) -> str:
+    """A route template without the names of its variable segments, by which templates are compared."""
+    return _VARIABLE.sub("{}", route)
+
+
 class FaultPlan:
-    """The faults that are switched on, in the order in which they were added."""
+    """The faults that are switched on, in the order in which they were added.
+
+    Attributes:
+        is_place: Whether a fault could strike there at all. A plan takes every place until its server has said so.
+    """
 
     def __init__(self) -> None:
+        self.is_place: Callable[[str], bool] = lambda _: True
         self._faults: list[Fault] = []
         self._ids = itertools.count(1)
 
@@ -194,7 +210,12 @@ class FaultPlan:
         if kind not in KINDS:
             raise ConfigError(f"{kind!r} is not a fault; known are {', '.join(KINDS)}")
         if not route:
-            raise ConfigError(f"fault {kind}: route is empty; it is a route template, a family or *")
+            raise ConfigError(f"fault {kind}: route is empty; it is a route template, a path, a family or *")
+        if route != ANYWHERE and not self.is_place(route):
+            # A fault that can never strike would look like a client that bears it.
+            raise ConfigError(
+                f"fault {kind}: no request has the route {route!r}; it is a route template, a path, a family or *"
+            )
         if not 0.0 <= probability <= 1.0:
             raise ConfigError(f"fault {kind}: probability is {probability}; it accepts 0 to 1")
         if count is not None and count < 1:
@@ -235,7 +256,8 @@ class FaultPlan:
     def add_option(self, option: str) -> Fault:
         """Switch a fault on from a command line: ``KIND[:NAME=VALUE[,NAME=VALUE...]]``.
 
-        Names are route, probability, count, seed and the parameters of the kind.
+        Names are route, probability, count, seed and the parameters of the kind. The ``value`` of ``replace-field``
+        comes last: it is JSON, and has commas of its own.
 
         Raises:
             ConfigError: The text does not describe a fault.
@@ -243,7 +265,10 @@ class FaultPlan:
         kind, _, rest = option.partition(":")
         spec: dict[str, object] = {"kind": kind}
         parameters: dict[str, object] = {}
-        for pair in filter(None, rest.split(",")):
+        before = rest
+        if kind == "replace-field" and ",value=" in f",{rest}":
+            before, _, parameters["value"] = f",{rest}".partition(",value=")
+        for pair in filter(None, before.split(",")):
             name, equals, value = pair.partition("=")
             if not equals:
                 raise ConfigError(f"fault {kind}: {pair!r} is not NAME=VALUE")
@@ -255,11 +280,11 @@ class FaultPlan:
 
         Args:
             kinds: For example REST_KINDS.
-            targets: The route template and the family of the request or connection; `*` is always among them.
+            targets: Template, path and family of the request or connection; `*` is always among them.
         """
-        struck = []
+        struck, places = [], {place_of(target) for target in targets}
         for fault in self._faults:
-            if fault.kind not in kinds or (fault.route != ANYWHERE and fault.route not in targets):
+            if fault.kind not in kinds or (fault.place != ANYWHERE and fault.place not in places):
                 continue
             if fault.remaining == 0 or fault.random.random() >= fault.probability:
                 continue

@@ -170,10 +170,11 @@ faults, each with its own parameters and their defaults:
 
 {kinds}
 
-Every fault also has route=* (a route template, a family such as market-metrics or dxlink), probability=1, count (how
-often it strikes, without end by default) and seed=0. The same is done while it runs by POST /simulator/faults.
+Every fault also has route=* (a route template, a path, a family such as market-metrics or dxlink), probability=1, count
+(how often it strikes, without end by default) and seed=0. The same is done while it runs by POST /simulator/faults.
 
   --fault status:status=429,retry_after=2,count=3,route=/market-metrics
+  --fault 'replace-field:route=/market-metrics,path=data.items[symbol=AAPL].beta,value="NaN"'
   --fault dx-close:code=1006,after=20 --fault latency:seconds=0.2,distribution=exponential
 
 `tt simulator metastock DIR` writes MetaStock files of the same market instead.

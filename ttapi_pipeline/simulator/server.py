@@ -18,7 +18,7 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TransportError
 from ttapi_pipeline.simulator.counters import Counters
 from ttapi_pipeline.simulator.dxlink.tokens import QuoteTokens
-from ttapi_pipeline.simulator.dxlink.websocket import add_dxlink
+from ttapi_pipeline.simulator.dxlink.websocket import FAULT_PLACES, add_dxlink
 from ttapi_pipeline.simulator.faults import FaultPlan
 from ttapi_pipeline.simulator.market.derived import DerivedMarket
 from ttapi_pipeline.simulator.market.ledger import Ledger
@@ -102,6 +102,7 @@ def build_simulator(
             *_broker_routes(market),
         )
     )
+    faults.is_place = lambda place: place in FAULT_PLACES or router.is_place(place)
     rest = Gateway(router=router, clock=clock, oauth=oauth, faults=faults, counters=counters)
     app = web.Application(client_max_size=_MOST_BODY_BYTES)
     add_dxlink(app, market=market, clock=clock, tokens=tokens, faults=faults, counters=counters)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.simulator.faults import KINDS, FaultPlan
+from ttapi_pipeline_tests.support.simulator import Api
 
 
 def test_a_fault_on_the_command_line() -> None:
@@ -18,6 +19,34 @@ def test_a_fault_on_the_command_line() -> None:
     assert (fault.number("status"), fault.number("retry_after"), fault.text("body")) == (429, 2, "json")
     with pytest.raises(ConfigError, match="NAME=VALUE"):
         FaultPlan().add_option("status:429")
+    edit = FaultPlan().add_option('replace-field:count=1,path=data.items[symbol=AAPL].x,value=[{"a": 1, "b": "="}]')
+    assert (edit.text("path"), edit.text("value")) == ("data.items[symbol=AAPL].x", '[{"a": 1, "b": "="}]')
+
+
+@pytest.mark.parametrize(
+    ("route", "symbols"),
+    [
+        ("/option-chains/{symbol}/nested", {"AAPL", "BRK/B"}),
+        ("/option-chains/{underlying}/nested", {"AAPL", "BRK/B"}),
+        ("/option-chains/BRK%2FB/nested", {"BRK/B"}),
+        ("option-chains", {"AAPL", "BRK/B"}),
+        ("/market-metrics", set()),
+    ],
+)
+async def test_a_fault_strikes_at_its_template_its_path_and_its_family(
+    simulator: Api, route: str, symbols: set[str]
+) -> None:
+    await simulator.fault("status", route, parameters={"status": 418})
+    asked = {"AAPL": "AAPL", "BRK/B": "BRK%2FB"}
+    statuses = {name: (await simulator.get(f"/option-chains/{path}/nested")).status for name, path in asked.items()}
+    assert {name for name, status in statuses.items() if status == 418} == symbols
+
+
+@pytest.mark.parametrize("route", ["/market-metric", "/option-chains", "metrics", "/", "/option-chains/A/B/nested"])
+async def test_a_fault_that_could_never_strike_is_refused(simulator: Api, route: str) -> None:
+    reply = await simulator.post("/simulator/faults", json={"kind": "status", "route": route})
+    assert reply.status == 400
+    assert b"no request has the route" in reply.body
 
 
 @given(st.dictionaries(st.text(), st.none() | st.booleans() | st.floats() | st.text() | st.lists(st.integers())))

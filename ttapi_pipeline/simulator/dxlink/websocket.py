@@ -20,8 +20,9 @@ from ttapi_pipeline.simulator.market.market import Market
 ROUTE: Final = "/realtime"
 INBOUND_LIMIT: Final = 65_536
 """Bytes of a message from a client; a larger one ends the connection with code 1009."""
+FAULT_PLACES: Final = (ROUTE, "dxlink")
+"""Where a fault of a connection strikes: route and family."""
 
-_FAULT_TARGETS: Final = (ROUTE, "dxlink")
 _ANSWERS_WAITING: Final = 256
 _CLOSE_SECONDS: Final = 1.0
 _MESSAGES_PER_TURN: Final = 8
@@ -45,7 +46,7 @@ def add_dxlink(
     sockets: set[web.WebSocketResponse] = set()
 
     async def realtime(request: web.Request) -> web.StreamResponse:
-        for fault in faults.strike({"dx-upgrade"}, *_FAULT_TARGETS):
+        for fault in faults.strike({"dx-upgrade"}, *FAULT_PLACES):
             return web.Response(status=int(fault.number("status")), text="Bad Gateway")
         # No deflate: on the loopback interface it costs more than it saves.
         socket = web.WebSocketResponse(max_msg_size=INBOUND_LIMIT + 1, compress=False, timeout=_CLOSE_SECONDS)
@@ -54,7 +55,7 @@ def add_dxlink(
             candles,
             events,
             is_valid_token=tokens.is_valid,
-            strike=lambda kinds: faults.strike(kinds, *_FAULT_TARGETS),
+            strike=lambda kinds: faults.strike(kinds, *FAULT_PLACES),
             monotonic=clock.monotonic(),
             count=counters.add,
         )

@@ -70,7 +70,7 @@ class Gateway:
                 return await self._send(request, unrouted, ())
             struck: Sequence[Fault] = ()
             if self.faults:
-                struck = self.faults.strike(_REQUEST_KINDS, route.template, route.family)
+                struck = self.faults.strike(_REQUEST_KINDS, route.template, request.rel_url.raw_path, route.family)
             for fault in struck:
                 if fault.kind == "latency":
                     await rest_faults.delay(fault, self.clock)

@@ -68,6 +68,14 @@ class Router:
             raise RequestError(405, "method_not_allowed", f"{method} is not allowed here")
         raise not_found("this route")
 
+    def is_place(self, place: str) -> bool:
+        """Whether a request has this template, family or path, whatever its method."""
+        segments = place.split("/")[1:] if place.startswith("/") else [place]
+        patterns = self._by_first.get(segments[0], ())
+        if not place.startswith("/"):
+            return bool(patterns)
+        return any(_match(pattern, segments) is not None for pattern, _ in patterns)
+
 
 def _match(pattern: Sequence[str], segments: Sequence[str]) -> Mapping[str, str] | None:
     takes_rest = pattern[-1].endswith(_REST)
