@@ -31,7 +31,7 @@ from ttapi_pipeline.client.models import (
     WatchlistEntry,
 )
 from ttapi_pipeline.client.oauth import TokenStore
-from ttapi_pipeline.client.payloads import lost_in
+from ttapi_pipeline.client.payloads import REPEATED_ROW, lost_in
 from ttapi_pipeline.client.requester import ClientStats
 from ttapi_pipeline.client.retries import RetryPolicy
 from ttapi_pipeline.client.routes import Family
@@ -39,6 +39,7 @@ from ttapi_pipeline.client.transport import TransportOptions
 
 __all__ = [
     "BROKER_RATES",
+    "REPEATED_ROW",
     "UNLIMITED",
     "Account",
     "Balance",

@@ -40,7 +40,7 @@ from ttapi_pipeline.client.models import (
     Watchlist,
 )
 from ttapi_pipeline.client.oauth import Credentials, TokenStore
-from ttapi_pipeline.client.payloads import Page, list_decoder, lost_in, single_decoder
+from ttapi_pipeline.client.payloads import REPEATED_ROW, Page, list_decoder, lost_in, single_decoder
 from ttapi_pipeline.client.requester import ClientStats, Requester
 from ttapi_pipeline.client.retries import RetryBudget, RetryPolicy
 from ttapi_pipeline.client.routes import Family, Route
@@ -288,6 +288,10 @@ class TastytradeClient:
                 return Fetched(missing={symbol: rejected[0][1]}, rejected=rejected)
             if not page.rows:
                 return Fetched(empty={symbol})
+            others = {root.underlying_symbol for root in page.rows} - {None, symbol}
+            if others:
+                named = ", ".join(sorted(str(other) for other in others))
+                return Fetched(missing={symbol: f"{routes.NESTED_OPTION_CHAIN.subject}: the answer is of {named}"})
             if any("expirations" in root.lost_fields for root in page.rows):
                 return Fetched(missing={symbol: f"{routes.NESTED_OPTION_CHAIN.subject}: expirations cannot be read"})
             return Fetched(rows=[OptionChain(symbol, tuple(page.rows))], lost=lost_in(page.rows))
@@ -362,6 +366,7 @@ class TastytradeClient:
                 if symbol not in found
             }
             lost = Counter(name for row in found.values() for name in row.lost_fields)
+            lost.update(REPEATED_ROW for row in page.rows if row != found.get(row.symbol, row))
             return Fetched(rows=list(found.values()), missing=missing, rejected=list(page.rejected), lost=lost)
 
         return await collect(batches, splitting(fetch), workers=self._workers, progress=progress)

@@ -12,12 +12,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-# A lax decoder reads "NaN" and "inf" as floats. Every finite number is within these bounds, and they are not.
-Number = Annotated[float, msgspec.Meta(ge=-1.7e308, le=1.7e308)]
+# A lax decoder reads "NaN", "inf" and "1e308" as floats. No price, amount, size or ratio comes near these bounds: the
+# largest company is worth less than 1e13 dollars.
+Number = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
+Amount = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
+"""What is never negative; a minus one stands for "unknown"."""
+# A volatility of a thousand percent is one in the wrong unit. From 0 on down they are placeholders, which are no loss.
+Volatility = Annotated[float, msgspec.Meta(ge=-1, le=10)]
+VolatilityPoints = Annotated[float, msgspec.Meta(ge=-100, le=1000)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+# The place between last year's low and high, which today may leave.
+Rank = Annotated[float, msgspec.Meta(gt=-1, le=2)]
+Correlation = Annotated[float, msgspec.Meta(ge=-1, le=1)]
+Rating = Annotated[int, msgspec.Meta(ge=0, le=5)]
+Shares = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
+Settlement = Literal["AM", "PM"]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -64,7 +78,7 @@ class Balance(Row, frozen=True):
     """
 
     account_number: str | None = None
-    currency: str | None = None
+    currency: Currency | None = None
     cash_balance: Number | None = None
     long_equity_value: Number | None = None
     short_equity_value: Number | None = None
@@ -77,7 +91,7 @@ class Balance(Row, frozen=True):
     net_liquidating_value: Number | None = None
     cash_available_to_withdraw: Number | None = None
     pending_cash: Number | None = None
-    pending_cash_effect: str | None = None
+    pending_cash_effect: Literal["Debit", "Credit", "None"] | None = None
     updated_at: Instant | None = None
 
 
@@ -86,8 +100,8 @@ class ExpirationVolatility(WireObject, frozen=True):
 
     expiration_date: date
     option_chain_type: str | None = None
-    settlement_type: str | None = None
-    implied_volatility: Number | None = None
+    settlement_type: Settlement | None = None
+    implied_volatility: Volatility | None = None
 
 
 class Earnings(WireObject, frozen=True):
@@ -96,7 +110,7 @@ class Earnings(WireObject, frozen=True):
     visible: bool | None = None
     expected_report_date: date | None = None
     estimated: bool | None = None
-    time_of_day: str | None = None
+    time_of_day: Literal["BTO", "AMC"] | None = None
     actual_eps: Number | None = None
     consensus_estimate: Number | None = None
 
@@ -111,27 +125,27 @@ class MarketMetrics(Row, frozen=True):
     """
 
     symbol: Text
-    implied_volatility_index: Number | None = None
+    implied_volatility_index: Volatility | None = None
     implied_volatility_index_5_day_change: Number | None = None
-    implied_volatility_index_rank: Number | None = None
-    tos_implied_volatility_index_rank: Number | None = None
-    tw_implied_volatility_index_rank: Number | None = None
+    implied_volatility_index_rank: Rank | None = None
+    tos_implied_volatility_index_rank: Rank | None = None
+    tw_implied_volatility_index_rank: Rank | None = None
     implied_volatility_index_rank_source: str | None = None
-    implied_volatility_percentile: Number | None = None
-    implied_volatility_30_day: Number | None = None
-    historical_volatility_30_day: Number | None = None
-    historical_volatility_60_day: Number | None = None
-    historical_volatility_90_day: Number | None = None
+    implied_volatility_percentile: Share | None = None
+    implied_volatility_30_day: VolatilityPoints | None = None
+    historical_volatility_30_day: VolatilityPoints | None = None
+    historical_volatility_60_day: VolatilityPoints | None = None
+    historical_volatility_90_day: VolatilityPoints | None = None
     iv_hv_30_day_difference: Number | None = None
     liquidity_value: Number | None = None
     liquidity_rank: Number | None = None
-    liquidity_rating: int | None = None
+    liquidity_rating: Rating | None = None
     option_expiration_implied_volatilities: tuple[ExpirationVolatility, ...] = ()
     beta: Number | None = None
-    corr_spy_3month: Number | None = None
-    dividend_rate_per_share: Number | None = None
-    annual_dividend_per_share: Number | None = None
-    dividend_yield: Number | None = None
+    corr_spy_3month: Correlation | None = None
+    dividend_rate_per_share: Amount | None = None
+    annual_dividend_per_share: Amount | None = None
+    dividend_yield: Amount | None = None
     dividend_ex_date: date | None = None
     dividend_next_date: date | None = None
     dividend_pay_date: date | None = None
@@ -139,7 +153,7 @@ class MarketMetrics(Row, frozen=True):
     earnings_per_share: Number | None = None
     price_earnings_ratio: Number | None = None
     lendability: str | None = None
-    borrow_rate: Number | None = None
+    borrow_rate: Amount | None = None
     market_cap: Number | None = None
     updated_at: Instant | None = None
 
@@ -204,7 +218,7 @@ class Expiration(WireObject, frozen=True):
 
     expiration_date: date
     expiration_type: str | None = None
-    settlement_type: str | None = None
+    settlement_type: Settlement | None = None
     strikes: tuple[Strike, ...] = ()
 
 
@@ -212,9 +226,9 @@ class OptionRoot(Row, frozen=True):
     """The expirations of one root symbol, such as SPX or SPXW."""
 
     root_symbol: Text
-    underlying_symbol: Text
+    underlying_symbol: str | None = None
     option_chain_type: str | None = None
-    shares_per_contract: int | None = None
+    shares_per_contract: Shares | None = None
     expirations: tuple[Expiration, ...] = ()
 
 

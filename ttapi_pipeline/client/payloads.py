@@ -27,6 +27,9 @@ R = TypeVar("R", bound=Row)
 
 MAX_MESSAGE_CHARS: Final = 300
 
+REPEATED_ROW: Final = "another row of the same name"
+"""What is lost where a symbol or an account comes twice in an answer and the rows differ: the first one stands."""
+
 _TAG: Final = re.compile(r"<[^>]*>")
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)

@@ -10,6 +10,7 @@ A placeholder is no loss: the source has no value. A value that is there and can
 - Zero, and less, as a volatility: a price that moves has one.
 - Zero as the earnings per share of something that earns nothing: an index, a fund, or a row whose other company figures
   are placeholders.
+- A blank text, and "N/A": some servers write them for every field of a row that they know nothing of.
 - A next dividend before the last ex-date: it has become the last one.
 - An earnings report that is not ``visible``: tastytrade fills the fields of a fund that reports nothing.
 """
@@ -21,6 +22,7 @@ from typing import Final
 
 _FIRST_DATE: Final = date(1970, 1, 2)
 _LAST_DATE: Final = date(2099, 12, 31)
+_NO_TEXTS: Final = frozenset({"", "n/a", "nan", "null"})
 
 
 def known_date(day: date | None) -> date | None:
@@ -31,6 +33,12 @@ def known_date(day: date | None) -> date | None:
 def known_moment(moment: datetime | None) -> datetime | None:
     """The moment; None for a placeholder."""
     return moment if moment is not None and known_date(moment.astimezone(UTC).date()) is not None else None
+
+
+def known_text(text: str | None) -> str | None:
+    """The text without blanks around it; None for a placeholder."""
+    stripped = "" if text is None else text.strip()
+    return None if stripped.casefold() in _NO_TEXTS else stripped
 
 
 def positive(number: float | None) -> float | None:

@@ -191,7 +191,10 @@ async def test_a_chain_is_one_row_per_underlying(server: ScriptedServer, connect
         return server.items(*({"underlying-symbol": "SPX", "root-symbol": root} for root in ("SPX", "SPXW")))
 
     async def broken(request: web.Request) -> web.StreamResponse:
-        return server.items({"underlying-symbol": "X", "root-symbol": "X"}, {"root-symbol": "X1"})
+        return server.items({"underlying-symbol": "X", "root-symbol": "X"}, {"underlying-symbol": "X"})
+
+    async def of_another(request: web.Request) -> web.StreamResponse:
+        return server.items({"underlying-symbol": "Y", "root-symbol": "Y"}, {"root-symbol": "Z"})
 
     async def none(request: web.Request) -> web.StreamResponse:
         return server.items()
@@ -199,14 +202,16 @@ async def test_a_chain_is_one_row_per_underlying(server: ScriptedServer, connect
     server.answer("/option-chains/SPX/nested", nested)
     server.answer("/option-chains/BRK%2FB/nested", none)
     server.answer("/option-chains/X/nested", broken)
+    server.answer("/option-chains/Z/nested", of_another)
     async with connect() as client:
-        collected = await client.nested_option_chains(["SPX", "BRK/B", "NOPE", "X", "SPX"])
+        collected = await client.nested_option_chains(["SPX", "BRK/B", "NOPE", "X", "Z", "SPX"])
     (chain,) = collected.rows
     assert (chain.symbol, [root.root_symbol for root in chain.roots]) == ("SPX", ["SPX", "SPXW"])
     assert collected.empty == {"BRK/B", "NOPE"}
-    assert list(collected.missing) == ["X"]
-    assert "underlying-symbol" in collected.missing["X"]
-    assert collected.requested == 4
+    assert set(collected.missing) == {"X", "Z"}
+    assert "root-symbol" in collected.missing["X"]
+    assert "the answer is of Y" in collected.missing["Z"]
+    assert collected.requested == 5
 
 
 async def test_a_chain_whose_expirations_cannot_be_read_is_missing(server: ScriptedServer, connect: Connect) -> None:

@@ -84,7 +84,7 @@ RECORDED: dict[type[Row], dict[str, Any]] = {
     },
 }  # fmt: skip
 
-NEEDED = {"symbol", "root-symbol", "underlying-symbol", "session-date", "expiration-date", "strike-price"}
+NEEDED = {"symbol", "root-symbol", "session-date", "expiration-date", "strike-price"}
 
 
 def unreadable(value: object) -> list[object]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import pytest
@@ -40,7 +40,7 @@ class TestAccounts:
         [("Debit", 250.0, -250.0), ("Credit", 250.0, 250.0), ("None", 0.0, 0.0), ("Debit", None, None)],
     )
     def test_cash_that_goes_out_is_negative(
-        self, effect: str, amount: float | None, expected: float | None, now: datetime
+        self, effect: Literal["Debit", "Credit", "None"], amount: float | None, expected: float | None, now: datetime
     ) -> None:
         balance = Balance(account_number="1", pending_cash=amount, pending_cash_effect=effect)
         row = one_row(accounts_frame([(Account(account_number="1"), balance)], fetched_at=now))
@@ -56,7 +56,7 @@ class TestAccounts:
         )
         built = await build_accounts(client, previous=None, now=now, min_coverage=1.0, progress=no_progress)
         frame = built.frame.lazy().collect().sort("account_number")
-        assert frame["is_closed"].to_list() == [True, False]
+        assert frame["is_closed"].to_list() == [True, None]
         assert frame["net_liquidating_value"].to_list() == [None, 10.0]
         assert built.missing == {}
 
@@ -214,7 +214,7 @@ class TestUniverse:
         frame = built.frame.lazy().collect().sort("symbol")
         assert asked == [("AAPL", "BRK/B", "GONE", "NEVER")]
         assert frame["symbol"].to_list() == ["AAPL", "BRK/B", "GONE"]
-        assert frame["is_active"].to_list() == [True, False, True]
+        assert frame["is_active"].to_list() == [None, False, True]
         assert frame["fetched_at"].to_list() == [now, now, YESTERDAY]
         assert frame["membership"].to_list()[:2] == ["mine.txt"] * 2
         assert built.statistics["rows_carried_over"] == 1

@@ -113,6 +113,24 @@ def test_without_the_socket_they_come_by_rest_and_say_so(
     assert (frame["last_size"].null_count(), frame["last_trade_at"].null_count()) == (len(SYMBOLS), len(SYMBOLS))
 
 
+def test_fields_that_a_snapshot_lost_are_counted_and_placeholders_are_null(world: World) -> None:
+    before = stored(world)
+    world.exchange.fault("dx-upgrade")
+    row = "data.items[symbol=AAPL]"
+    for name, value in {"bid": '"NaN"', "ask-size": '"N/A"', "last": "0", "open": '"-1"', "volume": "1e30"}.items():
+        parameters = {"path": f"{row}.{name}", "value": value}
+        world.exchange.fault("replace-field", "/market-data/by-type", parameters=parameters)
+    result = world.run("quotes", force=True)
+    assert result.success
+    assert world.manifest("quotes").provenance.lost == {"ask-size": 1, "bid": 1, "volume": 1}
+    after = stored(world)
+    (aapl,) = after.filter(symbol="AAPL").to_dicts()
+    gone = ["bid_price", "bid_size", "ask_size", "mid_price", "spread", "last_price", "day_open", "day_volume"]
+    assert [aapl[name] for name in gone] == [None] * len(gone)
+    shared = ["symbol", "ask_price", "day_high", "day_low", "previous_close"]
+    assert after.select(shared).equals(before.select(shared))
+
+
 def test_without_both_what_was_stored_stays(world: World) -> None:
     before = world.files()
     world.exchange.fault("dx-upgrade")

@@ -10,13 +10,13 @@ from datetime import datetime
 
 import polars as pl
 
-from ttapi_pipeline.client import Account, Balance, TastytradeClient, lost_in, rejected_in
+from ttapi_pipeline.client import REPEATED_ROW, Account, Balance, TastytradeClient, lost_in, rejected_in
 from ttapi_pipeline.core.collection import Collection, ProgressCallback
 from ttapi_pipeline.core.errors import ApiError, AuthError
 from ttapi_pipeline.core.manifest import lost_facts
 from ttapi_pipeline.datasets.accounts.table import ACCOUNTS
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
-from ttapi_pipeline.datasets.placeholders import known_moment
+from ttapi_pipeline.datasets.placeholders import known_moment, known_text
 from ttapi_pipeline.datasets.refresh import Refresh
 
 AccountWithBalance = tuple[Account, Balance | None]
@@ -29,9 +29,10 @@ async def collect_accounts(client: TastytradeClient, *, progress: ProgressCallba
         ApiError: The accounts cannot be listed.
         AuthError: The credentials were refused.
     """
-    accounts = await client.accounts()
+    listed = await client.accounts()
+    accounts = list({account.account_number: account for account in reversed(listed)}.values())[::-1]
     rows: list[AccountWithBalance] = []
-    rejected = rejected_in(accounts)
+    rejected = rejected_in(listed)
     missing: dict[str, str] = dict(rejected)
     refusals: list[AuthError] = []
 
@@ -40,7 +41,10 @@ async def collect_accounts(client: TastytradeClient, *, progress: ProgressCallba
         try:
             if not account.is_closed:
                 balance = await client.balance(account.account_number)
-                if _says_nothing(balance):
+                if balance.account_number not in {None, account.account_number}:
+                    missing[account.account_number] = "no balance: the answer is of another account"
+                    balance = None
+                elif _says_nothing(balance):
                     missing[account.account_number] = "no balance: the answer has no amount"
         except AuthError as refusal:
             refusals.append(refusal)
@@ -56,6 +60,7 @@ async def collect_accounts(client: TastytradeClient, *, progress: ProgressCallba
         raise refusals[0]
     balances = [balance for _, balance in rows if balance is not None]
     lost = lost_in(accounts) + lost_in(balances)
+    lost.update(REPEATED_ROW for account in listed if account not in accounts)
     return Collection(rows, missing, requested=len(accounts) + len(rejected), rejected=rejected, lost=lost)
 
 
@@ -71,7 +76,12 @@ def with_vanished(
     """Count as missing the stored accounts that are open and not in the list: a closed one stays in it."""
     if previous is None:
         return accounts
-    stored = previous.filter(~pl.col("is_closed")).select("account_number").collect()["account_number"].to_list()
+    stored = (
+        previous.filter(~pl.col("is_closed").fill_null(value=False))
+        .select("account_number")
+        .collect()["account_number"]
+        .to_list()
+    )
     vanished = sorted(set(stored) - {account.account_number for account, _ in accounts.rows})
     reasons = dict.fromkeys(vanished, "not in the list of accounts, and it was open")
     return replace(accounts, missing={**accounts.missing, **reasons}, requested=accounts.requested + len(vanished))
@@ -82,11 +92,11 @@ def accounts_frame(accounts: Sequence[AccountWithBalance], *, fetched_at: dateti
     rows = [
         {
             "account_number": account.account_number,
-            "nickname": account.nickname,
-            "account_type": account.account_type_name,
-            "margin_or_cash": account.margin_or_cash,
-            "authority_level": account.authority_level,
-            "is_closed": bool(account.is_closed),
+            "nickname": known_text(account.nickname),
+            "account_type": known_text(account.account_type_name),
+            "margin_or_cash": known_text(account.margin_or_cash),
+            "authority_level": known_text(account.authority_level),
+            "is_closed": account.is_closed,
             "is_futures_approved": account.is_futures_approved,
             "opened_at": known_moment(account.opened_at),
             **({} if balance is None else _balance_row(balance)),

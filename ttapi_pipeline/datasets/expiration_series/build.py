@@ -21,7 +21,7 @@ from ttapi_pipeline.core.manifest import lost_facts
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source, unexpired
 from ttapi_pipeline.datasets.expiration_series.table import EXPIRATION_SERIES
-from ttapi_pipeline.datasets.placeholders import known_date
+from ttapi_pipeline.datasets.placeholders import known_date, known_text
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
@@ -85,8 +85,8 @@ def _listed(chains: Sequence[OptionChain]) -> Sequence[tuple[object, ...]]:
     return [
         (
             *key,
-            listings[0][0].option_chain_type or "Standard",
-            ", ".join(sorted({expiration.expiration_type or "Regular" for _, expiration in listings})),
+            known_text(listings[0][0].option_chain_type) or "Standard",
+            ", ".join(sorted({known_text(expiration.expiration_type) or "Regular" for _, expiration in listings})),
             _shares(listings[0][0]),
             sorted(
                 {each.strike_price for _, expiration in listings for each in expiration.strikes if _is_strike(each)}

@@ -15,7 +15,7 @@ from ttapi_pipeline.core.manifest import lost_facts
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source, unexpired
 from ttapi_pipeline.datasets.implied_volatility.table import IMPLIED_VOLATILITY
-from ttapi_pipeline.datasets.placeholders import known_date, positive
+from ttapi_pipeline.datasets.placeholders import known_date, known_text, positive
 from ttapi_pipeline.datasets.refresh import Refresh
 
 
@@ -26,7 +26,7 @@ def implied_volatility_frame(metrics: Sequence[MarketMetrics], *, fetched_at: da
             each.symbol,
             entry.expiration_date,
             entry.settlement_type or "PM",
-            entry.option_chain_type or "Standard",
+            known_text(entry.option_chain_type) or "Standard",
             positive(entry.implied_volatility),
             "tastytrade",
             fetched_at,

@@ -20,7 +20,7 @@ from polars import selectors as cs
 from ttapi_pipeline.client import MarketData, TastytradeClient
 from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.collection import Collection, ProgressCallback, summarize
-from ttapi_pipeline.core.manifest import Fact
+from ttapi_pipeline.core.manifest import Fact, lost_facts
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
 from ttapi_pipeline.datasets.quotes.table import QUOTES
 from ttapi_pipeline.datasets.refresh import Refresh
@@ -82,11 +82,18 @@ def streamed_quotes(board: QuoteBoard, names: Mapping[str, str], *, fetched_at: 
 
 
 def snapshot_quotes(rows: Sequence[MarketData], *, received_at: datetime, fetched_at: datetime) -> pl.DataFrame:
-    """One row per snapshot of the REST API, which has neither the size nor the time of the last trade."""
+    """One row per snapshot of the REST API, which has neither the size nor the time of the last trade.
+
+    A price of 0 or less and a negative size stand for nothing.
+    """
     schema = {name: dtype for name, dtype in QUOTES.polars.items() if name in _SNAPSHOT_FIELDS}
     values = {name: [getattr(row, field) for row in rows] for name, field in _SNAPSHOT_FIELDS.items()}
+    sizes = cs.ends_with("_size", "_volume")
+    prices = cs.float() - sizes
     return quotes_frame(
-        pl.DataFrame(values, schema=schema).with_columns(
+        pl.DataFrame(values, schema=schema)
+        .with_columns(pl.when(prices > 0).then(prices), pl.when(sizes >= 0).then(sizes))
+        .with_columns(
             last_size=pl.lit(None, pl.Float64),
             last_trade_at=pl.lit(None, UTC_DATETIME),
             received_at=pl.lit(received_at, UTC_DATETIME),
@@ -157,7 +164,6 @@ async def build_quotes(
     if unstreamed:
         why = summarize(unstreamed)
         _LOGGER.warning("%d of %d symbols not from DXLink but by REST: %s", len(unstreamed), len(streamers), why)
-        statistics["asked_by_rest_because"] = why
         async with open_client() as client:
             snapshots = await client.market_data(
                 list(unstreamed),
@@ -165,6 +171,7 @@ async def build_quotes(
                 progress=lambda done, _: progress(len(came) + done, len(streamers)),
             )
             is_simulated = client.is_simulated
+        statistics.update(lost_facts(snapshots.lost), asked_by_rest_because=why)
         fresh.append(snapshot_quotes(snapshots.rows, received_at=clock.now(), fetched_at=now))
         missing = {each: f"DXLink: {unstreamed[each]}; REST: {why}" for each, why in snapshots.missing.items()}
     rows = pl.concat(fresh)

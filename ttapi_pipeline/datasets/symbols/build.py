@@ -17,7 +17,14 @@ from ttapi_pipeline.core.collection import ProgressCallback
 from ttapi_pipeline.core.manifest import lost_facts
 from ttapi_pipeline.datasets.build import Build, rows_per_source
 from ttapi_pipeline.datasets.implied_volatility.build import is_of_expiration
-from ttapi_pipeline.datasets.placeholders import known_date, known_moment, next_dividend, not_zero, positive
+from ttapi_pipeline.datasets.placeholders import (
+    known_date,
+    known_moment,
+    known_text,
+    next_dividend,
+    not_zero,
+    positive,
+)
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.symbols.table import SYMBOLS
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
@@ -43,7 +50,7 @@ def _metrics_row(metrics: MarketMetrics, fetched_at: datetime, *, is_company: bo
         "implied_volatility_index": positive(metrics.implied_volatility_index),
         "implied_volatility_index_5_day_change": metrics.implied_volatility_index_5_day_change,
         "implied_volatility_rank": metrics.implied_volatility_index_rank,
-        "implied_volatility_rank_source": metrics.implied_volatility_index_rank_source,
+        "implied_volatility_rank_source": known_text(metrics.implied_volatility_index_rank_source),
         "tos_implied_volatility_rank": metrics.tos_implied_volatility_index_rank,
         "tw_implied_volatility_rank": metrics.tw_implied_volatility_index_rank,
         "implied_volatility_percentile": metrics.implied_volatility_percentile,
@@ -65,7 +72,7 @@ def _metrics_row(metrics: MarketMetrics, fetched_at: datetime, *, is_company: bo
         "dividend_next_date": next_dividend(metrics.dividend_next_date, metrics.dividend_ex_date),
         "dividend_pay_date": known_date(metrics.dividend_pay_date),
         **_earnings_figures(metrics.earnings),
-        "lendability": metrics.lendability,
+        "lendability": known_text(metrics.lendability),
         "borrow_rate": metrics.borrow_rate,
         "metrics_updated_at": known_moment(metrics.updated_at),
         "source": "tastytrade",

@@ -18,7 +18,6 @@ from ttapi_pipeline.tables.schema import (
     TIMESTAMP,
     Column,
     DatasetSchema,
-    required,
 )
 
 SYMBOLS: Final = DatasetSchema(
@@ -27,8 +26,8 @@ SYMBOLS: Final = DatasetSchema(
         SYMBOL,
         Column("description", STRING, "Name of the company or fund"),
         Column("listed_market", STRING, "Market identifier code of the listing"),
-        required("is_etf", FLAG, "Whether it is an exchange-traded fund"),
-        required("is_index", FLAG, "Whether it is an index"),
+        Column("is_etf", FLAG, "Whether it is an exchange-traded fund; null where the broker does not say"),
+        Column("is_index", FLAG, "Whether it is an index; null where the broker does not say"),
         Column("implied_volatility_index", FLOAT, "Annualised implied volatility; null without options"),
         Column("implied_volatility_index_5_day_change", FLOAT, "Its change over 5 days"),
         Column("implied_volatility_rank", FLOAT, "Its place between the low and the high of a year, 0 to 1"),
@@ -74,7 +73,7 @@ DATASET: Final = Dataset(
     schema=SYMBOLS,
     description="The universe with its market metrics; one row per symbol.",
     ttl=timedelta(hours=24),
-    code_version="1.1",
+    code_version="1.2",
     group="market_data",
     source="/market-metrics",
     upstream=("universe",),

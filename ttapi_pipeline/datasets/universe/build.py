@@ -19,6 +19,7 @@ from ttapi_pipeline.core.manifest import lost_facts
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.universes import SP500_AS_OF, read_symbol_file, sp500
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
+from ttapi_pipeline.datasets.placeholders import known_text
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.universe.table import UNIVERSE
 
@@ -49,9 +50,10 @@ async def collect_membership(client: TastytradeClient, settings: Settings) -> Me
                     if entry.symbol and entry.instrument_type in {None, *EQUITY_TYPES}
                 )
             )
+            nameless = Counter({"watchlist-entries[].symbol": sum(not entry.symbol for entry in watchlist.entries)})
             if not symbols:
                 raise DataError(f"watchlist {settings.watchlist!r} has no equity; name another one in TT_WATCHLIST")
-            return Membership(f"watchlist {settings.watchlist}", symbols, lost_in([watchlist]))
+            return Membership(f"watchlist {settings.watchlist}", symbols, lost_in([watchlist]) + nameless)
         case "2":
             return Membership(f"S&P 500 as of {SP500_AS_OF}", tuple(member.symbol for member in sp500()))
         case "3":
@@ -65,13 +67,13 @@ def universe_frame(equities: Sequence[Equity], *, membership: str, fetched_at: d
     rows = [
         {
             "symbol": equity.symbol,
-            "streamer_symbol": equity.streamer_symbol or equity.symbol,
-            "description": equity.description,
-            "instrument_type": equity.instrument_type,
-            "listed_market": equity.listed_market,
-            "is_etf": bool(equity.is_etf),
-            "is_index": bool(equity.is_index),
-            "is_active": equity.active is not False,
+            "streamer_symbol": known_text(equity.streamer_symbol) or equity.symbol,
+            "description": known_text(equity.description),
+            "instrument_type": known_text(equity.instrument_type),
+            "listed_market": known_text(equity.listed_market),
+            "is_etf": equity.is_etf,
+            "is_index": equity.is_index,
+            "is_active": equity.active,
             "is_illiquid": equity.is_illiquid,
             "is_closing_only": equity.is_closing_only,
             "is_options_closing_only": equity.is_options_closing_only,
