@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from ttapi_pipeline.commands.exit_codes import OK
+from ttapi_pipeline.commands.exit_codes import INCOMPLETE, OK
 from ttapi_pipeline.commands.parsers import Subparsers
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.terminal.console import output_console
@@ -29,6 +29,9 @@ def add_parser(commands: Subparsers) -> None:
 def run(settings: Settings, options: argparse.Namespace) -> int:
     """Look at the folder and print the report, as tables or as one JSON object; nothing is written.
 
+    Returns:
+        0 when every row would be kept and nothing is doubtful, else 3.
+
     Raises:
         StorageError: The folder, or the symbol map of the settings, cannot be read.
     """
@@ -42,4 +45,4 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(import_document(preview), indent=2) + "\n")
     else:
         output_console().print(import_report(preview))
-    return OK
+    return INCOMPLETE if preview.has_losses else OK

@@ -116,7 +116,7 @@ def _import_account() -> dg.AssetChecksDefinition:
                 return _result(key, check, passed=True, seen="there was no MetaStock folder to import")
             rows = _stored(io_manager.folder, EOD_SNAPSHOT).filter(source="metastock").select(pl.len())
             bars = int(rows.collect(engine="streaming").item())
-            rejects = int(_stored(io_manager.folder, EOD_REJECTS).select(pl.len()).collect().item())
+            rejects = int(_stored(io_manager.folder, EOD_REJECTS).select(pl.col("rows").sum()).collect().item())
         except TTError as error:
             return _result(key, check, passed=False, seen=str(error))
         problems = account_problems(manifest.provenance, bars=bars, rejects=rejects)

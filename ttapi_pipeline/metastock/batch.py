@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -14,9 +14,9 @@ from typing import Final
 import polars as pl
 
 from ttapi_pipeline.metastock.candidates import Candidate
-from ttapi_pipeline.metastock.fingerprint import printable
+from ttapi_pipeline.metastock.dates import Dates
 from ttapi_pipeline.metastock.frames import ACCOUNTS, CODED_ROWS, CONTENTS, REJECTED_ROWS, ROWS, FilesRead
-from ttapi_pipeline.metastock.identity import Symbols, file_ticker
+from ttapi_pipeline.metastock.identity import Symbols
 from ttapi_pipeline.metastock.layout import FIELDS
 from ttapi_pipeline.metastock.options import ImportOptions
 
@@ -31,19 +31,19 @@ class Account:
         dialect: Its dialect, or ``unreadable``, ``empty``, ``index`` or ``binary``.
         rows_read: All rows, kept or not.
         rejected: Rows that broke a rule.
-        only_ticker: The ticker that all of its rows have; None when there are several, or no ticker column.
         unknown_fields: Names in its header that stand for no role.
         extra_values: Rows with more values than columns.
         lost: How many values of a field, in rows that are kept, could not be believed.
+        dates: What its dates say of the order of day and month; None where none was asked.
     """
 
     dialect: str
     rows_read: int = 0
     rejected: int = 0
-    only_ticker: str | None = None
     unknown_fields: tuple[str, ...] = ()
     extra_values: int = 0
     lost: dict[str, int] = field(default_factory=dict)
+    dates: Dates | None = None
 
 
 class Batch:
@@ -52,7 +52,7 @@ class Batch:
     Args:
         folder: The folder that the files' names are relative to.
         candidates: The files.
-        symbols: The canonical symbol of each spelling.
+        symbols: Says which spellings can stand for a symbol.
         options: How to read what the files leave open.
     """
 
@@ -73,11 +73,11 @@ class Batch:
         return self._folder / self.candidates[position].fact.name
 
     def codes(self, spellings: pl.Series) -> dict[str, int | None]:
-        """A number for the canonical symbol of each spelling; None where there is no such symbol."""
+        """A number for each spelling of a ticker; None where it can stand for no symbol."""
         codes: dict[str, int | None] = {}
         for spelling in spellings.unique().drop_nulls():
-            symbol = self._symbols.canonical(spelling)
-            codes[spelling] = None if symbol is None else self._codes.setdefault(symbol, len(self._codes))
+            is_possible = self._symbols.is_possible(spelling)
+            codes[spelling] = self._codes.setdefault(spelling, len(self._codes)) if is_possible else None
         return codes
 
     def keep(self, rows: pl.DataFrame) -> None:
@@ -95,20 +95,17 @@ class Batch:
         self.reject(position, pl.DataFrame(rejects, schema=_REJECTS_OF_A_FILE))
 
     def note_contents(self, counts: pl.DataFrame) -> None:
-        """Note the rows that were kept, per file and spelling; spellings without a symbol are left out.
+        """Note the rows that were kept, per file and spelling; spellings that can stand for no symbol are left out.
 
         Args:
             counts: file, spelling and rows, in any order; several rows of one file and spelling are added up.
         """
-        spellings = {spelling: self._symbols.canonical(spelling) for spelling in counts["spelling"].unique()}
+        possible = [spelling for spelling in counts["spelling"].unique() if self._symbols.is_possible(spelling)]
         self._contents.append(
-            counts.group_by("file", "spelling")
+            counts.filter(pl.col("spelling").is_in(possible))
+            .group_by("file", "spelling")
             .agg(pl.col("rows").sum())
-            .with_columns(
-                pl.col("file", "rows").cast(pl.UInt32),
-                symbol=pl.col("spelling").replace_strict(spellings, default=None, return_dtype=pl.String),
-            )
-            .filter(pl.col("symbol").is_not_null())
+            .with_columns(pl.col("file", "rows").cast(pl.UInt32))
             .select(CONTENTS.names())
         )
 
@@ -118,7 +115,8 @@ class Batch:
 
     def finish(self) -> FilesRead:
         """Put in order what was read, and count duplicates within each file. The batch is used up afterwards."""
-        rows, duplicates = self._ordered_rows()
+        rows, replaced = self._ordered_rows()
+        duplicates = dict(replaced.group_by("file").agg(pl.col("replaced").sum()).iter_rows())
         accounts = [
             (
                 position,
@@ -128,11 +126,17 @@ class Batch:
                 account.rejected,
                 account.extra_values,
                 *(account.lost.get(name, 0) for name in FIELDS),
-                list(self._warnings(position)),
+                list(account.unknown_fields),
+                *self._orders(position),
             )
             for position, account in enumerate(self.accounts)
         ]
-        contents = pl.concat([pl.DataFrame(schema=CONTENTS), *self._contents])
+        contents = (
+            pl.concat([pl.DataFrame(schema=CONTENTS), *self._contents])
+            .join(replaced, on=["file", "spelling"], how="left", maintain_order="left")
+            .with_columns(pl.col("rows") - pl.col("replaced").fill_null(0))
+            .select(CONTENTS.names())
+        )
         rejects = pl.concat([pl.DataFrame(schema=REJECTED_ROWS), *self._rejects])
         return FilesRead(
             rows=rows,
@@ -141,32 +145,31 @@ class Batch:
             rejects=rejects.sort("file", "line", maintain_order=True),
         )
 
-    def _ordered_rows(self) -> tuple[pl.DataFrame, dict[int, int]]:
-        """The rows by symbol, session and file, the last of each only; and how many others each file had."""
+    def _ordered_rows(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The rows by spelling, session and file, the last of each only; and how many of each file it replaced."""
         ordered = sorted(self._codes)
-        ranks = {symbol: position for position, symbol in enumerate(ordered)}
-        rank = pl.Series([ranks[symbol] for symbol in self._codes], dtype=pl.Int64)
+        ranks = {spelling: position for position, spelling in enumerate(ordered)}
+        rank = pl.Series([ranks[spelling] for spelling in self._codes], dtype=pl.Int64)
         rows = pl.concat([pl.DataFrame(schema=CODED_ROWS), *self._rows])
         self._rows.clear()
-        # One integer per symbol and session: sorting by it is several times faster than by text and date.
+        # One integer per spelling and session: sorting by it is several times faster than by text and date.
         rows = rows.with_columns(key=rank.gather(rows["code"]) * 2**32 + rows["session"].to_physical())
-        duplicates: dict[int, int] = {}
-        # Files are read in the order of their symbols, so that most batches are in order already.
+        lost = rows.clear()
+        # Files are read in the order of their tickers, so that most batches are in order already.
         if not (rows["key"].diff() > 0).all():
             rows = rows.sort("key", "file", maintain_order=True)
             is_last = pl.struct("key", "file").ne_missing(pl.struct("key", "file").shift(-1))
-            duplicates = dict(rows.filter(~is_last).group_by("file").len().iter_rows())
+            lost = rows.filter(~is_last)
             rows = rows.filter(is_last)
         names = pl.Series(ordered, dtype=pl.String)
-        symbols = names.gather(rank.gather(rows["code"])).alias("symbol")
-        return rows.select(symbols, *ROWS.names()[1:]), duplicates
+        spellings = names.gather(rank.gather(rows["code"])).alias("spelling")
+        replaced = lost.select("file", spelling=names.gather(rank.gather(lost["code"]))).group_by("file", "spelling")
+        return rows.select(spellings, *ROWS.names()[1:]), replaced.agg(replaced=pl.len())
 
-    def _warnings(self, position: int) -> Iterator[str]:
-        account, name = self.accounts[position], printable(self.candidates[position].fact.name)
-        if account.only_ticker is not None:
-            by_name = self._symbols.canonical(file_ticker(name))
-            by_row = self._symbols.canonical(account.only_ticker)
-            if by_name is not None and by_row is not None and by_name != by_row:
-                yield f"{name}: its ticker is {account.only_ticker}, its name says {by_name}; the ticker counts"
-        if account.unknown_fields:
-            yield f"{name}: unknown fields are not read: {', '.join(account.unknown_fields)}"
+    def _orders(self, position: int) -> tuple[str | None, str | None, bool]:
+        """The order of day and month that a file proves, the one that it was given, and whether it needs one."""
+        dates = self.accounts[position].dates
+        if dates is None:
+            return None, None, False
+        proven = "both" if len(dates.proven) > 1 else next(iter(dates.proven), None)
+        return proven, self.candidates[position].date_order if dates.is_open else None, dates.is_open

@@ -10,8 +10,9 @@ from pathlib import Path
 from ttapi_pipeline.core.errors import InvalidFormatError
 from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.binary import Security
+from ttapi_pipeline.metastock.dates import DateOrder
 from ttapi_pipeline.metastock.fingerprint import FileFact
-from ttapi_pipeline.metastock.identity import Symbols, file_ticker
+from ttapi_pipeline.metastock.identity import file_ticker
 from ttapi_pipeline.metastock.layout import Layout
 from ttapi_pipeline.metastock.options import ImportOptions
 from ttapi_pipeline.metastock.sniff import sniff_file
@@ -28,6 +29,7 @@ class Candidate:
         fault: Why the file cannot be read, in words; None when it may be readable.
         security: What the index says of a binary data file; None for text.
         is_index: Whether the file belongs to the index of binary data files, and so holds no rows.
+        date_order: Of dates that the file itself leaves open, as other files prove it; None when none does.
     """
 
     fact: FileFact
@@ -36,6 +38,7 @@ class Candidate:
     fault: str | None = None
     security: Security | None = None
     is_index: bool = False
+    date_order: DateOrder | None = None
 
 
 def look_at(folder: Path, fact: FileFact, options: ImportOptions) -> Candidate:
@@ -62,10 +65,10 @@ def by_layout(candidates: Iterable[Candidate]) -> Mapping[Layout | None, Sequenc
     return groups
 
 
-def batches(candidates: Iterable[Candidate], symbols: Symbols) -> Iterator[Sequence[Candidate]]:
-    """Candidates to be read together: of one layout, by symbol, so that their rows come out sorted."""
+def batches(candidates: Iterable[Candidate]) -> Iterator[Sequence[Candidate]]:
+    """Candidates to be read together: of one layout, by ticker, so that their rows come out sorted."""
     for layout, group in by_layout(candidates).items():
-        yield from cut(layout, sorted(group, key=lambda each: (symbols.canonical(each.ticker) or "", each.fact)))
+        yield from cut(layout, sorted(group, key=lambda each: (each.ticker, each.fact)))
 
 
 def cut(layout: Layout | None, candidates: Iterable[Candidate]) -> Iterator[Sequence[Candidate]]:

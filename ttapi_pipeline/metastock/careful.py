@@ -60,7 +60,7 @@ def _read_records(batch: Batch, position: int, security: Security) -> None:
         has_extra=False,
     )
     text = pl.concat_str(["ticker", *security.fields], separator=",", ignore_nulls=True)
-    _keep_good_rows(batch, position, _judged(batch, layout, rows.with_columns(raw=text)))
+    _keep_good_rows(batch, position, _judged(batch, position, layout, rows.with_columns(raw=text)))
 
 
 def _layout_of_records(security: Security) -> Layout:
@@ -98,27 +98,29 @@ def _read_lines(batch: Batch, position: int) -> None:
     if rows.is_empty():
         batch.note_symbol(position, stem)
         return
-    if "ticker" in layout.columns and rows["ticker"].n_unique() == 1:
-        account.only_ticker = rows["ticker"][0]
-    _keep_good_rows(batch, position, _judged(batch, layout, rows))
+    _keep_good_rows(batch, position, _judged(batch, position, layout, rows))
 
 
-def _judged(batch: Batch, layout: Layout, rows: pl.DataFrame) -> pl.DataFrame:
+def _judged(batch: Batch, position: int, layout: Layout, rows: pl.DataFrame) -> pl.DataFrame:
     """The rows of one file with the columns of a bar, `code`, and the `reason` against each; null for a good row.
 
     Beside each field is ``<field>_lost``, see `without_unusable`.
 
     Args:
         batch: For the symbols and the options.
+        position: Of the file.
         layout: Says which columns there are.
         rows: `ticker`, `date` and the layout's other columns, with numbers in the numeric ones.
     """
-    dates, faults = read_dates(rows["date"].drop_nulls(), order=batch.options.date_order)
+    read = read_dates(
+        rows["date"].drop_nulls(), order=batch.options.date_order, beside=batch.candidates[position].date_order
+    )
+    batch.accounts[position].dates = read
     codes = batch.codes(rows["ticker"])
     rows = without_unusable(rows.with_columns(bar_columns(layout, batch.options)), layout)
     return rows.with_columns(
-        session=pl.col("date").replace_strict(dates, default=None, return_dtype=pl.Date),
-        date_fault=pl.col("date").replace_strict(faults, default=None, return_dtype=pl.String),
+        session=pl.col("date").replace_strict(read.dates, default=None, return_dtype=pl.Date),
+        date_fault=pl.col("date").replace_strict(read.faults, default=None, return_dtype=pl.String),
         code=pl.col("ticker").replace_strict(codes, default=None, return_dtype=pl.UInt32),
     ).with_columns(reason=first_reason(row_rules(layout, batch.options)))
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Puts together the bars of the files that are in the folder now, one range of symbols at a time.
 
-The rows come from the cached batches. Where several files have the same symbol and session, the last of them by name
-counts. A range is read from all batches that have one of its symbols, so that memory grows with the longest range and
-not with the number of files.
+The rows come from the cached batches. They have the spellings of the files, and `claims` says which symbol each of them
+stands for. Where several files have the same symbol and session, the last of them by name counts. A range is read from
+all batches that have one of its symbols, so that memory grows with the longest range and not with the number of files.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from ttapi_pipeline.metastock import limits
+from ttapi_pipeline.metastock.claims import settle
 from ttapi_pipeline.metastock.file_cache import IDENTITY, FileCache
 from ttapi_pipeline.metastock.frames import BARS, CONTENTS, ROWS
+from ttapi_pipeline.metastock.identity import Symbols
 from ttapi_pipeline.tables.sorting import sort_keys
 
 SymbolRange = tuple[str, str | None]
@@ -55,10 +57,19 @@ class CurrentBars:
     Args:
         cache: The cached batches, which must stay as they are while bars are read.
         known: Schema KNOWN_FILES.
+        names: The names of the files, by rank.
+        symbols: The meaning of spellings.
         reading_key: Stands for everything besides the files that decides what was read from them.
+
+    Attributes:
+        contents: CONTENTS of all files, with rank, batch, `symbol` and `reason` (see `claims.settle`).
+        schemes: Schema `claims.SCHEMES`.
+        conflicts: Schema `claims.CONFLICTS`.
     """
 
-    def __init__(self, cache: FileCache, known: pl.DataFrame, reading_key: str) -> None:
+    def __init__(
+        self, cache: FileCache, known: pl.DataFrame, *, names: pl.Series, symbols: Symbols, reading_key: str
+    ) -> None:
         self._cache = cache
         self._known = known
         self._reading_key = reading_key
@@ -75,8 +86,19 @@ class CurrentBars:
             cache.frame(batch, "contents").join(files, on="file").with_columns(batch=pl.lit(batch))
             for batch, files in self._files.items()
         ]
-        self.contents: Final = pl.concat([pl.DataFrame(schema=_CONTENTS), *contents])
-        """CONTENTS of all files, with rank and batch."""
+        folder = names.gather(known["rank"]).str.replace("/?[^/]*$", "").alias("folder")
+        claims = settle(
+            pl.concat([pl.DataFrame(schema=_CONTENTS), *contents]),
+            known.select("rank", folder, "dialect"),
+            symbols,
+        )
+        self.contents: Final = claims.contents
+        self.schemes: Final = claims.schemes
+        self.conflicts: Final = claims.conflicts
+        # Batches in which a spelling does not mean the same in every file, or in which rows are set aside.
+        meanings = self.contents.group_by("batch", "spelling").agg(meanings=pl.col("symbol").n_unique())
+        self._with_several_meanings = set(meanings.filter(pl.col("meanings") > 1)["batch"])
+        self._used = self.contents.filter(pl.col("rows") > 0, pl.col("symbol").is_not_null())
 
     @cached_property
     def duplicates(self) -> pl.DataFrame:
@@ -85,8 +107,7 @@ class CurrentBars:
         Only symbols that are in several files are looked at. In most folders there are none.
         """
         shared = (
-            self.contents.filter(pl.col("rows") > 0)
-            .group_by("symbol")
+            self._used.group_by("symbol")
             .agg(pl.col("rank").n_unique().alias("files"), pl.col("rows").sum().cast(pl.Int64))
             .filter(pl.col("files") > 1)
             .sort("symbol")
@@ -94,7 +115,9 @@ class CurrentBars:
         lost = [pl.DataFrame(schema={"rank": pl.UInt32(), "lost": pl.UInt32()})]
         total = pl.col("rows").cum_sum() // limits.RANGE_ROWS
         for _, symbols in shared.group_by(total.alias("range"), maintain_order=True):
-            rows = self._rows(_is_one_of(symbols["symbol"]), ("symbol", "session")).sort("symbol", "session", "file")
+            rows = self._rows(_is_one_of("symbol", symbols["symbol"]), ("symbol", "session")).sort(
+                "symbol", "session", "file"
+            )
             is_last = pl.struct("symbol", "session").ne_missing(pl.struct("symbol", "session").shift(-1))
             lost.append(rows.filter(~is_last).group_by(rank="file").agg(lost=pl.len()))
         return pl.concat(lost).group_by("rank").agg(pl.col("lost").sum())
@@ -102,11 +125,12 @@ class CurrentBars:
     def versions(self, starts: Sequence[str]) -> Sequence[str]:
         """A digest of the rows from each of these symbols up to the next: it changes when one of their files does."""
         digests = [hashlib.sha256(self._reading_key.encode()) for _ in starts]
-        facts = dict(zip(self._known["rank"], self._known.select(IDENTITY.names()).iter_rows(), strict=True))
-        used = self.contents.filter(pl.col("rows") > 0).select("symbol", "rank").unique().sort("rank", "symbol")
-        for symbol, rank in used.iter_rows():
+        read = self._known.select(*IDENTITY.names(), "taken_order")
+        facts = dict(zip(self._known["rank"], read.iter_rows(), strict=True))
+        used = self._used.select("symbol", "spelling", "rank").sort("rank", "symbol", "spelling")
+        for symbol, spelling, rank in used.iter_rows():
             # A file of many symbols is in several ranges: the facts alone would say that they hold the same rows.
-            digests[bisect_right(starts, symbol) - 1].update(repr((symbol, facts[rank])).encode())
+            digests[bisect_right(starts, symbol) - 1].update(repr((symbol, spelling, facts[rank])).encode())
         return [digest.hexdigest() for digest in digests]
 
     def scan(self, ranges: Sequence[SymbolRange]) -> pl.LazyFrame:
@@ -141,20 +165,32 @@ class CurrentBars:
 
     def _rows(self, is_inside: pl.Expr, columns: Sequence[str]) -> pl.DataFrame:
         """The rows of some symbols, batch after batch: symbol, session, `file` as its rank, and the given columns."""
-        columns = [name for name in ROWS.names() if name in columns or name in {"symbol", "session", "file"}]
-        batches = self.contents.filter(is_inside, pl.col("rows") > 0).group_by("batch").agg(pl.col("symbol").min())
-        # Batches hold their files by symbol, so that in this order the rows are often sorted already.
-        names = batches.sort("symbol", "batch")["batch"].to_list()
+        columns = [name for name in ROWS.names()[1:] if name in columns or name in {"session", "file"}]
+        wanted = self._used.filter(is_inside)
+        # Batches hold their files by ticker, so that in this order the rows are often sorted already.
+        batches = wanted.group_by("batch").agg(pl.col("symbol").min()).sort("symbol", "batch")["batch"].to_list()
+        spellings = {str(batch): names for (batch,), names in wanted.group_by("batch")}
         queries = []
-        for batch in names:
-            rows = self._cache.rows(batch).filter(is_inside)
+        for batch in batches:
+            rows = self._cache.rows(batch).filter(_is_one_of("spelling", spellings[batch]["spelling"].unique().sort()))
             if batch in self._with_old_files:
                 rows = rows.filter(pl.col("file").is_in(self._files[batch]["file"].implode()))
-            queries.append(rows.select(columns))
-        frames = [pl.DataFrame(schema=ROWS).select(columns)]
-        for batch, frame in zip(names, pl.collect_all(queries), strict=True):
-            frames.append(frame.with_columns(file=self._ranks[batch].gather(frame["file"])))
+            queries.append(rows.select("spelling", *columns))
+        frames = [pl.DataFrame(schema={"symbol": pl.String(), **ROWS}).select("symbol", *columns)]
+        for batch, frame in zip(batches, pl.collect_all(queries), strict=True):
+            named = self._named(batch, frame, spellings[batch]).select("symbol", *columns)
+            frames.append(named.with_columns(file=self._ranks[batch].gather(named["file"])))
         return pl.concat(frames)
+
+    def _named(self, batch: str, rows: pl.DataFrame, used: pl.DataFrame) -> pl.DataFrame:
+        """The rows with the symbol that their spelling stands for in their file, without those that are set aside."""
+        if batch in self._with_several_meanings:
+            return rows.join(used.select("file", "spelling", "symbol"), on=["file", "spelling"], maintain_order="left")
+        # Rows come by spelling, so that one is looked up once and not once per row.
+        runs = rows["spelling"].rle().struct.unnest()
+        symbols = dict(used.select("spelling", "symbol").iter_rows())
+        named = runs["value"].replace_strict(symbols, return_dtype=pl.String)
+        return rows.with_columns(symbol=named.gather(np.repeat(np.arange(runs.height), runs["len"].to_numpy())))
 
 
 def _is_within(symbols: SymbolRange) -> pl.Expr:
@@ -163,10 +199,10 @@ def _is_within(symbols: SymbolRange) -> pl.Expr:
     return symbol >= start if stop is None else (symbol >= start) & (symbol < stop)
 
 
-def _is_one_of(symbols: pl.Series) -> pl.Expr:
-    """Whether a symbol is among these, which are sorted. The bounds let a reader of Parquet skip row groups."""
-    symbol = pl.col("symbol")
-    is_inside: pl.Expr = (symbol >= symbols[0]) & (symbol <= symbols[-1]) & symbol.is_in(symbols.implode())
+def _is_one_of(column: str, values: pl.Series) -> pl.Expr:
+    """Whether a text is among these, which are sorted. The bounds let a reader of Parquet skip row groups."""
+    text = pl.col(column)
+    is_inside: pl.Expr = (text >= values[0]) & (text <= values[-1]) & text.is_in(values.implode())
     return is_inside
 
 

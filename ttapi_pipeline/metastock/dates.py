@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 DateOrder = Literal["mdy", "dmy"]
 
 EARLIEST: Final = date(1800, 1, 1)
 """No exchange has daily bars of an earlier date, so that such a date is a mistake."""
 
-AMBIGUOUS: Final = "day and month of the date cannot be told apart; set the date order"
+AMBIGUOUS: Final = "day and month of the date cannot be told apart; set TT_METASTOCK_DATE_ORDER to dmy or mdy"
 NOT_A_DATE: Final = "the date is not a date"
 DAYS_OF_A_SPREADSHEET: Final = "the date is a number, as a spreadsheet counts days; format the column as 2026-01-31"
 SECONDS: Final = "the date is a number of seconds or milliseconds; write it as 2026-01-31"
@@ -50,27 +50,49 @@ _LIKE_A_DATE: Final = re.compile(r"\d{6}|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-
 _WITH_TIME: Final = re.compile(DATE_AND_TIME, re.ASCII)
 
 
-def read_dates(texts: Iterable[str], *, order: DateOrder | None) -> tuple[Mapping[str, date], Mapping[str, str]]:
+class Dates(NamedTuple):
+    """The dates of one file.
+
+    Attributes:
+        dates: The date of each text that can be read.
+        faults: The reason for each other text.
+        proven: The orders of day and month that some of its dates prove.
+        is_open: Whether some of its dates could not be told apart without being told the order by other files.
+    """
+
+    dates: Mapping[str, date]
+    faults: Mapping[str, str]
+    proven: frozenset[DateOrder]
+    is_open: bool
+
+
+def read_dates(texts: Iterable[str], *, order: DateOrder | None, beside: DateOrder | None = None) -> Dates:
     """Read the distinct date texts of one file.
 
     Years of two digits are 1950 to 2049. ``3/4/2021`` is read in the configured order; without one, in the order that
-    another date of the same file proves (``12/21/2008`` can only be month first), and dots mean day first.
+    another date of the same file proves (``12/21/2008`` can only be month first), and dots mean day first. A file that
+    proves none takes the order that other files prove; one that proves either stays open.
 
-    Returns:
-        The date of each text that can be read, and the reason for each other text.
+    Args:
+        texts: As the file writes them.
+        order: As it is configured.
+        beside: As other files prove it.
     """
     distinct = set(texts)
-    if order is None:
-        order = _proven_order(distinct)
+    proven = _proven_orders(distinct)
+    own = next(iter(proven)) if order is None and len(proven) == 1 else order
+    is_open = own is None and any(parse_date(text, None) == AMBIGUOUS for text in distinct)
+    if own is None and not proven:
+        own = beside
     dates: dict[str, date] = {}
     faults: dict[str, str] = {}
     for text in distinct:
-        parsed = parse_date(text, order)
+        parsed = parse_date(text, own)
         if isinstance(parsed, date):
             dates[text] = parsed
         else:
             faults[text] = parsed
-    return dates, faults
+    return Dates(dates, faults, proven, is_open)
 
 
 @lru_cache(maxsize=65_536)
@@ -141,14 +163,14 @@ def _date(year: str, month: str, day: str) -> date | str:
     return parsed if parsed >= EARLIEST else NOT_A_DATE
 
 
-def _proven_order(texts: Iterable[str]) -> DateOrder | None:
-    """The order that some of the dates prove; None when no date proves one, or when two contradict each other."""
+def _proven_orders(texts: Iterable[str]) -> frozenset[DateOrder]:
+    """The orders that some of the dates prove; two of them contradict each other."""
     proven: set[DateOrder] = set()
     for text in texts:
         match = _YEAR_LAST.fullmatch(text)
-        if match is not None and match[2] != ".":
-            if int(match[1]) > 12:
-                proven.add("dmy")
-            elif int(match[3]) > 12:
-                proven.add("mdy")
-    return proven.pop() if len(proven) == 1 else None
+        if match is not None and match[2] != "." and match[1] != match[3]:
+            orders: tuple[DateOrder, ...] = ("dmy", "mdy")
+            possible = [order for order in orders if isinstance(parse_date(text, order), date)]
+            if len(possible) == 1:
+                proven.update(possible)
+    return frozenset(proven)

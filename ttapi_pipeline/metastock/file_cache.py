@@ -26,7 +26,7 @@ from ttapi_pipeline.metastock.frames import ACCOUNTS, CONTENTS, REJECTED_ROWS, R
 from ttapi_pipeline.metastock.options import ImportOptions
 from ttapi_pipeline.storage.errors import storage_error
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Of the cached batches. Another number makes all stored batches void."""
 
 IDENTITY: Final = pl.Schema(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Final
 
@@ -35,10 +36,16 @@ class Folder:
 
     def __init__(self, path: Path, options: ImportOptions, *, by_content: bool) -> None:
         self.path: Final = path
-        self.facts: Final[Sequence[FileFact]] = list_files(path)
+        self.facts: Sequence[FileFact] = list_files(path)
         self._options = options
         self._hashes = {fact.name: self._sha256(fact) if by_content else None for fact in self.facts}
         self._indexes = Indexes(path, self.facts, self._hashes)
+
+    def part(self, facts: Sequence[FileFact]) -> Folder:
+        """The same folder as if it had these of its files alone, by name."""
+        part = copy(self)
+        part.facts = facts
+        return part
 
     def names(self) -> pl.Series:
         """The names as text, by rank."""
@@ -51,7 +58,7 @@ class Folder:
                 "name": [os.fsencode(fact.name) for fact in self.facts],
                 "size": [fact.size for fact in self.facts],
                 "mtime_ns": [fact.mtime_ns for fact in self.facts],
-                "sha256": list(self._hashes.values()),
+                "sha256": [self._hashes[fact.name] for fact in self.facts],
                 "index": [self._indexes.version_for(fact) for fact in self.facts],
             },
             schema=IDENTITY,

@@ -15,14 +15,16 @@ _BAR_NUMBERS: Final = {name: pl.Float64() for name in NUMBERS}
 BARS: Final = pl.Schema({"symbol": pl.String(), "session": pl.Date(), **_BAR_NUMBERS})
 """One row per symbol and session. Prices in the file's currency; volume in units, after `volume_multiplier`."""
 
-ROWS: Final = pl.Schema({"symbol": pl.String(), "session": pl.Date(), "file": pl.UInt32(), **_BAR_NUMBERS})
-"""Bars with the file that each is from, as its position in the batch: among the files that were read together."""
+ROWS: Final = pl.Schema({"spelling": pl.String(), "session": pl.Date(), "file": pl.UInt32(), **_BAR_NUMBERS})
+"""Bars before it is known which symbol each spelling of a ticker stands for, with the file that each is from, as its
+position in the batch: among the files that were read together."""
 
 CODED_ROWS: Final = pl.Schema({"file": pl.UInt32(), "code": pl.UInt32(), "session": pl.Date(), **_BAR_NUMBERS})
-"""The same while a batch is read: `code` is a number that stands for the symbol."""
+"""The same while a batch is read: `code` is a number that stands for the spelling of the ticker."""
 
-CONTENTS: Final = pl.Schema({"file": pl.UInt32(), "spelling": pl.String(), "symbol": pl.String(), "rows": pl.UInt32()})
-"""One row per file and spelling of a ticker: the canonical symbol, and its number of rows, which may be 0."""
+CONTENTS: Final = pl.Schema({"file": pl.UInt32(), "spelling": pl.String(), "rows": pl.UInt32()})
+"""One row per file and spelling of a ticker, with its number of rows, which may be 0. Rows that a later one of the same
+file replaces are not counted."""
 
 LOST_FIELDS: Final = pl.Schema({f"lost_{name}": pl.UInt32() for name in FIELDS})
 """How many values of each field came and could not be believed, in rows that are kept: they are null there."""
@@ -36,11 +38,16 @@ ACCOUNTS: Final = pl.Schema(
         "rejected": pl.UInt32(),
         "extra_values": pl.UInt32(),
         **LOST_FIELDS,
-        "warnings": pl.List(pl.String()),
+        "unknown_fields": pl.List(pl.String()),
+        "proven_order": pl.String(),
+        "taken_order": pl.String(),
+        "needs_order": pl.Boolean(),
     }
 )
 """One row per file, in order. `duplicates` counts rows that a later row of the same file replaces; `extra_values`
-counts rows with more values than the file has columns."""
+counts rows with more values than the file has columns. Of dates such as ``3/4/2021``: `proven_order` is the order of
+day and month that the dates of the file prove, ``both`` when they prove either; `needs_order` says whether some could
+not be told apart without another file, and `taken_order` which order other files gave."""
 
 REJECTED_ROWS: Final = pl.Schema(
     {"file": pl.UInt32(), "line": pl.UInt32(), "symbol": pl.String(), "reason": pl.String(), "raw": pl.String()}
@@ -54,8 +61,8 @@ class FilesRead:
     """The rows of one batch of files, and an account of them. Files are known by their position in the batch.
 
     Attributes:
-        rows: Schema ROWS, sorted by symbol, session and file, which are unique together. All numbers but the close are
-            null where the file has no such column, where a row has no value, and where its value was lost.
+        rows: Schema ROWS, sorted by spelling, session and file, which are unique together. All numbers but the close
+            are null where the file has no such column, where a row has no value, and where its value was lost.
         contents: Schema CONTENTS.
         accounts: Schema ACCOUNTS. A file that cannot be read counts as one row, which is rejected.
         rejects: Schema REJECTED_ROWS.

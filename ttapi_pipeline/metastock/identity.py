@@ -1,38 +1,54 @@
 # SPDX-License-Identifier: MIT
-"""Which instrument a ticker means: from its spelling in a file, or in a file's name, to the canonical symbol.
+"""Which symbol a ticker means: by the user's own table first, then by the scheme of the tickers beside it.
 
-The user's own table of tickers is read in `symbol_map`; the rules for vendors' spellings are in `core.symbology`.
+The table is read in `symbol_map`; the schemes are in `evidence`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath
+from typing import Final
 
-from ttapi_pipeline.core.symbology import symbol_from_file_stem, symbol_from_metastock
+from ttapi_pipeline.core.symbology import symbol_from_file_stem
+from ttapi_pipeline.metastock.evidence import Scheme, symbol_of
 from ttapi_pipeline.metastock.fingerprint import printable
+
+NO_SYMBOL: Final = "the ticker is no symbol that we can spell; name it in TT_METASTOCK_SYMBOL_MAP"
 
 
 class Symbols:
-    """The canonical symbol of each spelling: by the symbol map first, then by the rules of symbology."""
+    """The canonical symbol of each spelling of a ticker.
 
-    def __init__(self, symbol_map: Mapping[str, str], suffixes: frozenset[str] | None) -> None:
+    Args:
+        symbol_map: Canonical symbol per spelling; goes before any scheme.
+        suffixes: See `symbol_of`.
+    """
+
+    def __init__(self, symbol_map: Mapping[str, str], suffixes: frozenset[str] | None = None) -> None:
         self._map = symbol_map
         self._suffixes = suffixes
-        self._resolved: dict[str, str | None] = {}
+        self._possible: dict[str, bool] = {}
 
-    def canonical(self, spelling: str) -> str | None:
+    def symbol(self, spelling: str, scheme: Scheme) -> str | None:
         """The canonical symbol; None when the spelling stands for no symbol that is known."""
-        # Two threads may work out the same spelling; both get the same symbol.
-        if spelling not in self._resolved:
-            symbol = self._map.get(spelling)
-            if symbol is None:
-                try:
-                    symbol = symbol_from_metastock(spelling, exchange_suffixes=self._suffixes)
-                except ValueError:
-                    symbol = None
-            self._resolved[spelling] = symbol
-        return self._resolved[spelling]
+        mapped = self._map.get(spelling)
+        return symbol_of(spelling, scheme, suffixes=self._suffixes) if mapped is None else mapped
+
+    def is_mapped(self, spelling: str) -> bool:
+        """Whether the user says which symbol it is."""
+        return spelling in self._map
+
+    def is_stripped(self, spelling: str) -> bool:
+        """Whether the spelling ends in a suffix that the user says is an exchange."""
+        return self._suffixes is not None and spelling.rpartition(".")[2].upper() in self._suffixes
+
+    def is_possible(self, spelling: str) -> bool:
+        """Whether the spelling stands for a symbol in some scheme."""
+        # Two threads may work out the same spelling; both get the same answer.
+        if spelling not in self._possible:
+            self._possible[spelling] = any(self.symbol(spelling, scheme) is not None for scheme in Scheme)
+        return self._possible[spelling]
 
 
 def file_ticker(name: str) -> str:

@@ -8,8 +8,8 @@ the number of files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,11 +20,13 @@ from ttapi_pipeline.core.ordered import map_in_order
 from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.candidates import Candidate, batches
 from ttapi_pipeline.metastock.current_bars import CurrentBars, SymbolRange, cut_into_ranges
+from ttapi_pipeline.metastock.dates import DateOrder
 from ttapi_pipeline.metastock.file_cache import DiskCache, FileCache, MemoryCache, reading_key
 from ttapi_pipeline.metastock.folder import Folder
-from ttapi_pipeline.metastock.frames import BARS, LOST_FIELDS, REJECTED_ROWS, FilesRead
+from ttapi_pipeline.metastock.frames import BARS, LOST_FIELDS, FilesRead
 from ttapi_pipeline.metastock.identity import Symbols
 from ttapi_pipeline.metastock.known_files import KnownFiles
+from ttapi_pipeline.metastock.notices import notices
 from ttapi_pipeline.metastock.options import DEFAULT_OPTIONS, ImportOptions
 from ttapi_pipeline.metastock.reader import read_files
 from ttapi_pipeline.storage.errors import storage_error
@@ -36,11 +38,12 @@ REJECTS: Final = pl.Schema(
         "line": pl.UInt32(),
         "symbol": pl.String(),
         "reason": pl.String(),
+        "rows": pl.UInt32(),
         "raw": pl.String(),
     }
 )
-"""One row per row that was not kept: 1-based line (null: the whole file), the ticker as the file spells it, the reason,
-and the row's text."""
+"""Rows that were not kept, one by one: 1-based line, the ticker as the file spells it, the reason, and the row's text.
+Without a line it is a whole file, which counts as one row, or all `rows` of a ticker in a file."""
 
 FILES: Final = pl.Schema(
     {
@@ -63,12 +66,11 @@ class FolderImport:
     Attributes:
         rejects: Schema REJECTS, by file and line.
         files: Schema FILES. A file that cannot be read counts as one row, which is rejected.
-        symbols: Canonical symbol of each spelling of a ticker, those of files without rows included.
-        rows_per_symbol: symbol and rows, duplicates included, by symbol; symbols without rows have 0.
-        extra_values: Number of rows that have more values than their file has columns, per file with any; the values
-            are dropped.
-        warnings: Other oddities in words: a file name that disagrees with its ticker, two spellings of one symbol,
-            unknown fields.
+        symbols: Canonical symbol of each spelling of a ticker that is kept, those of files without rows included.
+        rows_per_symbol: symbol and rows, those that another file replaces included, by symbol; symbols without rows
+            have 0.
+        notices: Schema NOTICES: what was assumed, left out, doubted and set aside, in sentences.
+        schemes: Schema `claims.SCHEMES`: how the tickers of each dialect were read.
         files_read: How many files were read; the others were in the cache.
         written_at: When each file was last changed, UTC, by its position in `files`.
     """
@@ -77,8 +79,8 @@ class FolderImport:
     files: pl.DataFrame
     symbols: Mapping[str, str]
     rows_per_symbol: pl.DataFrame
-    extra_values: Mapping[str, int]
-    warnings: Sequence[str]
+    notices: pl.DataFrame
+    schemes: pl.DataFrame
     files_read: int
     written_at: pl.Series
     _bars: CurrentBars
@@ -148,61 +150,72 @@ def import_folder(
     """
     names = {} if symbol_map is None else symbol_map
     if cache is None:
-        return _import(folder, MemoryCache(), names, options, by_content=by_content, progress=progress)
+        files = Folder(folder, options, by_content=by_content)
+        return import_files(files, MemoryCache(), names, options, by_content=by_content, progress=progress)
     try:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise storage_error(cache, error) from error
     with locked(cache, "import"):
         on_disk = DiskCache(cache, names, options)
-        return _import(folder, on_disk, names, options, by_content=by_content, progress=progress)
+        files = Folder(folder, options, by_content=by_content)
+        return import_files(files, on_disk, names, options, by_content=by_content, progress=progress)
 
 
-def _import(
-    path: Path,
+def import_files(
+    folder: Folder,
     cache: FileCache,
     symbol_map: Mapping[str, str],
     options: ImportOptions,
     *,
-    by_content: bool,
-    progress: ProgressCallback,
+    by_content: bool = False,
+    progress: ProgressCallback = no_progress,
 ) -> FolderImport:
-    folder = Folder(path, options, by_content=by_content)
+    """Import some or all files of a folder; the arguments are those of `import_folder`."""
     known = KnownFiles(cache, folder.identities(), by_content=by_content)
-    unknown = [folder.facts[rank] for rank in known.unknown_ranks()]
     symbols = Symbols(symbol_map, options.exchange_suffixes)
 
     def read(batch: Sequence[Candidate]) -> tuple[Sequence[Candidate], FilesRead]:
-        return batch, read_files(path, batch, symbols, options)
+        return batch, read_files(folder.path, batch, symbols, options)
 
-    done = 0
-    progress(done, len(unknown))
-    # The next batches are read while one is stored.
-    for batch, files in map_in_order(read, batches(folder.candidates(unknown), symbols), workers=limits.READERS):
-        known.add(batch, files)
-        done += len(batch)
-        progress(done, len(unknown))
-    if unknown:
-        known.refresh()
+    def read_all(ranks: Mapping[int, DateOrder | None]) -> None:
+        facts = {folder.facts[rank]: order for rank, order in ranks.items()}
+        looked = (replace(each, date_order=facts[each.fact]) for each in folder.candidates(list(facts)))
+        done = 0
+        progress(done, len(facts))
+        # The next batches are read while one is stored.
+        for batch, files in map_in_order(read, batches(looked), workers=limits.READERS):
+            known.add(batch, files)
+            done += len(batch)
+            progress(done, len(facts))
+        if facts:
+            known.refresh()
+
+    unknown = dict.fromkeys(known.unknown_ranks())
+    read_all(unknown)
+    # Files that were added or removed may have changed what the dates of others mean.
+    again = known.ranks_read_otherwise()
+    read_all(again)
     known.tidy()
-    bars = CurrentBars(cache, known.frame, reading_key(symbol_map, options))
-    return _result(folder, cache, known.frame, bars, files_read=len(unknown))
-
-
-def _result(
-    folder: Folder, cache: FileCache, known: pl.DataFrame, bars: CurrentBars, *, files_read: int
-) -> FolderImport:
     names = folder.names()
-    extra = known.filter(pl.col("extra_values") > 0)
-    spellings = bars.contents.select("spelling", "symbol").unique().sort("spelling")
+    bars = CurrentBars(cache, known.frame, names=names, symbols=symbols, reading_key=reading_key(symbol_map, options))
     return FolderImport(
-        rejects=_rejects(cache, known, names),
-        files=_files(known, bars.duplicates, names),
-        symbols=dict(spellings.iter_rows()),
-        rows_per_symbol=bars.contents.group_by("symbol").agg(pl.col("rows").sum().cast(pl.Int64)).sort("symbol"),
-        extra_values=dict(zip(names.gather(extra["rank"]), extra["extra_values"], strict=True)),
-        warnings=(*_several_spellings(spellings), *known["warnings"].explode(empty_as_null=False)),
-        files_read=files_read,
+        rejects=_rejects(cache, known.frame, bars, names),
+        files=_files(known.frame, bars, names),
+        symbols=dict(
+            bars.contents.filter(pl.col("symbol").is_not_null())
+            .select("spelling", "symbol")
+            .unique()
+            .sort("spelling")
+            .iter_rows()
+        ),
+        rows_per_symbol=bars.contents.filter(pl.col("symbol").is_not_null())
+        .group_by("symbol")
+        .agg(pl.col("rows").sum().cast(pl.Int64))
+        .sort("symbol"),
+        notices=notices(bars, known.frame, names, symbols, options),
+        schemes=bars.schemes,
+        files_read=len(unknown.keys() | again.keys()),
         written_at=pl.Series([fact.mtime_ns // 1_000 for fact in folder.facts], dtype=pl.Int64).cast(
             pl.Datetime("us", "UTC")
         ),
@@ -210,30 +223,37 @@ def _result(
     )
 
 
-def _rejects(cache: FileCache, known: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
+def _rejects(cache: FileCache, known: pl.DataFrame, bars: CurrentBars, names: pl.Series) -> pl.DataFrame:
     rejects = [
-        cache.frame(str(batch), "rejects")
-        .join(files.select("file", "rank"), on="file", maintain_order="left")
-        .select(pl.lit(names).gather(pl.col("rank")).alias("file"), *REJECTED_ROWS.names()[1:])
+        cache.frame(str(batch), "rejects").join(files.select("file", "rank"), on="file", maintain_order="left")
         for (batch,), files in known.filter(pl.col("rejected") > 0).group_by("batch", maintain_order=True)
     ]
-    return pl.concat([pl.DataFrame(schema=REJECTS), *rejects]).sort("file", "line", maintain_order=True)
+    rejects = [each.with_columns(rows=pl.lit(1, pl.UInt32)) for each in rejects]
+    named = [
+        each.with_columns(pl.lit(names).gather(pl.col("rank")).alias("file")).select(REJECTS.names())
+        for each in [*rejects, _set_aside(bars)]
+    ]
+    return pl.concat([pl.DataFrame(schema=REJECTS), *named]).sort("file", "line", maintain_order=True)
 
 
-def _files(known: pl.DataFrame, lost: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
-    """The account of each file; `lost` counts the rows that a later file replaces."""
-    duplicates = pl.col("duplicates") + pl.col("lost").fill_null(0)
+def _set_aside(bars: CurrentBars) -> pl.DataFrame:
+    """The tickers of which all rows in a file are set aside."""
+    return bars.contents.filter(pl.col("reason").is_not_null(), pl.col("rows") > 0).with_columns(
+        symbol="spelling", line=pl.lit(None, pl.UInt32), raw=pl.lit(None, pl.String)
+    )
+
+
+def _files(known: pl.DataFrame, bars: CurrentBars, names: pl.Series) -> pl.DataFrame:
+    """The account of each file, with the rows that a later file replaces, and those that are set aside."""
+    set_aside = _set_aside(bars).group_by("rank").agg(set_aside=pl.col("rows").sum())
     return (
-        known.join(lost, on="rank", how="left", maintain_order="left")
-        .with_columns(names.gather(known["rank"]).alias("file"), duplicates=duplicates)
+        known.join(bars.duplicates, on="rank", how="left", maintain_order="left")
+        .join(set_aside, on="rank", how="left", maintain_order="left")
+        .with_columns(
+            file=names.gather(known["rank"]),
+            duplicates=pl.col("duplicates") + pl.col("lost").fill_null(0),
+            rejected=pl.col("rejected") + pl.col("set_aside").fill_null(0),
+        )
         .with_columns(rows_kept=pl.col("rows_read") - pl.col("duplicates") - pl.col("rejected"))
         .select(pl.col(name).cast(dtype) for name, dtype in FILES.items())
     )
-
-
-def _several_spellings(spellings: pl.DataFrame) -> Iterator[str]:
-    several = (
-        spellings.group_by("symbol", maintain_order=True).agg("spelling").filter(pl.col("spelling").list.len() > 1)
-    )
-    for symbol, names in several.sort("symbol").iter_rows():
-        yield f"{symbol} is spelled in several ways, which are read as one symbol: {', '.join(names)}"

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import polars as pl
 
 from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.candidates import Candidate
+from ttapi_pipeline.metastock.dates import DateOrder
 from ttapi_pipeline.metastock.file_cache import IDENTITY, KNOWN, FileCache
 from ttapi_pipeline.metastock.frames import FilesRead
 
@@ -37,6 +38,24 @@ class KnownFiles:
     def unknown_ranks(self) -> Sequence[int]:
         """The ranks of the files that have to be read, in order."""
         return sorted(set(self._identities["rank"]) - set(self.frame["rank"]))
+
+    def date_orders(self) -> Mapping[str, DateOrder]:
+        """The order of day and month that the files of a dialect prove; none where they prove either."""
+        proofs = self.frame.group_by("dialect").agg(pl.col("proven_order").drop_nulls().unique())
+        orders: Mapping[str, DateOrder] = {"dmy": "dmy", "mdy": "mdy"}
+        return {
+            dialect: orders[proven[0]]
+            for dialect, proven in proofs.iter_rows()
+            if len(proven) == 1 and proven[0] in orders
+        }
+
+    def ranks_read_otherwise(self) -> Mapping[int, DateOrder | None]:
+        """The ranks of files that were read by another order than the other files prove now, with that order."""
+        orders = self.date_orders()
+        open_files = self.frame.filter("needs_order").select("rank", "dialect", "taken_order")
+        return {
+            rank: orders.get(dialect) for rank, dialect, taken in open_files.iter_rows() if taken != orders.get(dialect)
+        }
 
     def add(self, batch: Sequence[Candidate], read: FilesRead) -> None:
         """Put a batch into the cache. Its files are known after `refresh`."""
@@ -94,7 +113,7 @@ class KnownFiles:
             rejects.append(_moved(self._cache.frame(batch, "rejects"), positions))
         accounts = files.with_columns(file="new_file")
         read = FilesRead(
-            rows=pl.concat(rows).sort("symbol", "session", "file"),
+            rows=pl.concat(rows).sort("spelling", "session", "file"),
             contents=pl.concat(contents),
             accounts=accounts,
             rejects=pl.concat(rejects),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tells what an import of a folder would give, from a first look at all files and from reading some of each layout.
+"""Tells what an import of a folder would give, from a first look at all files and an import of some of each layout.
 
 Nothing is written. `terminal.import_report` puts it in words.
 """
@@ -15,14 +15,15 @@ from typing import Final
 import polars as pl
 
 from ttapi_pipeline.metastock import limits
-from ttapi_pipeline.metastock.candidates import Candidate, by_layout, cut
-from ttapi_pipeline.metastock.fingerprint import printable
+from ttapi_pipeline.metastock.candidates import Candidate, by_layout
+from ttapi_pipeline.metastock.evidence import Scheme
+from ttapi_pipeline.metastock.file_cache import MemoryCache
+from ttapi_pipeline.metastock.fingerprint import FileFact
 from ttapi_pipeline.metastock.folder import Folder
-from ttapi_pipeline.metastock.frames import FilesRead
 from ttapi_pipeline.metastock.identity import Symbols
+from ttapi_pipeline.metastock.importer import FolderImport, import_files
 from ttapi_pipeline.metastock.layout import Layout
 from ttapi_pipeline.metastock.options import DEFAULT_OPTIONS, ImportOptions
-from ttapi_pipeline.metastock.reader import read_files
 
 _DIALECTS: Final = pl.Schema(
     {
@@ -31,9 +32,13 @@ _DIALECTS: Final = pl.Schema(
         "bytes": pl.Int64(),
         "files_read": pl.Int64(),
         "rows": pl.Int64(),
+        "duplicates": pl.Int64(),
         "rejected": pl.Int64(),
     }
 )
+NOT_READ: Final = "not read"
+"""Stands for the dialect of a file that only reading would tell, and that is not in the sample."""
+
 _REASONS: Final = pl.Schema({"reason": pl.String(), "rows": pl.Int64(), "example": pl.String()})
 
 
@@ -42,10 +47,11 @@ class FolderPreview:
     """What an import of a folder would give.
 
     Attributes:
-        dialects: One row per dialect: dialect, files, bytes, files_read, rows and rejected. Where not all files were
-            read, rows and rejected are estimates, by the share of the bytes that was read.
+        dialects: One row per dialect: dialect, files, bytes, files_read, rows, duplicates and rejected. Where not all
+            files were read, the last three are estimates, by the share of the bytes that was read.
         reasons: Why rows are rejected, the most frequent reason first: reason, rows and an example, of the files that
             were read.
+        notices: Schema `notices.NOTICES`, of the files that were read.
         symbols: Canonical symbols that were seen, by symbol.
         first: Earliest session that was seen; None without any.
         last: Latest one.
@@ -54,10 +60,16 @@ class FolderPreview:
 
     dialects: pl.DataFrame
     reasons: pl.DataFrame
+    notices: pl.DataFrame
     symbols: Sequence[str]
     first: date | None
     last: date | None
     is_complete: bool
+
+    @property
+    def has_losses(self) -> bool:
+        """Whether a row is rejected or set aside, or a person should look at something."""
+        return not self.reasons.is_empty() or self.notices["kind"].is_in(["warning", "conflict"]).any()
 
 
 def preview_folder(
@@ -67,7 +79,7 @@ def preview_folder(
     options: ImportOptions = DEFAULT_OPTIONS,
     most_bytes: int = limits.PREVIEW_BYTES,
 ) -> FolderPreview:
-    """Look at every file below a folder and read some of each layout.
+    """Look at every file below a folder and import some of each layout.
 
     Args:
         folder: Read recursively, without hidden files.
@@ -80,87 +92,91 @@ def preview_folder(
     """
     files = Folder(folder, options, by_content=False)
     total = sum(fact.size for fact in files.facts)
-    share = min(1.0, most_bytes / total) if total else 1.0
-    seen = _Seen(folder, Symbols({} if symbol_map is None else symbol_map, options.exchange_suffixes), options)
-    for layout, candidates in by_layout(files.candidates(files.facts)).items():
-        seen.look(layout, candidates, share)
-    return seen.preview(is_complete=share == 1.0)
-
-
-class _Seen:
-    """What has been seen of a folder so far."""
-
-    def __init__(self, folder: Path, symbols: Symbols, options: ImportOptions) -> None:
-        self._folder = folder
-        self._symbols = symbols
-        self._options = options
-        self._dialects = [pl.DataFrame(schema=_DIALECTS)]
-        self._reasons = [pl.DataFrame(schema=_REASONS)]
-        self._names: set[str] = set()
-        self._sessions: list[date | None] = []
-
-    def look(self, layout: Layout | None, candidates: Sequence[Candidate], share: float) -> None:
-        """Count the files of one layout, and read about that share of them."""
-        sample = _evenly(candidates, share)
-        size, read_bytes = _bytes(candidates), _bytes(sample)
-        factor = size / read_bytes if read_bytes else 1.0
-        if layout is not None:
-            # Of files that are scanned the first look has told dialect and ticker, whether they are read or not.
-            symbols = {self._symbols.canonical(each.ticker) for each in candidates}
-            self._names.update(symbol for symbol in symbols if symbol is not None)
-            counted = (layout.dialect, len(candidates), size, 0, 0, 0)
-            self._dialects.append(pl.DataFrame([counted], schema=_DIALECTS, orient="row"))
-        for batch in cut(layout, sample):
-            read = read_files(self._folder, batch, self._symbols, self._options)
-            self._names.update(read.contents["symbol"])
-            self._sessions.extend(read.rows.select(pl.min("session"), last=pl.max("session")).row(0))
-            self._dialects.append(_dialects(batch, read, factor, is_counted=layout is not None))
-            self._reasons.append(_reasons(batch, read))
-
-    def preview(self, *, is_complete: bool) -> FolderPreview:
-        """Put together what has been seen."""
-        sessions = [session for session in self._sessions if session is not None]
-        return FolderPreview(
-            dialects=pl.concat(self._dialects).group_by("dialect").agg(pl.all().sum()).sort("dialect"),
-            reasons=pl.concat(self._reasons)
-            .group_by("reason", maintain_order=True)
-            .agg(pl.col("rows").sum(), pl.col("example").first())
-            .sort("rows", "reason", descending=[True, False]),
-            symbols=sorted(self._names),
-            first=min(sessions, default=None),
-            last=max(sessions, default=None),
-            is_complete=is_complete,
-        )
-
-
-def _dialects(batch: Sequence[Candidate], read: FilesRead, factor: float, *, is_counted: bool) -> pl.DataFrame:
-    """Counts per dialect of a batch; files and bytes are 0 where the files have been counted before."""
-    sizes = pl.Series("bytes", [each.fact.size for each in batch], dtype=pl.Int64)
-    return (
-        read.accounts.with_columns(sizes)
-        .group_by("dialect")
-        .agg(
-            files=pl.len().cast(pl.Int64) * (not is_counted),
-            bytes=pl.col("bytes").sum() * (not is_counted),
-            files_read=pl.len().cast(pl.Int64),
-            rows=(pl.col("rows_read").sum() * factor).round().cast(pl.Int64),
-            rejected=(pl.col("rejected").sum() * factor).round().cast(pl.Int64),
-        )
-        .select(_DIALECTS.names())
+    is_complete = total <= most_bytes
+    groups: Sequence[tuple[Layout | None, Sequence[Candidate]]] = ()
+    sample = files.facts
+    if not is_complete:
+        groups = tuple(by_layout(files.candidates(files.facts)).items())
+        sample = sorted(fact for _, group in groups for fact in _evenly(group, most_bytes / total))
+    names = {} if symbol_map is None else symbol_map
+    imported = import_files(files.part(sample), MemoryCache(), names, options)
+    first, last = imported.bars.select(pl.min("session"), last=pl.max("session")).collect(engine="streaming").row(0)
+    return FolderPreview(
+        dialects=_dialects(imported, sample, groups),
+        reasons=_reasons(imported),
+        notices=imported.notices,
+        symbols=_symbols(imported, groups, Symbols(names, options.exchange_suffixes)),
+        first=first,
+        last=last,
+        is_complete=is_complete,
     )
 
 
-def _reasons(batch: Sequence[Candidate], read: FilesRead) -> pl.DataFrame:
-    names = pl.Series([printable(each.fact.name) for each in batch])
-    place = pl.format("{}, line {}", pl.lit(names).gather(pl.col("file")), pl.col("line").fill_null(0))
-    return read.rejects.select("reason", rows=pl.lit(1, pl.Int64), example=place)
+def _dialects(
+    imported: FolderImport, sample: Sequence[FileFact], groups: Sequence[tuple[Layout | None, Sequence[Candidate]]]
+) -> pl.DataFrame:
+    """Schema _DIALECTS.
+
+    Args:
+        imported: The files that were read.
+        sample: These files, by name.
+        groups: All files by layout, where only some were read.
+    """
+    counts = ("rows_read", "duplicates", "rejected")
+    accounts = dict(zip(sample, imported.files.select("dialect", *counts).iter_rows(), strict=True))
+    files: list[tuple[str, int, bool, float, float, float]] = []
+    for layout, group in groups or [(None, [Candidate(fact, None, "") for fact in sample])]:
+        size = sum(each.fact.size for each in group)
+        factor = size / max(1, sum(each.fact.size for each in group if each.fact in accounts))
+        for each in group:
+            if each.fact in accounts:
+                dialect, *rows = accounts[each.fact]
+                files.append((dialect, each.fact.size, True, *(count * (factor if groups else 1.0) for count in rows)))
+            else:
+                # Of files that are scanned the first look has told the dialect.
+                files.append((NOT_READ if layout is None else layout.dialect, each.fact.size, False, 0.0, 0.0, 0.0))
+    schema = {"dialect": pl.String(), "bytes": pl.Int64(), "is_read": pl.Boolean()} | dict.fromkeys(
+        counts, pl.Float64()
+    )
+    return (
+        pl.DataFrame(files, schema=schema, orient="row")
+        .group_by("dialect")
+        .agg(
+            pl.col("bytes").sum(),
+            pl.col("duplicates", "rejected").sum().round().cast(pl.Int64),
+            files=pl.len().cast(pl.Int64),
+            files_read=pl.col("is_read").sum().cast(pl.Int64),
+            rows=pl.col("rows_read").sum().round().cast(pl.Int64),
+        )
+        .select(_DIALECTS.names())
+        .sort("dialect")
+    )
 
 
-def _bytes(candidates: Sequence[Candidate]) -> int:
-    return sum(each.fact.size for each in candidates)
+def _symbols(
+    imported: FolderImport, groups: Sequence[tuple[Layout | None, Sequence[Candidate]]], symbols: Symbols
+) -> Sequence[str]:
+    """The symbols of the files that were read, and of those of which the first look has told the ticker."""
+    found = set(imported.rows_per_symbol["symbol"])
+    schemes = {dialect: Scheme[name] for dialect, name in imported.schemes.select("dialect", "scheme").iter_rows()}
+    for layout, group in groups:
+        if layout is not None:
+            scheme = schemes.get(layout.dialect, Scheme.PLAIN)
+            found.update(filter(None, (symbols.symbol(each.ticker, scheme) for each in group)))
+    return sorted(found)
 
 
-def _evenly(candidates: Sequence[Candidate], share: float) -> Sequence[Candidate]:
+def _reasons(imported: FolderImport) -> pl.DataFrame:
+    place = pl.format("{}, line {}", "file", pl.col("line").fill_null(0))
+    return (
+        imported.rejects.group_by("reason", maintain_order=True)
+        .agg(pl.col("rows").cast(pl.Int64).sum(), example=place.first())
+        .select(_REASONS.names())
+        .sort("rows", "reason", descending=[True, False])
+    )
+
+
+def _evenly(candidates: Sequence[Candidate], share: float) -> Sequence[FileFact]:
     """About that share of the files, at least one, from all over."""
     count = max(1, round(len(candidates) * share))
-    return [candidates[index * len(candidates) // count] for index in range(count)]
+    return [candidates[index * len(candidates) // count].fact for index in range(count)]

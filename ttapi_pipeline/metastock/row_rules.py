@@ -23,6 +23,7 @@ from typing import Final, Literal
 import polars as pl
 
 from ttapi_pipeline.metastock.dates import EARLIEST, NOT_A_DATE, PLACEHOLDERS
+from ttapi_pipeline.metastock.identity import NO_SYMBOL
 from ttapi_pipeline.metastock.layout import FIELDS, PRICES, Layout
 from ttapi_pipeline.metastock.options import ImportOptions
 
@@ -127,7 +128,7 @@ def _is_usable(role: str) -> pl.Expr:
 
 
 def _ticker_rule() -> RowRule:
-    unknown = pl.lit("the ticker is no symbol that we can spell; name it in the symbol map")
+    unknown = pl.lit(NO_SYMBOL)
     reason = pl.when(pl.col("ticker").is_null()).then(pl.lit("there is no ticker")).otherwise(unknown)
     return RowRule(pl.col("code").is_not_null(), reason, subject="ticker")
 

@@ -196,13 +196,8 @@ def _runs(batch: Batch, layout: Layout, rows: pl.DataFrame) -> pl.DataFrame:
 def _note_accounts(batch: Batch, layout: Layout, positions: Sequence[int], runs: pl.DataFrame) -> None:
     for position in positions:
         batch.accounts[position] = Account(layout.dialect, unknown_fields=layout.unknown_fields)
-    per_file = runs.group_by("file").agg(
-        pl.col("rows").sum(), pl.col("ticker").first(), tickers=pl.col("ticker").n_unique()
-    )
-    for position, count, ticker, tickers in per_file.iter_rows():
-        account = batch.accounts[position]
-        account.rows_read = count
-        account.only_ticker = ticker if "ticker" in layout.columns and tickers == 1 else None
+    for position, count in runs.group_by("file").agg(pl.col("rows").sum()).iter_rows():
+        batch.accounts[position].rows_read = count
 
 
 def _has_changed(batch: Batch, position: int) -> bool:

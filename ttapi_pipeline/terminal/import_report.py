@@ -10,22 +10,31 @@ from typing import Any, Final
 
 from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from ttapi_pipeline.metastock.preview import FolderPreview
 
 _MOST_REASONS: Final = 20
+_MOST_NOTICES: Final = 40
+
+_HEADINGS: Final = {
+    "conflict": "tickers that lead to one symbol",
+    "warning": "to look at",
+    "left out": "not read",
+    "assumption": "assumed",
+}
+"""What stands above the notices of each kind."""
 
 
 def import_report(preview: FolderPreview) -> RenderableType:
-    """Files and rows per dialect, symbols, first and last session, and the commonest reasons for rejected rows."""
+    """Files and rows per dialect, symbols, first and last session, reasons for rejected rows, and what was assumed."""
     files = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     files.add_column("dialect", no_wrap=True)
-    for name in ("files", "MB", "read", "rows", "rejected"):
+    for name in ("files", "MB", "read", "rows", "duplicates", "rejected"):
         files.add_column(name, justify="right", no_wrap=True)
-    for dialect, count, size, read, rows, rejected in preview.dialects.iter_rows():
-        files.add_row(dialect, f"{count:,}", f"{size / 1e6:,.1f}", f"{read:,}", f"{rows:,}", f"{rejected:,}")
+    for dialect, count, size, *rows in preview.dialects.iter_rows():
+        files.add_row(dialect, f"{count:,}", f"{size / 1e6:,.1f}", *(f"{number:,}" for number in rows))
     lines: list[RenderableType] = [Text(_headline(preview)), files]
     if not preview.reasons.is_empty():
         reasons = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -37,6 +46,16 @@ def import_report(preview: FolderPreview) -> RenderableType:
         lines.append(reasons)
         if preview.reasons.height > _MOST_REASONS:
             lines.append(Text(f"and {preview.reasons.height - _MOST_REASONS} other reasons"))
+    for kind, heading in _HEADINGS.items():
+        told = preview.notices.filter(kind=kind)["notice"]
+        if told.is_empty():
+            continue
+        notices = Table(Column(heading, overflow="fold"), box=box.SIMPLE_HEAD, pad_edge=False)
+        for notice in told.head(_MOST_NOTICES):
+            notices.add_row(Text(notice))
+        lines.append(notices)
+        if len(told) > _MOST_NOTICES:
+            lines.append(Text(f"and {len(told) - _MOST_NOTICES:,} others, which --json names"))
     lines.append(Text("nothing was written"))
     return Group(*lines)
 
@@ -50,6 +69,8 @@ def import_document(preview: FolderPreview) -> dict[str, Any]:
         "symbols": list(preview.symbols),
         "dialects": preview.dialects.to_dicts(),
         "reasons": preview.reasons.to_dicts(),
+        "notices": preview.notices.to_dicts(),
+        "has_losses": preview.has_losses,
     }
 
 

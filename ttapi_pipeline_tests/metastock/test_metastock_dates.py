@@ -35,9 +35,22 @@ def test_one_clear_date_settles_the_order_of_its_file() -> None:
 
 def test_without_a_clear_date_or_with_two_that_contradict_nothing_is_guessed() -> None:
     assert read_dates(["3/4/2021"], order=None)[1] == {"3/4/2021": AMBIGUOUS}
-    dates, faults = read_dates(["3/4/2021", "12/21/2008", "21/12/2008"], order=None)
-    assert dates == {"12/21/2008": date(2008, 12, 21), "21/12/2008": date(2008, 12, 21)}
-    assert faults == {"3/4/2021": AMBIGUOUS}
+    read = read_dates(["3/4/2021", "12/21/2008", "21/12/2008"], order=None, beside="dmy")
+    assert read.dates == {"12/21/2008": date(2008, 12, 21), "21/12/2008": date(2008, 12, 21)}
+    assert read.faults == {"3/4/2021": AMBIGUOUS}
+    assert (read.proven, read.is_open) == (frozenset({"dmy", "mdy"}), True)
+
+
+def test_a_file_that_proves_no_order_takes_the_one_that_other_files_prove() -> None:
+    read = read_dates(["3/4/2021"], order=None, beside="dmy")
+    assert (read.dates, read.proven, read.is_open) == ({"3/4/2021": date(2021, 4, 3)}, frozenset(), True)
+    # Its own proof and the setting go before those of others.
+    assert read_dates(["3/4/2021", "12/21/2008"], order=None, beside="dmy").dates["3/4/2021"] == date(2021, 3, 4)
+    assert not read_dates(["3/4/2021"], order="mdy", beside="dmy").is_open
+
+
+def test_a_date_that_is_none_in_any_order_proves_nothing() -> None:
+    assert read_dates(["31/02/2021", "13/13/2021", "5/5/2021"], order=None).proven == frozenset()
 
 
 @pytest.mark.parametrize(

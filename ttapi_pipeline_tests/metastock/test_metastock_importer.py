@@ -48,8 +48,7 @@ def assert_same(one: FolderImport, other: FolderImport) -> None:
     assert_frame_equal(one.rejects, other.rejects)
     assert_frame_equal(one.rows_per_symbol, other.rows_per_symbol)
     assert one.symbols == other.symbols
-    assert one.extra_values == other.extra_values
-    assert sorted(one.warnings) == sorted(other.warnings)
+    assert_frame_equal(one.notices, other.notices)
 
 
 LINES = st.lists(

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from ttapi_pipeline import cli
-from ttapi_pipeline.commands.exit_codes import FAILED, OK
+from ttapi_pipeline.commands.exit_codes import FAILED, INCOMPLETE
 from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.metastock.preview import preview_folder
 from ttapi_pipeline.terminal.import_report import import_document, import_report
@@ -72,9 +72,9 @@ def test_the_command_prints_json_and_writes_nothing(
     (tmp_path / "dagster.yaml").touch()
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    assert cli.main(["import", "--dry-run", "--json", str(folder)]) == OK
+    assert cli.main(["import", "--dry-run", "--json", str(folder)]) == INCOMPLETE
     assert json.loads(capsys.readouterr().out)["symbols"][-1] == "S4"
-    assert cli.main(["import", "--dry-run", str(folder)]) == OK
+    assert cli.main(["import", "--dry-run", str(folder)]) == INCOMPLETE
     assert "5 symbols" in capsys.readouterr().out
     assert sorted(tmp_path.rglob("*")) == before
     assert cli.main(["import", "--dry-run", str(tmp_path / "nowhere")]) == FAILED

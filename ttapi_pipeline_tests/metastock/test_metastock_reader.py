@@ -107,7 +107,7 @@ def test_a_rejected_row_keeps_its_place_its_ticker_and_its_text() -> None:
         result = import_folder(folder)
     check_account(result)
     assert result.rejects.rows() == [
-        ("X.txt", 3, "X.N", "close is not a number", "X.N,D,20260102,000000,10,11,9, n/a ,100,0")
+        ("X.txt", 3, "X.N", "close is not a number", 1, "X.N,D,20260102,000000,10,11,9, n/a ,100,0")
     ]
 
 
@@ -136,7 +136,7 @@ def test_a_bad_row_costs_its_neighbours_nothing() -> None:
         result = import_folder(folder)
     assert check_account(result).height == 10
     assert result.files["rows_read"].to_list() == [1, 1, 1, 1, 3, 1, 1, 1, 1]
-    assert result.extra_values == {"4.txt": 1}
+    assert "values beyond the last column are not read (1 file, 4.txt for one)" in result.notices["notice"].to_list()
 
 
 def test_a_file_that_is_no_text_is_one_reject_and_the_rest_goes_on() -> None:
@@ -169,7 +169,7 @@ def test_a_file_that_may_not_be_read_is_one_reject(monkeypatch: pytest.MonkeyPat
         result = import_folder(folder)
         monkeypatch.undo()
     assert check_account(result)["symbol"].to_list() == ["Y"]
-    assert result.rejects.rows() == [("SECRET.txt", None, None, "it cannot be read: Permission denied", None)]
+    assert result.rejects.rows() == [("SECRET.txt", None, None, "it cannot be read: Permission denied", 1, None)]
 
 
 @st.composite
@@ -270,16 +270,16 @@ def test_a_file_name_need_not_be_text(tmp_path: Path) -> None:
 
 def test_the_symbol_map_goes_before_the_rules() -> None:
     contents = {
-        "X.txt": "BRK_B,20260102,10,11,9,10.5,100\n^SPX,20260102,10,11,9,10.5,100\n",
-        "^VIX.csv": "DATE,CLOSE\n20260102,15\n",
+        "X.txt": "BRK_B,20260102,10,11,9,10.5,100\n$SPX,20260102,10,11,9,10.5,100\n",
+        "$VIX.csv": "DATE,CLOSE\n20260102,15\n",
     }
     with folder_of(contents) as folder:
         unmapped = import_folder(folder)
-        mapped = import_folder(folder, symbol_map={"BRK_B": "BRK/B", "^SPX": "SPX", "^VIX": "VIX"})
+        mapped = import_folder(folder, symbol_map={"BRK_B": "BRK/B", "$SPX": "SPX", "$VIX": "VIX"})
     assert check_account(unmapped).is_empty()
     assert unmapped.rejects["reason"].str.contains("no symbol").all()
     assert check_account(mapped)["symbol"].to_list() == ["BRK/B", "SPX", "VIX"]
-    assert mapped.symbols == {"BRK_B": "BRK/B", "^SPX": "SPX", "^VIX": "VIX"}
+    assert mapped.symbols == {"BRK_B": "BRK/B", "$SPX": "SPX", "$VIX": "VIX"}
 
 
 def test_dates_after_as_of_are_rejected() -> None:
@@ -325,11 +325,12 @@ def test_oddities_are_told() -> None:
     with folder_of(contents) as folder:
         result = import_folder(folder)
     check_account(result)
-    assert result.warnings == (
-        "MSFT is spelled in several ways, which are read as one symbol: MSFT, MSFT.O",
-        "AAPL.txt: its ticker is MSFT, its name says AAPL; the ticker counts",
-        "MSFT.txt: unknown fields are not read: RANK",
-    )
+    told = result.notices.filter(pl.col("kind") != "assumption").select("kind", "subject", "rows", "notice")
+    assert told.rows() == [
+        ("left out", "other", None, "field RANK is not read (1 file, MSFT.txt for one)"),
+        ("warning", "AAPL.txt", None, "AAPL.txt: its ticker is MSFT, and its name says AAPL; the ticker counts"),
+        ("conflict", "MSFT", 1, "MSFT: MSFT has it, and 1 row of MSFT.O in MSFT.txt is set aside"),
+    ]
 
 
 def test_times_of_day_without_a_period_tell_intraday_rows() -> None:

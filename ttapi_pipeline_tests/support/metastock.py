@@ -33,7 +33,7 @@ def check_account(result: FolderImport) -> pl.DataFrame:
     account = result.files
     assert (account["rows_read"] == account["rows_kept"] + account["duplicates"] + account["rejected"]).all()
     assert account["rows_kept"].sum() == bars.height
-    assert account["rejected"].sum() == result.rejects.height
+    assert account["rejected"].sum() == result.rejects["rows"].sum()
     assert result.rejects["reason"].null_count() == 0
     assert not bars.select("symbol", "session").is_duplicated().any()
     assert_frame_equal(bars, bars.sort("symbol", "session"))

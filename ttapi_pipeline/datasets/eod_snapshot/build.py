@@ -295,7 +295,7 @@ def _unaccounted(imported: FolderImport | None, *, bars: int) -> Mapping[str, st
     """The files whose account and whose rows disagree, in words; nothing when there are none."""
     if imported is None:
         return {}
-    rejects = imported.rejects.group_by("file").agg(listed=pl.len())
+    rejects = imported.rejects.group_by("file").agg(listed=pl.col("rows").sum())
     balance = pl.col("rows_kept") + pl.col("duplicates") + pl.col("rejected")
     wrong = imported.files.join(rejects, on="file", how="left").filter(
         (pl.col("rows_read") != balance) | (pl.col("rejected") != pl.col("listed").fill_null(0))

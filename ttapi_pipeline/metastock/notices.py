@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""Says in sentences what was assumed of a folder, what was left out of it, and what is doubtful.
+
+Rows that are rejected one by one are not told here; each of them has its line in the rejects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import polars as pl
+
+from ttapi_pipeline.metastock.claims import CONFLICTS
+from ttapi_pipeline.metastock.current_bars import CurrentBars
+from ttapi_pipeline.metastock.evidence import Scheme
+from ttapi_pipeline.metastock.identity import Symbols, file_ticker
+from ttapi_pipeline.metastock.options import DEFAULT_OPTIONS, ImportOptions
+
+NOTICES: Final = pl.Schema(
+    {"kind": pl.String(), "subject": pl.String(), "file": pl.String(), "rows": pl.UInt32(), "notice": pl.String()}
+)
+"""One row per notice. `kind`: ``assumption``; ``left out``, which nothing reads; ``warning``, which a person should
+look at; or ``conflict``, rows of a spelling that are set aside since another one has its symbol. `subject` is a
+dialect, the folder, a file or a symbol; `file` and `rows` are null where it is not about a file, or about rows."""
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+_Notice = tuple[str, str, str | None, int | None, str]
+
+
+def notices(
+    bars: CurrentBars, known: pl.DataFrame, names: pl.Series, symbols: Symbols, options: ImportOptions
+) -> pl.DataFrame:
+    """All notices of an import, schema NOTICES.
+
+    Args:
+        bars: For schemes and conflicts.
+        known: Schema KNOWN_FILES.
+        names: Of the files, by rank.
+        symbols: The meaning of spellings.
+        options: How the files were read.
+    """
+    told: list[_Notice] = [
+        *_schemes(bars.schemes, options),
+        *_date_orders(known, options),
+        *_settings(options),
+        *_unread(known, names),
+        *_other_names(bars, names, symbols),
+        *_conflicts(bars.conflicts, names),
+    ]
+    return pl.DataFrame(told, schema=NOTICES, orient="row").unique(maintain_order=True)
+
+
+def _schemes(schemes: pl.DataFrame, options: ImportOptions) -> Iterator[_Notice]:
+    for dialect, name, folders, spellings, example in schemes.iter_rows():
+        scheme = Scheme[name]
+        where = f"dialect {dialect}, {_counted(spellings, 'ticker')} in {_counted(folders, 'folder')}"
+        if options.exchange_suffixes is not None:
+            suffixes = ", ".join(sorted(options.exchange_suffixes)) or "none"
+            yield "assumption", dialect, None, None, f"{where}: TT_METASTOCK_SUFFIXES says what is stripped: {suffixes}"
+        elif scheme is Scheme.UNPROVEN:
+            yield (
+                "warning",
+                dialect,
+                None,
+                None,
+                f"{where}: {scheme}, as in {example}; TT_METASTOCK_SUFFIXES names the exchanges, or none",
+            )
+        else:
+            yield "assumption", dialect, None, None, f"{where}: {scheme}"
+
+
+def _date_orders(known: pl.DataFrame, options: ImportOptions) -> Iterator[_Notice]:
+    words = {"dmy": "day first", "mdy": "month first"}
+    if options.date_order is not None:
+        order = words[options.date_order]
+        yield "assumption", "folder", None, None, f"dates such as 3/4/2021 are {order}, as TT_METASTOCK_DATE_ORDER says"
+        return
+    orders = (
+        known.filter(pl.col("proven_order").is_not_null() | pl.col("needs_order"))
+        .group_by("dialect")
+        .agg(
+            pl.col("proven_order").drop_nulls().unique().sort(),
+            files=pl.col("proven_order").is_not_null().sum(),
+            taken=pl.col("taken_order").is_not_null().sum(),
+            open=(pl.col("needs_order") & pl.col("taken_order").is_null()).sum(),
+        )
+        .sort("dialect")
+    )
+    for dialect, proven, files, taken, unsettled in orders.iter_rows():
+        if len(proven) == 1 and proven[0] in words:
+            others = f"; {_counted(taken, 'other')} read likewise" if taken else ""
+            sentence = f"dates are {words[proven[0]]}, by the dates of {_counted(files, 'file')}{others}"
+            yield "assumption", dialect, None, None, f"dialect {dialect}: {sentence}"
+        if unsettled:
+            why = "files prove both orders" if proven else "no file proves one"
+            sentence = f"day and month of some dates cannot be told apart in {_counted(unsettled, 'file')}, since {why}"
+            yield (
+                "warning",
+                dialect,
+                None,
+                None,
+                f"dialect {dialect}: {sentence}; set TT_METASTOCK_DATE_ORDER to dmy or mdy",
+            )
+
+
+def _settings(options: ImportOptions) -> Iterator[_Notice]:
+    def said(name: str, *, is_default: bool) -> str:
+        return f"by default; {name} says otherwise" if is_default else f"as {name} says"
+
+    periods = ", ".join(sorted(options.daily_periods))
+    is_default = options.daily_periods == DEFAULT_OPTIONS.daily_periods
+    yield (
+        "assumption",
+        "folder",
+        None,
+        None,
+        f"periods that are daily: {periods} ({said('TT_METASTOCK_PERIODS', is_default=is_default)})",
+    )
+    is_default = options.volume_multiplier == DEFAULT_OPTIONS.volume_multiplier
+    unit = f"volumes are in units of {options.volume_multiplier:g}"
+    yield (
+        "assumption",
+        "folder",
+        None,
+        None,
+        f"{unit} ({said('TT_METASTOCK_VOLUME_MULTIPLIER', is_default=is_default)})",
+    )
+    is_default = options.code_page == DEFAULT_OPTIONS.code_page
+    page = f"text that is not Unicode is {options.code_page}"
+    yield "assumption", "folder", None, None, f"{page} ({said('TT_METASTOCK_CODE_PAGE', is_default=is_default)})"
+
+
+def _unread(known: pl.DataFrame, names: pl.Series) -> Iterator[_Notice]:
+    """Fields that are not read, and values beyond the last column, per dialect."""
+    fields = (
+        known.select("rank", "dialect", "unknown_fields")
+        .explode("unknown_fields")
+        .drop_nulls("unknown_fields")
+        .group_by("dialect", "unknown_fields")
+        .agg(pl.len(), pl.col("rank").min())
+        .sort("dialect", "unknown_fields")
+    )
+    for dialect, field, count, rank in fields.iter_rows():
+        yield (
+            "left out",
+            dialect,
+            names[rank],
+            None,
+            f"field {field} is not read ({_counted(count, 'file')}, {names[rank]} for one)",
+        )
+    extra = (
+        known.filter(pl.col("extra_values") > 0)
+        .group_by("dialect")
+        .agg(pl.len(), pl.col("extra_values").sum(), pl.col("rank").min())
+        .sort("dialect")
+    )
+    for dialect, count, rows, rank in extra.iter_rows():
+        sentence = f"values beyond the last column are not read ({_counted(count, 'file')}, {names[rank]} for one)"
+        yield "left out", dialect, names[rank], rows, sentence
+
+
+def _other_names(bars: CurrentBars, names: pl.Series, symbols: Symbols) -> Iterator[_Notice]:
+    """Files of one ticker whose name says another one."""
+    alone = bars.contents.filter(pl.len().over("rank") == 1, pl.col("symbol").is_not_null())
+    for rank, spelling, symbol in alone.select("rank", "spelling", "symbol").sort("rank").iter_rows():
+        name = names[rank]
+        stem = file_ticker(name)
+        if stem == spelling:
+            continue
+        meanings = {symbols.symbol(stem, scheme) for scheme in Scheme} - {None}
+        if meanings and symbol not in meanings:
+            sentence = f"{name}: its ticker is {spelling}, and its name says {stem}; the ticker counts"
+            yield "warning", name, name, None, sentence
+
+
+def _conflicts(conflicts: pl.DataFrame, names: pl.Series) -> Iterator[_Notice]:
+    for symbol, kept, spelling, rank, rows in conflicts.select(CONFLICTS.names()).iter_rows():
+        name = names[rank]
+        count = f"{_counted(rows, 'row')} of {spelling} in {name} {'is' if rows == 1 else 'are'} set aside"
+        sentence = f"{symbol}: {kept} has it, and {count}"
+        yield "conflict", symbol, name, rows, sentence
