@@ -116,6 +116,6 @@ def _exit_code(statuses: Mapping[str, DatasetStatus], outcomes: Mapping[str, Pro
 
 
 def _is_incomplete(status: DatasetStatus) -> bool:
-    """Whether a subject is missing, or a value that came could not be read."""
+    """Whether a subject is missing, a value or row that came could not be read, or something should be looked at."""
     stored = None if status.manifest is None else status.manifest.provenance
-    return stored is not None and bool(stored.missing or stored.lost)
+    return stored is not None and bool(stored.missing or stored.lost or stored.doubts)

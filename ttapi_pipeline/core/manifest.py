@@ -23,6 +23,9 @@ Fact = str | int | float | bool
 LOST: Final = "lost "
 """How the name of a statistic begins that counts values or rows which came and could not be read."""
 
+DOUBTS: Final = "doubts"
+"""The name of a statistic that counts what was taken over as it came, and a person should look at."""
+
 
 def lost_facts(lost: Mapping[str, int]) -> Mapping[str, int]:
     """Statistics that say what was lost, by the name of the field; none where nothing was lost."""
@@ -80,6 +83,12 @@ class Provenance:
         """How much was lost, for people; empty where nothing was lost."""
         count = sum(self.lost.values())
         return f"{count} value{'' if count == 1 else 's'} could not be read" if count else ""
+
+    @property
+    def doubts(self) -> int:
+        """How much was taken over as it came, and a person should look at."""
+        count = self.statistics.get(DOUBTS, 0)
+        return count if isinstance(count, int) else 0
 
     def to_document(self) -> dict[str, Any]:
         """Plain values, for JSON."""

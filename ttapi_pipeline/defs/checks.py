@@ -16,7 +16,7 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.eod_snapshot.table import EOD_REJECTS, EOD_SNAPSHOT
+from ttapi_pipeline.datasets.eod_snapshot.table import EOD_NOTICES, EOD_REJECTS, EOD_SNAPSHOT
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.trading_calendar.table import TRADING_CALENDAR
 from ttapi_pipeline.datasets.volatility.table import VOLATILITY
@@ -35,9 +35,9 @@ _DESCRIPTIONS = {
 
 
 def build_checks(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> list[dg.AssetChecksDefinition]:
-    """One set of checks per dataset, the two that block, and the one that asks the broker."""
+    """One set of checks per dataset, the two that block, and those of files and broker."""
     shared = [_checks_of(name, settings) for name in DATASETS]
-    return [*shared, _calendar_reach(clock), _import_account(), _broker_agreement()]
+    return [*shared, _calendar_reach(clock), _import_account(), _import_notices(), _broker_agreement()]
 
 
 def _stored(folder: Folder, schema: DatasetSchema) -> pl.LazyFrame:
@@ -123,6 +123,35 @@ def _import_account() -> dg.AssetChecksDefinition:
         return _result(key, check, passed=not problems, seen="; ".join(problems) or f"{bars} bars, {rejects} rejects")
 
     return accounts_for_every_row
+
+
+def _import_notices() -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=EOD_SNAPSHOT.name,
+        name="files_are_understood",
+        description="No row of the MetaStock files was rejected or set aside, and nothing about them is doubtful.",
+    )
+    def files_are_understood(io_manager: dg.ResourceParam[Storage]) -> dg.AssetCheckResult:
+        key, check = dg.AssetKey(EOD_SNAPSHOT.name), "files_are_understood"
+        try:
+            manifest = read_stored(io_manager.folder, EOD_SNAPSHOT.name).manifest
+            if manifest is None or "metastock_rows_read" not in manifest.provenance.statistics:
+                return _result(key, check, passed=manifest is not None, seen="no MetaStock folder was imported")
+            notices = _stored(io_manager.folder, EOD_NOTICES).collect()
+            rejects = _stored(io_manager.folder, EOD_REJECTS).group_by("reason").agg(pl.col("rows").sum()).collect()
+        except TTError as error:
+            return _result(key, check, passed=False, seen=str(error))
+        told = {str(kind): group["notice"].head(50).to_list() for (kind,), group in notices.group_by("kind")}
+        reasons = dict(rejects.sort("rows", "reason", descending=[True, False]).head(50).iter_rows())
+        rows, doubts = int(rejects["rows"].sum()), notices.filter(pl.col("kind").is_in(["warning", "conflict"])).height
+        return dg.AssetCheckResult(
+            passed=not rows and not doubts,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"{rows} rows are not used, {doubts} notices to look at",
+            metadata={"notices": dg.MetadataValue.json(told), "rejected": dg.MetadataValue.json(reasons)},
+        )
+
+    return files_are_understood
 
 
 def _checks_of(name: str, settings: Settings) -> dg.AssetChecksDefinition:

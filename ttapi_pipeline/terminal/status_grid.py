@@ -106,9 +106,10 @@ def _reason(name: str, status: DatasetStatus, outcomes: Mapping[str, Progress] |
     # Age and TTL have columns of their own.
     reason = "fresh" if status.verdict.rule == "fresh" else status.verdict.reason
     stored = None if status.manifest is None else status.manifest.provenance
-    if stored is None or not stored.lost:
-        return Text(reason)
-    return Text(f"{reason}; {stored.lost_in_words} ({', '.join(stored.lost)})", style="yellow")
+    told = [] if stored is None or not stored.lost else [f"{stored.lost_in_words} ({', '.join(stored.lost)})"]
+    if stored is not None and stored.doubts:
+        told.append(f"{stored.doubts:,} to look at, see eod_notices")
+    return Text("; ".join([reason, *told]), style="yellow" if told else "")
 
 
 def progress_table(names: Sequence[str], work: Mapping[str, Progress]) -> RenderableType:
@@ -162,6 +163,7 @@ def status_document(
                 "rows": None if manifest is None else manifest.rows,
                 "missing": {} if manifest is None else dict(manifest.provenance.missing),
                 "lost": {} if manifest is None else dict(manifest.provenance.lost),
+                "doubts": 0 if manifest is None else manifest.provenance.doubts,
                 "data_version": None if manifest is None else manifest.data_version,
                 "is_simulated": None if manifest is None else manifest.provenance.is_simulated,
                 "damage": status.damage,

@@ -120,7 +120,7 @@ def test_a_number_that_cannot_be_read_costs_its_field_and_is_counted(build: Call
     provenance = Provenance(
         dataset="eod_snapshot", code_version="1", fetched_at=IMPORTED_AT, statistics=built.statistics
     )
-    assert provenance.lost == {"open": 1, "volume": 2}
+    assert provenance.lost == {"open": 1, "volume": 2, "rows": 1}
     assert built.reports["eod_rejects"]["reason"].to_list() == ["close is not a number"]
 
 

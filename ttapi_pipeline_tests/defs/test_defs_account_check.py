@@ -40,7 +40,7 @@ def store(folder: Path, account: Mapping[str, int], **more: str) -> None:
     statistics: dict[str, Fact] = {f"metastock_{name}": count for name, count in account.items()}
     provenance = Provenance(dataset="eod_snapshot", code_version="1", fetched_at=NOW, statistics=statistics | more)
     publish(pl.DataFrame(bars, schema=EOD_SNAPSHOT.polars), EOD_SNAPSHOT, folder, provenance)
-    reject = {"file": "A.txt", "line": 2, "reason": "close is not a number"}
+    reject = {"file": "A.txt", "line": 2, "reason": "close is not a number", "rows": 1}
     rejects = Provenance(dataset="eod_rejects", code_version="1", fetched_at=NOW)
     publish(pl.DataFrame([reject], schema=EOD_REJECTS.polars), EOD_REJECTS, folder, rejects)
 

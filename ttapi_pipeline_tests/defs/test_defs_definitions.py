@@ -25,6 +25,7 @@ CHECKS = {"schema", "unique_keys", "coverage", "plausible_values", "csv"}
 MORE_CHECKS = {
     ("trading_calendar", "reaches_the_present"),
     ("eod_snapshot", "accounts_for_every_row"),
+    ("eod_snapshot", "files_are_understood"),
     ("volatility", "agrees_with_broker"),
 }
 

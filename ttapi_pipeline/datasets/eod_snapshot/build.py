@@ -17,7 +17,7 @@ import polars as pl
 
 from ttapi_pipeline.broker.simulated_files import write_simulated_files
 from ttapi_pipeline.core.collection import ProgressCallback, no_progress
-from ttapi_pipeline.core.manifest import Provenance, lost_facts
+from ttapi_pipeline.core.manifest import DOUBTS, Provenance, lost_facts
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
@@ -30,7 +30,7 @@ from ttapi_pipeline.datasets.eod_snapshot.sources import (
     splits_of_sources,
 )
 from ttapi_pipeline.datasets.eod_snapshot.survey import COMPARISON, SPLITS, RangeSurvey, Survey, survey_ranges
-from ttapi_pipeline.datasets.eod_snapshot.table import EOD_OVERLAPS, EOD_REJECTS, EOD_SNAPSHOT, EOD_SPLITS
+from ttapi_pipeline.datasets.eod_snapshot.table import EOD_NOTICES, EOD_OVERLAPS, EOD_REJECTS, EOD_SNAPSHOT, EOD_SPLITS
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.status import metastock_folder, metastock_version
 from ttapi_pipeline.metastock.current_bars import SymbolRange
@@ -123,7 +123,7 @@ def build_eod_snapshot(
         missing=conflicts,
         statistics={
             **_accounting(imported),
-            **lost_facts({} if imported is None else imported.lost),
+            **_losses(imported),
             **_unaccounted(imported, bars=survey.sources.get("metastock", 0) + survey.replaced),
             "metastock_replaced": survey.replaced,
             "symbols_in_conflict": len(conflicts),
@@ -148,6 +148,7 @@ def _reports(imported: FolderImport, survey: Survey) -> Mapping[str, pl.DataFram
     )
     return {
         EOD_REJECTS.name: imported.rejects,
+        EOD_NOTICES.name: imported.notices,
         EOD_OVERLAPS.name: overlaps.select(EOD_OVERLAPS.polars.names()),
         EOD_SPLITS.name: survey.splits,
     }
@@ -305,6 +306,20 @@ def _unaccounted(imported: FolderImport | None, *, bars: int) -> Mapping[str, st
     if kept != bars:
         problems.append(f"{bars} bars came out of {kept} rows")
     return {"metastock_unaccounted": "; ".join(problems)} if problems else {}
+
+
+def _losses(imported: FolderImport | None) -> Mapping[str, int]:
+    """Fields and rows that could not be read, rows of tickers that were set aside, and what a person should look at."""
+    if imported is None:
+        return {}
+    rejected = int(imported.files["rejected"].cast(pl.Int64).sum())
+    kinds = dict(imported.notices.group_by("kind").len().iter_rows())
+    doubts = {DOUBTS: kinds["warning"]} if "warning" in kinds else {}
+    return {
+        **lost_facts({**imported.lost, "rows": rejected}),
+        **doubts,
+        "metastock_tickers_set_aside": kinds.get("conflict", 0),
+    }
 
 
 def _accounting(imported: FolderImport | None) -> Mapping[str, int]:

@@ -43,6 +43,18 @@ EOD_REJECTS: Final = DatasetSchema(
     key=("file", "line", "symbol", "reason"),
 )
 
+EOD_NOTICES: Final = DatasetSchema(
+    "eod_notices",
+    (
+        required("kind", STRING, "assumption, left out (not read), warning, or conflict (rows that are set aside)"),
+        required("subject", STRING, "What it is about: a dialect, the folder, a file, or a symbol"),
+        Column("file", STRING, "File, relative to the MetaStock folder; null where it is not about one"),
+        Column("rows", COUNT, "How many rows; null where it is not about rows"),
+        required("notice", STRING, "In a sentence, with the setting that helps"),
+    ),
+    key=("kind", "subject", "file", "notice"),
+)
+
 EOD_OVERLAPS: Final = DatasetSchema(
     "eod_overlaps",
     (
@@ -105,6 +117,7 @@ DATASET: Final = Dataset(
     },
     reports=(
         EOD_REJECTS,
+        EOD_NOTICES,
         EOD_OVERLAPS,
         EOD_SPLITS,
     ),
