@@ -17,19 +17,24 @@ if TYPE_CHECKING:
     from ttapi_pipeline.analytics.cone import volatility_cone
     from ttapi_pipeline.analytics.current import bar_quality, current_volatility, volatility_rank
     from ttapi_pipeline.analytics.earnings import earnings_sessions, volatility_without_earnings
+    from ttapi_pipeline.analytics.forecasts import History, expected_variances, realised
     from ttapi_pipeline.analytics.horizons import expiration_horizons, horizon_statistics
     from ttapi_pipeline.analytics.implied import expected_move, implied_stddev, iv_percentile, iv_rank, move_ratio
     from ttapi_pipeline.analytics.implied_history import implied_volatility_history
+    from ttapi_pipeline.analytics.premium import score_tenor
     from ttapi_pipeline.analytics.returns import log_returns, session_index
+    from ttapi_pipeline.analytics.scores import log_scores, overlapping_means, overstatement, qlikes
     from ttapi_pipeline.analytics.slices import collect_in_slices
     from ttapi_pipeline.analytics.volatility import latest_volatility, rolling_volatility
 
 __all__ = [
+    "History",
     "bar_quality",
     "collect_in_slices",
     "current_volatility",
     "earnings_sessions",
     "expected_move",
+    "expected_variances",
     "expiration_horizons",
     "horizon_statistics",
     "implied_stddev",
@@ -38,8 +43,14 @@ __all__ = [
     "iv_rank",
     "latest_volatility",
     "log_returns",
+    "log_scores",
     "move_ratio",
+    "overlapping_means",
+    "overstatement",
+    "qlikes",
+    "realised",
     "rolling_volatility",
+    "score_tenor",
     "session_index",
     "volatility_cone",
     "volatility_rank",
@@ -53,8 +64,11 @@ _MODULES = {
     **dict.fromkeys(("latest_volatility", "rolling_volatility"), "volatility"),
     **dict.fromkeys(("expiration_horizons", "horizon_statistics"), "horizons"),
     **dict.fromkeys(("log_returns", "session_index"), "returns"),
+    **dict.fromkeys(("History", "expected_variances", "realised"), "forecasts"),
+    **dict.fromkeys(("log_scores", "overlapping_means", "overstatement", "qlikes"), "scores"),
     "collect_in_slices": "slices",
     "implied_volatility_history": "implied_history",
+    "score_tenor": "premium",
     "volatility_cone": "cone",
 }
 
