@@ -17,6 +17,7 @@ from ttapi_pipeline.core.progress import Phase, Progress, ProgressBoard, watched
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import DatasetStatus, read_statuses, refuse_to_overwrite
+from ttapi_pipeline.datasets.verification import verify_inputs, verify_stored
 from ttapi_pipeline.storage.layout import check_writable, open_folder
 from ttapi_pipeline.terminal.console import print_error
 
@@ -39,12 +40,18 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     """
     names: Sequence[str] = options.dataset
     forced = frozenset(names or DATASETS) if options.force else frozenset()
+    folder = open_folder(settings.data_dir)
+    verify_stored(folder, now=SYSTEM_CLOCK.now())
     statuses = read_statuses(settings, now=SYSTEM_CLOCK.now(), forced=forced)
     refuse_to_overwrite(settings)
     selection = select(statuses, names)
+    if selection and verify_inputs(folder, selection):
+        # What is damaged is made anew before anything is made from it.
+        statuses = read_statuses(settings, now=SYSTEM_CLOCK.now(), forced=forced)
+        selection = select(statuses, names)
     outcomes: Mapping[str, Progress] | None = None
     if selection:
-        check_writable(open_folder(settings.data_dir))
+        check_writable(folder)
         outcomes = _refresh(settings, selection, is_forced=options.force, is_quiet=options.json)
         statuses = read_statuses(settings, now=SYSTEM_CLOCK.now())
     print_grid(settings, statuses, is_json=options.json, outcomes=outcomes)
@@ -66,7 +73,8 @@ def select(statuses: Mapping[str, DatasetStatus], names: Collection[str]) -> Seq
     selected: set[str] = set()
     for name, declaration in DATASETS.items():
         is_reached = any(upstream in selected for upstream in declaration.upstream)
-        is_due = not statuses[name].verdict.is_hit or statuses[name].stored.is_lagging
+        stored = statuses[name].stored
+        is_due = not statuses[name].verdict.is_hit or stored.is_lagging or bool(stored.damage)
         if name in wanted and (is_due or is_reached):
             selected.add(name)
     return [name for name in DATASETS if name in selected]

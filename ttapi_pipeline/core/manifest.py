@@ -8,14 +8,32 @@ The file is read in `storage.stored` and written in `storage.publish`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ttapi_pipeline.core.errors import CorruptFileError
+from ttapi_pipeline.core.errors import CorruptFileError, StorageError
+from ttapi_pipeline.core.seals import CHECKSUM, check_document, with_checksum
 
 FORMAT: Final = 2
+
+_PROVENANCE_KEYS: Final = frozenset(
+    {
+        *("dataset", "is_simulated", "code_version", "fetched_at", "fetch_seconds"),
+        *("inputs", "settings", "sources", "missing", "statistics"),
+    }
+)
+_KEYS_WITHOUT_CHECKSUM: Final = _PROVENANCE_KEYS | {
+    *("format", "data_version", "write_id", "rows", "schema", "parquet", "csv")
+}
+"""The keys of a manifest from before manifests had a checksum. Such a manifest is believed as it is."""
+
+FOOTER_KEYS_WITHOUT_CHECKSUM: Final = _PROVENANCE_KEYS | {"data_version", "write_id", "rows", "schema", "hashed_by"}
+"""The same of the facts in a Parquet footer."""
+
+KEPT_DAMAGES: Final = 8
+"""Hashes of damaged files that a manifest remembers, the newest ones."""
 
 Fact = str | int | float | bool
 """A value in a manifest's `statistics`."""
@@ -59,6 +77,9 @@ class Provenance:
         statistics: Other figures worth keeping, such as requests made and rows carried over.
         is_simulated: True when any of its rows is invented.
         fetch_seconds: How long collecting and processing took.
+        input_files: XXH3-128 of the Parquet file of each upstream dataset whose rows it was built from.
+        damaged_files: XXH3-128 that Parquet files of this dataset had when they were found damaged, the newest last.
+            Whatever was built from such a file is built again.
     """
 
     dataset: str
@@ -71,6 +92,8 @@ class Provenance:
     statistics: Mapping[str, Fact] = field(default_factory=dict)
     is_simulated: bool = False
     fetch_seconds: float = 0.0
+    input_files: Mapping[str, str] = field(default_factory=dict)
+    damaged_files: Sequence[str] = ()
 
     @property
     def lost(self) -> Mapping[str, int]:
@@ -103,6 +126,8 @@ class Provenance:
             "sources": dict(self.sources),
             "missing": dict(self.missing),
             "statistics": dict(self.statistics),
+            "input_files": dict(self.input_files),
+            "damaged_files": list(self.damaged_files),
         }
 
     @classmethod
@@ -119,7 +144,16 @@ class Provenance:
             statistics=dict(document["statistics"]),
             is_simulated=document["is_simulated"],
             fetch_seconds=document["fetch_seconds"],
+            # Documents from before these were noted have neither.
+            input_files=dict(document.get("input_files", {})),
+            damaged_files=tuple(document.get("damaged_files", ())),
         )
+
+
+def with_damaged_file(provenance: Provenance, xxh3_128: str) -> Provenance:
+    """The provenance of rows that take the place of a damaged Parquet file, which had this hash."""
+    known = [each for each in provenance.damaged_files if each != xxh3_128]
+    return replace(provenance, damaged_files=(*known, xxh3_128)[-KEPT_DAMAGES:])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,19 +190,29 @@ class Manifest:
             "parquet": _facts_document(self.parquet),
             "csv": _facts_document(self.csv),
         }
-        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(with_checksum(document), indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, *, name: str) -> Manifest:
         """Read a manifest.
 
         Raises:
-            CorruptFileError: The text is not a manifest of the current format; the message names the file, `name`.
+            CorruptFileError: The text is not a manifest of the current format, or differs from its checksum. The
+                message names the file, `name`.
+            StorageError: A later version of the program wrote the manifest.
         """
         try:
             document = json.loads(text)
-            if document["format"] != FORMAT:
-                raise ValueError(f"format {document['format']!r}, and this version reads {FORMAT}")
+            stated = document["format"]
+            is_later = isinstance(stated, int) and stated > FORMAT and CHECKSUM in document
+            if stated != FORMAT and not is_later:
+                raise ValueError(f"format {stated!r}, and this version reads {FORMAT}")
+            check_document(document, keys_without=_KEYS_WITHOUT_CHECKSUM)
+            if is_later:
+                raise StorageError(
+                    f"{name} has format {stated} of a later version of the program, and this one reads {FORMAT}; "
+                    "get the later version, or set TT_DATA_DIR to another folder"
+                )
             parquet = _facts(document["parquet"])
             if parquet is None:
                 raise ValueError("no facts of the Parquet file")
@@ -181,8 +225,31 @@ class Manifest:
                 parquet=parquet,
                 csv=_facts(document["csv"]),
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CorruptFileError(f"{name} is not a manifest: {error!r}; `tt doctor --repair` rebuilds it") from error
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise CorruptFileError(
+                f"{name} is not a manifest: {error!r}; the next `tt refresh`, or `tt doctor --repair`, rebuilds it"
+            ) from error
+
+    @classmethod
+    def from_footer(cls, document: Mapping[str, Any], parquet: FileFacts) -> Manifest:
+        """The manifest, without a CSV, that the facts in the footer of a Parquet file give.
+
+        Args:
+            document: The facts.
+            parquet: Size and hash of that file.
+
+        Raises:
+            KeyError, TypeError, ValueError: They are not the facts of a published dataset, or have changed.
+        """
+        check_document(document, keys_without=FOOTER_KEYS_WITHOUT_CHECKSUM)
+        return cls(
+            provenance=Provenance.from_document(document),
+            data_version=document["data_version"],
+            write_id=document["write_id"],
+            rows=document["rows"],
+            schema=document["schema"],
+            parquet=parquet,
+        )
 
 
 def _facts_document(facts: FileFacts | None) -> dict[str, Any] | None:

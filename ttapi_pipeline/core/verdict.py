@@ -3,25 +3,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from ttapi_pipeline.core.declaration import Changes, Declaration
-from ttapi_pipeline.core.manifest import Manifest
+from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.core.sessions import last_closed_session, last_settled_session, next_session, session_hours
 from ttapi_pipeline.core.ttl import format_duration
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 """How far in the future `fetched_at` may lie before the clock is taken to have jumped back."""
 
+NONE_DAMAGED: Final[Mapping[str, Collection[str]]] = MappingProxyType({})
+
 
 class Rule(StrEnum):
     """The rule that decided."""
 
     FORCED = "forced"
+    DAMAGED = "damaged"
     NOTHING_STORED = "nothing stored"
     FILE_LOST = "file lost"
     CODE_VERSION = "code version"
@@ -66,6 +70,8 @@ def decide(
     upstream: Mapping[str, str | None],
     settings: Mapping[str, str],
     lost_files: Sequence[str] = (),
+    damage: str | None = None,
+    damaged_inputs: Mapping[str, Collection[str]] = NONE_DAMAGED,
     is_calendar_aware: bool = True,
     is_forced: bool = False,
 ) -> Verdict:
@@ -79,6 +85,8 @@ def decide(
         upstream: Current data version of each upstream dataset; None when it is not stored.
         settings: Current settings that shape it, as the manifest names them.
         lost_files: Names of files that the manifest describes and that are gone.
+        damage: Why the stored rows or their manifest cannot be believed, in words; None when no damage is known.
+        damaged_inputs: Per upstream dataset, the hashes that its Parquet files had when they were found damaged.
         is_calendar_aware: Whether a dataset that changes with sessions alone stays fresh until a session can have
             changed it.
         is_forced: Whether to refresh in any case.
@@ -90,6 +98,8 @@ def decide(
     age = None if manifest is None else now - manifest.provenance.fetched_at
     if is_forced:
         return verdict(Rule.FORCED, "forced")
+    if damage is not None:
+        return verdict(Rule.DAMAGED, damage)
     if manifest is None or age is None:
         return verdict(Rule.NOTHING_STORED, "nothing stored yet")
     stored = manifest.provenance
@@ -97,14 +107,10 @@ def decide(
         return verdict(Rule.FILE_LOST, f"{', '.join(lost_files)} is gone")
     if stored.code_version != declaration.code_version:
         return verdict(Rule.CODE_VERSION, f"code version {stored.code_version} is now {declaration.code_version}")
-    for setting in declaration.shaped_by:
-        was, is_now = stored.settings.get(setting), settings.get(setting)
-        if was != is_now:
-            return verdict(Rule.SETTINGS, f"setting {setting} was {was!r} and is {is_now!r}")
-    for name in declaration.upstream:
-        was, is_now = stored.inputs.get(name), upstream.get(name)
-        if was != is_now and name not in declaration.consults:
-            return verdict(Rule.UPSTREAM, f"{name} changed: built from {_short(was)}, now {_short(is_now)}")
+    if changed := _changed_setting(declaration, stored, settings):
+        return verdict(Rule.SETTINGS, changed)
+    if changed := _changed_input(declaration, stored, upstream, damaged_inputs):
+        return verdict(Rule.UPSTREAM, changed)
     if age < -CLOCK_TOLERANCE:
         return verdict(Rule.CLOCK, f"fetched {format_duration(-age)} in the future: the clock jumped back")
     if age < ttl:
@@ -115,6 +121,32 @@ def decide(
     if unchanged is not None:
         return verdict(Rule.MARKET_CLOSED, f"{format_duration(age)} old, and {unchanged}", is_hit=True)
     return verdict(Rule.EXPIRED, f"{format_duration(age)} old, TTL {format_duration(ttl)} is over")
+
+
+def _changed_setting(declaration: Declaration, stored: Provenance, settings: Mapping[str, str]) -> str | None:
+    """Which setting has another value than when the rows were made, in words; None when all are the same."""
+    for name in declaration.shaped_by:
+        was, is_now = stored.settings.get(name), settings.get(name)
+        if was != is_now:
+            return f"setting {name} was {was!r} and is {is_now!r}"
+    return None
+
+
+def _changed_input(
+    declaration: Declaration,
+    stored: Provenance,
+    upstream: Mapping[str, str | None],
+    damaged_inputs: Mapping[str, Collection[str]],
+) -> str | None:
+    """Which input has changed since the rows were made, or was damaged then, in words; None when none has."""
+    for name in declaration.upstream:
+        was, is_now = stored.inputs.get(name), upstream.get(name)
+        if was != is_now and name not in declaration.consults:
+            return f"{name} changed: built from {_short(was)}, now {_short(is_now)}"
+        file, damaged = stored.input_files.get(name), damaged_inputs.get(name, ())
+        if damaged and (file is None or file in damaged):
+            return f"{name} was found damaged, and this may be built from the damaged file"
+    return None
 
 
 def _why_unchanged(changes: Changes, fetched_at: datetime, now: datetime) -> str | None:

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import polars as pl
 
@@ -20,9 +22,12 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.datasets.registry import REPORTS
 from ttapi_pipeline.datasets.status import shaping_settings
-from ttapi_pipeline.storage.layout import DatasetFiles, Folder
+from ttapi_pipeline.storage.errors import storage_error
+from ttapi_pipeline.storage.layout import STATE_FOLDER, DatasetFiles, Folder
 from ttapi_pipeline.storage.scan import scan
 from ttapi_pipeline.tables.schema import DatasetSchema
+
+_LOGGER: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +39,14 @@ class Refresh:
         now: When the refresh began; the dataset's age counts from here.
         clock: For deadlines.
         broker: Opens REST clients and links to the feed.
+        is_forced: Whether the user wants it built whatever is stored; then no cache is trusted.
     """
 
     settings: Settings
     now: datetime
     clock: Clock
     broker: Broker
+    is_forced: bool
     _dataset: Dataset
     _folder: Folder
     _manifest: Manifest | None
@@ -69,15 +76,37 @@ class Refresh:
         For rows that cannot be fetched again. A forced refresh, a new version or another setting must not lose them.
 
         Raises:
-            CorruptFileError: They are there and cannot be read; building without them would lose them.
+            CorruptFileError: They are there and cannot be read, from the CSV neither; building without them would lose
+                them. A forced refresh does so, after putting the damaged file away in `.state`.
             StorageError: Likewise.
         """
         manifest, name = self._manifest, self._dataset.name
-        if manifest is None and DatasetFiles.of(self._folder, name).parquet.exists():
-            raise CorruptFileError(f"the manifest of {name} cannot be read; `tt doctor --repair` rebuilds it")
-        if manifest is None or manifest.provenance.settings.get("origin") != self.settings.origin:
+        is_there = DatasetFiles.of(self._folder, name).parquet.exists()
+        if (manifest is None and not is_there) or (
+            manifest is not None and manifest.provenance.settings.get("origin") != self.settings.origin
+        ):
             return None
-        return scan(self._folder, self._dataset.schema)
+        try:
+            if manifest is None:
+                raise CorruptFileError(f"the manifest of {name} cannot be read; `tt doctor --repair` rebuilds it")
+            return scan(self._folder, self._dataset.schema)
+        except CorruptFileError as error:
+            if not self.is_forced:
+                raise CorruptFileError(f"{error}; `tt refresh {name} --force` goes on without its rows") from error
+            _LOGGER.warning("%s; its rows are lost, and the file is kept as %s", error, self._put_away())
+            return None
+
+    def _put_away(self) -> str:
+        """Keep a copy of the damaged Parquet file, for a person to look at."""
+        path = DatasetFiles.of(self._folder, self._dataset.name).parquet
+        target = self._folder / STATE_FOLDER / "damaged" / path.name
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # Copied, since object stores have no rename; the publication replaces the file.
+            target.write_bytes(path.read_bytes())
+        except OSError as error:
+            raise storage_error(target, error) from error
+        return str(target)
 
     def _stored(self, schema: DatasetSchema) -> pl.LazyFrame | None:
         try:

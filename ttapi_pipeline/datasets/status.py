@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from ttapi_pipeline.core.verdict import Verdict, decide
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES, Dataset
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.metastock.fingerprint import folder_fingerprint
-from ttapi_pipeline.storage.layout import Folder, open_folder
+from ttapi_pipeline.storage.layout import DatasetFiles, Folder, open_folder
 from ttapi_pipeline.storage.stored import Stored, read_manifest, read_stored
 
 NO_METASTOCK: Final = "none"
@@ -33,7 +33,8 @@ class DatasetStatus:
         dataset: What it is.
         stored: What is there of it; a manifest that cannot be read counts as none.
         verdict: Whether it can be used as it is.
-        damage: Why its manifest, or the MetaStock folder that it is made from, cannot be read; None when all is well.
+        damage: Why a file of it, its manifest, or the MetaStock folder that it is made from cannot be read or believed.
+            None when no damage is known.
     """
 
     dataset: Dataset
@@ -160,6 +161,7 @@ class _Look:
     def status(self, dataset: Dataset, *, is_forced: bool) -> DatasetStatus:
         stored = self._read(dataset.name)
         upstream = {name: self._version(name) for name in dataset.upstream}
+        damage = self._damage.get(dataset.name) or _damage_of_rows(stored, DatasetFiles.of(self._folder, dataset.name))
         verdict = decide(
             dataset,
             stored.manifest,
@@ -168,21 +170,39 @@ class _Look:
             upstream=upstream,
             settings=shaping_settings(self._settings, dataset),
             lost_files=stored.lost_files,
+            damage=damage,
+            damaged_inputs=self._damaged_inputs(dataset),
             is_calendar_aware=self._settings.calendar_aware_ttl,
             is_forced=is_forced,
         )
-        damage = self._damage.get(dataset.name)
+        damage = damage or "; ".join(map(str, stored.damage.values())) or None
         if METASTOCK_FILES in dataset.upstream:
             damage = self._damage.get(METASTOCK_FILES, damage)
         return DatasetStatus(dataset, stored, verdict, damage)
 
+    def _damaged_inputs(self, dataset: Dataset) -> Mapping[str, Collection[str]]:
+        manifests = {name: self._read(name).manifest for name in dataset.upstream if name in DATASETS}
+        return {name: each.provenance.damaged_files for name, each in manifests.items() if each is not None}
+
     def _read(self, name: str) -> Stored:
         if name not in self._stored:
             try:
-                self._stored[name] = read_stored(self._folder, name)
+                stored = read_stored(self._folder, name)
+                self._stored[name] = self._with_reports(DATASETS[name], stored)
             except CorruptFileError as error:
                 self._stored[name], self._damage[name] = Stored(None), str(error)
         return self._stored[name]
+
+    def _with_reports(self, dataset: Dataset, stored: Stored) -> Stored:
+        """What is there of a dataset, with the damage of the tables that are published with it."""
+        for report in dataset.reports:
+            try:
+                found = read_stored(self._folder, report.name)
+                stored = replace(stored, damage={**stored.damage, **found.damage})
+            except CorruptFileError:
+                # Its manifest is made anew from its Parquet file.
+                stored = replace(stored, is_lagging=True)
+        return stored
 
     def _version(self, name: str) -> str | None:
         """The present data version of something upstream; None when it is not stored, or cannot be read."""
@@ -196,6 +216,12 @@ class _Look:
                 # A folder that is gone concerns what is made from it. Accounts and chains need not wait for it.
                 self._damage[METASTOCK_FILES] = str(error)
         return self._metastock
+
+
+def _damage_of_rows(stored: Stored, files: DatasetFiles) -> str | None:
+    """Why the rows cannot be believed; a damaged CSV says nothing against them."""
+    damage = stored.damage.get(files.parquet.name)
+    return None if damage is None else str(damage)
 
 
 def refuse_to_overwrite(settings: Settings, folder: Folder | None = None) -> None:
@@ -213,13 +239,32 @@ def refuse_to_overwrite(settings: Settings, folder: Folder | None = None) -> Non
         return
     root = open_folder(settings.data_dir) if folder is None else folder
     for name in DATASETS:
-        try:
-            manifest = read_manifest(root, name)
-        except CorruptFileError:
-            continue
-        if manifest is not None and not manifest.provenance.is_simulated:
-            origin = manifest.provenance.settings.get("origin", "another environment")
+        origin = _real_origin(root, name)
+        if origin is not None:
             raise ConfigError(
                 f"{settings.data_dir} holds {name} from {origin}, and the simulator does not overwrite real data: "
                 "set the credentials again, or set TT_DATA_DIR to another folder"
             )
+
+
+def _real_origin(root: Folder, name: str) -> str | None:
+    """Where a stored dataset comes from that is not simulated; None for a simulated one, and when nothing is stored.
+
+    A manifest that is gone or cannot be read says neither. Then the footer of the Parquet file is asked, which repeats
+    it.
+    """
+    is_readable, manifest = True, None
+    try:
+        manifest = read_manifest(root, name)
+    except CorruptFileError:
+        is_readable = False
+    if manifest is None:
+        from ttapi_pipeline.storage.verification import stored_footer  # noqa: PLC0415 - for a lost manifest alone
+
+        try:
+            manifest = stored_footer(DatasetFiles.of(root, name).parquet)
+        except CorruptFileError:
+            return None if is_readable else "somewhere (neither its manifest nor its Parquet file can be read)"
+    if manifest is None or manifest.provenance.is_simulated:
+        return None
+    return manifest.provenance.settings.get("origin", "another environment")

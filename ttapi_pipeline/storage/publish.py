@@ -30,7 +30,9 @@ from uuid import uuid4
 import polars as pl
 
 from ttapi_pipeline.core.errors import CorruptFileError, DataError, StorageError
-from ttapi_pipeline.core.manifest import FileFacts, Manifest, Provenance
+from ttapi_pipeline.core.manifest import Manifest, Provenance
+from ttapi_pipeline.core.seals import with_checksum
+from ttapi_pipeline.storage.damage import forget_damage
 from ttapi_pipeline.storage.errors import storage_errors
 from ttapi_pipeline.storage.files import remove_stale_files, staged, write_file
 from ttapi_pipeline.storage.footer import FOOTER_KEY
@@ -137,7 +139,7 @@ def publish(
             manifest, written = _publish_pieces(frame, schema, files, provenance, known)
             write_rest = partial(_publish_csv_of_pieces, files, schema, manifest, known, written)
         else:
-            manifest = _publish_parquet(frame, schema, files, provenance, is_sorted=is_sorted)
+            manifest = publish_parquet(frame, schema, files, provenance, is_sorted=is_sorted)
             write_rest = partial(publish_csv, files, manifest)
         write_manifest(files, manifest)
         csv = executor.submit(write_rest) if executor else _done(write_rest)
@@ -159,7 +161,7 @@ def _publish_pieces(
 
     with staged(files.parquet) as staging, _computing(files.parquet, schema):
         written = write_parquet(staging.path, table, schema, known, key_values=facts)
-        return manifest_from_footer(footer, staging.commit(written.facts)), written
+        return Manifest.from_footer(footer, staging.commit(written.facts)), written
 
 
 def _publish_csv_of_pieces(
@@ -184,16 +186,17 @@ def _publish_csv_of_pieces(
 
 def _footer(provenance: Provenance, schema: DatasetSchema, content: ContentHash, write_id: str) -> Mapping[str, Any]:
     """The facts of the manifest that a Parquet footer repeats about the rows above it."""
-    return provenance.to_document() | {
+    facts = provenance.to_document() | {
         "data_version": content.hexdigest(),
         "write_id": write_id,
         "rows": content.rows,
         "schema": {name: str(dtype) for name, dtype in schema.polars.items()},
         "hashed_by": HASHED_BY,
     }
+    return with_checksum(facts)
 
 
-def _publish_parquet(
+def publish_parquet(
     frame: pl.DataFrame | pl.LazyFrame,
     schema: DatasetSchema,
     files: DatasetFiles,
@@ -201,6 +204,7 @@ def _publish_parquet(
     *,
     is_sorted: bool,
 ) -> Manifest:
+    """Store the rows as the Parquet file alone; arguments and errors as of `publish`. The caller holds the lock."""
     ordered = conform(frame.lazy(), schema)
     if not is_sorted:
         ordered = ordered.sort(schema.sort_by, nulls_last=False, maintain_order=False)
@@ -231,24 +235,13 @@ def _publish_parquet(
             metadata=facts,
         )
         check_keys(pl.scan_parquet(staging.path, glob=False), schema)
-        return manifest_from_footer(footer, staging.commit())
-
-
-def manifest_from_footer(footer: dict[str, Any], parquet: FileFacts) -> Manifest:
-    """The manifest of a Parquet file, without a CSV; KeyError, TypeError or ValueError for a bad footer."""
-    return Manifest(
-        provenance=Provenance.from_document(footer),
-        data_version=footer["data_version"],
-        write_id=footer["write_id"],
-        rows=footer["rows"],
-        schema=footer["schema"],
-        parquet=parquet,
-    )
+        return Manifest.from_footer(footer, staging.commit())
 
 
 def write_manifest(files: DatasetFiles, manifest: Manifest) -> None:
     """Put a manifest in place; StorageError when that fails. The caller holds the dataset's lock."""
     write_file(files.manifest, manifest.to_json())
+    forget_damage(files)
 
 
 def publish_csv(files: DatasetFiles, manifest: Manifest) -> Manifest:

@@ -1,29 +1,34 @@
 # SPDX-License-Identifier: MIT
-"""Finding and mending damage that a crash, a full disk or a person has done to stored files.
+"""Finding and mending damage that a crash, a full disk, a failing disk or a person has done to stored files.
 
-The Parquet file is the truth: manifest and CSV are made from it. Publishing them: see `publish`.
+The Parquet file is the truth: manifest and CSV are made from it. A Parquet file that is damaged itself is made from its
+CSV, if that has the bytes that were written. Publishing them: see `publish`.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
 import polars as pl
 
 from ttapi_pipeline.core.errors import CorruptFileError
-from ttapi_pipeline.core.manifest import FileFacts, Manifest
-from ttapi_pipeline.storage.errors import storage_error
+from ttapi_pipeline.core.manifest import FileFacts, Manifest, with_damaged_file
+from ttapi_pipeline.storage.damage import Damage, note_damage
+from ttapi_pipeline.storage.errors import storage_error, storage_errors
 from ttapi_pipeline.storage.files import file_facts, remove_stale_files, stale_files
-from ttapi_pipeline.storage.footer import FOOTER_KEY
 from ttapi_pipeline.storage.hashing import HASHED_BY, data_version
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder
 from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS, locked
 from ttapi_pipeline.storage.parquet import scan_file
-from ttapi_pipeline.storage.publish import manifest_from_footer, publish_csv, write_manifest
+from ttapi_pipeline.storage.publish import publish_csv, publish_parquet, write_manifest
+from ttapi_pipeline.storage.spreadsheet import scan_csv_back
 from ttapi_pipeline.storage.stored import read_manifest
+from ttapi_pipeline.storage.verification import footer_facts, footer_manifest
 from ttapi_pipeline.tables.schema import DatasetSchema
+
+_OF_POLARS: Final = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""What Polars raises for a damaged file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +53,17 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class _Examined:
-    """The problems that were found, and the manifest that the Parquet file gives; None when the file is not good."""
+    """What was found.
+
+    Attributes:
+        problems: What is wrong.
+        truth: The manifest that the Parquet file gives; None when the file is not good.
+        from_csv: The manifest of a publication whose Parquet file is damaged and whose CSV is good.
+    """
 
     problems: list[Problem]
     truth: Manifest | None
+    from_csv: Manifest | None = None
 
 
 def check(
@@ -75,11 +87,13 @@ def repair(
 ) -> list[Problem]:
     """Rebuild the manifest and the CSV from the Parquet file where they lag, and remove the files of dead writers.
 
+    A damaged Parquet file is rebuilt from its CSV where that is as it was written.
+
     Returns:
         The problems that were found; the repairable ones are mended now.
 
     Raises:
-        CorruptFileError: The Parquet file is damaged; it is left as it is.
+        CorruptFileError: The Parquet file is damaged, and the CSV cannot take its place; it is left as it is.
         LockTimeoutError: A writer was not done in time.
         StorageError: The files cannot be read or written.
     """
@@ -89,7 +103,9 @@ def repair(
     with locked(folder, schema.name, timeout_seconds=lock_timeout_seconds):
         examined = _examine(files, schema)
         remove_stale_files(files)
-        if examined.truth is None:
+        if examined.from_csv is not None:
+            _restore(files, schema, examined.from_csv)
+        elif examined.truth is None:
             damage = [str(problem) for problem in examined.problems if problem.path == files.parquet]
             if _exists(files.parquet):
                 raise CorruptFileError("; ".join(damage))
@@ -122,16 +138,20 @@ def _examine(files: DatasetFiles, schema: DatasetSchema) -> _Examined:
     try:
         truth = _examine_parquet(files, schema, manifest)
     except CorruptFileError as error:
+        _note(files, manifest)
+        is_restorable = manifest is not None and _is_as_written(files.csv, manifest.csv)
         way_out = f"refresh it with `tt refresh {files.dataset} --force`, or put a back-up in its place"
-        found(files.parquet, f"is damaged ({error}); {way_out}", is_repairable=False)
-        return _Examined(problems, None)
+        if is_restorable:
+            way_out = "the next `tt refresh`, or `tt doctor --repair`, makes it from its CSV, which is good"
+        found(files.parquet, f"is damaged ({error}); {way_out}", is_repairable=is_restorable)
+        return _Examined(problems, None, manifest if is_restorable else None)
     if manifest is not None and (manifest.write_id != truth.write_id or manifest.parquet != truth.parquet):
         found(files.manifest, "does not describe its Parquet file")
     if not _exists(files.csv):
         found(files.csv, "is gone")
     elif manifest is None or manifest.csv is None or manifest.write_id != truth.write_id:
         found(files.csv, "is not known to be of its Parquet file")
-    elif _facts(files.csv) != manifest.csv:
+    elif not _is_as_written(files.csv, manifest.csv):
         found(files.csv, "is not what was written")
     return _Examined(problems, truth)
 
@@ -141,28 +161,55 @@ def _examine_parquet(files: DatasetFiles, schema: DatasetSchema, manifest: Manif
     facts = _facts(files.parquet)
     try:
         with files.parquet.open("rb") as file:
-            footer: dict[str, Any] = json.loads(pl.read_parquet_metadata(file)[FOOTER_KEY])
-        truth = manifest_from_footer(footer, facts)
+            hashed_by = footer_facts(file).get("hashed_by")
+            truth = footer_manifest(file, facts)
+        if manifest is not None and manifest.write_id == truth.write_id and manifest.parquet != facts:
+            raise CorruptFileError(str(Damage(files.parquet.name, manifest.parquet.xxh3_128, facts.xxh3_128)))
         frame = scan_file(files.parquet)
         actual = frame.collect_schema()
     except OSError as error:
         raise storage_error(files.parquet, error) from error
-    except pl.exceptions.PolarsError as error:
+    except _OF_POLARS as error:
         raise CorruptFileError(str(error)) from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise CorruptFileError(f"its footer lacks the facts of a published dataset: {error!r}") from error
     if actual != schema.polars:
         raise CorruptFileError("its columns are not those of the dataset")
-    if manifest is not None and manifest.write_id == truth.write_id and manifest.parquet == facts:
+    if manifest is not None and manifest.parquet == facts:
         return truth
     # No manifest vouches for the file, so all of its rows are hashed.
     try:
         recomputed = data_version(frame)
-    except pl.exceptions.PolarsError as error:
+    except _OF_POLARS as error:
         raise CorruptFileError(str(error)) from error
-    if footer.get("hashed_by") == HASHED_BY and recomputed != truth.data_version:
+    if hashed_by == HASHED_BY and recomputed != truth.data_version:
         raise CorruptFileError(f"its rows hash to {recomputed}, and its footer says {truth.data_version}")
     return truth
+
+
+def _note(files: DatasetFiles, manifest: Manifest | None) -> None:
+    """Note damage of the Parquet file for the verdict, which does not hash files itself."""
+    if manifest is None:
+        return
+    seen = _facts(files.parquet)
+    if seen != manifest.parquet:
+        note_damage(files, Damage(files.parquet.name, manifest.parquet.xxh3_128, seen.xxh3_128))
+
+
+def _restore(files: DatasetFiles, schema: DatasetSchema, manifest: Manifest) -> None:
+    """Make the Parquet file from the CSV. Whatever was built from the damaged file is built again."""
+    provenance = with_damaged_file(manifest.provenance, _facts(files.parquet).xxh3_128)
+
+    def unreadable(error: Exception) -> CorruptFileError:
+        return CorruptFileError(f"{files.csv} does not read as {schema.name}: {error}")
+
+    with storage_errors(files.csv, of_polars=unreadable):
+        rows = scan_csv_back(files.csv, schema)
+        restored = publish_parquet(rows, schema, files, provenance, is_sorted=True)
+    write_manifest(files, restored)
+    publish_csv(files, restored)
+
+
+def _is_as_written(path: Folder, facts: FileFacts | None) -> bool:
+    return facts is not None and _exists(path) and _facts(path) == facts
 
 
 def _is_anything_there(files: DatasetFiles) -> bool:

@@ -1,49 +1,129 @@
 # SPDX-License-Identifier: MIT
-"""Reading the rows of stored tables. Manifests are read in `stored`, and tables are written in `publish`."""
+"""Reading the rows of stored tables: what is read is what was written. Tables are written in `publish`.
+
+A file is compared with the hash in its manifest before a row of it is given out; see `verification`. In a file that the
+manifest does not describe (the publication was cut short, or is under way), the rows themselves are hashed and compared
+with the footer.
+"""
 
 from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+from typing import BinaryIO, Final
 
 import polars as pl
 
 from ttapi_pipeline.core.errors import CorruptFileError
+from ttapi_pipeline.core.manifest import FileFacts, Manifest
+from ttapi_pipeline.storage.damage import Damage, note_damage
 from ttapi_pipeline.storage.errors import storage_errors
+from ttapi_pipeline.storage.hashing import HASHED_BY, data_version
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder
-from ttapi_pipeline.storage.parquet import scan_file
 from ttapi_pipeline.storage.spreadsheet import read_csv_back
 from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.storage.table import StoredTable
+from ttapi_pipeline.storage.verification import facts_of, footer_facts, footer_manifest
 from ttapi_pipeline.tables.schema import DatasetSchema
 
-__all__ = ["read_csv_back", "scan"]
+__all__ = ["open_table", "read_csv_back", "scan"]
+
+_ATTEMPTS: Final = 20
+_PAUSE_SECONDS: Final = 0.01
+_WAY_OUT: Final = "the next `tt refresh` mends it, and `tt doctor` says at what cost"
+
+_PROVEN: Final[set[str]] = set()
+"""XXH3-128 of files whose rows this process has hashed and found to be as their footers say."""
 
 
 def scan(folder: Folder, schema: DatasetSchema) -> pl.LazyFrame:
-    """Scan the rows of a dataset that are stored now, sorted by `schema.sort_by`.
+    """Scan the rows of a dataset that are stored now, sorted by `schema.sort_by`; see `open_table`."""
+    return open_table(folder, schema).frame
+
+
+def open_table(folder: Folder, schema: DatasetSchema) -> StoredTable:
+    """Verify and open a dataset: its rows, sorted by `schema.sort_by`, and the manifest that describes exactly them.
 
     The frame keeps the file that it was made from: a later publication does not disturb it.
 
     Raises:
-        CorruptFileError: The file is damaged, or is not of this schema. Damage inside it shows when the frame is
-            collected, as Polars' ComputeError; `storage.repair.check` looks for it.
+        CorruptFileError: The file has other bytes than were written, which is noted for the next refresh; or it is not
+            of this schema.
         StorageError: Nothing is stored, or it cannot be read.
     """
-    path = DatasetFiles.of(folder, schema.name).parquet
-    with storage_errors(path, of_polars=lambda error: _damaged(path, schema, error)):
-        frame = scan_file(path)
-        actual = frame.collect_schema()
+    files = DatasetFiles.of(folder, schema.name)
+    with storage_errors(files.parquet, of_polars=lambda error: _damaged(files, error)):
+        table = _open(files)
+        actual = table.frame.collect_schema()
     if actual != schema.polars:
-        raise CorruptFileError(f"{path} is not what {schema.name} holds now; refresh it with --force")
+        raise CorruptFileError(f"{files.parquet} is not what {schema.name} holds now; refresh it with --force")
     # Polars then groups 29 million rows by symbol without hashing them: a group is a range of rows.
-    return frame.set_sorted(schema.sort_by[0])
+    return StoredTable(table.frame.set_sorted(schema.sort_by[0]), table.manifest, table.xxh3_128)
 
 
-def open_table(folder: Folder, schema: DatasetSchema) -> StoredTable:
-    """Open a dataset together with its data version; raises as `scan` does."""
-    # The manifest first: a publication between the two reads makes the rows newer than the version that is noted, which
-    # costs one rebuild of what is made from them. In the other order that rebuild would be missed.
-    manifest = read_manifest(folder, schema.name)
-    return StoredTable(scan(folder, schema), manifest)
+def _open(files: DatasetFiles) -> StoredTable:
+    for attempt in range(1, _ATTEMPTS + 1):
+        manifest = _manifest(files)
+        with files.parquet.open("rb") as opened:
+            file: BinaryIO = opened if isinstance(files.parquet, Path) else io.BytesIO(opened.read())
+            seen = facts_of(file)
+            if manifest is not None and seen == manifest.parquet:
+                return StoredTable(_frame(file), manifest, seen.xxh3_128)
+            truth = _told_by_footer(files, file, manifest, seen)
+            if truth is None or manifest is None or attempt == _ATTEMPTS:
+                return _proven(files, file, truth, seen)
+        # A publication has put its Parquet file in place, and not yet its manifest; or it was cut short there.
+        time.sleep(_PAUSE_SECONDS)
+    raise AssertionError("the last attempt returns")
 
 
-def _damaged(path: Folder, schema: DatasetSchema, error: Exception) -> CorruptFileError:
-    return CorruptFileError(f"{path} is damaged: {error}; refresh {schema.name} with --force")
+def _told_by_footer(files: DatasetFiles, file: BinaryIO, manifest: Manifest | None, seen: FileFacts) -> Manifest | None:
+    """The manifest in the footer of a file that the stored one does not describe; None for a file that is not ours.
+
+    Raises:
+        CorruptFileError: The file is of the publication that the manifest describes, or does not say of which.
+    """
+    try:
+        if manifest is None and not footer_facts(file):
+            return None
+        truth = footer_manifest(file, seen)
+        if manifest is None or truth.write_id != manifest.write_id:
+            return truth
+    except CorruptFileError as error:
+        if manifest is None:
+            raise _damaged(files, error) from error
+    damage = Damage(files.parquet.name, manifest.parquet.xxh3_128, seen.xxh3_128)
+    note_damage(files, damage)
+    raise CorruptFileError(f"{files.parquet.parent}: {damage}; {_WAY_OUT}")
+
+
+def _proven(files: DatasetFiles, file: BinaryIO, truth: Manifest | None, seen: FileFacts) -> StoredTable:
+    """The table of a file whose rows are what its footer says; what is not of ours, or older, nothing can prove."""
+    frame = _frame(file)
+    if truth is not None and seen.xxh3_128 not in _PROVEN:
+        is_comparable = footer_facts(file).get("hashed_by") == HASHED_BY
+        version = data_version(frame) if is_comparable else truth.data_version
+        if version != truth.data_version:
+            raise _damaged(files, f"its rows hash to {version}, and its footer says {truth.data_version}")
+        _PROVEN.add(seen.xxh3_128)
+    return StoredTable(frame, truth, seen.xxh3_128)
+
+
+def _frame(file: BinaryIO) -> pl.LazyFrame:
+    # Polars keeps the open file, so that the frame reads that file, whole, even if it is collected after another file
+    # has taken its place. Scanned by path, the frame would read the new file by the footer of the old one.
+    file.seek(0)
+    return pl.scan_parquet(file)
+
+
+def _manifest(files: DatasetFiles) -> Manifest | None:
+    """The manifest; None without one, and for a damaged one, whose place the footer takes."""
+    try:
+        return read_manifest(files.folder, files.dataset)
+    except CorruptFileError:
+        return None
+
+
+def _damaged(files: DatasetFiles, reason: object) -> CorruptFileError:
+    return CorruptFileError(f"{files.parquet} is damaged: {reason}; {_WAY_OUT}")

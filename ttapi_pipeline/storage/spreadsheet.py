@@ -20,7 +20,7 @@ from typing import Final, Literal
 import polars as pl
 
 from ttapi_pipeline.core.errors import CorruptFileError
-from ttapi_pipeline.storage.errors import storage_error
+from ttapi_pipeline.storage.errors import storage_errors
 from ttapi_pipeline.storage.layout import Folder
 from ttapi_pipeline.tables.schema import DatasetSchema
 
@@ -99,6 +99,29 @@ def _spell_dates(column: pl.Series) -> pl.Series:
     return every_day.dt.to_string(_DATE).gather(days - first).alias(column.name)
 
 
+def scan_csv_back(path: Folder, schema: DatasetSchema) -> pl.LazyFrame:
+    """Scan the rows of a dataset's CSV: the rows of its Parquet file, in the same order.
+
+    Raises:
+        CorruptFileError: The file has other columns.
+        OSError, PolarsError: It cannot be read, here or when the frame is collected.
+    """
+    # Timestamps and dates are read as text first: Polars' CSV reader would accept other spellings too.
+    as_read = {
+        name: pl.String() if isinstance(dtype, pl.Datetime | pl.Date) else dtype
+        for name, dtype in schema.polars.items()
+    }
+    frame = pl.scan_csv(path if isinstance(path, Path) else path.read_bytes(), schema_overrides=as_read, glob=False)
+    columns = frame.collect_schema().names()
+    if columns != list(as_read):
+        raise CorruptFileError(f"{path} has the columns {', '.join(columns)}; {_WAY_OUT}")
+    return frame.with_columns(
+        _parsed(column.name, column.dtype)
+        for column in schema.columns
+        if isinstance(column.dtype, pl.String | pl.Datetime | pl.Date)
+    )
+
+
 def read_csv_back(folder: Folder, schema: DatasetSchema) -> pl.DataFrame:
     """Read the rows of a dataset's CSV: the rows of its Parquet file, in the same order.
 
@@ -107,26 +130,12 @@ def read_csv_back(folder: Folder, schema: DatasetSchema) -> pl.DataFrame:
         StorageError: It cannot be read.
     """
     path = folder / f"{schema.name}.csv"
-    # Timestamps and dates are read as text first: Polars' CSV reader would accept other spellings too.
-    as_read = {
-        name: pl.String() if isinstance(dtype, pl.Datetime | pl.Date) else dtype
-        for name, dtype in schema.polars.items()
-    }
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise storage_error(path, error) from error
-    try:
-        frame = pl.read_csv(content, schema_overrides=as_read)
-        if frame.columns != list(as_read):
-            raise CorruptFileError(f"{path} has the columns {', '.join(frame.columns)}; {_WAY_OUT}")
-        return frame.with_columns(
-            _parsed(column.name, column.dtype)
-            for column in schema.columns
-            if isinstance(column.dtype, pl.String | pl.Datetime | pl.Date)
-        )
-    except pl.exceptions.PolarsError as error:
-        raise CorruptFileError(f"{path} does not read as {schema.name}: {error}; {_WAY_OUT}") from error
+
+    def unreadable(error: Exception) -> CorruptFileError:
+        return CorruptFileError(f"{path} does not read as {schema.name}: {error}; {_WAY_OUT}")
+
+    with storage_errors(path, of_polars=unreadable):
+        return scan_csv_back(path, schema).collect()
 
 
 def _parsed(name: str, dtype: pl.DataType) -> pl.Expr:

@@ -6,10 +6,12 @@ Standard library only, so that a verdict over every dataset takes milliseconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.core.manifest import Manifest
+from ttapi_pipeline.storage.damage import Damage, noted_damage
 from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.storage.footer import read_footer_bytes
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder
@@ -24,11 +26,13 @@ class Stored:
         lost_files: Names of the Parquet and CSV files that the manifest describes and that are gone.
         is_lagging: Whether the manifest or the CSV is behind the Parquet file: a publication was cut short, or its CSV
             is being written right now. `storage.repair.repair` mends it.
+        damage: By file name, what some process has found damaged. Files are not hashed for it.
     """
 
     manifest: Manifest | None
     lost_files: tuple[str, ...] = ()
     is_lagging: bool = False
+    damage: Mapping[str, Damage] = field(default_factory=dict)
 
 
 def read_manifest(folder: Folder, dataset: str) -> Manifest | None:
@@ -44,7 +48,9 @@ def read_manifest(folder: Folder, dataset: str) -> Manifest | None:
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:
-        raise CorruptFileError(f"{path} is not a manifest: {error}; `tt doctor --repair` rebuilds it") from error
+        raise CorruptFileError(
+            f"{path} is not a manifest: {error}; the next `tt refresh`, or `tt doctor --repair`, rebuilds it"
+        ) from error
     except OSError as error:
         raise storage_error(path, error) from error
     return Manifest.from_json(text, name=str(path))
@@ -74,7 +80,7 @@ def read_stored(folder: Folder, dataset: str) -> Stored:
         or parquet_bytes != manifest.parquet.bytes
         or not _footer_has(files.parquet, manifest.write_id)
     )
-    return Stored(manifest, tuple(lost), is_lagging)
+    return Stored(manifest, tuple(lost), is_lagging, noted_damage(files, manifest))
 
 
 def _size(path: Folder) -> int | None:

@@ -18,11 +18,13 @@ class StoredTable:
 
     Attributes:
         frame: Its rows, lazily; the frame keeps the file that it was made from.
-        manifest: Says what the rows are; None when a crash has left the table without one.
+        manifest: Says what the rows are; None for a file that nothing vouches for.
+        xxh3_128: Hash of the file that the rows are read from.
     """
 
     frame: pl.LazyFrame
     manifest: Manifest | None
+    xxh3_128: str
 
     @property
     def data_version(self) -> str:

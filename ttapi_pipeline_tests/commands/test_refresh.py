@@ -22,6 +22,7 @@ from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFR
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.simulator.process import SimulatorProcess
+from ttapi_pipeline_tests.support.flips import flip_bit
 from ttapi_pipeline_tests.support.projects import Finished, Tt, environment_of_users, make_project, run_tt
 from ttapi_pipeline_tests.support.shared import made_once
 from ttapi_pipeline_tests.support.simulator import SimulatorControl
@@ -106,6 +107,35 @@ def test_the_doctor_finds_a_damaged_file_and_mends_it(tt: Tt, filled: Path, exch
     mended = tt("doctor", "--repair", TT_ENV="simulator", TT_API_URL=exchange.url)
     assert mended.code == 0, mended.out
     assert stored(filled)["universe.csv"][0] == before["universe.csv"][0]
+
+
+def test_a_bit_that_turned_over_is_named_shown_and_mended_by_the_next_refresh(tt: Tt, filled: Path) -> None:
+    path = filled / "data" / "volatility.parquet"
+    before = path.read_bytes()
+    flip_bit(path, 1_000, 3)
+    shown = tt("show", "AAPL", TT_ENV="simulator", TT_API_URL=NOBODY)
+    assert shown.code == 4
+    assert shown.out == ""
+    assert "volatility.parquet is damaged: its bytes hash to" in shown.err
+    assert "the next `tt refresh` mends it" in shown.err
+    status = tt("status", "--json", TT_ENV="simulator", TT_API_URL=NOBODY)
+    (row,) = (row for row in json.loads(status.out)["datasets"] if row["verdict"] == "miss")
+    assert (row["dataset"], row["rule"]) == ("volatility", "damaged")
+    assert "volatility.parquet is damaged" in row["damage"]
+    mended = tt("refresh", TT_ENV="simulator", TT_API_URL=NOBODY)
+    assert mended.code == 0, mended.out + mended.err
+    assert path.read_bytes() != before
+    assert tt("show", "AAPL", TT_ENV="simulator", TT_API_URL=NOBODY).code == 0
+    assert tt("status", TT_ENV="simulator", TT_API_URL=NOBODY).code == 0
+
+
+def test_a_refresh_with_nothing_due_finds_damage_that_nothing_has_read(tt: Tt, filled: Path) -> None:
+    csv = filled / "data" / "expiration_series.csv"
+    before = csv.read_bytes()
+    flip_bit(csv, 500, 0)
+    mended = tt("refresh", TT_ENV="simulator", TT_API_URL=NOBODY)
+    assert mended.code == 0, mended.out + mended.err
+    assert csv.read_bytes() == before
 
 
 def test_refused_credentials_leave_the_data_alone_and_are_not_shown(

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ttapi_pipeline.core.errors import CorruptFileError
+from ttapi_pipeline.core.errors import CorruptFileError, StorageError
 from ttapi_pipeline.core.manifest import FORMAT, FileFacts, Manifest, Provenance
+from ttapi_pipeline.core.seals import with_checksum
 
 WORDS = st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3)
 FACTS = st.builds(FileFacts, bytes=st.integers(0), xxh3_128=st.text("0123456789abcdef", min_size=4, max_size=8))
@@ -81,3 +82,30 @@ def test_a_manifest_that_is_damaged_is_a_corrupt_file(change: dict[str, Any]) ->
     document = json.loads(STORED.to_json()) | change
     with pytest.raises(CorruptFileError, match="is not a manifest"):
         Manifest.from_json(json.dumps(document), name="symbols.json")
+
+
+def test_no_single_bit_of_a_manifest_may_differ() -> None:
+    """Spaces between its values may, since they say nothing."""
+    content = STORED.to_json().encode()
+    for position in range(len(content)):
+        for bit in range(8):
+            flipped = bytearray(content)
+            flipped[position] ^= 1 << bit
+            try:
+                read = Manifest.from_json(flipped.decode("utf-8", "surrogateescape"), name="symbols.json")
+            except CorruptFileError:
+                continue
+            assert read == STORED
+
+
+def test_a_manifest_from_before_there_were_checksums_is_believed() -> None:
+    document = json.loads(STORED.to_json())
+    older = {key: value for key, value in document.items() if key not in {"checksum", "input_files", "damaged_files"}}
+    assert Manifest.from_json(json.dumps(older), name="symbols.json") == STORED
+
+
+def test_a_manifest_of_a_later_version_says_so() -> None:
+    document = json.loads(STORED.to_json())
+    later = with_checksum({**document, "format": FORMAT + 1, "something": "new"})
+    with pytest.raises(StorageError, match=f"format {FORMAT + 1} of a later version"):
+        Manifest.from_json(json.dumps(later), name="symbols.json")

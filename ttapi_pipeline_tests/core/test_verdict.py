@@ -236,3 +236,26 @@ class TestExchangeClosed:
 def test_without_a_calendar_age_against_ttl_decides(age: timedelta, ttl: timedelta) -> None:
     result = verdict(manifest(fetched_at=NOW - age), ttl=ttl, is_calendar_aware=False)
     assert result.is_hit == (age < ttl)
+
+
+def test_damage_makes_a_miss_of_its_own_rule_whatever_else_holds() -> None:
+    result = verdict(manifest(), damage="eod_snapshot.parquet is damaged")
+    assert (result.is_hit, result.rule, result.reason) == (False, Rule.DAMAGED, "eod_snapshot.parquet is damaged")
+    assert verdict(None, damage="eod_snapshot.json is not a manifest").rule is Rule.DAMAGED
+
+
+@pytest.mark.parametrize(
+    ("noted", "damaged", "rule"),
+    [
+        ({"daily_candles": "good"}, (), Rule.FRESH),
+        ({"daily_candles": "good"}, ("bad",), Rule.FRESH),
+        ({"daily_candles": "bad"}, ("worse", "bad"), Rule.UPSTREAM),
+        # A table from before inputs were noted by their bytes.
+        ({}, ("bad",), Rule.UPSTREAM),
+        ({}, (), Rule.FRESH),
+    ],
+)
+def test_what_was_built_from_a_damaged_file_is_built_again(
+    noted: dict[str, str], damaged: tuple[str, ...], rule: Rule
+) -> None:
+    assert verdict(manifest(input_files=noted), damaged_inputs={"daily_candles": damaged}).rule is rule

@@ -12,7 +12,7 @@ import pytest
 
 from ttapi_pipeline.core.declaration import SettingName
 from ttapi_pipeline.core.errors import ConfigError, StorageError
-from ttapi_pipeline.core.manifest import Provenance
+from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.core.settings import Environment, Settings
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import (
@@ -21,7 +21,10 @@ from ttapi_pipeline.datasets.status import (
     refuse_to_overwrite,
     shaping_settings,
 )
-from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline.storage.layout import DatasetFiles
+from ttapi_pipeline.storage.publish import publish, write_manifest
+from ttapi_pipeline.storage.verification import stored_footer
+from ttapi_pipeline_tests.support.flips import flip_bit
 
 NOW = datetime(2026, 11, 21, 15, 0, tzinfo=UTC)
 
@@ -109,3 +112,35 @@ class TestRefusal:
             refresh_token="token",
         )
         refuse_to_overwrite(settings)
+
+
+def test_a_real_table_whose_manifest_cannot_be_read_is_not_overwritten(tmp_path: Path) -> None:
+    schema = DATASETS["universe"].schema
+    simulated = Settings(data_dir=str(tmp_path))
+    for is_simulated in (False, True):
+        provenance = Provenance(
+            dataset="universe",
+            code_version="1",
+            fetched_at=NOW,
+            settings={"origin": "production"},
+            is_simulated=is_simulated,
+        )
+        publish(schema.polars.to_frame(), schema, tmp_path, provenance)
+        for spoil in (lambda path: flip_bit(path, 100, 3), Path.unlink):
+            spoil(tmp_path / "universe.json")
+            if is_simulated:
+                refuse_to_overwrite(simulated)
+            else:
+                with pytest.raises(ConfigError, match="holds universe from production"):
+                    refuse_to_overwrite(simulated)
+            write_manifest(DatasetFiles.of(tmp_path, "universe"), truth(tmp_path))
+    (tmp_path / "universe.json").write_bytes(b"{")
+    flip_bit(tmp_path / "universe.parquet", -200, 1)
+    with pytest.raises(ConfigError, match="neither its manifest nor its Parquet file can be read"):
+        refuse_to_overwrite(simulated)
+
+
+def truth(folder: Path) -> Manifest:
+    manifest = stored_footer(folder / "universe.parquet")
+    assert manifest is not None
+    return manifest

@@ -34,9 +34,11 @@ def store(folder: Path, settings: Mapping[str, str]) -> None:
     publish(frame, EARNINGS, folder, provenance).wait()
 
 
-def refresh(folder: Path, *, has_manifest: bool = True, settings: Settings | None = None) -> Refresh:
+def refresh(
+    folder: Path, *, has_manifest: bool = True, settings: Settings | None = None, is_forced: bool = False
+) -> Refresh:
     manifest = read_manifest(folder, "earnings") if has_manifest else None
-    return Refresh(settings or Settings(), NOW, OUTSIDE, OUTSIDE, DATASETS["earnings"], folder, manifest)
+    return Refresh(settings or Settings(), NOW, OUTSIDE, OUTSIDE, is_forced, DATASETS["earnings"], folder, manifest)
 
 
 def test_accumulated_rows_outlive_a_code_version_and_a_setting(tmp_path: Path) -> None:

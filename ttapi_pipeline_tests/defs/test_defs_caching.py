@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -21,7 +20,8 @@ from ttapi_pipeline.datasets import registry as declarations
 from ttapi_pipeline.datasets import status
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.assets import datasets as assets
-from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline.storage.layout import DatasetFiles
+from ttapi_pipeline.storage.publish import publish, write_manifest
 from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline_tests.support.worlds import SYMBOLS, FirstRun, World, materialised, observed
 
@@ -180,9 +180,7 @@ class TestInvalidation:
         assert rebuilt(world, lambda: world.run("accounts")) == {"accounts"}
 
     def test_a_manifest_that_lags_is_mended_without_a_request(self, world: World) -> None:
-        path = world.data / "accounts.json"
-        document = json.loads(path.read_text())
-        path.write_text(json.dumps({**document, "csv": None}))
+        write_manifest(DatasetFiles.of(world.data, "accounts"), replace(world.manifest("accounts"), csv=None))
         assert world.run("accounts").success
         assert world.manifest("accounts").csv is not None
         assert world.exchange.requests() == {}

@@ -25,7 +25,8 @@ from ttapi_pipeline.core.verdict import Rule
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.simulator.server import OffsetClock, Simulator, build_simulator, serving
-from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline.storage.layout import DatasetFiles
+from ttapi_pipeline.storage.publish import publish, write_manifest
 from ttapi_pipeline_tests.support.instances import save_instance
 from ttapi_pipeline_tests.support.worlds import SATURDAY, World
 
@@ -229,8 +230,9 @@ def test_a_metastock_folder_that_is_gone_stops_the_snapshot_alone(world: World) 
 
 
 def test_the_simulator_does_not_overwrite_real_data(world: World) -> None:
-    path = world.data / "universe.json"
-    path.write_text(path.read_text().replace('"is_simulated": true', '"is_simulated": false'))
+    universe = world.manifest("universe")
+    real = replace(universe, provenance=replace(universe.provenance, is_simulated=False))
+    write_manifest(DatasetFiles.of(world.data, "universe"), real)
     before = world.files()
     result = world.run("accounts", force=True)
     assert "the simulator does not overwrite real data" in sentence(result, "accounts")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +17,7 @@ import pytest
 from filelock import FileLock
 from polars.testing import assert_frame_equal
 from upath import UPath
+from xxhash import xxh3_128
 
 from ttapi_pipeline.core.errors import CorruptFileError, LockTimeoutError
 from ttapi_pipeline.core.manifest import Provenance
@@ -24,6 +26,7 @@ from ttapi_pipeline.storage.repair import check, repair
 from ttapi_pipeline.storage.scan import read_csv_back, scan
 from ttapi_pipeline.storage.stored import read_manifest, read_stored
 from ttapi_pipeline.tables.schema import COUNT, STRING, Column, DatasetSchema
+from ttapi_pipeline_tests.support.flips import flip_bit
 
 Make = Callable[..., pl.DataFrame]
 
@@ -144,7 +147,7 @@ def damage_data(path: Path) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize(
+SPOILT = pytest.mark.parametrize(
     "spoil",
     [
         damage_data,
@@ -160,17 +163,39 @@ def damage_data(path: Path) -> None:
     ],
     ids=["damaged", "cut", "empty", "foreign", "other columns", "other rows"],
 )
-def test_a_damaged_parquet_file_is_named_and_left(
+
+
+@SPOILT
+def test_a_damaged_parquet_file_is_made_from_its_csv_and_its_bytes_are_remembered(
+    stored: Path, marks: DatasetSchema, spoil: Callable[[Path], object], marks_frame: Make
+) -> None:
+    path, before = stored / "marks.parquet", read_manifest(stored, "marks")
+    assert before is not None
+    spoil(path)
+    damaged = xxh3_128(path.read_bytes()).hexdigest()
+    assert findings(stored, marks) == [("marks.parquet", True)]
+    assert "makes it from its CSV" in str(repair(stored, marks)[0])
+    assert_frame_equal(scan(stored, marks).collect(), marks_frame())
+    after = read_manifest(stored, "marks")
+    assert after is not None
+    assert (after.data_version, after.rows) == (before.data_version, before.rows)
+    assert after.provenance == replace(before.provenance, damaged_files=(damaged,))
+    assert check(stored, marks) == []
+
+
+@SPOILT
+def test_a_parquet_file_that_is_damaged_beside_its_csv_is_named_and_left(
     stored: Path, marks: DatasetSchema, spoil: Callable[[Path], object]
 ) -> None:
-    path = stored / "marks.parquet"
+    path, csv = stored / "marks.parquet", stored / "marks.csv"
+    flip_bit(csv, 100, 0)
     spoil(path)
     damaged = path.read_bytes()
     assert ("marks.parquet", False) in findings(stored, marks)
     with pytest.raises(CorruptFileError, match=r"marks\.parquet is damaged .*`tt refresh marks --force`"):
         repair(stored, marks)
     assert path.read_bytes() == damaged
-    assert read_csv_back(stored, marks).height == 12
+    assert read_stored(stored, "marks").damage["marks.parquet"].seen == xxh3_128(damaged).hexdigest()
 
 
 def test_a_copied_parquet_file_brings_its_dataset_along(

@@ -16,7 +16,7 @@ import dagster as dg
 
 from ttapi_pipeline.broker.broker import Broker
 from ttapi_pipeline.core.errors import CorruptFileError, StorageError
-from ttapi_pipeline.core.manifest import Provenance
+from ttapi_pipeline.core.manifest import Provenance, with_damaged_file
 from ttapi_pipeline.core.progress import Phase, current_board
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.verdict import Rule
@@ -31,8 +31,14 @@ from ttapi_pipeline.defs.assets.reuse import note_input, reuse
 from ttapi_pipeline.defs.failures import failures_of
 from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager, Publication
 from ttapi_pipeline.defs.resources import ApiResource
+from ttapi_pipeline.storage.layout import Folder
 from ttapi_pipeline.storage.repair import repair
+from ttapi_pipeline.storage.stored import read_stored
 from ttapi_pipeline.storage.table import StoredTable
+from ttapi_pipeline.storage.verification import find_damage
+
+_MOST_CSV_BYTES = 64 * 2**20
+"""A larger CSV is not verified by a step, which does not read it: `tt refresh` and `tt doctor` do."""
 
 
 def execute(
@@ -74,13 +80,13 @@ def execute(
         refuse_to_overwrite(settings, io_manager.folder)
         broker, began_at, started = api.get(), api.clock.now(), time.perf_counter()
         before = broker.request_counts()
-        refresh = Refresh(settings, began_at, api.clock, broker, dataset, io_manager.folder, manifest)
+        refresh = Refresh(settings, began_at, api.clock, broker, is_forced, dataset, io_manager.folder, manifest)
         result = dataset.builder()(refresh, **{each: table.frame for each, table in inputs.items()})
         build = run_async(result) if inspect.isawaitable(result) else result
         context.add_output_metadata({**verdict_metadata(verdict), **_spent(broker, before), **_lineage(dataset)})
         for upstream, version in build.inputs.items():
             note_input(context, upstream, version)
-        provenance = _provenance(dataset, settings, build, inputs, began_at=began_at)
+        provenance = _provenance(status, settings, build, inputs, began_at=began_at)
     missing = f"{len(build.missing)} missing" if build.missing else ""
     notes = filter(None, (verdict.reason, missing, provenance.lost_in_words))
     board.set_phase(name, Phase.REFRESHED, "; ".join(notes))
@@ -95,31 +101,47 @@ def _mended_status(
     *,
     is_forced: bool,
 ) -> DatasetStatus:
-    """The status of the dataset, after what a crash left behind has been mended."""
+    """The status of the dataset, after its files were verified and what can be mended here was mended."""
 
     def status() -> DatasetStatus:
         return read_status(dataset, api.settings, now=api.clock.now(), folder=io_manager.folder, is_forced=is_forced)
 
+    damage = None
+    for schema in (dataset.schema, *dataset.reports):
+        if not _is_to_be_repaired(io_manager.folder, schema.name):
+            continue
+        try:
+            for problem in repair(io_manager.folder, schema):
+                context.log.warning("repaired: %s", problem)
+        except CorruptFileError as error:
+            # The file cannot be used, and the refresh replaces it.
+            damage = str(error)
+            context.log.warning("replaced: %s", error)
+        except StorageError as error:
+            # The Parquet file is good. The check of the CSV tells what is wrong with the rest.
+            context.log.warning("not repaired: %s", error)
     found = status()
-    if not found.stored.is_lagging or found.stored.lost_files:
+    if damage is None or is_forced:
         return found
+    return replace(found, verdict=replace(found.verdict, is_hit=False, rule=Rule.DAMAGED, reason=damage))
+
+
+def _is_to_be_repaired(folder: Folder, name: str) -> bool:
+    """Whether files of a table are damaged, or behind its Parquet file; files that are gone are for the refresh."""
+    find_damage(folder, name, most_csv_bytes=_MOST_CSV_BYTES)
     try:
-        for problem in repair(io_manager.folder, dataset.schema):
-            context.log.warning("repaired: %s", problem)
-    except CorruptFileError as error:
-        # The file cannot be used, and the refresh replaces it.
-        return replace(found, verdict=replace(found.verdict, is_hit=False, rule=Rule.FILE_LOST, reason=str(error)))
-    except StorageError as error:
-        # The Parquet file is good. The check of the CSV tells what is wrong with the rest.
-        context.log.warning("not repaired: %s", error)
-    return status()
+        stored = read_stored(folder, name)
+    except CorruptFileError:
+        return True
+    return bool(stored.damage) or (stored.is_lagging and not stored.lost_files)
 
 
 def _provenance(
-    dataset: Dataset, settings: Settings, build: Build, inputs: Mapping[str, StoredTable], *, began_at: datetime
+    status: DatasetStatus, settings: Settings, build: Build, inputs: Mapping[str, StoredTable], *, began_at: datetime
 ) -> Provenance:
-    """What the new rows were made from."""
-    return Provenance(
+    """What the new rows were made from, and which damaged files they replace."""
+    dataset = status.dataset
+    provenance = Provenance(
         dataset=dataset.name,
         code_version=dataset.code_version,
         fetched_at=began_at,
@@ -129,7 +151,11 @@ def _provenance(
         missing=build.missing,
         statistics=build.statistics,
         is_simulated=settings.is_simulated or build.is_simulated or any(each.is_simulated for each in inputs.values()),
+        input_files={name: table.xxh3_128 for name, table in inputs.items()},
+        damaged_files=() if status.manifest is None else status.manifest.provenance.damaged_files,
     )
+    damage = status.stored.damage.get(f"{dataset.name}.parquet")
+    return provenance if damage is None else with_damaged_file(provenance, damage.seen)
 
 
 def _spent(broker: Broker, before: Mapping[str, int]) -> dict[str, Any]:

@@ -60,6 +60,17 @@ class Footer:
         groups = self.root.get(_ROW_GROUPS)
         return groups.values if isinstance(groups, Items) else []
 
+    @property
+    def key_values(self) -> Mapping[bytes, bytes]:
+        """The key-value pairs that its writers have added."""
+        pairs = self.root.get(_KEY_VALUES)
+        found = {}
+        for pair in pairs.values if isinstance(pairs, Items) else ():
+            key, value = (pair.get(1), pair.get(2)) if isinstance(pair, Struct) else (None, None)
+            if isinstance(key, bytes) and isinstance(value, bytes):
+                found[key] = value
+        return found
+
     def is_like(self, other: Footer) -> bool:
         """Whether both describe the same columns, and one program wrote them."""
         return all(self.root.get(number) == other.root.get(number) for number in (_SCHEMA, _CREATED_BY))

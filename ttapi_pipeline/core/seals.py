@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""Seals: a checksum, and the name of the code that wrote, around what a program keeps for itself.
+
+A cache is a guess. It is believed when its seal fits, and dropped when one bit of it differs or other code wrote it. A
+seal detects damage and is not meant against forgery.
+
+Put here: the seal itself. Not here: which files are sealed, and what happens without them; their modules say that. The
+Parquet files of datasets carry no seal, because their manifests have their hashes: see `storage.verification`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+CHECKSUM: Final = "checksum"
+"""Key of the checksum in a document that carries its own."""
+
+FOLDER_SEAL: Final = "seal"
+"""Name of the file that seals the other files of a folder."""
+
+_MARK: Final = b"sealed "
+_BLOCK_BYTES: Final = 1 << 20
+
+
+def seal(content: bytes, *, by: str) -> bytes:
+    """The content behind a line with its checksum and `by`, a name without a line end of the code that writes it."""
+    maker = by.encode()
+    return _MARK + _digest(maker, content).encode() + b" " + maker + b"\n" + content
+
+
+def unseal(sealed: bytes, *, by: str) -> bytes | None:
+    """The content; None when any bit differs from what was sealed, or other code sealed it."""
+    head, _, content = sealed.partition(b"\n")
+    maker = by.encode()
+    return content if head == _MARK + _digest(maker, content).encode() + b" " + maker else None
+
+
+def seal_folder(folder: Path, *, by: str) -> None:
+    """Write a file beside the files of a folder that seals all of them; OSError when that fails."""
+    (folder / FOLDER_SEAL).write_bytes(seal(json.dumps(_digests(folder)).encode(), by=by))
+
+
+def is_folder_sealed(folder: Path, *, by: str) -> bool:
+    """Whether the files of a folder are those that were sealed, to the last bit; each is read once for that."""
+    try:
+        content = unseal((folder / FOLDER_SEAL).read_bytes(), by=by)
+        return content is not None and json.loads(content) == _digests(folder)
+    except (OSError, ValueError):
+        return False
+
+
+def with_checksum(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A document for JSON with the checksum of its other values as its last one."""
+    plain = {key: value for key, value in document.items() if key != CHECKSUM}
+    return {**plain, CHECKSUM: _checksum(plain)}
+
+
+def check_document(document: Mapping[str, Any], *, keys_without: Collection[str]) -> None:
+    """Compare a document that was read with the checksum in it.
+
+    Args:
+        document: As `with_checksum` gave it, or older than checksums.
+        keys_without: The keys of a document from before there were checksums. With another key, it has lost its own.
+
+    Raises:
+        ValueError: A value differs from what was written.
+    """
+    if CHECKSUM not in document:
+        unknown = set(document) - set(keys_without)
+        if unknown:
+            raise ValueError(f"it has no checksum, and the key {min(unknown)!r} is unknown")
+        return
+    plain = {key: value for key, value in document.items() if key != CHECKSUM}
+    if document[CHECKSUM] != _checksum(plain):
+        raise ValueError("its values have another checksum than was written")
+
+
+def _checksum(plain: Mapping[str, Any]) -> str:
+    return hashlib.blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _digest(maker: bytes, content: bytes) -> str:
+    digest = hashlib.blake2b(maker + b"\n", digest_size=16)
+    digest.update(content)
+    return digest.hexdigest()
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """The digest of each file of a folder besides its seal."""
+    return {path.name: _file_digest(path) for path in sorted(folder.iterdir()) if path.name != FOLDER_SEAL}
+
+
+def _file_digest(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()

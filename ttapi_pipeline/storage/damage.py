@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""Damage that a reader has found in a stored file, noted beside the data so that every later process knows of it.
+
+Finding damage: see `verification`. Mending it: see `repair`. Standard library only, since `tt status` reads the notes
+instead of hashing gigabytes. A note counts for the file that it was written about, and for no other: once the file is
+replaced, by a refresh or from a back-up, the note says nothing any more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ttapi_pipeline.core.files import replacing
+from ttapi_pipeline.core.manifest import FileFacts, Manifest
+from ttapi_pipeline.core.seals import seal, unseal
+from ttapi_pipeline.storage.layout import STATE_FOLDER, DatasetFiles, Folder
+
+_SEALED_BY: Final = "damage 1"
+_SHOWN_DIGITS: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A stored file that has other bytes than were written.
+
+    Attributes:
+        file: Its name.
+        expected: XXH3-128 of the bytes that were written.
+        seen: XXH3-128 of the bytes that are there.
+    """
+
+    file: str
+    expected: str
+    seen: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.file} is damaged: its bytes hash to {self.seen[:_SHOWN_DIGITS]}, and "
+            f"{self.expected[:_SHOWN_DIGITS]} was written"
+        )
+
+
+def note_damage(files: DatasetFiles, damage: Damage) -> None:
+    """Note damage for every later process. Where the folder cannot be written, only this process knows of it."""
+    path = _note_file(files)
+    damaged = files.folder / damage.file
+    with suppress(OSError):
+        document = _read(path)
+        document[damage.file] = {
+            "expected": damage.expected,
+            "seen": damage.seen,
+            "identity": _identity(damaged),
+        }
+        content = seal(json.dumps(document).encode(), by=_SEALED_BY)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(path, Path):
+            with replacing(path) as staged:
+                staged.write_bytes(content)
+        else:
+            path.write_bytes(content)
+
+
+def noted_damage(files: DatasetFiles, manifest: Manifest) -> Mapping[str, Damage]:
+    """The damage that is known of the files that a manifest describes, by file name; empty when none is known."""
+    noted = _read(_note_file(files))
+    found = {}
+    for path, facts in ((files.parquet, manifest.parquet), (files.csv, manifest.csv)):
+        each = noted.get(path.name)
+        if facts is not None and each is not None and _is_about(each, path, facts):
+            found[path.name] = Damage(path.name, facts.xxh3_128, str(each["seen"]))
+    return found
+
+
+def forget_damage(files: DatasetFiles) -> None:
+    """Remove the note: the files have been replaced. A note that stays is ignored."""
+    with suppress(OSError):
+        _note_file(files).unlink(missing_ok=True)
+
+
+def _is_about(noted: Mapping[str, object], path: Folder, facts: FileFacts) -> bool:
+    try:
+        return noted["expected"] == facts.xxh3_128 and noted["identity"] == _identity(path)
+    except (OSError, KeyError):
+        return False
+
+
+def _read(path: Folder) -> dict[str, dict[str, object]]:
+    try:
+        content = unseal(path.read_bytes(), by=_SEALED_BY)
+        return {} if content is None else dict(json.loads(content))
+    except (OSError, ValueError):
+        return {}
+
+
+def _note_file(files: DatasetFiles) -> Folder:
+    return files.folder / STATE_FOLDER / "damaged" / f"{files.dataset}.json"
+
+
+def _identity(path: Folder) -> list[int]:
+    """What changes when the file is replaced; in an object store, the size alone is known of every file."""
+    found = path.stat()
+    return [found.st_ino, found.st_size, found.st_mtime_ns] if isinstance(path, Path) else [found.st_size]
