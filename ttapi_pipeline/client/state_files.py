@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Small JSON files that outlive a process, for `oauth` and `breakers`. They must not hold secrets."""
+"""Small JSON files that outlive a process, for `oauth` and `breakers`. They must not hold secrets.
+
+Each has a checksum and says which code wrote it; what does not fit is dropped.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,11 @@ from typing import Final, TypeVar
 import msgspec
 
 from ttapi_pipeline.core.files import replacing
+from ttapi_pipeline.core.seals import sealed_document, unsealed_document
 
 T = TypeVar("T")
+
+SEALED_BY: Final = "state 1"
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -19,10 +25,10 @@ _LOGGER: Final = logging.getLogger(__name__)
 def read_state(file: Path, state_type: type[T]) -> T | None:
     """The content of the file; None when there is no file, or it cannot be read as that type."""
     try:
-        return msgspec.json.decode(file.read_bytes(), type=state_type)
+        return msgspec.convert(unsealed_document(file.read_bytes(), by=SEALED_BY), type=state_type)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.MsgspecError, ValueError) as error:
         _LOGGER.warning("%s cannot be read, going on without it: %s", file, error)
         return None
 
@@ -34,7 +40,7 @@ def write_state(file: Path, state: object) -> None:
         with replacing(file) as staging:
             # Readable by this user alone.
             staging.touch(mode=0o600)
-            staging.write_bytes(msgspec.json.format(msgspec.json.encode(state)) + b"\n")
+            staging.write_text(sealed_document(msgspec.to_builtins(state), by=SEALED_BY), encoding="utf-8")
     except OSError as error:
         _LOGGER.warning("%s cannot be written, the next process will not know: %s", file, error)
 

@@ -12,6 +12,7 @@ from ttapi_pipeline.commands.exit_codes import INCOMPLETE, OK
 from ttapi_pipeline.commands.parsers import Subparsers
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.progress import Progress
+from ttapi_pipeline.core.seals import unsealed_document
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.status import DatasetStatus, read_statuses
 from ttapi_pipeline.storage.layout import state_folder
@@ -71,8 +72,8 @@ def _waiting_breakers(settings: Settings) -> Mapping[str, str]:
     if folder is None:
         return {}
     try:
-        # Read as plain JSON: importing the client, which writes the file, takes longer than all the rest.
-        states = json.loads((folder / "breakers.json").read_text(encoding="utf-8"))
+        # Read as plain JSON: importing the client, whose `state_files` writes it, takes longer than all the rest.
+        states = unsealed_document((folder / "breakers.json").read_bytes(), by="state 1")
         return {
             family: f"circuit breaker {each['state']}" for family, each in states.items() if each["state"] != "closed"
         }

@@ -4,8 +4,9 @@
 A cache is a guess. It is believed when its seal fits, and dropped when one bit of it differs or other code wrote it. A
 seal detects damage and is not meant against forgery.
 
-Put here: the seal itself. Not here: which files are sealed, and what happens without them; their modules say that. The
-Parquet files of datasets carry no seal, because their manifests have their hashes: see `storage.verification`.
+Put here: the seal itself. Not here: which files are sealed, and what happens without them; their modules say that.
+Folders of large files: see `storage.sealed_folder`. The Parquet files of datasets carry no seal, because manifests have
+their hashes: see `storage.verification`.
 """
 
 from __future__ import annotations
@@ -13,17 +14,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 CHECKSUM: Final = "checksum"
 """Key of the checksum in a document that carries its own."""
 
-FOLDER_SEAL: Final = "seal"
-"""Name of the file that seals the other files of a folder."""
-
 _MARK: Final = b"sealed "
-_BLOCK_BYTES: Final = 1 << 20
 
 
 def seal(content: bytes, *, by: str) -> bytes:
@@ -37,20 +33,6 @@ def unseal(sealed: bytes, *, by: str) -> bytes | None:
     head, _, content = sealed.partition(b"\n")
     maker = by.encode()
     return content if head == _MARK + _digest(maker, content).encode() + b" " + maker else None
-
-
-def seal_folder(folder: Path, *, by: str) -> None:
-    """Write a file beside the files of a folder that seals all of them; OSError when that fails."""
-    (folder / FOLDER_SEAL).write_bytes(seal(json.dumps(_digests(folder)).encode(), by=by))
-
-
-def is_folder_sealed(folder: Path, *, by: str) -> bool:
-    """Whether the files of a folder are those that were sealed, to the last bit; each is read once for that."""
-    try:
-        content = unseal((folder / FOLDER_SEAL).read_bytes(), by=by)
-        return content is not None and json.loads(content) == _digests(folder)
-    except (OSError, ValueError):
-        return False
 
 
 def with_checksum(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,6 +61,26 @@ def check_document(document: Mapping[str, Any], *, keys_without: Collection[str]
         raise ValueError("its values have another checksum than was written")
 
 
+def sealed_document(content: object, *, by: str) -> str:
+    """A JSON document, to be read by people too, with `content` (plain values), `by` and a checksum."""
+    return json.dumps(with_checksum({"written_by": by, "content": content}), indent=2) + "\n"
+
+
+def unsealed_document(text: str | bytes, *, by: str) -> Any:
+    """The content of a document that `sealed_document` made.
+
+    Raises:
+        ValueError: It is none, differs from its checksum, or other code wrote it.
+    """
+    document = json.loads(text)
+    if not isinstance(document, dict) or set(document) != {"written_by", "content", CHECKSUM}:
+        raise ValueError("it has no seal")
+    check_document(document, keys_without=())
+    if document["written_by"] != by:
+        raise ValueError(f"{document['written_by']!r} wrote it, and {by!r} reads it")
+    return document["content"]
+
+
 def _checksum(plain: Mapping[str, Any]) -> str:
     return hashlib.blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=16).hexdigest()
 
@@ -86,17 +88,4 @@ def _checksum(plain: Mapping[str, Any]) -> str:
 def _digest(maker: bytes, content: bytes) -> str:
     digest = hashlib.blake2b(maker + b"\n", digest_size=16)
     digest.update(content)
-    return digest.hexdigest()
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    """The digest of each file of a folder besides its seal."""
-    return {path.name: _file_digest(path) for path in sorted(folder.iterdir()) if path.name != FOLDER_SEAL}
-
-
-def _file_digest(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
     return digest.hexdigest()

@@ -41,10 +41,12 @@ class Publication:
     Attributes:
         build: The rows, and the tables and charts that come with them.
         provenance: What they were made from.
+        is_forced: Whether nothing that is stored may be copied.
     """
 
     build: Build
     provenance: Provenance
+    is_forced: bool = False
 
 
 class ParquetCsvIOManager(PolarsParquetIOManager):
@@ -120,7 +122,13 @@ class ParquetCsvIOManager(PolarsParquetIOManager):
             store = partial(publish, folder=self.folder, executor=self._csv_writers)
             for name, report in build.reports.items():
                 self._published[name] = store(report, REPORTS[name], provenance=_beside(provenance, name))
-            published = store(build.frame, dataset.schema, provenance=provenance, is_sorted=build.is_sorted)
+            published = store(
+                build.frame,
+                dataset.schema,
+                provenance=provenance,
+                is_sorted=build.is_sorted,
+                is_note_trusted=not obj.is_forced,
+            )
             self._published[dataset.name] = published
             if build.after_publication is not None:
                 build.after_publication()

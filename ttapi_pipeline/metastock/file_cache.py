@@ -25,9 +25,13 @@ from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.frames import ACCOUNTS, CONTENTS, REJECTED_ROWS, ROWS, FilesRead
 from ttapi_pipeline.metastock.options import ImportOptions
 from ttapi_pipeline.storage.errors import storage_error
+from ttapi_pipeline.storage.sealed_folder import is_folder_sealed, seal_folder
 
 FORMAT: Final = 3
 """Of the cached batches. Another number makes all stored batches void."""
+
+SEALED_BY: Final = f"metastock {FORMAT}"
+"""Seals each batch: see `storage.sealed_folder`."""
 
 IDENTITY: Final = pl.Schema(
     {
@@ -122,13 +126,16 @@ class DiskCache:
         except OSError as error:
             raise storage_error(folder, error) from error
         self._frames: dict[tuple[str, FrameName], pl.DataFrame] = {}
+        self._sound: set[str] = set()
 
     def names(self) -> Sequence[str]:
         found = sorted(path.name for path in self._folder.iterdir() if path.suffix != STAGED_SUFFIX)
-        # The files of a damaged batch are read again.
-        broken = [batch for batch in found if not self._is_sound(batch)]
+        # The files of a damaged batch are read again. A batch is hashed once, and only the importer writes here.
+        broken = [batch for batch in found if batch not in self._sound and not self._is_sound(batch)]
         self.remove(broken)
-        return [batch for batch in found if batch not in broken]
+        whole = [batch for batch in found if batch not in broken]
+        self._sound.update(whole)
+        return whole
 
     def add(self, read: FilesRead, known: pl.DataFrame) -> None:
         last = max((path.name for path in self._folder.iterdir() if path.suffix != STAGED_SUFFIX), default="0")
@@ -147,8 +154,10 @@ class DiskCache:
                 )
                 for frame_name, frame in frames.items():
                     frame.write_parquet(staged / f"{frame_name}.parquet", compression="lz4")
+                seal_folder(staged, by=SEALED_BY)
         except OSError as error:
             raise storage_error(self._folder, error) from error
+        self._sound.add(name)
         self._frames[name, "known"] = known
         self._frames[name, "contents"] = read.contents
 
@@ -167,11 +176,14 @@ class DiskCache:
             with suppress(FileNotFoundError):
                 (self._folder / batch).rename(doomed)
                 shutil.rmtree(doomed)
+            self._sound.discard(batch)
             for name in _SCHEMAS:
                 self._frames.pop((batch, name), None)
 
     def _is_sound(self, batch: str) -> bool:
-        """Whether all frames of a batch can be read, and have as many rows as its accounts say."""
+        """Whether a batch is what was written; its frames can be read, and have as many rows as its accounts say."""
+        if not is_folder_sealed(self._folder / batch, by=SEALED_BY):
+            return False
         try:
             for name, schema in _SCHEMAS.items():
                 if self.frame(batch, name).schema != schema:

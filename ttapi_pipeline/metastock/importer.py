@@ -128,6 +128,7 @@ def import_folder(
     symbol_map: Mapping[str, str] | None = None,
     options: ImportOptions = DEFAULT_OPTIONS,
     by_content: bool = False,
+    is_cache_trusted: bool = True,
     progress: ProgressCallback = no_progress,
 ) -> FolderImport:
     """Read what is new of the MetaStock files below a folder.
@@ -141,6 +142,7 @@ def import_folder(
         symbol_map: Canonical symbol per ticker as the files spell it; goes before the rules of symbology.
         options: How to read what the files leave open.
         by_content: A file is known by its SHA-256 instead of its size and time of change; every file is read for that.
+        is_cache_trusted: Whether what the cache has may be used; otherwise every file is read again.
         progress: Told how many files are read, of those that have to be.
 
     Raises:
@@ -158,6 +160,8 @@ def import_folder(
         raise storage_error(cache, error) from error
     with locked(cache, "import"):
         on_disk = DiskCache(cache, names, options)
+        if not is_cache_trusted:
+            on_disk.remove(on_disk.names())
         files = Folder(folder, options, by_content=by_content)
         return import_files(files, on_disk, names, options, by_content=by_content, progress=progress)
 

@@ -17,7 +17,7 @@ FOOTER_KEY: Final = "ttapi_pipeline"
 MAGIC: Final = b"PAR1"
 """The first and the last four bytes of a Parquet file."""
 
-_TAIL_BYTES: Final = 8
+TAIL_BYTES: Final = 8
 """Behind the footer: its length in four bytes, little endian, and the magic."""
 
 
@@ -29,12 +29,12 @@ def read_footer_bytes(file: BinaryIO) -> tuple[bytes, int]:
         OSError: It cannot be read.
     """
     size = file.seek(0, os.SEEK_END)
-    if size < len(MAGIC) + _TAIL_BYTES:
+    if size < len(MAGIC) + TAIL_BYTES:
         raise CorruptFileError("it is too short for a Parquet file")
-    file.seek(size - _TAIL_BYTES)
-    tail = file.read(_TAIL_BYTES)
-    start = size - _TAIL_BYTES - int.from_bytes(tail[:4], "little")
+    file.seek(size - TAIL_BYTES)
+    tail = file.read(TAIL_BYTES)
+    start = size - TAIL_BYTES - int.from_bytes(tail[:4], "little")
     if tail[4:] != MAGIC or start < len(MAGIC):
         raise CorruptFileError("it does not end as a Parquet file does")
     file.seek(start)
-    return file.read(size - _TAIL_BYTES - start), start
+    return file.read(size - TAIL_BYTES - start), start

@@ -105,6 +105,7 @@ def publish(
     executor: Executor | None = None,
     lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS,
     is_sorted: bool = False,
+    is_note_trusted: bool = True,
 ) -> Published:
     """Conform, check and store a dataset in place of the publication before.
 
@@ -119,6 +120,7 @@ def publish(
         lock_timeout_seconds: How long to wait for another writer of the dataset.
         is_sorted: Whether the rows come sorted by `schema.sort_by`, nulls first; this is checked. Sorting takes memory
             for the whole table, so a producer of millions of rows does better to make them in order.
+        is_note_trusted: Whether stored pieces may be copied; otherwise all are encoded.
 
     Raises:
         MissingColumnError: See `conform`.
@@ -135,7 +137,9 @@ def publish(
         held.callback(lock.release)
         remove_stale_files(files)
         if isinstance(frame, Pieces):
-            known = held.enter_context(closing(StoredPieces(files, schema, code_version=provenance.code_version)))
+            code_version = provenance.code_version
+            stored_pieces = StoredPieces(files, schema, code_version=code_version, is_trusted=is_note_trusted)
+            known = held.enter_context(closing(stored_pieces))
             manifest, written = _publish_pieces(frame, schema, files, provenance, known)
             write_rest = partial(_publish_csv_of_pieces, files, schema, manifest, known, written)
         else:
@@ -180,7 +184,7 @@ def _publish_csv_of_pieces(
     write_manifest(files, complete)
     # Without the note, the next publication encodes everything.
     with suppress(OSError):
-        write_note(files, manifest, noted)
+        write_note(files, manifest, written.footer, noted)
     return complete
 
 

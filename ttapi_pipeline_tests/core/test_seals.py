@@ -3,21 +3,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ttapi_pipeline.core.seals import (
     check_document,
-    is_folder_sealed,
     seal,
-    seal_folder,
+    sealed_document,
     unseal,
+    unsealed_document,
     with_checksum,
 )
-from ttapi_pipeline_tests.support.flips import flip_bit
 
 
 @given(content=st.binary(max_size=40), by=st.text(st.characters(codec="ascii", exclude_characters="\n"), max_size=8))
@@ -40,21 +37,6 @@ def test_what_was_never_sealed_is_not_believed(content: bytes) -> None:
     assert unseal(content, by="notes 1") is None
 
 
-def test_a_folder_is_sealed_with_its_files_and_no_others(tmp_path: Path) -> None:
-    (tmp_path / "rows").write_bytes(b"1234")
-    (tmp_path / "known").write_bytes(b"5")
-    assert not is_folder_sealed(tmp_path, by="batch 1")
-    seal_folder(tmp_path, by="batch 1")
-    assert is_folder_sealed(tmp_path, by="batch 1")
-    assert not is_folder_sealed(tmp_path, by="batch 2")
-    for name in ("rows", "known", "seal"):
-        flip_bit(tmp_path / name, 0, 5)
-        assert not is_folder_sealed(tmp_path, by="batch 1")
-        flip_bit(tmp_path / name, 0, 5)
-    (tmp_path / "more").write_bytes(b"")
-    assert not is_folder_sealed(tmp_path, by="batch 1")
-
-
 def test_a_document_carries_its_checksum() -> None:
     document = with_checksum({"rows": 1, "note": "é"})
     check_document(document, keys_without=())
@@ -66,3 +48,30 @@ def test_a_document_from_before_there_were_checksums_is_believed_and_one_that_lo
     check_document({"rows": 1}, keys_without=("rows",))
     with pytest.raises(ValueError, match="no checksum"):
         check_document({"rows": 1, "checksun": "0"}, keys_without=("rows",))
+
+
+def test_no_single_bit_of_a_sealed_document_may_differ() -> None:
+    """Spaces between its values may, since they say nothing."""
+    content = {"orders": {"state": "open", "failures": 3}}
+    text = sealed_document(content, by="state 1").encode()
+    assert unsealed_document(text, by="state 1") == content
+    for position in range(len(text)):
+        for bit in range(8):
+            flipped = bytearray(text)
+            flipped[position] ^= 1 << bit
+            try:
+                read = unsealed_document(bytes(flipped), by="state 1")
+            except ValueError:
+                continue
+            assert read == content
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"written_by": "state 1", "content": 1, "checksum": "0"}'])
+def test_a_document_without_a_seal_is_not_believed(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        unsealed_document(text, by="state 1")
+
+
+def test_a_document_of_other_code_is_not_believed() -> None:
+    with pytest.raises(ValueError, match="'state 1' wrote it, and 'state 2' reads it"):
+        unsealed_document(sealed_document({}, by="state 1"), by="state 2")

@@ -41,6 +41,7 @@ from ttapi_pipeline.storage.incremental.pieces import Pieces
 from ttapi_pipeline.storage.incremental.row_groups import read_footer
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.scan import scan
+from ttapi_pipeline_tests.support.flips import flip_bit
 
 CandlesFrame = Callable[[Mapping[str, Mapping[date, float]]], pl.DataFrame]
 CalendarFrame = Callable[[date, date], pl.DataFrame]
@@ -252,7 +253,7 @@ def test_only_symbols_whose_sources_or_sessions_changed_are_surveyed_again(
     # Another calendar, and other options, are about every symbol; so is a memory that is damaged.
     assert run(feed=8.0, last=SESSIONS[-2]).statistics["missing_sessions"] == 0
     run(feed=8.0, is_rescaling=True)
-    (cache / "survey.parquet").write_bytes(b"PAR1")
+    flip_bit(cache / "survey.sealed", 300, 4)
     run(feed=8.0)
     run(feed=8.0)
     assert surveyed[4:] == [4, 4, 4, 0]

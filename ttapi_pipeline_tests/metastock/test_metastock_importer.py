@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from ttapi_pipeline.metastock.frames import BARS
 from ttapi_pipeline.metastock.importer import FolderImport, import_folder
 from ttapi_pipeline.metastock.options import ImportOptions
 from ttapi_pipeline_tests.support.examples import examples
+from ttapi_pipeline_tests.support.flips import flip_any_bit
 from ttapi_pipeline_tests.support.metastock import check_account
 
 ROW = "{},{},10,11,9,{},100\n"
@@ -143,6 +145,30 @@ def test_a_damaged_batch_is_read_again(tmp_path: Path) -> None:
     (path,) = cache.glob("*/*/rows.parquet")
     shutil.rmtree(path.parent)
     assert import_folder(folder, cache=cache).files_read == 1
+
+
+@settings(max_examples=examples(40), deadline=None)
+@given(chance=st.randoms(use_true_random=False))
+def test_one_bit_of_the_cache_costs_time_and_no_price(chance: random.Random) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder, cache = Path(name, "files"), Path(name, "cache")
+        folder.mkdir()
+        for number in range(3):
+            put(folder / f"S{number}.txt", ROW.format(f"S{number}", "20260102", 10 + number), at=1)
+        import_folder(folder, cache=cache)
+        files = sorted(path for path in cache.rglob("*") if path.is_file() and path.stat().st_size)
+        flip_any_bit(chance.choice(files), chance)
+        assert_same(import_folder(folder, cache=cache), import_folder(folder))
+        assert import_folder(folder, cache=cache).files_read == 0
+
+
+def test_a_cache_that_is_not_trusted_is_not_used_and_is_made_anew(tmp_path: Path) -> None:
+    folder, cache = tmp_path / "files", tmp_path / "cache"
+    folder.mkdir()
+    put(folder / "X.txt", ROW.format("X", "20260102", 10), at=1)
+    import_folder(folder, cache=cache)
+    assert import_folder(folder, cache=cache, is_cache_trusted=False).files_read == 1
+    assert import_folder(folder, cache=cache).files_read == 0
 
 
 def test_other_options_and_another_symbol_map_make_the_cache_void(tmp_path: Path) -> None:

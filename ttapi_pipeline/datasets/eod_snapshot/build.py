@@ -53,6 +53,7 @@ class SnapshotOptions:
         by_content: See `import_folder`.
         adjustment: What the MetaStock prices are adjusted for.
         is_rescaling: See `merge_sources`.
+        is_cache_trusted: Whether what is kept in `cache` may be used; in any case it is kept.
     """
 
     cache: Path | None = None
@@ -60,9 +61,10 @@ class SnapshotOptions:
     by_content: bool = False
     adjustment: str = "unknown"
     is_rescaling: bool = False
+    is_cache_trusted: bool = True
 
 
-def snapshot_options(settings: Settings) -> SnapshotOptions:
+def snapshot_options(settings: Settings, *, is_cache_trusted: bool = True) -> SnapshotOptions:
     """The options that settings make.
 
     Raises:
@@ -76,6 +78,7 @@ def snapshot_options(settings: Settings) -> SnapshotOptions:
         by_content=settings.metastock_by_content,
         adjustment=settings.metastock_adjustment,
         is_rescaling=settings.rescale_candles,
+        is_cache_trusted=is_cache_trusted,
     )
 
 
@@ -111,6 +114,7 @@ def build_eod_snapshot(
             cache=chosen.cache,
             symbol_map=chosen.symbol_map,
             by_content=chosen.by_content,
+            is_cache_trusted=chosen.is_cache_trusted,
             progress=progress,
         )
     )
@@ -174,7 +178,10 @@ class _Merge:
 
     def survey(self, calendar: pl.LazyFrame) -> Survey:
         """Compare the sources and count what their merge will hold, from a few columns."""
-        return survey_ranges(self._keys, self._look, calendar, memory=self._options.cache)
+        options = self._options
+        return survey_ranges(
+            self._keys, self._look, calendar, memory=options.cache, is_memory_trusted=options.is_cache_trusted
+        )
 
     def pieces(self, comparison: pl.DataFrame) -> Pieces:
         """The snapshot; a piece per range of symbols, known by the files and the candles that it is made from."""
@@ -347,6 +354,6 @@ def build(refresh: Refresh, daily_candles: pl.LazyFrame, trading_calendar: pl.La
         daily_candles,
         trading_calendar,
         metastock_version=metastock_version(settings),
-        options=snapshot_options(settings),
+        options=snapshot_options(settings, is_cache_trusted=not refresh.is_forced),
         progress=refresh.progress("files"),
     )

@@ -7,6 +7,7 @@ range. The memory is no more than that: where it is gone or damaged, every range
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,10 +21,11 @@ import polars as pl
 
 from ttapi_pipeline.core.files import left_over
 from ttapi_pipeline.core.ordered import map_in_order
+from ttapi_pipeline.core.seals import seal, unseal
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.storage.errors import storage_error
-from ttapi_pipeline.storage.files import staged
+from ttapi_pipeline.storage.files import write_file
 from ttapi_pipeline.storage.hashing import HASHED_BY, data_version
 from ttapi_pipeline.storage.layout import make_folder
 from ttapi_pipeline.storage.lock import locked
@@ -67,7 +69,8 @@ _RANGES: Final = pl.Schema(
 
 _WORKERS: Final = 2
 _FORMAT: Final = 2
-_FILE: Final = "survey.parquet"
+_FILE: Final = "survey.sealed"
+_SEALED_BY: Final = f"survey {_FORMAT} {HASHED_BY}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +125,7 @@ def survey_ranges(
     calendar: pl.LazyFrame,
     *,
     memory: Path | None,
+    is_memory_trusted: bool = True,
 ) -> Survey:
     """Survey the ranges that are not remembered, and remember all of them.
 
@@ -130,6 +134,7 @@ def survey_ranges(
         look: Surveys the range at a position.
         calendar: `trading_calendar`.
         memory: The folder to remember in; None for nowhere.
+        is_memory_trusted: Whether what is remembered may be used.
 
     Raises:
         StorageError: The memory cannot be written.
@@ -138,7 +143,7 @@ def survey_ranges(
     days = _numbered_days(calendar)
     basis = [_FORMAT, HASHED_BY, DATASETS[EOD_SNAPSHOT.name].code_version, data_version(days)]
     wanted = [sha256(json.dumps([basis, key]).encode()).hexdigest() for key in keys]
-    known = pl.DataFrame(schema=_RANGES) if memory is None else _remembered(memory)
+    known = pl.DataFrame(schema=_RANGES) if memory is None or not is_memory_trusted else _remembered(memory)
     known = known.filter(pl.col("key").is_in(wanted))
     positions = {key: at for at, key in enumerate(known["key"])}
     unknown = [at for at, key in enumerate(wanted) if key not in positions]
@@ -205,8 +210,8 @@ def _compared_with_calendar(bars: pl.DataFrame, days: pl.DataFrame) -> tuple[int
 
 def _remembered(memory: Path) -> pl.DataFrame:
     with suppress(OSError, pl.exceptions.PolarsError):
-        ranges = pl.read_parquet(memory / _FILE, glob=False)
-        if ranges.schema == _RANGES:
+        content = unseal((memory / _FILE).read_bytes(), by=_SEALED_BY)
+        if content is not None and (ranges := pl.read_parquet(content)).schema == _RANGES:
             return ranges.unique("key")
     return pl.DataFrame(schema=_RANGES)
 
@@ -217,8 +222,8 @@ def _remember(memory: Path, ranges: pl.DataFrame) -> None:
         try:
             for path in left_over(memory / _FILE):
                 path.unlink(missing_ok=True)
-            with staged(memory / _FILE) as file:
-                ranges.write_parquet(file.path, compression="lz4")
-                file.commit()
+            content = io.BytesIO()
+            ranges.write_parquet(content, compression="lz4")
+            write_file(memory / _FILE, seal(content.getvalue(), by=_SEALED_BY))
         except OSError as error:
             raise storage_error(memory, error) from error

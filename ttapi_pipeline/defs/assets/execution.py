@@ -90,7 +90,7 @@ def execute(
     missing = f"{len(build.missing)} missing" if build.missing else ""
     notes = filter(None, (verdict.reason, missing, provenance.lost_in_words))
     board.set_phase(name, Phase.REFRESHED, "; ".join(notes))
-    return Publication(build, replace(provenance, fetch_seconds=time.perf_counter() - started))
+    return Publication(build, replace(provenance, fetch_seconds=time.perf_counter() - started), is_forced)
 
 
 def _mended_status(

@@ -11,10 +11,11 @@ from typing import Final
 
 from ttapi_pipeline.core.files import left_over, replacing
 from ttapi_pipeline.core.manifest import Manifest
+from ttapi_pipeline.core.seals import seal, unseal
 from ttapi_pipeline.storage.hashing import HASHED_BY
 from ttapi_pipeline.storage.layout import STATE_FOLDER, DatasetFiles
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 """Of the note and of the bytes: raised when either file is written in another way."""
 
 
@@ -58,14 +59,16 @@ class Note:
 
     Attributes:
         write_id: Of the publication that it was written for.
+        footer: XXH3-64 of the footer of the Parquet file, whose descriptions of row groups are copied.
         pieces: In the order of the file.
     """
 
     write_id: str
+    footer: int
     pieces: Sequence[NotedPiece]
 
 
-def write_note(files: DatasetFiles, manifest: Manifest, pieces: Sequence[NotedPiece]) -> None:
+def write_note(files: DatasetFiles, manifest: Manifest, footer: int, pieces: Sequence[NotedPiece]) -> None:
     """Note the pieces of a publication for the next one; the caller holds the dataset's lock.
 
     Raises:
@@ -76,15 +79,15 @@ def write_note(files: DatasetFiles, manifest: Manifest, pieces: Sequence[NotedPi
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     document = {
-        "made_by": _made_by(manifest.provenance.code_version),
         "write_id": manifest.write_id,
+        "footer": footer,
         "pieces": [asdict(piece) for piece in pieces],
     }
     for staged in left_over(path):
         staged.unlink(missing_ok=True)
     # A note that is cut short is not believed, so it need not be durable.
     with replacing(path, is_durable=False) as staged:
-        staged.write_text(json.dumps(document), encoding="utf-8")
+        staged.write_bytes(seal(json.dumps(document).encode(), by=_made_by(manifest.provenance.code_version)))
 
 
 def read_note(files: DatasetFiles, *, code_version: str) -> Note | None:
@@ -97,16 +100,18 @@ def read_note(files: DatasetFiles, *, code_version: str) -> Note | None:
     if path is None:
         return None
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["made_by"] != _made_by(code_version):
+        content = unseal(path.read_bytes(), by=_made_by(code_version))
+        if content is None:
             return None
-        return Note(document["write_id"], [_piece_from(piece) for piece in document["pieces"]])
+        document = json.loads(content)
+        pieces = [_piece_from(piece) for piece in document["pieces"]]
+        return Note(document["write_id"], document["footer"], pieces)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _made_by(code_version: str) -> list[object]:
-    return [_FORMAT, HASHED_BY, code_version]
+def _made_by(code_version: str) -> str:
+    return json.dumps(["pieces", _FORMAT, HASHED_BY, code_version])
 
 
 def _note_file(files: DatasetFiles) -> Path | None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from threading import Thread
 from typing import BinaryIO, Final
 
+from xxhash import xxh3_64_intdigest
+
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.storage.incremental.encoding import EncodedPiece, footer_template
 from ttapi_pipeline.storage.incremental.hashed_file import Stretch
@@ -24,16 +26,24 @@ class StoredPieces:
 
     The files are held open, so that a copy is made of the files that were there when the lock was taken. Pieces that
     another version of the dataset's code or of Polars made are left out.
+
+    Args:
+        files: Of the dataset.
+        schema: Of the dataset.
+        code_version: Of the dataset's code.
+        is_trusted: Whether the note about the pieces may be used at all.
     """
 
-    def __init__(self, files: DatasetFiles, schema: DatasetSchema, *, code_version: str) -> None:
+    def __init__(
+        self, files: DatasetFiles, schema: DatasetSchema, *, code_version: str, is_trusted: bool = True
+    ) -> None:
         self._open = ExitStack()
         self._parquet: BinaryIO | None = None
         self._csv: BinaryIO | None = None
         self._pieces: Mapping[str, NotedPiece] = {}
         self._groups: Mapping[str, list[Value]] = {}
         self.template: Final = footer_template(schema)
-        note = read_note(files, code_version=code_version)
+        note = read_note(files, code_version=code_version) if is_trusted else None
         if note is None or not isinstance(files.parquet, Path) or not isinstance(files.csv, Path):
             return
         # Ignore the note when its files are missing or damaged.
@@ -48,6 +58,7 @@ class StoredPieces:
         groups = footer.row_groups
         is_noted = (
             note.write_id.encode() in footer.raw
+            and note.footer == xxh3_64_intdigest(footer.raw)
             and footer.is_like(self.template)
             and len(groups) == sum(piece.groups for piece in note.pieces)
         )

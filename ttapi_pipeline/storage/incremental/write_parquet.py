@@ -9,10 +9,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
+from xxhash import xxh3_64_intdigest
+
 from ttapi_pipeline.core.errors import DataError
 from ttapi_pipeline.core.manifest import FileFacts
 from ttapi_pipeline.core.ordered import map_in_order
-from ttapi_pipeline.storage.footer import MAGIC
+from ttapi_pipeline.storage.footer import MAGIC, TAIL_BYTES
 from ttapi_pipeline.storage.hashing import ContentHash
 from ttapi_pipeline.storage.incremental.encoding import EncodedPiece, encode
 from ttapi_pipeline.storage.incremental.hashed_file import HashedFile
@@ -34,11 +36,13 @@ class WrittenParquet:
     Attributes:
         pieces: Its pieces that have rows.
         groups: What its footer says of the row groups of each.
+        footer: XXH3-64 of its footer.
         facts: Its size and hash.
     """
 
     pieces: Sequence[NotedPiece]
     groups: Sequence[list[Value]]
+    footer: int
     facts: FileFacts
 
 
@@ -88,8 +92,9 @@ def write_parquet(
         for piece, found in zip(table.pieces, map_in_order(encoded, table.pieces, workers=_WORKERS), strict=True):
             if not append(found):
                 append(encode(piece, schema))
-        out.append(encode_footer(known.template, [*chain.from_iterable(groups)], key_values(content)))
-    return WrittenParquet(pieces, groups, out.facts)
+        footer = encode_footer(known.template, [*chain.from_iterable(groups)], key_values(content))
+        out.append(footer)
+    return WrittenParquet(pieces, groups, xxh3_64_intdigest(footer[:-TAIL_BYTES]), out.facts)
 
 
 def _check_order(written: Sequence[NotedPiece], piece: NotedPiece, schema: DatasetSchema) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ from ttapi_pipeline.storage.scan import read_csv_back, scan
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 from ttapi_pipeline.tables.schema import DATE, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema
 from ttapi_pipeline_tests.support.examples import examples
+from ttapi_pipeline_tests.support.flips import flip_any_bit
 
 SCHEMA = DatasetSchema(
     "bars",
@@ -250,6 +252,32 @@ def test_a_lost_or_damaged_note_costs_time_and_nothing_else(tmp_path: Path, dama
         note.unlink()
     assert store(tmp_path, table)[0] == ["A", "B"]
     assert store(tmp_path, table)[0] == []
+
+
+@settings(max_examples=examples(60))
+@given(chance=st.randoms(use_true_random=False), name=st.sampled_from(["note", "bars.parquet", "bars.csv"]))
+def test_one_bit_of_a_note_or_of_a_stored_file_changes_nothing_of_the_next_publication(
+    chance: random.Random, name: str
+) -> None:
+    table = {"A": [0.1, 0.2], "B": [0.3] * 7, "C": [0.5]}
+    changed = {**table, "B": [0.4] * 8}
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+        grown, rebuilt = Path(one), Path(other)
+        store(grown, table)
+        flip_any_bit(grown / ".state" / "pieces" / "bars.json" if name == "note" else grown / name, chance)
+        manifest, full = store(grown, changed)[1], store(rebuilt, changed)[1]
+        assert row_group_bytes(grown) == row_group_bytes(rebuilt)
+        assert (grown / "bars.csv").read_bytes() == (rebuilt / "bars.csv").read_bytes()
+        assert (manifest.data_version, manifest.rows, manifest.csv) == (full.data_version, full.rows, full.csv)
+        assert check(grown, SCHEMA) == []
+
+
+def test_a_forced_publication_copies_nothing(tmp_path: Path) -> None:
+    table = Counted({"A": [1.0], "B": [3.0]})
+    provenance = Provenance(dataset="bars", code_version="1", fetched_at=NOW)
+    for _ in range(2):
+        publish(table.pieces(), SCHEMA, tmp_path, provenance, is_note_trusted=False).wait()
+    assert sorted(table.made) == ["A", "A", "B", "B"]
 
 
 def test_a_note_of_another_file_is_not_believed(tmp_path: Path) -> None:
