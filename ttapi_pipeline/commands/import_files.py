@@ -35,12 +35,14 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     Raises:
         StorageError: The folder, or the symbol map of the settings, cannot be read.
     """
+    from ttapi_pipeline.metastock.options import import_options
     from ttapi_pipeline.metastock.preview import preview_folder
     from ttapi_pipeline.metastock.symbol_map import read_symbol_map
     from ttapi_pipeline.terminal.import_report import import_document, import_report
 
     path = settings.metastock_symbol_map
-    preview = preview_folder(options.folder, symbol_map=None if path is None else read_symbol_map(path))
+    symbol_map = None if path is None else read_symbol_map(path)
+    preview = preview_folder(options.folder, symbol_map=symbol_map, options=import_options(settings))
     if options.json:
         sys.stdout.write(json.dumps(import_document(preview), indent=2) + "\n")
     else:

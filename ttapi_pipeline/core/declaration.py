@@ -18,6 +18,11 @@ SettingName = Literal[
     "annualization_sessions",
     "metastock_symbol_map",
     "metastock_adjustment",
+    "metastock_date_order",
+    "metastock_periods",
+    "metastock_suffixes",
+    "metastock_code_page",
+    "metastock_volume_multiplier",
     "rescale_candles",
     "earnings_file",
 ]

@@ -133,6 +133,44 @@ class Settings:
         meaning="what MetaStock prices are adjusted for where candles do not prove it: raw ones are divided by the"
         " splits that they show, split ones are taken as they are, unknown ones are taken with a caution",
     )
+    metastock_date_order: str = setting(
+        "TT_METASTOCK_DATE_ORDER",
+        variables.one_of("auto", "dmy", "mdy"),
+        accepts="auto, dmy or mdy",
+        default="auto",
+        meaning="whether MetaStock dates such as 3/4/2021 are day first or month first; auto takes the order that other"
+        " dates of the file prove, else that of other files of its dialect, and rejects what nothing proves",
+    )
+    metastock_periods: tuple[str, ...] = setting(
+        "TT_METASTOCK_PERIODS",
+        variables.words,
+        accepts="words between commas",
+        default=("D", "DAILY", "8"),
+        meaning="values of a period column of MetaStock files that mean daily, in capital or small letters; other rows"
+        " are rejected",
+    )
+    metastock_suffixes: str = setting(
+        "TT_METASTOCK_SUFFIXES",
+        variables.suffixes,
+        accepts="auto, none, or suffixes between commas such as us,n,oq",
+        default="auto",
+        meaning="suffixes that are stripped from MetaStock tickers since they are exchanges; auto strips what the"
+        " tickers of a folder prove together",
+    )
+    metastock_code_page: str = setting(
+        "TT_METASTOCK_CODE_PAGE",
+        variables.code_page,
+        accepts="the name of an encoding such as cp1250, cp1252 or cp1256",
+        default="cp1250",
+        meaning="encoding of MetaStock files that are not Unicode",
+    )
+    metastock_volume_multiplier: float = setting(
+        "TT_METASTOCK_VOLUME_MULTIPLIER",
+        variables.multiplier,
+        accepts="a number above 0",
+        default=1.0,
+        meaning="what every volume of MetaStock files is multiplied by: 100 where they count lots, 1000 thousands",
+    )
     metastock_by_content: bool = setting(
         "TT_METASTOCK_BY_CONTENT",
         variables.boolean,

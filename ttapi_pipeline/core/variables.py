@@ -7,6 +7,7 @@ parsers. A parser takes a value without spaces around it, and raises ValueError 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -124,6 +125,8 @@ def _as_text(default: object) -> str:
             return ""
         case bool():
             return str(default).lower()
+        case tuple():
+            return ",".join(map(str, default))
         case _:
             return str(default)
 
@@ -162,6 +165,41 @@ def share(text: str) -> float:
     if not 0.0 <= number <= 1.0:
         raise ValueError(text)
     return number
+
+
+def multiplier(text: str) -> float:
+    """A number above 0, and no infinity."""
+    number = float(text)
+    if not 0.0 < number < math.inf:
+        raise ValueError(text)
+    return number
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Words between commas, in capital letters, at least one."""
+    found = tuple(word.strip().upper() for word in text.split(",") if word.strip())
+    if not found:
+        raise ValueError(text)
+    return found
+
+
+def suffixes(text: str) -> str:
+    """``auto``, ``none``, or suffixes between commas, in capital letters and without dots."""
+    if text.lower() in {"auto", "none"}:
+        return text.lower()
+    found = [word.removeprefix(".") for word in words(text)]
+    if not all(word.isascii() and word.isalpha() for word in found):
+        raise ValueError(text)
+    return ",".join(found)
+
+
+def code_page(text: str) -> str:
+    """The name of an encoding of text that Python knows."""
+    try:
+        b" ".decode(text, errors="replace")
+    except LookupError as error:
+        raise ValueError(text) from error
+    return text.lower()
 
 
 def boolean(text: str) -> bool:

@@ -97,8 +97,16 @@ def _setting(settings: Settings, name: SettingName) -> str:
         case "earnings_file":
             path = settings.earnings_file
             return "none" if path is None else f"sha256 {_digest(path, 'TT_EARNINGS_FILE')}"
-        case "metastock_adjustment":
-            return settings.metastock_adjustment
+        case "metastock_periods":
+            return ",".join(sorted(set(settings.metastock_periods)))
+        case (
+            "metastock_adjustment"
+            | "metastock_date_order"
+            | "metastock_suffixes"
+            | "metastock_code_page"
+            | "metastock_volume_multiplier"
+        ):
+            return str(getattr(settings, name))
         case "rescale_candles":
             return str(settings.rescale_candles).lower()
 

@@ -66,7 +66,6 @@ class FolderImport:
     Attributes:
         rejects: Schema REJECTS, by file and line.
         files: Schema FILES. A file that cannot be read counts as one row, which is rejected.
-        symbols: Canonical symbol of each spelling of a ticker that is kept, those of files without rows included.
         rows_per_symbol: symbol and rows, those that another file replaces included, by symbol; symbols without rows
             have 0.
         notices: Schema NOTICES: what was assumed, left out, doubted and set aside, in sentences.
@@ -77,7 +76,6 @@ class FolderImport:
 
     rejects: pl.DataFrame
     files: pl.DataFrame
-    symbols: Mapping[str, str]
     rows_per_symbol: pl.DataFrame
     notices: pl.DataFrame
     schemes: pl.DataFrame
@@ -206,13 +204,6 @@ def import_files(
     return FolderImport(
         rejects=_rejects(cache, known.frame, bars, names),
         files=_files(known.frame, bars, names),
-        symbols=dict(
-            bars.contents.filter(pl.col("symbol").is_not_null())
-            .select("spelling", "symbol")
-            .unique()
-            .sort("spelling")
-            .iter_rows()
-        ),
         rows_per_symbol=bars.contents.filter(pl.col("symbol").is_not_null())
         .group_by("symbol")
         .agg(pl.col("rows").sum().cast(pl.Int64))

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
 from ttapi_pipeline.core.errors import ConfigError
+from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.metastock.dates import DateOrder
 
 
@@ -19,10 +21,12 @@ class ImportOptions:
 
     Attributes:
         as_of: Rows of later dates are rejected; None accepts any date.
-        date_order: Of dates such as ``3/4/2021``; None takes the order that other dates of the file prove.
+        date_order: Of dates such as ``3/4/2021``; None takes the order that other dates of the file prove, else that
+            of other files of its dialect.
         code_page: Encoding of files that are not Unicode.
         volume_multiplier: Every volume is multiplied by it, for sources that count in lots or thousands.
-        exchange_suffixes: Suffixes to strip from tickers, in upper case; symbology's RIC_SUFFIXES by default.
+        exchange_suffixes: Suffixes to strip from tickers, in upper case; None strips what the tickers of a folder
+            prove together.
         daily_periods: Values of the period column that mean daily, in upper case; Finam writes 8.
 
     Raises:
@@ -43,6 +47,19 @@ class ImportOptions:
             raise ConfigError(
                 f"code page {self.code_page!r} is unknown; cp1250, cp1252 and cp1256 are common"
             ) from error
+
+
+def import_options(settings: Settings) -> ImportOptions:
+    """The options that settings make."""
+    orders: Mapping[str, DateOrder] = {"dmy": "dmy", "mdy": "mdy"}
+    named = "" if settings.metastock_suffixes == "none" else settings.metastock_suffixes
+    return ImportOptions(
+        date_order=orders.get(settings.metastock_date_order),
+        code_page=settings.metastock_code_page,
+        volume_multiplier=settings.metastock_volume_multiplier,
+        exchange_suffixes=None if named == "auto" else frozenset(filter(None, named.split(","))),
+        daily_periods=frozenset(settings.metastock_periods),
+    )
 
 
 DEFAULT_OPTIONS: Final = ImportOptions()

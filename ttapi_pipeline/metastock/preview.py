@@ -51,6 +51,7 @@ class FolderPreview:
             files were read, the last three are estimates, by the share of the bytes that was read.
         reasons: Why rows are rejected, the most frequent reason first: reason, rows and an example, of the files that
             were read.
+        lost: How many values of each field could not be believed, in rows that are kept of the files that were read.
         notices: Schema `notices.NOTICES`, of the files that were read.
         symbols: Canonical symbols that were seen, by symbol.
         first: Earliest session that was seen; None without any.
@@ -60,6 +61,7 @@ class FolderPreview:
 
     dialects: pl.DataFrame
     reasons: pl.DataFrame
+    lost: Mapping[str, int]
     notices: pl.DataFrame
     symbols: Sequence[str]
     first: date | None
@@ -68,8 +70,10 @@ class FolderPreview:
 
     @property
     def has_losses(self) -> bool:
-        """Whether a row is rejected or set aside, or a person should look at something."""
-        return not self.reasons.is_empty() or self.notices["kind"].is_in(["warning", "conflict"]).any()
+        """Whether a value is lost, a row is rejected or set aside, or a person should look at something."""
+        return (
+            bool(self.lost) or not self.reasons.is_empty() or self.notices["kind"].is_in(["warning", "conflict"]).any()
+        )
 
 
 def preview_folder(
@@ -104,6 +108,7 @@ def preview_folder(
     return FolderPreview(
         dialects=_dialects(imported, sample, groups),
         reasons=_reasons(imported),
+        lost=imported.lost,
         notices=imported.notices,
         symbols=_symbols(imported, groups, Symbols(names, options.exchange_suffixes)),
         first=first,

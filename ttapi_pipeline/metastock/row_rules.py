@@ -148,7 +148,10 @@ def _period_rules(layout: Layout, options: ImportOptions) -> Iterator[RowRule]:
     if "period" in layout.columns:
         # Listing the spellings is faster than changing the case of each row's text.
         periods = sorted({spell(name) for name in options.daily_periods for spell in (str.upper, str.lower, str.title)})
-        yield RowRule(pl.col("period").is_in(periods).fill_null(value=True), pl.lit("the period is not daily"))
+        yield RowRule(
+            pl.col("period").is_in(periods).fill_null(value=True),
+            pl.lit("the period is not daily; TT_METASTOCK_PERIODS names those that are"),
+        )
 
 
 def _close_rule() -> RowRule:

@@ -46,6 +46,9 @@ def import_report(preview: FolderPreview) -> RenderableType:
         lines.append(reasons)
         if preview.reasons.height > _MOST_REASONS:
             lines.append(Text(f"and {preview.reasons.height - _MOST_REASONS} other reasons"))
+    if preview.lost:
+        fields = ", ".join(f"{name} {count:,}" for name, count in preview.lost.items())
+        lines.append(Text(f"values that cannot be believed, null in rows that are kept: {fields}"))
     for kind, heading in _HEADINGS.items():
         told = preview.notices.filter(kind=kind)["notice"]
         if told.is_empty():
@@ -69,6 +72,7 @@ def import_document(preview: FolderPreview) -> dict[str, Any]:
         "symbols": list(preview.symbols),
         "dialects": preview.dialects.to_dicts(),
         "reasons": preview.reasons.to_dicts(),
+        "lost": dict(preview.lost),
         "notices": preview.notices.to_dicts(),
         "has_losses": preview.has_losses,
     }

@@ -189,6 +189,17 @@ def test_the_same_spelling_in_the_cache_and_in_a_new_file_is_judged_together(tmp
     assert last_closes(import_folder(folder, cache=cache)) == {"AAPL": 1.0, "BMY": 2.0}
 
 
+def test_a_dry_run_tells_lost_fields_and_ends_with_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "SPX.csv").write_text(
+        NAMED + "2018-12-03,2790,2800,2773,2790,-108907296\n2018-12-04,0,2785,2697,2700,1\n"
+    )
+    code, text = dry_run(tmp_path, capsys)
+    assert code == INCOMPLETE
+    assert "values that cannot be believed, null in rows that are kept: open 1, volume 1" in text
+    (tmp_path / "SPX.csv").write_text(NAMED + "2018-12-04,2790,2785,2697,2700,1\n")
+    assert dry_run(tmp_path, capsys)[0] == INCOMPLETE
+
+
 def dry_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     code = cli.main(["import", "--dry-run", str(folder)])
     return code, " ".join(capsys.readouterr().out.split())

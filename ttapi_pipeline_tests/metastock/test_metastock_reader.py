@@ -237,7 +237,7 @@ def test_an_empty_folder_is_an_import_without_rows(tmp_path: Path) -> None:
     result = import_folder(tmp_path)
     assert check_account(result).is_empty()
     assert result.files.is_empty()
-    assert result.symbols == {}
+    assert result.rows_per_symbol.is_empty()
 
 
 def test_a_missing_folder_is_a_storage_error(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_a_header_without_rows_is_a_known_symbol() -> None:
     with folder_of({"brk-b.us.txt": HEADER, "EMPTY.txt": ""}) as folder:
         result = import_folder(folder)
     assert check_account(result).is_empty()
-    assert result.symbols == {"brk-b.us": "BRK/B"}
+    assert result.rows_per_symbol.rows() == [("BRK/B", 0)]
     assert result.files["dialect"].to_list() == ["empty", "A"]
 
 
@@ -279,7 +279,6 @@ def test_the_symbol_map_goes_before_the_rules() -> None:
     assert check_account(unmapped).is_empty()
     assert unmapped.rejects["reason"].str.contains("no symbol").all()
     assert check_account(mapped)["symbol"].to_list() == ["BRK/B", "SPX", "VIX"]
-    assert mapped.symbols == {"BRK_B": "BRK/B", "$SPX": "SPX", "$VIX": "VIX"}
 
 
 def test_dates_after_as_of_are_rejected() -> None:

@@ -35,6 +35,7 @@ from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.status import metastock_folder, metastock_version
 from ttapi_pipeline.metastock.current_bars import SymbolRange
 from ttapi_pipeline.metastock.importer import FolderImport, import_folder
+from ttapi_pipeline.metastock.options import DEFAULT_OPTIONS, ImportOptions, import_options
 from ttapi_pipeline.metastock.symbol_map import read_symbol_map
 from ttapi_pipeline.plots.charts import coverage_chart
 from ttapi_pipeline.storage.hashing import data_version
@@ -50,6 +51,7 @@ class SnapshotOptions:
     Attributes:
         cache: Where the import keeps what it read, and what the survey found; None for nowhere.
         symbol_map: Canonical symbol per ticker as the files spell it.
+        reading: How to read what the files leave open.
         by_content: See `import_folder`.
         adjustment: What the MetaStock prices are adjusted for.
         is_rescaling: See `merge_sources`.
@@ -58,6 +60,7 @@ class SnapshotOptions:
 
     cache: Path | None = None
     symbol_map: Mapping[str, str] = field(default_factory=dict)
+    reading: ImportOptions = DEFAULT_OPTIONS
     by_content: bool = False
     adjustment: str = "unknown"
     is_rescaling: bool = False
@@ -75,6 +78,7 @@ def snapshot_options(settings: Settings, *, is_cache_trusted: bool = True) -> Sn
     return SnapshotOptions(
         cache=None if state is None else state / "metastock",
         symbol_map={} if path is None else read_symbol_map(path),
+        reading=import_options(settings),
         by_content=settings.metastock_by_content,
         adjustment=settings.metastock_adjustment,
         is_rescaling=settings.rescale_candles,
@@ -113,6 +117,7 @@ def build_eod_snapshot(
             folder,
             cache=chosen.cache,
             symbol_map=chosen.symbol_map,
+            options=chosen.reading,
             by_content=chosen.by_content,
             is_cache_trusted=chosen.is_cache_trusted,
             progress=progress,

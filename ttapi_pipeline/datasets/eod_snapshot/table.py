@@ -103,7 +103,17 @@ DATASET: Final = Dataset(
     upstream=(METASTOCK_FILES, "daily_candles", "trading_calendar"),
     # Each new session reads the calendar again. A closure announced for next year is no reason to start over.
     consults=("trading_calendar",),
-    shaped_by=("origin", "metastock_symbol_map", "metastock_adjustment", "rescale_candles"),
+    shaped_by=(
+        "origin",
+        "metastock_symbol_map",
+        "metastock_adjustment",
+        "metastock_date_order",
+        "metastock_periods",
+        "metastock_suffixes",
+        "metastock_code_page",
+        "metastock_volume_multiplier",
+        "rescale_candles",
+    ),
     changes=Changes.ONCE_SETTLED,
     is_fetched=False,
     rules=BAR_RULES,
