@@ -32,13 +32,17 @@ class Broker:
     Args:
         settings: Which environment, with which credentials.
         clock: For deadlines, token expiry and circuit breakers.
+        run: The run that is at work; see `TastytradeClient`.
     """
 
-    def __init__(self, settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(self, settings: Settings, *, clock: Clock = SYSTEM_CLOCK, run: str | None = None) -> None:
         self._settings = settings
         self._clock = clock
+        self._run = run
         self._tokens = TokenStore()
-        self._breakers = Breakers(clock=clock, state_dir=state_folder(settings.data_dir))
+        # A simulator that is started here is gone with this run, and what is known of it with it.
+        state_dir = None if settings.api_url is None else state_folder(settings.data_dir)
+        self._breakers = Breakers(clock=clock, server=settings.api_url or "", state_dir=state_dir)
         self._simulator: SimulatorProcess | None = None
         self._guard = threading.Lock()
         self._counts: Counter[str] = Counter()
@@ -93,6 +97,7 @@ class Broker:
             clock=self._clock,
             tokens=self._tokens,
             breakers=self._breakers,
+            run=self._run,
             state_dir=state_folder(self._settings.data_dir),
         )
         async with client:

@@ -14,6 +14,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, NoReturn, cast
 
@@ -28,6 +29,8 @@ from ttapi_pipeline.core.errors import CircuitOpenError
 StateName = Literal["closed", "open", "half-open"]
 
 BREAKERS_FILE: Final = "breakers.json"
+
+_KEPT_FOR: Final = timedelta(days=1)
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -258,25 +261,31 @@ class _Notes(pybreaker.CircuitBreakerListener):
 
 
 class Breakers:
-    """The breakers of all families. Give the same object to every client of a process.
+    """The breakers of all families of one server. Give the same object to every client of a process.
 
     Args:
+        server: The name of the server, for the file: a breaker that one server opened says nothing of another.
         state_dir: Folder in which the states are written at each change. The next process goes on from them, and other
-            processes show them; None writes and reads
-            nothing.
+            processes show them; None writes and reads nothing.
     """
 
     def __init__(
-        self, *, policy: BreakerPolicy | None = None, clock: Clock = SYSTEM_CLOCK, state_dir: Path | None = None
+        self,
+        *,
+        policy: BreakerPolicy | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        server: str = "",
+        state_dir: Path | None = None,
     ) -> None:
+        self._server, self._clock = server, clock
         self._file = None if state_dir is None else state_dir / BREAKERS_FILE
-        left = {} if state_dir is None else read_breaker_states(state_dir)
+        left = {} if state_dir is None else read_breaker_states(state_dir, server)
         self._breakers = {
             family: Breaker(
                 family,
                 policy=policy or BreakerPolicy(),
                 clock=clock,
-                on_change=self._write,
+                on_change=partial(self._write, family),
                 left=left.get(family.value),
             )
             for family in Family
@@ -289,14 +298,34 @@ class Breakers:
         """The state of every family now."""
         return {family.value: breaker.state for family, breaker in self._breakers.items()}
 
-    def _write(self) -> None:
-        if self._file is not None:
-            write_state(self._file, dict(self.states()))
+    def _write(self, family: Family) -> None:
+        """Write what has become of one breaker; what other processes wrote of the others stays."""
+        if self._file is None:
+            return
+        servers = {name: states for name, states in _read(self._file).items() if self._is_worth_keeping(states)}
+        servers.setdefault(self._server, {})[family.value] = self._breakers[family].state
+        write_state(self._file, _Left(servers=servers))
+
+    def _is_worth_keeping(self, states: Mapping[str, BreakerState]) -> bool:
+        # A simulator of its own listens at another port each time, and the file must not grow with them.
+        since = self._clock.now() - _KEPT_FOR
+        return any(each.state != "closed" and each.changed_at and each.changed_at > since for each in states.values())
 
 
-def read_breaker_states(state_dir: Path) -> Mapping[str, BreakerState]:
-    """The states that a process wrote at the last change, by family; empty when there was no change yet."""
-    return read_state(state_dir / BREAKERS_FILE, dict[str, BreakerState]) or {}
+def read_breaker_states(state_dir: Path, server: str = "") -> Mapping[str, BreakerState]:
+    """The states that processes wrote of a server's breakers, by family; empty when none of them has changed yet."""
+    return _read(state_dir / BREAKERS_FILE).get(server, {})
+
+
+class _Left(msgspec.Struct, frozen=True):
+    """The file: states by server and family. Files of older versions named no server, and nothing is read from them."""
+
+    servers: dict[str, dict[str, BreakerState]] = msgspec.field(default_factory=dict)
+
+
+def _read(file: Path) -> dict[str, dict[str, BreakerState]]:
+    left = read_state(file, _Left)
+    return {} if left is None else left.servers
 
 
 def _succeed() -> None:

@@ -110,6 +110,7 @@ class TastytradeClient:
         clock: For deadlines and timestamps.
         tokens: Access tokens shared with other clients of the process.
         breakers: Circuit breakers shared with other clients of the process.
+        run: The run that the client works for. What refuses it once refuses the whole run, whatever process asks.
         state_dir: Folder that keeps refused grants and breaker states for the next process; None keeps nothing.
         rates: Requests per second, by family. By default BROKER_RATES, and no limits for a simulator.
         retry_policy: Attempts, waits and deadline of one request.
@@ -128,6 +129,7 @@ class TastytradeClient:
         clock: Clock = SYSTEM_CLOCK,
         tokens: TokenStore | None = None,
         breakers: Breakers | None = None,
+        run: str | None = None,
         state_dir: Path | None = None,
         rates: Mapping[Family, Rate] | None = None,
         retry_policy: RetryPolicy | None = None,
@@ -138,7 +140,7 @@ class TastytradeClient:
         if url is None:
             raise ConfigError("TT_API_URL is not set, and no simulator was started: there is no API to talk to")
         self._workers = settings.max_concurrency
-        self._breakers = breakers or Breakers(clock=clock, state_dir=state_dir)
+        self._breakers = breakers or Breakers(clock=clock, server=url.rstrip("/"), state_dir=state_dir)
         self._requester = Requester(
             Credentials(url.rstrip("/"), settings.client_secret, settings.refresh_token),
             slots=settings.max_concurrency,
@@ -149,6 +151,7 @@ class TastytradeClient:
             breakers=self._breakers,
             clock=clock,
             rng=rng or random.Random(),  # noqa: S311 - spreads retries, guards nothing
+            run=run,
             state_dir=state_dir,
         )
 

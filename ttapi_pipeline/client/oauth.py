@@ -160,28 +160,38 @@ class _GateState(msgspec.Struct, frozen=True):
     refusals: int
     message: str
     retry_at: datetime | None = None
-    code: str = INVALID_GRANT
+    code: str = ""
+    run: str | None = None
 
 
 class AuthGate:
     """Counts refused grants of one set of credentials, across processes, and closes after too many.
 
     Args:
+        run: The run that is at work. The steps of a run may be processes of their own, and would be refused one by one:
+            the first refusal is that of all of them.
         state_dir: Folder that keeps the count; None keeps it in this object only.
     """
 
-    def __init__(self, credentials: Credentials, *, clock: Clock, state_dir: Path | None) -> None:
+    def __init__(
+        self, credentials: Credentials, *, clock: Clock, state_dir: Path | None, run: str | None = None
+    ) -> None:
         self._credentials = credentials
         self._clock = clock
+        self._run = run
         self._file = None if state_dir is None else state_dir / GATE_FILE
         self._state: _GateState | None = None
 
     def check(self) -> None:
         """Raise AuthError, with the time of the next try, while the gate is closed."""
         state = self._load()
-        if state is None or state.retry_at is None or self._clock.now() >= state.retry_at:
+        if state is None:
             return
-        _, way_out = _WHAT_IS_WRONG.get(state.code, _WHAT_IS_WRONG[INVALID_GRANT])
+        if self._is_of_this_run(state):
+            raise _refusal(state)
+        if state.retry_at is None or self._clock.now() >= state.retry_at:
+            return
+        _, way_out = _WHAT_IS_WRONG[state.code]
         raise AuthError(
             f"tastytrade has refused these credentials {state.refusals} times ({state.message}); they are "
             f"not tried again before {state.retry_at:%Y-%m-%d %H:%M} UTC, because repeated refusals block the address. "
@@ -200,14 +210,13 @@ class AuthGate:
             The error to raise for it.
         """
         before = self._load()
-        refusals = 1 if before is None else before.refusals + 1
+        refusals = 1 if before is None else before.refusals + (not self._is_of_this_run(before))
         retry_at = self._clock.now() + BLOCK if refusals >= REFUSALS_UNTIL_CLOSED else None
         salt = secrets.token_hex(16)
-        self._state = _GateState(salt, self._digest(salt), refusals, message, retry_at, code)
+        self._state = _GateState(salt, self._digest(salt), refusals, message, retry_at, code, self._run)
         if self._file is not None:
             write_state(self._file, self._state)
-        what, way_out = _WHAT_IS_WRONG[code]
-        return AuthError(f"tastytrade {what} ({message}): {way_out}", retry_at=retry_at)
+        return _refusal(self._state)
 
     def granted(self) -> None:
         """Forget earlier refusals."""
@@ -216,14 +225,24 @@ class AuthGate:
             if self._file is not None:
                 forget_state(self._file)
 
+    def _is_of_this_run(self, state: _GateState) -> bool:
+        return self._run is not None and state.run == self._run
+
     def _load(self) -> _GateState | None:
         state = self._state if self._file is None else read_state(self._file, _GateState) or self._state
+        if state is None or state.code not in _WHAT_IS_WRONG:
+            return None
         # The count belongs to the credentials, so new credentials start at zero.
-        return state if state is not None and hmac.compare_digest(state.credentials, self._digest(state.salt)) else None
+        return state if hmac.compare_digest(state.credentials, self._digest(state.salt)) else None
 
     def _digest(self, salt: str) -> str:
         parts = (salt, self._credentials.base_url, self._credentials.client_secret, self._credentials.refresh_token)
         return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def _refusal(state: _GateState) -> AuthError:
+    what, way_out = _WHAT_IS_WRONG[state.code]
+    return AuthError(f"tastytrade {what} ({state.message}): {way_out}", retry_at=state.retry_at)
 
 
 class TokenSource:

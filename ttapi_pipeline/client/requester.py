@@ -97,6 +97,7 @@ class Requester:
         credentials: The server and the user.
         slots: The most requests in flight.
         rates: Rate by family; other families have no limit.
+        run: As in `AuthGate`.
         state_dir: Folder that keeps refusals for the next process; None keeps them in memory.
     """
 
@@ -112,6 +113,7 @@ class Requester:
         breakers: Breakers,
         clock: Clock,
         rng: random.Random,
+        run: str | None,
         state_dir: Path | None,
     ) -> None:
         self.stats = ClientStats()
@@ -124,7 +126,7 @@ class Requester:
         self._limiters = {family: RateLimiter(rates.get(family), clock=clock) for family in Family}
         self._retrier = Retrier(retry_policy, clock, rng)
         self._transport = Transport(connections=slots, options=transport_options)
-        self._gate = AuthGate(credentials, clock=clock, state_dir=state_dir)
+        self._gate = AuthGate(credentials, clock=clock, run=run, state_dir=state_dir)
         self._tokens = TokenSource(credentials, grant=self._grant, gate=self._gate, store=tokens, clock=clock)
         self._ids = (f"{prefix:06x}-{number}" for prefix in (rng.getrandbits(24),) for number in itertools.count(1))
 

@@ -67,13 +67,14 @@ def print_grid(
 
 
 def _waiting_breakers(settings: Settings) -> Mapping[str, str]:
-    """Each circuit breaker that is not closed, by endpoint family."""
+    """Each circuit breaker of the server of the settings that is not closed, by endpoint family."""
     folder = state_folder(settings.data_dir)
-    if folder is None:
+    if folder is None or settings.api_url is None:
         return {}
     try:
         # Read as plain JSON: importing the client, whose `state_files` writes it, takes longer than all the rest.
-        states = unsealed_document((folder / "breakers.json").read_bytes(), by="state 1")
+        left = unsealed_document((folder / "breakers.json").read_bytes(), by="state 1")
+        states = left["servers"].get(settings.api_url, {})
         return {
             family: f"circuit breaker {each['state']}" for family, each in states.items() if each["state"] != "closed"
         }

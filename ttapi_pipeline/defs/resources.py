@@ -70,9 +70,10 @@ class StorageResource(dg.ConfigurableIOManagerFactory["ParquetCsvIOManager"]):
 class ApiResource:
     """The API for the length of a run, opened when a step first asks for it. A run of hits opens nothing."""
 
-    def __init__(self, settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(self, settings: Settings, *, clock: Clock = SYSTEM_CLOCK, run: str | None = None) -> None:
         self.settings = settings
         self.clock = clock
+        self._run = run
         self._guard = threading.Lock()
         self._opened: Broker | None = None
 
@@ -82,7 +83,7 @@ class ApiResource:
 
         with self._guard:
             if self._opened is None:
-                self._opened = Broker(self.settings, clock=self.clock)
+                self._opened = Broker(self.settings, clock=self.clock, run=self._run)
             return self._opened
 
     def close(self) -> None:
@@ -103,7 +104,7 @@ def api_resource(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.Resou
     def api(context: dg.InitResourceContext) -> Iterator[ApiResource]:
         if context.instance is not None:
             free_orphaned_slots(context.instance)
-        resource = ApiResource(settings, clock=clock)
+        resource = ApiResource(settings, clock=clock, run=None if context.run is None else context.run.run_id)
         try:
             yield resource
         finally:

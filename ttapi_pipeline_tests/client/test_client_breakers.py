@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ttapi_pipeline.client.breakers import Breaker, BreakerPolicy, Breakers, read_breaker_states
+from ttapi_pipeline.client.breakers import Breaker, BreakerPolicy, Breakers, BreakerState, read_breaker_states
 from ttapi_pipeline.client.routes import Family
+from ttapi_pipeline.client.state_files import write_state
 from ttapi_pipeline.core.errors import CircuitOpenError, TransportError
 
 if TYPE_CHECKING:
@@ -167,10 +168,9 @@ async def test_changes_are_logged_and_left_for_other_processes(
         await fail(breakers[Family.MARKET_METRICS], 3)
     assert caplog.messages == ["circuit breaker of market-metrics: open, was closed"]
     left = read_breaker_states(tmp_path / "state")
-    assert left == breakers.states()
+    assert left == {"market-metrics": breakers.states()["market-metrics"]}
     assert left["market-metrics"].state == "open"
     assert left["market-metrics"].last_failure == str(DOWN)
-    assert left["option-chains"].state == "closed"
 
 
 async def test_the_next_process_goes_on_where_the_last_one_stopped(clock: FakeClock, tmp_path: Path) -> None:
@@ -203,6 +203,33 @@ async def test_a_clock_that_was_put_back_keeps_no_breaker_open_for_longer(clock:
         breaker.check("GET /x")
     clock.advance(0.1)
     assert (await breaker.permit("GET /x")).is_probe
+
+
+async def test_a_breaker_of_one_server_says_nothing_of_another(clock: FakeClock, tmp_path: Path) -> None:
+    def of(server: str) -> Breakers:
+        return Breakers(policy=POLICY, clock=clock, server=server, state_dir=tmp_path)
+
+    await fail(of("https://a")[Family.MARKET_METRICS], 3)
+    assert {state.state for state in of("https://b").states().values()} == {"closed"}
+    # Nor does what the other server does overwrite it, or one family the other.
+    await fail(of("https://b")[Family.ACCOUNTS], 3)
+    await fail(of("https://a")[Family.ACCOUNTS], 3)
+    waiting = [
+        {family for family, state in of(server).states().items() if state.state == "open"}
+        for server in ("https://a", "https://b")
+    ]
+    assert waiting == [{"market-metrics", "accounts"}, {"accounts"}]
+    # After a day it is not worth its place.
+    clock.advance(timedelta(days=2))
+    await fail(of("https://c")[Family.ACCOUNTS], 3)
+    assert [bool(read_breaker_states(tmp_path, f"https://{name}")) for name in "abc"] == [False, False, True]
+
+
+def test_a_file_that_names_no_server_is_of_no_server(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_state(tmp_path / "breakers.json", {"accounts": BreakerState(state="open")})
+    assert read_breaker_states(tmp_path) == {}
+    assert {state.state for state in Breakers(state_dir=tmp_path).states().values()} == {"closed"}
+    assert not caplog.text
 
 
 def test_a_damaged_snapshot_is_no_snapshot(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

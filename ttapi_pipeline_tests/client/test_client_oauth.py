@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from ttapi_pipeline.client import TastytradeClient, TokenStore
+from ttapi_pipeline.client.oauth import AuthGate, Credentials
 from ttapi_pipeline.core.errors import AuthError, HttpError, PayloadError, TransportError, TTError
 
 if TYPE_CHECKING:
@@ -222,6 +223,34 @@ async def test_two_steps_of_one_run_are_one_refusal(
     async with connect(tokens=tokens, state_dir=tmp_path) as client:
         with pytest.raises(AuthError):
             await client.accounts()
+    assert len(server.grants) == 2
+
+
+async def test_steps_in_processes_of_their_own_are_one_refusal_of_their_run(
+    server: ScriptedServer, connect: Connect, clock: FakeClock, tmp_path: Path
+) -> None:
+    server.once("/oauth/token", *(refused() for _ in range(9)))
+
+    async def refused_in(run: str) -> str:
+        async with connect(run=run, state_dir=tmp_path) as client:
+            with pytest.raises(AuthError) as caught:
+                await client.accounts()
+        return str(caught.value)
+
+    said = {await refused_in("run 1") for _ in range(3)}
+    assert len(said) == 1
+    assert "refused the refresh token" in said.pop()
+    assert (len(server.grants), '"refusals": 1' in read(tmp_path / "auth.json")) == (1, True)
+    # Two that ask at the same moment have met one refusal as well.
+    first, second = (
+        AuthGate(Credentials(server.url, "s", "r"), clock=clock, state_dir=tmp_path / "two", run="run 1")
+        for _ in range(2)
+    )
+    first.refused("invalid_grant", "no")
+    assert second.refused("invalid_grant", "no").retry_at is None
+    # The next run is the second one, and closes the gate.
+    await refused_in("run 2")
+    assert "refused these credentials 2 times" in await refused_in("run 3")
     assert len(server.grants) == 2
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ttapi_pipeline import cli
+from ttapi_pipeline.client.state_files import write_state
 from ttapi_pipeline.commands.refresh import select
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN, Settings
@@ -224,6 +225,14 @@ def test_status_of_nothing_says_what_is_to_be_done(tt: Tt) -> None:
     run = tt("status")
     assert run.code == 3
     assert run.out.count("nothing stored yet") == len(DATASETS)
+
+
+def test_status_shows_the_breakers_of_the_server_of_the_settings(tt: Tt, project: Path) -> None:
+    opened = {"state": "open", "changed_at": "2026-11-20T15:00:00Z"}
+    servers = {NOBODY: {"accounts": opened, "oauth": {"state": "closed"}}, "https://other": {"market-metrics": opened}}
+    write_state(project / "data" / ".state" / "breakers.json", {"servers": servers})
+    shown = json.loads(tt("status", "--json", TT_ENV="simulator", TT_API_URL=NOBODY).out)["breakers"]
+    assert shown == {"accounts": "circuit breaker open"}
 
 
 def test_a_named_dataset_brings_what_is_due_above_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -272,6 +272,16 @@ def test_a_healthy_grant_that_is_refused_in_passing_costs_a_moment(world: Any) -
     assert world.exchange.requests()["POST /oauth/token"] == 3
 
 
+def test_a_page_of_a_firewall_in_the_place_of_a_grant_closes_no_gate(world: Any) -> None:
+    world.exchange.fault("status", "/oauth/token", parameters={"status": 403, "body": "html"})
+    result = world.run("accounts", force=True)
+    assert "POST /oauth/token: HTTP 403" in sentence(result, "accounts")
+    assert world.exchange.requests()["POST /oauth/token"] > 2
+    assert not (world.data / ".state" / "auth.json").exists()
+    world.exchange.reset()
+    assert world.run("accounts", force=True).success
+
+
 def test_a_refused_grant_is_met_once_by_a_run_of_many_steps(world: Any) -> None:
     world.exchange.fault("refuse-grant", "/oauth/token", parameters={"code": "invalid_client"})
     result = world.run("accounts", "universe", "trading_calendar", force=True)
