@@ -27,9 +27,13 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from ttapi_pipeline.commands.examination import examine
+    from ttapi_pipeline.commands.run_examination import examine_runs
 
     console = Console(highlight=False)
-    findings = asyncio.run(examine(settings, is_repairing=options.repair))
+    findings = [
+        *asyncio.run(examine(settings, is_repairing=options.repair)),
+        *examine_runs(is_repairing=options.repair),
+    ]
     for finding in findings:
         style = "green" if finding.is_good else "red"
         console.print(f"[{style}]{'ok  ' if finding.is_good else 'bad '}[/] ", end="")

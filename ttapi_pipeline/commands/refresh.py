@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -37,7 +39,9 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     Raises:
         ConfigError: The data folder holds real data, and the settings name the simulator.
         TTError: The data folder cannot be written, or the run could not be started.
+        KeyboardInterrupt: Ctrl-C or SIGTERM ended it.
     """
+    _end_at_sigterm()
     names: Sequence[str] = options.dataset
     forced = frozenset(names or DATASETS) if options.force else frozenset()
     folder = open_folder(settings.data_dir)
@@ -57,6 +61,15 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     print_grid(settings, statuses, is_json=options.json, outcomes=outcomes)
     _explain_failures(outcomes or {})
     return _exit_code(statuses, outcomes or {}, names)
+
+
+def _end_at_sigterm() -> None:
+    """Have SIGTERM, which `timeout` and service managers send, end the command as Ctrl-C does.
+
+    While a run is under way, Dagster's handlers do the same. Signals reach the main thread of a program alone.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def select(statuses: Mapping[str, DatasetStatus], names: Collection[str]) -> Sequence[str]:

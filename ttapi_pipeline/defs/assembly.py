@@ -16,6 +16,7 @@ from ttapi_pipeline.defs.automation.jobs import END_OF_DAY_JOB, build_jobs
 from ttapi_pipeline.defs.automation.schedules import end_of_day_schedule
 from ttapi_pipeline.defs.automation.sensors import failure_sensor, metastock_sensor
 from ttapi_pipeline.defs.checks import build_checks
+from ttapi_pipeline.defs.operations.executor import RUN_EXECUTOR
 from ttapi_pipeline.defs.operations.lost_runs import lost_runs_sensor
 from ttapi_pipeline.defs.operations.retention import build_retention
 from ttapi_pipeline.defs.quote_history.asset import quote_history_asset
@@ -52,7 +53,5 @@ def _definitions(settings: Settings, clock: Clock) -> dg.Definitions:
             failure_sensor(settings, clock=clock),
             lost_runs_sensor(),
         ],
-        # A process per step would cost 3 to 5 seconds of imports each, and gain little: the long work waits for the
-        # network or runs in Polars' own threads.
-        executor=dg.in_process_executor,
+        executor=RUN_EXECUTOR,
     )

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -147,18 +148,33 @@ def instance_of(context: dg.AutomationContext[Any]) -> dg.DagsterInstance:
 # executes it is known to the storages alone.
 
 
+def is_instance_stored(home: Path) -> bool:
+    """Whether the instance of a folder was ever used. Opening an instance makes its files.
+
+    Of an instance that is not kept in local files, only opening it can tell.
+    """
+    from dagster._core.instance.ref import InstanceRef  # noqa: PLC0415 - it reads dagster.yaml
+
+    data = InstanceRef.from_dir(str(home)).event_storage_data
+    folder = data.config_dict.get("base_dir") if data is not None else None
+    return folder is None or Path(str(folder)).is_dir()
+
+
 def has_local_events(instance: dg.DagsterInstance) -> bool:
     """Whether the instance keeps its events in SQLite files, so that all of its runs are processes of this machine."""
     return _sqlite_paths(instance) is not None
 
 
 def event_files(instance: dg.DagsterInstance, run_id: str) -> Sequence[Path]:
-    """The SQLite files of the events of a run, whether they exist or not; none for another storage.
+    """The files of a run beside its events, whether they exist or not; none for a storage that is not in local files.
 
     Deleting a run empties its file and leaves it at its size.
     """
     path_of = _sqlite_paths(instance)
-    return [] if path_of is None else [Path(f"{path_of(run_id)}{suffix}") for suffix in ("", "-wal", "-shm")]
+    if path_of is None:
+        return []
+    database = Path(path_of(run_id))
+    return [*(Path(f"{database}{suffix}") for suffix in ("", "-wal", "-shm")), database.with_suffix(".lock")]
 
 
 def _sqlite_paths(instance: dg.DagsterInstance) -> Callable[[str], str] | None:
@@ -171,11 +187,25 @@ def _sqlite_paths(instance: dg.DagsterInstance) -> Callable[[str], str] | None:
     return storage.path_for_shard if isinstance(storage, SqliteEventLogStorage) else None
 
 
-def processes_of(instance: dg.DagsterInstance, run_id: str) -> Sequence[int]:
-    """The ids of the processes that execute a run, as far as the events of the run say, oldest event first."""
+def run_lock_file(instance: dg.DagsterInstance, run_id: str) -> Path | None:
+    """The file beside the events of a run that stands for its processes; None unless the events are in local files."""
+    path_of = _sqlite_paths(instance)
+    return None if path_of is None else Path(path_of(run_id)).with_suffix(".lock")
+
+
+def processes_of(instance: dg.DagsterInstance, run_id: str) -> Sequence[tuple[int, datetime]]:
+    """The ids of the processes that execute a run, as far as the events of the run say, oldest event first.
+
+    With each id comes the time of the event. An id is given again when its process has ended.
+    """
     entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
-    found = (entry.get_dagster_event().engine_event_data.metadata.get("pid") for entry in entries)
-    return [int(str(pid.value)) for pid in found if pid is not None]
+    found = ((entry.get_dagster_event().engine_event_data.metadata.get("pid"), entry.timestamp) for entry in entries)
+    return [(int(str(pid.value)), datetime.fromtimestamp(at, UTC)) for pid, at in found if pid is not None]
+
+
+def tag_run(instance: dg.DagsterInstance, run_id: str, tags: Mapping[str, str]) -> None:
+    """Add tags to a run that was created already. The promised way sets them before."""
+    instance.add_run_tags(run_id, tags)
 
 
 def fail_run(instance: dg.DagsterInstance, run: dg.DagsterRun, reason: str) -> None:
@@ -187,20 +217,88 @@ def fail_run(instance: dg.DagsterInstance, run: dg.DagsterRun, reason: str) -> N
     instance.report_run_failed(run, reason)
 
 
-def runs_in_pool(instance: dg.DagsterInstance, pool: str) -> Collection[str]:
-    """The ids of the runs that hold a slot of a concurrency pool; empty for a storage that has no pools."""
+# Concurrency pools. Dagster's executors claim a slot before a step begins. While none is free they ask again without a
+# pause, and look at no signal. Steps of ours claim theirs themselves, in the same tables.
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """Who holds the slots of a concurrency pool, and who waits.
+
+    Attributes:
+        limit: Its slots.
+        claimed: Run and step of each slot that is held.
+        pending: Run and step of each that waits, with the time from which on it does; also of those whose turn it is.
+    """
+
+    limit: int
+    claimed: Sequence[tuple[str, str]] = ()
+    pending: Sequence[tuple[str, str, datetime]] = ()
+
+    @property
+    def run_ids(self) -> Collection[str]:
+        """Of every run that holds a slot or waits for one."""
+        return {run_id for run_id, _ in self.claimed} | {run_id for run_id, _, _ in self.pending}
+
+
+def pool_state(instance: dg.DagsterInstance, pool: str) -> PoolState:
+    """Who holds the slots of a pool, and who waits; nothing for a storage that has no pools."""
     storage = instance.event_log_storage
-    return storage.get_concurrency_info(pool).active_run_ids if storage.supports_global_concurrency_limits else ()
+    if not storage.supports_global_concurrency_limits:
+        return PoolState(0)
+    info = storage.get_concurrency_info(pool)
+    claimed = {(slot.run_id, slot.step_key) for slot in info.claimed_slots}
+    waiting = [(step.run_id, step.step_key, step.enqueued_timestamp) for step in info.pending_steps]
+    pending = [each for each in waiting if each[:2] not in claimed]
+    return PoolState(info.slot_count, tuple(sorted(claimed)), tuple(sorted(pending, key=lambda each: each[2])))
+
+
+def claim_slot(instance: dg.DagsterInstance, pool: str, run_id: str, step: str) -> bool:
+    """Claim a slot of a pool for a step, or stand in its queue; to be called again until it is True.
+
+    A pool without a limit is given one slot, wherever the limits of the instance are not set.
+    """
+    storage = instance.event_log_storage
+    if not storage.supports_global_concurrency_limits:
+        return True
+    limits = {limit.name: limit for limit in storage.get_pool_limits()}
+    default = instance.global_op_concurrency_default_limit
+    known = limits.get(pool)
+    if known is None and default is None:
+        storage.set_concurrency_slots(pool, 1)
+    elif known is None or (known.from_default and known.limit != default):
+        storage.initialize_concurrency_limit_to_default(pool)
+    return bool(storage.claim_concurrency_slot(pool, run_id, step).is_claimed)
+
+
+def free_slot(instance: dg.DagsterInstance, run_id: str, step: str) -> None:
+    """Give back the slot of a step, or its place in the queue; the next in the queue has its turn then."""
+    storage = instance.event_log_storage
+    if storage.supports_global_concurrency_limits:
+        storage.free_concurrency_slot_for_step(run_id, step)
 
 
 def free_slots(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Free the slots of concurrency pools that a run holds; nothing for a storage that has no pools.
+    """Give back the slots of concurrency pools that a run holds, and its places in the queues.
 
     Dagster's daemon does it some time after a run has ended. Without a daemon nothing does.
     """
     storage = instance.event_log_storage
     if storage.supports_global_concurrency_limits:
         storage.free_concurrency_slots_for_run(run_id)
+
+
+def give_turn(instance: dg.DagsterInstance, pool: str) -> None:
+    """Let the first in the queue of a pool have its turn if a slot is free.
+
+    Dagster does it while it frees a slot, in a transaction of its own. A process that is killed before that one leaves
+    a free slot, and a queue in which it is nobody's turn.
+    """
+    from dagster._core.storage.event_log import SqlEventLogStorage  # noqa: PLC0415 - see `_sqlite_paths`
+
+    storage = instance.event_log_storage
+    if isinstance(storage, SqlEventLogStorage) and storage.has_unassigned_slots(pool):
+        storage.assign_pending_steps([pool])
 
 
 def delete_step_logs(instance: dg.DagsterInstance, run_id: str) -> None:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Runs assets in this process on the user's Dagster instance, for `tt refresh`."""
 
+import os
+import uuid
 from collections.abc import Sequence
 
 import dagster as dg
@@ -10,6 +12,9 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.defs.assembly import build_definitions
 from ttapi_pipeline.defs.automation.jobs import REFRESH_JOB
 from ttapi_pipeline.defs.dagster_internals import failed_steps
+from ttapi_pipeline.defs.operations.held_runs import hold_run, process_tags, release_run
+from ttapi_pipeline.defs.operations.instance_errors import instance_errors
+from ttapi_pipeline.defs.operations.lost_runs import end_lost_runs
 
 
 def refresh_datasets(settings: Settings, names: Sequence[str], board: ProgressBoard, *, is_forced: bool) -> None:
@@ -22,11 +27,16 @@ def refresh_datasets(settings: Settings, names: Sequence[str], board: ProgressBo
         is_forced: Whether a dataset is refreshed that could be reused.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C ended the run.
+        KeyboardInterrupt: Ctrl-C ended the run, or SIGTERM.
+        StorageError: The Dagster instance cannot be read or written.
     """
-    job = build_definitions(settings).resolve_job_def(REFRESH_JOB)
-    with dg.DagsterInstance.get() as instance:
+    job, run_id = build_definitions(settings).resolve_job_def(REFRESH_JOB), str(uuid.uuid4())
+    with instance_errors(os.environ.get("DAGSTER_HOME", ".")), dg.DagsterInstance.get() as instance:
+        end_lost_runs(instance)
+        hold_run(instance, run_id, is_noted=False)
         result = job.execute_in_process(
+            run_id=run_id,
+            tags=dict(process_tags()),
             instance=instance,
             asset_selection=[dg.AssetKey(name) for name in names],
             run_config={
@@ -35,6 +45,7 @@ def refresh_datasets(settings: Settings, names: Sequence[str], board: ProgressBo
             },
             raise_on_error=False,
         )
+        release_run(run_id)
     failed = failed_steps(result)
     if any(failure.is_interrupt for failure in failed.values()):
         raise KeyboardInterrupt

@@ -15,7 +15,7 @@ from pydantic import Field, PrivateAttr
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.defs.operations.pools import free_orphaned_slots
+from ttapi_pipeline.defs.operations.held_runs import hold_run
 from ttapi_pipeline.storage.layout import Folder
 
 if TYPE_CHECKING:
@@ -102,8 +102,9 @@ def api_resource(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.Resou
 
     @dg.resource(description=f"The API client, {settings.origin}")
     def api(context: dg.InitResourceContext) -> Iterator[ApiResource]:
-        if context.instance is not None:
-            free_orphaned_slots(context.instance)
+        if context.instance is not None and context.run is not None:
+            # Under an executor with a process per step, this is one of those.
+            hold_run(context.instance, context.run.run_id, is_noted=False)
         resource = ApiResource(settings, clock=clock, run=None if context.run is None else context.run.run_id)
         try:
             yield resource

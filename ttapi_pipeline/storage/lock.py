@@ -3,23 +3,33 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from filelock import FileLock, Timeout
 
 from ttapi_pipeline.core.errors import LockTimeoutError
+from ttapi_pipeline.core.processes import ProcessIdentity, this_process
 from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.storage.layout import Folder
 
 DEFAULT_LOCK_TIMEOUT_SECONDS: Final = 600.0
 """Long enough for the CSV of 29 million rows on a slow disk."""
 
+_QUIET_SECONDS: Final = 2.0
+_SAY_SECONDS: Final = 15.0
+
+_LOGGER = logging.getLogger(__name__)
+
 
 class DatasetLock:
     """The lock that a thread holds while it writes a dataset; another thread may release it.
+
+    Its file says which process has it, for those who wait. The file stays, and tells nothing once the lock is free.
 
     The operating system drops the lock with its process, so a killed writer does not block the next one. Object stores
     have no locks: there, `acquire` returns at once.
@@ -40,15 +50,39 @@ class DatasetLock:
         """
         if self._lock is None:
             return
+        began = time.monotonic()
+        patience = _QUIET_SECONDS
+        while not self._try(timeout_seconds - (time.monotonic() - began), patience):
+            waited = time.monotonic() - began
+            if waited >= timeout_seconds:
+                raise LockTimeoutError(
+                    f"{self._dataset} was being written by {self._holder()} for {timeout_seconds:g} s ({self._path}); "
+                    "try again when it is done"
+                )
+            _LOGGER.warning("%s: waiting for %s, for %.0f s now", self._dataset, self._holder(), waited)
+            patience = _SAY_SECONDS
+
+    def _try(self, left: float, patience: float) -> bool:
+        """Whether the lock came within `left` and `patience` seconds."""
+        if self._lock is None:
+            return True
         try:
-            self._lock.acquire(timeout=timeout_seconds)
-        except Timeout as error:
-            raise LockTimeoutError(
-                f"{self._dataset} was being written by another process for {timeout_seconds:g} s ({self._path}); "
-                "try again when it is done"
-            ) from error
+            self._lock.acquire(timeout=max(0.0, min(left, patience)))
+            with suppress(OSError):
+                self._path.write_text(f"{this_process().to_json()}\n", encoding="utf-8")
+        except Timeout:
+            return False
         except OSError as error:
             raise storage_error(self._path, error) from error
+        return True
+
+    def _holder(self) -> str:
+        """Who has the lock, in words."""
+        with suppress(OSError, UnicodeDecodeError):
+            holder = ProcessIdentity.from_json(self._path.read_text(encoding="utf-8"))
+            if holder is not None:
+                return str(holder)
+        return "another process"
 
     def release(self) -> None:
         """Let the next writer in."""

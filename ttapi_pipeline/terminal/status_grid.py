@@ -134,6 +134,8 @@ def _bar(work: Progress) -> str:
 
 def progress_line(name: str, work: Progress) -> str:
     """One line about a dataset, for output that is not a terminal."""
+    if work.phase is Phase.WAITING and work.note:
+        return f"{name}: {work.note}"
     return f"{name}: {work.phase}{f', {work.note}' if work.note else ''}"
 
 

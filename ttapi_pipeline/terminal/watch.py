@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from ttapi_pipeline.core.progress import Progress, ProgressBoard
+from ttapi_pipeline.core.progress import Phase, Progress, ProgressBoard
 from ttapi_pipeline.terminal.status_grid import progress_line, progress_table
 
 _POLL_SECONDS = 0.2
@@ -49,7 +49,9 @@ def _lines(board: ProgressBoard, console: Console) -> Iterator[None]:
 
     def say_changes() -> None:
         for name, work in board.snapshot().items():
-            if name not in said or said[name].phase is not work.phase:
+            has_changed = name not in said or said[name].phase is not work.phase
+            # What a waiting dataset waits for, and for how long it has, is all there is to say of it.
+            if has_changed or (work.phase is Phase.WAITING and said[name].note != work.note):
                 console.print(progress_line(name, work), highlight=False, markup=False, soft_wrap=True)
             said[name] = work
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from ttapi_pipeline import cli
@@ -22,8 +23,12 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN, Settings
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import read_statuses
+from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
+from ttapi_pipeline.defs.dagster_internals import claim_slot, pool_state
+from ttapi_pipeline.defs.operations.held_runs import process_of, process_tags
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline_tests.support.flips import flip_bit
+from ttapi_pipeline_tests.support.held import holder, lock_file, started_run
 from ttapi_pipeline_tests.support.projects import Finished, Tt, environment_of_users, make_project, run_tt
 from ttapi_pipeline_tests.support.shared import made_once
 from ttapi_pipeline_tests.support.simulator import SimulatorControl
@@ -266,6 +271,41 @@ def test_ctrl_c_ends_a_refresh_and_leaves_no_simulator(project: Path) -> None:
     while any(_is_running(pid) for pid in simulators) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(_is_running(pid) for pid in simulators)
+
+
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.soak), signal.SIGTERM])
+def test_a_refresh_that_waits_says_for_which_run_ends_at_a_signal_and_leaves_nothing(
+    project: Path, exchange: SimulatorProcess, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    with (
+        dg.DagsterInstance.from_config(str(project)) as instance,
+        holder(lock_file(instance, (ahead := started_run(instance, **process_tags())).run_id)),
+    ):
+        assert claim_slot(instance, BROKER_POOL, ahead.run_id, "daily_candles")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ttapi_pipeline.cli", "refresh", "accounts"],
+            cwd=project,
+            env={**environment_of_users(), "TT_API_URL": exchange.url, "TT_ENV": "simulator"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        line = next(line for line in process.stderr if "waiting for" in line)
+        named = f"accounts: waiting for run {ahead.run_id[:8]}, which fetches daily_candles ({process_of(ahead)})"
+        assert line.strip() == named
+        process.send_signal(number)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=90)
+        assert process.returncode == 130, out + err
+        assert "Traceback" not in err
+        assert err.endswith("interrupted; stored data is as it was\n")
+        assert pool_state(instance, BROKER_POOL).run_ids == {ahead.run_id}
+        waited = next(run for run in instance.get_runs(limit=1))
+        assert waited.is_finished
+        said = [entry.message for entry in instance.all_logs(waited.run_id) if entry.dagster_event is None]
+        assert named in said
 
 
 def _is_running(pid: int) -> bool:

@@ -8,6 +8,7 @@ and the decision is what to keep.
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +17,34 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.events import EngineEventData
 from dagster._core.loader import LoadingContextForTest
+from dagster._core.storage.event_log import SqlEventLogStorage
 
 from ttapi_pipeline.defs.dagster_internals import (
+    PoolState,
+    claim_slot,
     delete_step_logs,
     event_files,
     fail_run,
     failed_steps,
+    free_slot,
     free_slots,
+    give_turn,
     has_local_events,
     instance_of,
     let_steps_below_run,
     look_up_input_again,
     observation,
+    pool_state,
     processes_of,
     provenance_tags,
     pythons_own_interrupts,
     recorded_partitions,
     recorded_version,
     retry_delay,
-    runs_in_pool,
+    run_lock_file,
     set_data_version,
     step_failure,
+    tag_run,
     tick_of,
     version_tags,
 )
@@ -256,14 +264,16 @@ class TestRuns:
         def watched() -> str:
             return "1"
 
-        assert set(processes_of(instance, run(instance, watched).run_id)) == {os.getpid()}
+        seen = processes_of(instance, run(instance, watched).run_id)
+        assert {pid for pid, _ in seen} == {os.getpid()}
+        assert all(abs((datetime.now(UTC) - at).total_seconds()) < 600 for _, at in seen)
 
     def test_a_run_of_which_nothing_is_known_has_no_process(
         self, instance: dg.DagsterInstance, started: dg.DagsterRun
     ) -> None:
         assert processes_of(instance, started.run_id) == []
         instance.report_engine_event("started", started, EngineEventData.in_process(4711))
-        assert processes_of(instance, started.run_id) == [4711]
+        assert [pid for pid, _ in processes_of(instance, started.run_id)] == [4711]
 
     def test_a_lost_run_can_be_failed_from_outside(self, instance: dg.DagsterInstance, started: dg.DagsterRun) -> None:
         fail_run(instance, started, "its process died")
@@ -272,14 +282,56 @@ class TestRuns:
         assert run.status is dg.DagsterRunStatus.FAILURE
 
     def test_a_slot_stays_taken_until_it_is_freed(self, instance: dg.DagsterInstance, started: dg.DagsterRun) -> None:
-        storage = instance.event_log_storage
-        storage.initialize_concurrency_limit_to_default("pool")
-        assert storage.claim_concurrency_slot("pool", started.run_id, "step").is_claimed
+        assert claim_slot(instance, "pool", started.run_id, "step")
         fail_run(instance, started, "its process died")
-        assert set(runs_in_pool(instance, "pool")) == {started.run_id}
+        assert not claim_slot(instance, "pool", "4711", "step")
         free_slots(instance, started.run_id)
-        assert set(runs_in_pool(instance, "pool")) == set()
-        assert storage.claim_concurrency_slot("pool", "4711", "step").is_claimed
+        assert claim_slot(instance, "pool", "4711", "step")
+        free_slot(instance, "4711", "step")
+        assert pool_state(instance, "pool") == PoolState(1)
+
+    def test_a_step_waits_in_the_tables_that_the_web_ui_shows(self, instance: dg.DagsterInstance) -> None:
+        assert claim_slot(instance, "shown", "first", "accounts")
+        assert not claim_slot(instance, "shown", "second", "symbols")
+        state = pool_state(instance, "shown")
+        assert state.claimed == (("first", "accounts"),)
+        ((run_id, step, since),) = state.pending
+        assert (run_id, step) == ("second", "symbols")
+        assert abs((datetime.now(UTC) - since).total_seconds()) < 600
+        assert state.run_ids == {"first", "second"}
+        info = instance.event_log_storage.get_concurrency_info("shown")
+        assert (info.active_run_ids, info.pending_run_ids) == ({"first"}, {"second"})
+
+    def test_a_pool_without_a_limit_has_one_slot(self, tmp_path: Path) -> None:
+        overrides = {"telemetry": {"enabled": False}}
+        with dg.DagsterInstance.local_temp(str(tmp_path), overrides=overrides) as other:
+            assert claim_slot(other, "pool", "first", "step")
+            assert not claim_slot(other, "pool", "second", "step")
+
+    def test_a_queue_in_which_it_is_nobodys_turn_goes_on(self, instance: dg.DagsterInstance) -> None:
+        """As a process leaves it that is killed after it has given up a slot, and before the next one has its turn."""
+        storage = instance.event_log_storage
+        assert claim_slot(instance, "stuck", "first", "step")
+        assert not claim_slot(instance, "stuck", "second", "step")
+        assert isinstance(storage, SqlEventLogStorage)
+        storage._free_concurrency_slots("first", "step")
+        storage._remove_pending_steps("first", "step")
+        assert not claim_slot(instance, "stuck", "second", "step")
+        give_turn(instance, "stuck")
+        assert claim_slot(instance, "stuck", "second", "step")
+
+    def test_a_run_can_be_tagged_when_it_is_there(self, instance: dg.DagsterInstance, started: dg.DagsterRun) -> None:
+        tag_run(instance, started.run_id, {"process/pid": "4711"})
+        run = instance.get_run_by_id(started.run_id)
+        assert run is not None
+        assert run.tags["process/pid"] == "4711"
+
+    def test_the_lock_of_a_run_lies_beside_its_events(self, instance: dg.DagsterInstance) -> None:
+        file = run_lock_file(instance, "4711")
+        assert file is not None
+        assert file in event_files(instance, "4711")
+        with dg.DagsterInstance.ephemeral() as other:
+            assert run_lock_file(other, "4711") is None
 
     def test_a_deleted_run_leaves_the_output_of_its_steps_for_us_to_delete(self, instance: dg.DagsterInstance) -> None:
         @dg.asset

@@ -89,7 +89,7 @@ class TestDefinitions:
             "prune_history": set(),
         }
         job = definitions.resolve_job_def("refresh_all")
-        assert job.executor_def is dg.in_process_executor
+        assert job.executor_def.name == dg.in_process_executor.name
         assert job.tags["dagster/max_runtime"] == "3600"
 
     def test_sensors_and_schedules_are_on(self, definitions: dg.Definitions) -> None:
@@ -103,7 +103,8 @@ class TestDefinitions:
         )
 
     def test_what_fetches_shares_the_broker_s_pool(self, definitions: dg.Definitions) -> None:
-        pools = {name: definitions.resolve_assets_def(name).op.pool for name in DATASETS}
+        graph = definitions.resolve_asset_graph()
+        pools = {name: graph.get(dg.AssetKey(name)).metadata.get("pool") for name in DATASETS}
         fetching = {name for name, pool in pools.items() if pool == "broker_api"}
         computed = {"earnings", "eod_snapshot", "returns_stddev", "volatility", "volatility_cone"}
         assert fetching == set(DATASETS) - computed

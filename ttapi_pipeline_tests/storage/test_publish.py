@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import threading
 from collections.abc import Callable
@@ -126,7 +127,8 @@ def test_the_csv_is_written_in_the_background_under_the_lock(
         assert published.csv_error is None
         with pytest.raises(StorageError, match="not written in time"):
             published.wait(timeout_seconds=0)
-        with pytest.raises(LockTimeoutError, match=r"marks was being written by another process for 0\.01 s"):
+        named = rf"marks was being written by process {os.getpid()} on \S+ since \S+ for 0\.01 s"
+        with pytest.raises(LockTimeoutError, match=named):
             publish(marks_frame(), marks, tmp_path, provenance, lock_timeout_seconds=0.01)
         go.set()
         complete = published.wait()

@@ -50,13 +50,14 @@ def _dataset_asset(dataset: Dataset, settings: Settings, condition: dg.Automatio
             "dagster/column_schema": table_schema(dataset.schema),
             "ttl_seconds": settings.ttl(dataset).total_seconds(),
             "source": dataset.source,
+            # Its step stands in the queue of the pool by itself: see `operations.pools`.
+            **({"pool": BROKER_POOL} if dataset.is_fetched else {}),
         },
         freshness_policy=freshness_policy(dataset, settings),
         automation_condition=condition,
         output_required=False,
         # Quotes are old again within minutes. They go last, so that they are fresh when the run ends.
         op_tags={"dagster/priority": "-5"} if dataset.changes is Changes.WHILE_OPEN else None,
-        pool=BROKER_POOL if dataset.is_fetched else None,
         io_manager_key="io_manager",
     )
     def refresh(

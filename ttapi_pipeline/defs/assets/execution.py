@@ -7,7 +7,8 @@ manager to be stored.
 
 import inspect
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -30,6 +31,7 @@ from ttapi_pipeline.defs.assets.metadata import verdict_metadata
 from ttapi_pipeline.defs.assets.reuse import note_input, reuse
 from ttapi_pipeline.defs.failures import failures_of
 from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager, Publication
+from ttapi_pipeline.defs.operations.pools import broker_turn
 from ttapi_pipeline.defs.resources import ApiResource
 from ttapi_pipeline.storage.layout import Folder
 from ttapi_pipeline.storage.repair import repair
@@ -71,18 +73,22 @@ def execute(
     board.set_phase(name, Phase.RUNNING)
     with failures_of(dataset, attempt=context.retry_number):
         status = _mended_status(context, dataset, api, io_manager, is_forced=is_forced)
-        verdict, manifest = status.verdict, status.manifest
-        context.log.info("%s: %s", name, verdict)
-        if verdict.is_hit and manifest is not None:
-            board.set_phase(name, Phase.HIT, verdict.reason)
-            described = io_manager.describe(manifest, dataset.schema, now=api.clock.now())
-            return reuse(context, verdict, manifest, {**described, **verdict_metadata(verdict)})
+        hit = _hit(context, dataset, api, io_manager, status)
+        if hit is not None:
+            return hit
         refuse_to_overwrite(settings, io_manager.folder)
-        broker, began_at, started = api.get(), api.clock.now(), time.perf_counter()
-        before = broker.request_counts()
-        refresh = Refresh(settings, began_at, api.clock, broker, is_forced, dataset, io_manager.folder, manifest)
-        result = dataset.builder()(refresh, **{each: table.frame for each, table in inputs.items()})
-        build = run_async(result) if inspect.isawaitable(result) else result
+        with _turn(context, dataset) as has_waited:
+            if has_waited:
+                status = _mended_status(context, dataset, api, io_manager, is_forced=is_forced)
+                hit = _hit(context, dataset, api, io_manager, status)
+                if hit is not None:
+                    return hit
+            verdict, manifest = status.verdict, status.manifest
+            broker, began_at, started = api.get(), api.clock.now(), time.perf_counter()
+            before = broker.request_counts()
+            refresh = Refresh(settings, began_at, api.clock, broker, is_forced, dataset, io_manager.folder, manifest)
+            result = dataset.builder()(refresh, **{each: table.frame for each, table in inputs.items()})
+            build = run_async(result) if inspect.isawaitable(result) else result
         context.add_output_metadata({**verdict_metadata(verdict), **_spent(broker, before), **_lineage(dataset)})
         for upstream, version in build.inputs.items():
             note_input(context, upstream, version)
@@ -91,6 +97,39 @@ def execute(
     notes = filter(None, (verdict.reason, missing, provenance.lost_in_words))
     board.set_phase(name, Phase.REFRESHED, "; ".join(notes))
     return Publication(build, replace(provenance, fetch_seconds=time.perf_counter() - started), is_forced)
+
+
+@contextmanager
+def _turn(context: dg.AssetExecutionContext, dataset: Dataset) -> Iterator[bool]:
+    """The turn of the step at the broker; whether it had to wait. What is only computed needs no turn."""
+    if not dataset.is_fetched:
+        yield False
+        return
+
+    def say(words: str) -> None:
+        context.log.info("%s: %s", dataset.name, words)
+        current_board().set_phase(dataset.name, Phase.WAITING, words)
+
+    with broker_turn(context.instance, context.run.run_id, dataset.name, say) as has_waited:
+        current_board().set_phase(dataset.name, Phase.RUNNING)
+        yield has_waited
+
+
+def _hit(
+    context: dg.AssetExecutionContext,
+    dataset: Dataset,
+    api: ApiResource,
+    io_manager: ParquetCsvIOManager,
+    status: DatasetStatus,
+) -> Iterator[Any] | None:
+    """The events of a hit; None for a miss."""
+    verdict, manifest = status.verdict, status.manifest
+    context.log.info("%s: %s", dataset.name, verdict)
+    if not verdict.is_hit or manifest is None:
+        return None
+    current_board().set_phase(dataset.name, Phase.HIT, verdict.reason)
+    described = io_manager.describe(manifest, dataset.schema, now=api.clock.now())
+    return reuse(context, verdict, manifest, {**described, **verdict_metadata(verdict)})
 
 
 def _mended_status(

@@ -1,22 +1,155 @@
 # SPDX-License-Identifier: MIT
-"""Frees the slots of the broker's pool that a killed run still holds.
+"""The turns at the broker: one step fetches at a time, over all runs of an instance.
 
-Dagster's daemon frees them, as `dagster.yaml` says. `tt refresh` and `dagster asset materialize` run without a daemon,
-and would wait forever for a slot that a killed run cannot give back.
+A step that fetches stands in the queue of the pool BROKER_POOL until the slot is its own. While it waits it sleeps,
+says for which run, can be interrupted, and looks after the queue: a killed run may have left a slot, a turn that it
+never took, or its place. `tt refresh` and `dagster asset materialize` run without a daemon that would do it.
 """
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import dagster as dg
 
+from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
-from ttapi_pipeline.defs.dagster_internals import free_slots, runs_in_pool
+from ttapi_pipeline.defs.dagster_internals import (
+    claim_slot,
+    free_slot,
+    free_slots,
+    give_turn,
+    pool_state,
+    run_lock_file,
+)
+from ttapi_pipeline.defs.operations.held_runs import hold_run, is_held, process_of, why_lost
 from ttapi_pipeline.defs.operations.lost_runs import end_if_lost
 
+_ASK_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 5.0
+"""How often a waiting step looks whether the runs in the queue are there."""
+_SAY_SECONDS: Final = 15.0
 
-def free_orphaned_slots(instance: dg.DagsterInstance) -> None:
-    """Free the slots of runs that were deleted, that have ended, or whose process on this machine is dead."""
-    for run_id in runs_in_pool(instance, BROKER_POOL):
+
+def orphans(instance: dg.DagsterInstance) -> Mapping[str, str]:
+    """The runs that stand in the queue and will not leave it by themselves, each with the reason."""
+    found = {}
+    for run_id in sorted(pool_state(instance, BROKER_POOL).run_ids):
         run = instance.get_run_by_id(run_id)
-        if run is None or run.is_finished:
-            free_slots(instance, run_id)
+        # A run that was ended from outside may still be at work for a moment, and gives its slot back itself.
+        is_at_work = bool(is_held(instance, run_id))
+        if run is None:
+            why = None if is_at_work else "it was deleted"
+        elif run.is_finished:
+            why = None if is_at_work else "it has ended"
         else:
-            end_if_lost(instance, run)
+            why = why_lost(instance, run)
+        if why is not None:
+            found[run_id] = why
+    return found
+
+
+def free_orphaned_slots(instance: dg.DagsterInstance) -> list[str]:
+    """Free what the orphans hold or wait for, record those that have not ended as failed, and return their ids."""
+    with _alone(instance):
+        freed = list(orphans(instance))
+        for run_id in freed:
+            run = instance.get_run_by_id(run_id)
+            if run is None or run.is_finished or not end_if_lost(instance, run):
+                free_slots(instance, run_id)
+        give_turn(instance, BROKER_POOL)
+    return freed
+
+
+@contextmanager
+def broker_turn(instance: dg.DagsterInstance, run_id: str, step: str, say: Callable[[str], None]) -> Iterator[bool]:
+    """Wait until no other step fetches, and let none fetch inside the block.
+
+    Args:
+        instance: Of the run.
+        run_id: Of the run that the step belongs to.
+        step: What fetches, in the words of the web UI.
+        say: Is told for what the step waits, at once and every quarter of a minute.
+
+    Returns:
+        Whether the step had to wait. Then another run may have fetched the same.
+    """
+    hold_run(instance, run_id, is_noted=False)
+    try:
+        has_waited = not _claim(instance, run_id, step)
+        if has_waited:
+            _wait(instance, run_id, step, say)
+        yield has_waited
+    finally:
+        with _alone(instance):
+            free_slot(instance, run_id, step)
+
+
+def _wait(instance: dg.DagsterInstance, run_id: str, step: str, say: Callable[[str], None]) -> None:
+    """Return when the step has the slot."""
+    began = time.monotonic()
+    looked = said = float("-inf")
+    while True:
+        now = time.monotonic()
+        if now - looked >= _LOOK_SECONDS:
+            looked = now
+            free_orphaned_slots(instance)
+        if _claim(instance, run_id, step):
+            return
+        if now - said >= _SAY_SECONDS:
+            said = now
+            say(_waiting_words(instance, run_id, waited=timedelta(seconds=now - began)))
+        time.sleep(_ASK_SECONDS)
+
+
+def _claim(instance: dg.DagsterInstance, run_id: str, step: str) -> bool:
+    with _alone(instance):
+        return claim_slot(instance, BROKER_POOL, run_id, step)
+
+
+@contextmanager
+def _alone(instance: dg.DagsterInstance) -> Iterator[None]:
+    """Change the queue while no other process does.
+
+    Dagster reads and writes it in several transactions. In SQLite, two claims at the same time can both come to own a
+    slot. Another database locks the rows.
+    """
+    file = run_lock_file(instance, BROKER_POOL)
+    if file is None or instance.is_ephemeral:
+        yield
+        return
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _waiting_words(instance: dg.DagsterInstance, run_id: str, *, waited: timedelta) -> str:
+    """For whom a step of a run waits, and how long it has."""
+    state = pool_state(instance, BROKER_POOL)
+    ahead = state.claimed or [(other, step) for other, step, _ in state.pending if other != run_id][:1]
+    holder = ", ".join(_holder_words(instance, *each) for each in ahead) or f"a slot of the pool {BROKER_POOL}"
+    return f"waiting for {holder}" + (f", for {format_duration(waited)} now" if waited >= timedelta(seconds=1) else "")
+
+
+def _holder_words(instance: dg.DagsterInstance, run_id: str, step: str) -> str:
+    run = instance.get_run_by_id(run_id)
+    process = None if run is None else process_of(run)
+    return f"run {run_id[:8]}, which fetches {step}" + (f" ({process})" if process is not None else "")
+
+
+def queue_in_words(instance: dg.DagsterInstance) -> list[str]:
+    """A sentence per slot that is held and per step that waits."""
+    state, now = pool_state(instance, BROKER_POOL), datetime.now(UTC)
+    held = [f"its turn: {_holder_words(instance, run_id, step)}" for run_id, step in state.claimed]
+    waiting = [
+        f"waits for {format_duration(now - since)}: {_holder_words(instance, run_id, step)}"
+        for run_id, step, since in state.pending
+    ]
+    return [*held, *waiting]

@@ -16,6 +16,7 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.automation.jobs import RUN_TAGS
 from ttapi_pipeline.defs.dagster_internals import delete_step_logs, event_files
+from ttapi_pipeline.defs.operations.executor import RUN_EXECUTOR
 
 PRUNE_JOB = "prune_history"
 KEPT_DAYS = 30
@@ -113,7 +114,7 @@ def build_retention(
             f"Deletes runs that ended more than {KEPT_DAYS} days ago ({KEPT_DAYS_OF_FREQUENT_RUNS} days for quotes "
             "alone), sparing those behind the current data."
         ),
-        executor_def=dg.in_process_executor,
+        executor_def=RUN_EXECUTOR,
         tags=RUN_TAGS,
     )
     def prune_history() -> None:

@@ -11,6 +11,7 @@ from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.defs.automation.jobs import RUN_TAGS
 from ttapi_pipeline.defs.failures import skipped
+from ttapi_pipeline.defs.operations.executor import RUN_EXECUTOR
 from ttapi_pipeline.defs.quote_history.asset import QUOTE_HISTORY, QUOTE_HISTORY_JOB, quote_sessions
 
 
@@ -27,7 +28,7 @@ def quote_history_job(settings: Settings) -> dg.JobDefinition:
         name=QUOTE_HISTORY_JOB,
         description="Makes a session of the quote log a partition of quote_history; the second run changes nothing.",
         partitions_def=quote_sessions,
-        executor_def=dg.in_process_executor,
+        executor_def=RUN_EXECUTOR,
         tags=RUN_TAGS,
     )
     def compact_quotes() -> None:

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""The part of `tt doctor` that looks at the runs of the Dagster instance: lost ones, and the queue for the broker.
+
+Who is lost, and how a slot is freed: see `defs.operations`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ttapi_pipeline.commands.examination import Finding
+from ttapi_pipeline.core.errors import TTError
+
+
+def examine_runs(*, is_repairing: bool) -> Iterator[Finding]:
+    """What is held, who waits, and which runs have lost their process. Nothing is created.
+
+    Args:
+        is_repairing: Record lost runs as failed, and free what they hold.
+    """
+    from ttapi_pipeline.defs.operations.examination import examine_instance
+
+    home = Path(os.environ.get("DAGSTER_HOME") or Path.cwd())
+    try:
+        examined = examine_instance(home, is_repairing=is_repairing)
+    except TTError as error:
+        yield Finding("runs", str(error), is_good=False)
+        return
+    if examined is None:
+        yield Finding("runs", "there was none yet", is_good=True)
+        return
+    for run_id, why in examined.lost.items():
+        way_out = "(ended)" if is_repairing else "; `tt doctor --repair` ends it, and so does the next run that fetches"
+        text = f"run {run_id}: {why}{' ' if is_repairing else ''}{way_out}"
+        yield Finding("runs", text, is_good=is_repairing)
+    if not examined.lost:
+        yield Finding("runs", "none has lost its process", is_good=True)
+    for words in examined.queue or ["empty"]:
+        yield Finding("broker's queue", words, is_good=True)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""The executor of every run: Dagster's own, in a process that counts as executing the run. See `held_runs`."""
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import dagster as dg
+
+from ttapi_pipeline.defs.operations.held_runs import hold_run
+from ttapi_pipeline.defs.operations.lost_runs import end_lost_runs
+
+
+class HoldingExecutor(dg.Executor):
+    """Executes a run by another executor, and holds the run meanwhile. Before that it ends runs that were lost."""
+
+    def __init__(self, inner: dg.Executor) -> None:
+        self._inner = inner
+
+    @property
+    def retries(self) -> Any:
+        return self._inner.retries
+
+    @property
+    def step_dependency_config(self) -> Any:
+        return self._inner.step_dependency_config
+
+    def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
+        hold_run(plan_context.instance, plan_context.run_id)
+        end_lost_runs(plan_context.instance)
+        yield from self._inner.execute(plan_context, execution_plan)
+
+
+def holding(executor: dg.ExecutorDefinition) -> dg.ExecutorDefinition:
+    """The same executor, by its name and with its config, with a `HoldingExecutor` around it."""
+
+    def create(context: dg.InitExecutorContext) -> dg.Executor:
+        make = executor.executor_creation_fn
+        if make is None:
+            raise TypeError(f"{executor.name} makes no executor")
+        return HoldingExecutor(make(context))
+
+    return dg.ExecutorDefinition(
+        name=executor.name,
+        config_schema=cast("Any", executor.config_schema),
+        requirements=executor.get_requirements,
+        executor_creation_fn=create,
+        description=executor.description,
+    )
+
+
+# A process per step would cost 3 to 5 seconds of imports each, and gain little: the long work waits for the network or
+# runs in the threads of Polars.
+RUN_EXECUTOR = holding(dg.in_process_executor)

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: MIT
+"""Whole runs of `tt refresh` are killed at random moments, with other writers and readers beside.
+
+After each kill the next run succeeds without help. No slot is held, no process is left over, no stored row is lost.
+`make test` has one kill in a refresh of two tables; `make soak` has KILLS of whole runs, or as many as the environment
+variable of that name says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
+from ttapi_pipeline.defs.dagster_internals import pool_state
+from ttapi_pipeline.defs.operations.lost_runs import lost_runs
+from ttapi_pipeline.simulator.process import SimulatorProcess
+from ttapi_pipeline.storage.layout import open_folder
+from ttapi_pipeline.storage.repair import check
+from ttapi_pipeline.storage.scan import scan
+from ttapi_pipeline_tests.support.projects import environment_of_users, make_project
+
+KILLS = int(os.environ.get("KILLS", "1000"))
+SEED = int(os.environ.get("KILL_SEED", "20261128"))
+
+_GROWING = ("daily_candles", "eod_snapshot", "earnings", "trading_calendar")
+"""Tables that never lose a row from one refresh to the next."""
+
+
+class Trial:
+    """A project folder, and the commands in it."""
+
+    def __init__(self, project: Path, url: str) -> None:
+        self.project = project
+        self.environment = {
+            **environment_of_users(),
+            "TT_ENV": "simulator",
+            "TT_API_URL": url,
+            "DAGSTER_HOME": str(project),
+        }
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """`tt` in a process group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "ttapi_pipeline.cli", *arguments],
+            cwd=self.project,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str) -> str:
+        """The output of `tt`, which has to succeed."""
+        process = self.start(*arguments)
+        out, _ = process.communicate(timeout=170)
+        assert process.returncode == 0, out
+        return out
+
+    def rows(self) -> dict[str, pl.DataFrame]:
+        """The keys of the tables that only grow."""
+        folder = open_folder(str(self.project / "data"))
+        found = {}
+        for name in _GROWING:
+            if (self.project / "data" / f"{name}.json").exists():
+                schema = DATASETS[name].schema
+                found[name] = scan(folder, schema).select(schema.key).collect()
+        return found
+
+    def check(self, names: Collection[str]) -> None:
+        """Nothing is held, nobody is left over, everything stored is whole."""
+        with dg.DagsterInstance.from_config(str(self.project)) as instance:
+            assert pool_state(instance, BROKER_POOL).run_ids == set()
+            assert lost_runs(instance) == {}
+        folder = open_folder(str(self.project / "data"))
+        assert [name for name in names if list(check(folder, DATASETS[name].schema))] == []
+
+
+@contextmanager
+def others(trial: Trial, chance: random.Random, count: int, only: list[str]) -> Iterator[None]:
+    """Writers, each a forced refresh of one dataset, and readers, which read what is stored again and again."""
+    over = threading.Event()
+    torn: list[str] = []
+
+    def read() -> None:
+        while not over.wait(0.05):
+            try:
+                trial.rows()
+            except Exception as error:  # noqa: BLE001 - any is a finding
+                torn.append(repr(error))
+
+    fetched = [name for name in only if DATASETS[name].is_fetched]
+    writers = [trial.start("refresh", chance.choice(fetched), "--force") for _ in range(count // 2)]
+    readers = [threading.Thread(target=read) for _ in range(count - count // 2)]
+    for reader in readers:
+        reader.start()
+    try:
+        yield
+    finally:
+        for writer in writers:
+            out, _ = writer.communicate(timeout=170)
+            assert writer.returncode in {0, 3}, out
+        over.set()
+        for reader in readers:
+            reader.join()
+    assert torn == []
+
+
+def kill_one(trial: Trial, chance: random.Random, names: list[str], *, within: float, count: int) -> float:
+    """Kill a forced refresh at a random moment, then have the next one succeed; the seconds that it took."""
+    before = trial.rows()
+    with others(trial, chance, count, names):
+        victim = trial.start("refresh", *names, "--force")
+        time.sleep(chance.uniform(0, within))
+        with suppress(ProcessLookupError):
+            os.killpg(victim.pid, signal.SIGKILL)
+        victim.communicate()
+    began = time.monotonic()
+    # It fetches, whatever is due: a hit would stand in no queue.
+    trial.run("refresh", names[0], "--force")
+    took = time.monotonic() - began
+    document = json.loads(trial.run("refresh", *names, "--json"))
+    assert {row["verdict"] for row in document["datasets"] if row["dataset"] in names} == {"hit"}
+    trial.check(names)
+    after = trial.rows()
+    for name, keys in before.items():
+        lost = keys.join(after[name], on=list(keys.columns), how="anti", nulls_equal=True)
+        assert lost.is_empty(), (name, lost)
+    return took
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
+    with SimulatorProcess(seed=7) as exchange:
+        yield Trial(make_project(tmp_path_factory.mktemp("killed")), exchange.url)
+
+
+@pytest.fixture(autouse=True)
+def in_the_project(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of an instance is relative to the current one."""
+    monkeypatch.chdir(trial.project)
+
+
+def test_after_a_kill_at_a_random_moment_the_next_run_succeeds(trial: Trial) -> None:
+    kill_one(trial, random.Random(SEED), ["accounts"], within=4, count=1)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(12 * 3600)
+def test_the_next_run_succeeds_whenever_a_whole_run_was_killed(
+    trial: Trial, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chance = random.Random(SEED)
+    began = time.monotonic()
+    trial.run("refresh", "--force")
+    within = time.monotonic() - began
+    seconds = []
+    for number in range(KILLS):
+        seconds.append(kill_one(trial, chance, list(DATASETS), within=within, count=chance.randint(2, 6)))
+        with capsys.disabled():
+            print(f"kill {number + 1}: the next run took {seconds[-1]:.1f} s, most {max(seconds):.1f} s", flush=True)  # noqa: T201
