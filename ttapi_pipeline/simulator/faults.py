@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -77,8 +77,13 @@ DXLINK_KINDS: Final[Mapping[str, Mapping[str, Parameter]]] = MappingProxyType(
         "dx-strict-auth": {},
         "dx-fewer-fields": {"fields": 1},
         "dx-rate": {},
+        "dx-drop": {"share": 1.0, "first": 0, "rows": 1e6},
+        "dx-event": {"field": "close", "value": "NaN", "first": 0, "rows": 1},
     }
 )
+
+EVENT_KINDS: Final = frozenset({"dx-drop", "dx-event"})
+"""These strike at an event type, a symbol, or both, see `dxlink.event_faults`."""
 
 KINDS: Final = MappingProxyType({**REST_KINDS, **DXLINK_KINDS})
 
@@ -105,6 +110,7 @@ _RANGES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
         "chunk_bytes": (1, 1e6),
         "items": (0, 1e6),
         "refusals": (1, 1e6),
+        "first": (0, 1e6),
     }
 )
 _ANY_NUMBER: Final = (-1e9, 1e9)
@@ -122,7 +128,7 @@ class Fault:
         id: Number in this server, from 1.
         route: The place where it strikes: a route template such as ``/option-chains/{symbol}/nested``, however its
             variable segment is named; a path such as ``/option-chains/AAPL/nested``; a family such as
-            ``option-chains`` or ``dxlink``; or ``*``.
+            ``option-chains`` or ``dxlink``; an event type, symbol, or both, of the feed; or ``*``.
         kind: One of KINDS.
         parameters: All parameters of the kind.
         probability: Chance to strike at each opportunity, 0 to 1.
@@ -168,8 +174,13 @@ class Fault:
         }
 
 
-Strike = Callable[[Collection[str]], Sequence[Fault]]
-"""Gives the faults of these kinds that strike now, at a place that is understood; see `FaultPlan.strike`."""
+class Strike(Protocol):
+    """Gives the faults of these kinds that strike now, see `FaultPlan.strike`.
+
+    The connection is understood as the place; `places` are others beside it.
+    """
+
+    def __call__(self, kinds: Collection[str], /, *places: str) -> Sequence[Fault]: ...
 
 
 def place_of(route: str) -> str:
@@ -182,10 +193,12 @@ class FaultPlan:
 
     Attributes:
         is_place: Whether a fault could strike there at all. A plan takes every place until its server has said so.
+        is_event_place: The same for the faults of events, at the places that they have besides.
     """
 
     def __init__(self) -> None:
         self.is_place: Callable[[str], bool] = lambda _: True
+        self.is_event_place: Callable[[str], bool] = lambda _: True
         self._faults: list[Fault] = []
         self._ids = itertools.count(1)
 
@@ -211,7 +224,8 @@ class FaultPlan:
             raise ConfigError(f"{kind!r} is not a fault; known are {', '.join(KINDS)}")
         if not route:
             raise ConfigError(f"fault {kind}: route is empty; it is a route template, a path, a family or *")
-        if route != ANYWHERE and not self.is_place(route):
+        is_event_place = kind in EVENT_KINDS and self.is_event_place(route)
+        if route != ANYWHERE and not self.is_place(route) and not is_event_place:
             # A fault that can never strike would look like a client that bears it.
             raise ConfigError(
                 f"fault {kind}: no request has the route {route!r}; it is a route template, a path, a family or *"

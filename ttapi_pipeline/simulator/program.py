@@ -172,10 +172,12 @@ faults, each with its own parameters and their defaults:
 
 Every fault also has route=* (a route template, a path, a family such as market-metrics or dxlink), probability=1, count
 (how often it strikes, without end by default) and seed=0. The same is done while it runs by POST /simulator/faults.
+dx-drop and dx-event strike at events of the feed: route is then a type, a symbol, or both, such as Quote/SPX.
 
   --fault status:status=429,retry_after=2,count=3,route=/market-metrics
   --fault 'replace-field:route=/market-metrics,path=data.items[symbol=AAPL].beta,value="NaN"'
   --fault dx-close:code=1006,after=20 --fault latency:seconds=0.2,distribution=exponential
+  --fault dx-drop:route=Candle/KO --fault dx-event:route=Candle/KO,field=close,value=Infinity,first=2,rows=3
 
 `tt simulator metastock DIR` writes MetaStock files of the same market instead.
 """

@@ -57,3 +57,23 @@ def test_any_object_is_a_fault_or_a_config_error(spec: dict[str, object]) -> Non
         except ConfigError:
             continue
         orjson.dumps(fault.summary())
+
+
+@pytest.mark.parametrize(
+    ("kind", "route", "status"),
+    [
+        ("dx-drop", "Candle/KO", 201),
+        ("dx-drop", "Quote", 201),
+        ("dx-event", "BRK/B", 201),
+        ("dx-event", "Trade/.AAPL261218C250", 201),
+        ("dx-event", "Candle/NOPE", 400),
+        ("dx-event", "Rumour/KO", 400),
+        # A connection has no symbol.
+        ("dx-freeze", "KO", 400),
+    ],
+)
+async def test_faults_of_events_strike_at_types_and_symbols_that_there_are(
+    simulator: Api, kind: str, route: str, status: int
+) -> None:
+    reply = await simulator.post("/simulator/faults", json={"kind": kind, "route": route})
+    assert reply.status == status, reply.body

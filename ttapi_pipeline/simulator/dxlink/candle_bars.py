@@ -61,6 +61,11 @@ class CandleBars:
         """The first `rows` rows."""
         return CandleBars(*(getattr(self, name)[:rows] for name in _COLUMNS))
 
+    def where(self, is_left: npt.NDArray[np.bool_]) -> CandleBars:
+        """The rows that are left."""
+        columns = {name: getattr(self, name)[is_left] for name in _COLUMNS}
+        return CandleBars(**columns, is_snipped=self.is_snipped and bool(is_left.any()))
+
 
 _COLUMNS: Final = tuple(field.name for field in fields(CandleBars) if field.name != "is_snipped")
 

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 import numpy as np
@@ -26,16 +26,25 @@ class CandleRows:
     """Candle events of one symbol in the order in which they are sent, as columns named like the fields of the event.
 
     Integer columns have no missing values; a missing float is NaN. A column with one value for all rows is that value.
+    Single values that are sent in place of those of the columns are in `others`, by field and row.
     """
 
     columns: dict[str, Integers | Floats | str | int]
     length: int
+    others: Mapping[str, Mapping[int, object]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.length
 
     def values(self, field: str, begin: int, end: int) -> Sequence[object]:
         """One field of the rows from `begin` to before `end`, ready for JSON: NaN and infinities are strings."""
+        values = self._column_values(field, begin, end)
+        for row, value in self.others.get(field, {}).items():
+            if begin <= row < end:
+                values[row - begin] = value
+        return values
+
+    def _column_values(self, field: str, begin: int, end: int) -> list[object]:
         column = self.columns.get(field, "NaN")
         if not isinstance(column, np.ndarray):
             return [column] * (end - begin)
@@ -52,6 +61,10 @@ class CandleRows:
             name: column[order] if isinstance(column, np.ndarray) else column for name, column in self.columns.items()
         }
         return replace(self, columns=columns, length=len(order))
+
+    def with_values(self, field: str, values: Mapping[int, object]) -> CandleRows:
+        """The same rows with other values in a field, by row. Their order is final then."""
+        return replace(self, others={**self.others, field: {**self.others.get(field, {}), **values}})
 
     def with_flags(self, flags: Integers) -> CandleRows:
         """The same rows with other event flags."""

@@ -14,6 +14,7 @@ from typing import Final
 from ttapi_pipeline.simulator.dxlink.candle_bars import NO_BARS, CandleBars, CandleSource, Preparation
 from ttapi_pipeline.simulator.dxlink.candle_rows import CandleRows, snapshot_rows, update_rows
 from ttapi_pipeline.simulator.dxlink.channels import Channels, Feed, Snapshot, Subscription
+from ttapi_pipeline.simulator.dxlink.event_faults import bars_left, event_left, rows_spoiled
 from ttapi_pipeline.simulator.dxlink.events import EventSource
 from ttapi_pipeline.simulator.dxlink.faults import disturbed
 from ttapi_pipeline.simulator.dxlink.feed_data import RowSender, event_message
@@ -97,10 +98,11 @@ class MarketData:
 
     def _snapshot_rows(self, subscription: Subscription, bars: CandleBars) -> CandleRows:
         _remember(subscription, bars)
+        bars = bars_left(bars, subscription, self._strike)
         self._count("dxlink.snapshots", 1)
         self._count("dxlink.bars", len(bars))
         rows = snapshot_rows(subscription.symbol, bars, from_time=subscription.from_time)
-        return disturbed(rows, self._strike)
+        return rows_spoiled(disturbed(rows, self._strike), subscription, self._strike)
 
     def _next_update(self, feed: Feed, at: datetime) -> bytes | None:
         """The forming bar of one candle, when it has moved, and bars that are new since."""
@@ -116,7 +118,10 @@ class MarketData:
         if not len(bars) or _newest(bars) == subscription.last:
             return None
         _remember(subscription, bars)
-        sender = RowSender(update_rows(subscription.symbol, bars))
+        rows = update_rows(subscription.symbol, bars_left(bars, subscription, self._strike))
+        if not len(rows):
+            return None
+        sender = RowSender(rows_spoiled(rows, subscription, self._strike))
         message = sender.next_message(feed.channel, feed.announced["Candle"], feed.data_format)
         if not sender.is_done:
             # More new bars than fit into one message: a clock that jumped. The rest comes as a snapshot.
@@ -134,7 +139,9 @@ class MarketData:
             event = self._events.event(event_type, subscription.symbol, at)
             if event is not None and event != subscription.last:
                 subscription.last = event
-                events.append(event)
+                left = event_left(event, subscription, self._strike)
+                if left is not None:
+                    events.append(left)
         if not events:
             return None
         self._count("dxlink.events", len(events))

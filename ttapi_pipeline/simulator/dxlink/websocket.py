@@ -11,6 +11,7 @@ from aiohttp import ClientConnectionResetError, WSMsgType, web
 from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.simulator.counters import Counters
 from ttapi_pipeline.simulator.dxlink.candle_bars import CandleSource
+from ttapi_pipeline.simulator.dxlink.event_faults import is_event_place
 from ttapi_pipeline.simulator.dxlink.events import EventSource
 from ttapi_pipeline.simulator.dxlink.session import DxLinkSession
 from ttapi_pipeline.simulator.dxlink.tokens import QuoteTokens
@@ -39,10 +40,13 @@ def add_dxlink(
 ) -> None:
     """Register the WebSocket route ROUTE.
 
-    Faults of the ``dx-`` kinds strike at the route ``/realtime`` and the family ``dxlink``. Open connections are closed
+    Faults of the ``dx-`` kinds strike at the route ``/realtime`` and the family ``dxlink``, and those of events at types
+    and symbols, too. Open connections are closed
     with code 1001 when the application shuts down.
     """
     candles, events = CandleSource(market), EventSource(market)
+    symbols = frozenset(events.symbols)
+    faults.is_event_place = lambda place: is_event_place(place, symbols)
     sockets: set[web.WebSocketResponse] = set()
 
     async def realtime(request: web.Request) -> web.StreamResponse:
@@ -55,7 +59,7 @@ def add_dxlink(
             candles,
             events,
             is_valid_token=tokens.is_valid,
-            strike=lambda kinds: faults.strike(kinds, *FAULT_PLACES),
+            strike=lambda kinds, *places: faults.strike(kinds, *FAULT_PLACES, *places),
             monotonic=clock.monotonic(),
             count=counters.add,
         )

@@ -188,3 +188,58 @@ async def test_a_connection_can_have_a_lifetime(server: Server) -> None:
         await client.nothing()
         await server.clock.advance(2)
         assert await client.closed() == 1011
+
+
+async def test_bars_can_be_left_out_and_a_snapshot_without_a_bar_is_its_marker(server: Server) -> None:
+    server.faults.add("dx-drop", route="Candle/SPY", count=1)
+    server.faults.add("dx-drop", route="Candle/QQQ", parameters={"first": 2, "rows": 3}, count=1)
+    server.faults.add("dx-drop", route="Candle/IWM", parameters={"share": 0.5}, seed=3, count=1)
+    async with server.feed(contract="HISTORY", fields={"Candle": FIELDS}) as client:
+        seen: dict[str, list[Any]] = {}
+        for _ in range(2):
+            for symbol in ("SPY", "QQQ", "IWM"):
+                await client.subscribe("Candle", f"{symbol}{{=d}}", fromTime=NOVEMBER_2)
+                seen.setdefault(symbol, []).append(await client.candles(symbol))
+    assert [row["eventFlags"] for row in seen["SPY"][0]] == [14]
+    assert seen["SPY"][0][0]["close"] == "NaN"
+    first, whole = ([row["time"] for row in rows] for rows in seen["QQQ"])
+    assert first == whole[:2] + whole[5:]
+    first, whole = ([row["time"] for row in rows] for rows in seen["IWM"])
+    assert set(first) < set(whole)
+    assert 3 < len(first) < len(whole) - 2
+    assert [row["eventFlags"] for row in seen["IWM"][0]][:: len(first) - 1] == [4, 10]
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"), [("Infinity", "Infinity"), ("-1", -1), ("true", True), ("null", None), ("1e308", 1e308)]
+)
+async def test_a_field_of_an_event_can_have_another_value(server: Server, value: str, sent: object) -> None:
+    server.faults.add(
+        "dx-event", route="Candle/SPY", parameters={"field": "close", "value": value, "first": 1, "rows": 2}
+    )
+    server.faults.add("dx-event", route="Trade", parameters={"field": "price", "value": value})
+    async with server.feed(contract="HISTORY", fields={"Candle": FIELDS}) as client:
+        for symbol, is_spoiled in (("SPY", [False, True, True, False]), ("QQQ", [False] * 4)):
+            await client.subscribe("Candle", f"{symbol}{{=d}}", fromTime=NOVEMBER_2)
+            rows = await client.candles(symbol)
+            assert [row["close"] == sent for row in rows[:4]] == is_spoiled
+    async with server.feed(fields={"Trade": ["eventSymbol", "price"]}) as client:
+        await client.subscribe("Trade", "SPY")
+        assert (await client.receive())["type"] == "FEED_CONFIG"
+        assert (await client.receive())["data"] == ["Trade", ["SPY", sent]]
+
+
+async def test_a_type_of_events_can_be_silent_for_a_symbol(server: Server) -> None:
+    server.faults.add("dx-drop", route="Quote/SPX")
+    fields = {"Quote": ["eventSymbol"], "Trade": ["eventSymbol"]}
+    async with server.feed(fields=fields) as client:
+        for event_type in fields:
+            await client.subscribe(event_type, "SPX")
+            await client.subscribe(event_type, "SPY")
+        heard: list[str] = []
+        while len(heard) < 3:
+            message = await client.receive()
+            if "data" in message:
+                event_type, symbols = message["data"]
+                heard += [f"{event_type}/{symbol}" for symbol in symbols]
+    assert heard == ["Quote/SPY", "Trade/SPX", "Trade/SPY"]

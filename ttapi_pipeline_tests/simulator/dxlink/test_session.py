@@ -26,7 +26,7 @@ def session(market: Market) -> DxLinkSession:
         CandleSource(market),
         EventSource(market),
         is_valid_token=lambda token: token == "right",
-        strike=lambda kinds: (),
+        strike=lambda kinds, *places: (),
         monotonic=0.0,
         count=lambda name, amount: None,
     )
