@@ -126,7 +126,7 @@ def test_a_library_is_imported_where_its_errors_become_ours(path: Path) -> None:
 
 WITHOUT_IO = (
     *("backoff", "candle_symbols", "candles", "channel", "events", "feed_health", "market_data", "messages"),
-    *("protocol", "quote_board", "seen_sales"),
+    *("protocol", "quote_board", "seen_sales", "values"),
 )
 """Modules of streaming that decide and compute: they know no socket, clock or task."""
 

@@ -43,7 +43,8 @@ def add_parser(commands: Subparsers) -> None:
         "exit codes:\n"
         "  0    stopped as asked, and nothing is missing\n"
         "  2    wrong usage or settings, an unknown symbol\n"
-        "  3    stopped as asked; gaps, sales that were lost, or symbols that never answered\n"
+        "  3    stopped as asked; gaps, sales that were lost, values that could not be read, or\n"
+        "       symbols that never answered\n"
         "  4    failed: credentials refused, another tt stream at work, rows that could not be saved\n"
         "  130  a second Ctrl-C: what was not flushed is lost"
     )
@@ -78,7 +79,8 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     """Stream until SIGINT, SIGTERM, SIGHUP, `q` or the end of the duration; a second SIGINT does not wait.
 
     Returns:
-        0 when nothing is missing; 3 after gaps, losses or silent symbols; 4 when rows could not be saved.
+        0 when nothing is missing; 3 after gaps, losses, unreadable values or silent symbols; 4 when rows could not be
+        saved.
 
     Raises:
         ConfigError: A symbol is not known; the log is not a local folder, or holds quotes of another origin.
@@ -134,6 +136,9 @@ class _End:
             f"{feed.gaps} gaps",
             f"{feed.drops} sales dropped",
         ]
+        if feed.lost:
+            fields = ", ".join(f"{name} {count:,}" for name, count in sorted(feed.lost.items()))
+            words.append(f"{sum(feed.lost.values()):,} values could not be read ({fields})")
         if log is not None:
             words.append(f"{log.quotes:,} quotes and {log.trades:,} trades in the log of {log.session}")
             if log.pending:

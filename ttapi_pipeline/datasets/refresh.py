@@ -40,6 +40,7 @@ class Refresh:
         clock: For deadlines.
         broker: Opens REST clients and links to the feed.
         is_forced: Whether the user wants it built whatever is stored; then no cache is trusted.
+        is_whole: Whether everything is to be fetched again, and not only what can be new.
     """
 
     settings: Settings
@@ -50,6 +51,7 @@ class Refresh:
     _dataset: Dataset
     _folder: Folder
     _manifest: Manifest | None
+    is_whole: bool = False
 
     def connect(self) -> AbstractAsyncContextManager[TastytradeClient]:
         """A REST client."""
@@ -66,9 +68,20 @@ class Refresh:
             return None
         return self._stored(dataset.schema)
 
+    def kept(self) -> pl.LazyFrame | None:
+        """The stored rows of this environment, whatever code and settings made them; None where there are none to read.
+
+        For rows that a new fetch replaces one by one: those that it does not bring stay.
+        """
+        return self._stored(self._dataset.schema) if self._is_of_this_environment() else None
+
     def recorded(self, report: str) -> pl.LazyFrame | None:
-        """What is stored of a table beside the dataset, when the dataset's own rows may be carried over."""
-        return None if self.previous() is None else self._stored(REPORTS[report])
+        """What is stored of a table beside the dataset, under the conditions of `kept`."""
+        return self._stored(REPORTS[report]) if self._is_of_this_environment() else None
+
+    def _is_of_this_environment(self) -> bool:
+        manifest = self._manifest
+        return manifest is not None and manifest.provenance.settings.get("origin") == self.settings.origin
 
     def accumulated(self) -> pl.LazyFrame | None:
         """The stored rows, whatever code and settings made them; None when there are none of this environment.

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 
 class CacheResource(dg.ConfigurableResource["CacheResource"]):
-    """The only switch of the cache: `force` refreshes every dataset of one run, whatever the verdict is."""
+    """The switch of the cache: `force` refreshes every dataset of one run, whatever the verdict is."""
 
     force: bool = Field(default=False, description="Refresh every selected dataset, whatever its age and inputs.")
+    history: bool = Field(default=True, description="With `force`: fetch whole histories, and not only what is new.")
 
 
 class Storage(Protocol):

@@ -43,8 +43,9 @@ class RecorderHealth:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every symbol has answered, nothing was missed or lost, and everything is on disk."""
-        is_received = self.feed.answered == self.feed.symbols and not self.feed.gaps and not self.feed.drops
+        """Whether every symbol has answered, nothing was missed, unreadable or lost, and everything is on disk."""
+        feed = self.feed
+        is_received = feed.answered == feed.symbols and not (feed.gaps or feed.drops or feed.lost)
         return is_received and (self.log is None or not (self.log.lost or self.log.error))
 
     def to_document(self) -> dict[str, Any]:
@@ -103,7 +104,8 @@ class QuoteRecorder:
             health = self.health()
             feed, oldest = health.feed, health.feed.oldest_quote_seconds
             _LOGGER.info(
-                "%d of %d symbols, %.0f events/s, lag %.3f s, %d reconnects, %d gaps, %d drops, oldest quote %s",
+                "%d of %d symbols, %.0f events/s, lag %.3f s, %d reconnects, %d gaps, %d drops, %d values that "
+                "could not be read, oldest quote %s",
                 feed.answered,
                 feed.symbols,
                 feed.events_per_second,
@@ -111,6 +113,7 @@ class QuoteRecorder:
                 feed.reconnects,
                 feed.gaps,
                 feed.drops,
+                sum(feed.lost.values()),
                 "none" if oldest is None else f"{oldest:.0f} s",
                 extra={"health": health.to_document()},
             )

@@ -7,9 +7,9 @@ The rules of one series are in `candles`, the replacing of a lost link in `links
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from typing import Final
 
@@ -18,7 +18,7 @@ from ttapi_pipeline.core.collection import Collection, ProgressCallback, no_prog
 from ttapi_pipeline.core.errors import ApiError, StreamClosedError, StreamError
 from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.candle_symbols import daily_candle_symbol
-from ttapi_pipeline.streaming.candles import CANDLE_FIELDS, CandleHistory, CandleSeries, candle_rows
+from ttapi_pipeline.streaming.candles import CANDLE_FIELDS, LAST_SESSION, CandleHistory, CandleSeries, candle_rows
 from ttapi_pipeline.streaming.connection import DxLinkConnection
 from ttapi_pipeline.streaming.events import ChannelClosed, ErrorReceived, FeedData, TokenRefused
 from ttapi_pipeline.streaming.links import Links, OpenConnection
@@ -36,6 +36,7 @@ async def collect_daily_candles(
     open_connection: OpenConnection,
     requests: Mapping[str, date],
     *,
+    last_session: date = LAST_SESSION,
     in_flight: int = MAX_IN_FLIGHT,
     deadline_seconds: float = DEADLINE_SECONDS,
     clock: Clock = SYSTEM_CLOCK,
@@ -50,7 +51,8 @@ async def collect_daily_candles(
 
     Args:
         open_connection: Opens a link; asked for another one whenever a link is lost.
-        requests: First session wanted, by streamer symbol.
+        requests: First session wanted, by streamer symbol. A bar before it is set aside.
+        last_session: The present session. A bar after it is set aside.
         in_flight: Number of symbols that are subscribed at a time.
         deadline_seconds: For one symbol. It counts only on a link that is alive, because a frozen link is replaced,
             but it never takes more than three times as long.
@@ -62,13 +64,15 @@ async def collect_daily_candles(
 
     Returns:
         One history per symbol that has bars, in the order of completion. `empty` holds the symbols for which the feed
-        had nothing, twice; `missing` holds those without a complete snapshot. An unknown symbol is empty.
+        had nothing, twice; `missing` holds those without a complete snapshot, or without a bar that can be. An unknown
+        symbol is empty. `lost` counts values and bars that cannot be, as ``candle.`` and the name of the field.
 
     Raises:
         TTError: `open_connection` raised it and never opened a link, or `on_symbol` raised it.
     """
     collector = _Collector(
         requests,
+        last_session=last_session,
         in_flight=in_flight,
         deadline_seconds=deadline_seconds,
         clock=clock,
@@ -94,6 +98,7 @@ class _Request:
 
     symbol: str
     candle_symbol: str
+    first_session: date
     from_time: int
     is_retry: bool = False
     subscribed_at: float = 0.0
@@ -111,6 +116,7 @@ class _Collector:
         self,
         requests: Mapping[str, date],
         *,
+        last_session: date,
         in_flight: int,
         deadline_seconds: float,
         clock: Clock,
@@ -118,6 +124,7 @@ class _Collector:
         on_symbol: Callable[[CandleHistory], None] | None,
     ) -> None:
         self._total = len(requests)
+        self._last_session = last_session
         self._most_in_flight = in_flight
         self._deadline_seconds = deadline_seconds
         self._clock = clock
@@ -128,11 +135,12 @@ class _Collector:
         self._done: list[CandleHistory] = []
         self._empty: set[str] = set()
         self._missing: dict[str, str] = {}
+        self._lost: Counter[str] = Counter()
         self._resumes_at = clock.monotonic()
         for symbol, session in requests.items():
             from_time = int(datetime.combine(session, time(), UTC).timestamp()) * 1000
             try:
-                self._waiting.append(_Request(symbol, daily_candle_symbol(symbol), from_time))
+                self._waiting.append(_Request(symbol, daily_candle_symbol(symbol), session, from_time))
             except ValueError as error:
                 self._missing[symbol] = str(error)
         self._settled_at_loss = self.settled
@@ -167,7 +175,13 @@ class _Collector:
     # What is collected
 
     def result(self) -> Collection[CandleHistory]:
-        return Collection(rows=self._done, missing=self._missing, empty=frozenset(self._empty), requested=self._total)
+        return Collection(
+            rows=self._done,
+            missing=self._missing,
+            empty=frozenset(self._empty),
+            requested=self._total,
+            lost={f"candle.{name}": count for name, count in sorted(self._lost.items())},
+        )
 
     def _requeue(self) -> None:
         """Forget the unfinished snapshots of a lost link. Their symbols go last: one may be why the link was lost."""
@@ -235,7 +249,7 @@ class _Collector:
         return started
 
     def _receive(self, data: FeedData) -> None:
-        for symbol, rows in candle_rows(data):
+        for symbol, rows in candle_rows(data, self._lost):
             # Updates of a series that was removed may still be under way.
             request = self._in_flight.get(symbol)
             if request is not None:
@@ -249,16 +263,24 @@ class _Collector:
         return finished
 
     def _settle(self, request: _Request) -> None:
-        history = request.series.daily_history(request.symbol)
+        history = request.series.daily_history(request.symbol, first=request.first_session, last=self._last_session)
+        if history.lost:
+            _LOGGER.warning("candles of %s: values that cannot be, by field: %s", request.symbol, dict(history.lost))
         if len(history):
+            self._lost.update(history.lost)
             self._done.append(history)
             if self._on_symbol is not None:
                 self._on_symbol(history)
         elif request.is_retry:
-            self._empty.add(request.symbol)
+            self._lost.update(history.lost)
+            if history.lost:
+                said = ", ".join(f"{name} in {count}" for name, count in history.lost.items())
+                self._missing[request.symbol] = f"no bar that came can be: {said}"
+            else:
+                self._empty.add(request.symbol)
         else:
             # A server under load answers with an empty snapshot at times, so the symbol is asked for once more.
-            self._waiting.append(_Request(request.symbol, request.candle_symbol, request.from_time, is_retry=True))
+            self._waiting.append(replace(request, is_retry=True, series=CandleSeries()))
             return
         self._progress(self.settled, self._total)
 

@@ -7,11 +7,14 @@ and each frame takes a handful of array operations.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
 from enum import IntFlag
 from functools import lru_cache
 from itertools import groupby
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 import numpy as np
@@ -20,7 +23,7 @@ from numpy.typing import NDArray
 from ttapi_pipeline.core.errors import ProtocolError
 from ttapi_pipeline.streaming.candle_symbols import canonical_candle_symbol
 from ttapi_pipeline.streaming.events import FeedData
-from ttapi_pipeline.streaming.messages import floats, integers, strings
+from ttapi_pipeline.streaming.values import AMOUNT, NO_INTEGER, PRICE, VOLATILITY, Range, floats, integers
 
 T = TypeVar("T")
 
@@ -30,6 +33,20 @@ CANDLE_FIELDS: Final = ("eventFlags", "eventSymbol", "time", "sequence", *NUMBER
 
 _MILLISECONDS_PER_DAY: Final = 86_400_000
 _PRICES: Final = slice(1, 5)
+_COUNT, _CLOSE, _VOLUME = (NUMBER_FIELDS.index(name) for name in ("count", "close", "volume"))
+
+FIRST_SESSION: Final = date(1970, 1, 2)
+"""Earlier ones are the zero of a clock, and what is before it."""
+
+LAST_SESSION: Final = date(2099, 12, 31)
+
+_RANGES: Final[Mapping[str, Range]] = MappingProxyType(
+    {
+        **dict.fromkeys(("open", "high", "low", "close", "vwap"), PRICE),
+        **dict.fromkeys(("count", "volume", "openInterest"), AMOUNT),
+        "impVolatility": VOLATILITY,
+    }
+)
 
 
 class EventFlag(IntFlag):
@@ -60,9 +77,10 @@ class CandleRows:
 
     Attributes:
         flags: int64, EventFlag bits.
-        times: int64, epoch milliseconds of the bar's start.
+        times: int64, epoch milliseconds of the bar's start; NO_INTEGER where it cannot be read.
         sequences: int64, tells events of the same time apart.
-        numbers: float64, one row per name in NUMBER_FIELDS, one column per event; NaN where the feed has no value.
+        numbers: float64, one row per name in NUMBER_FIELDS, one column per event; NaN where the feed has no value, and
+            otherwise whatever came: they are looked at when the history is made.
     """
 
     flags: NDArray[np.int64]
@@ -76,15 +94,24 @@ class CandleRows:
     def __getitem__(self, run: slice) -> CandleRows:
         return CandleRows(self.flags[run], self.times[run], self.sequences[run], self.numbers[:, run])
 
+    def where(self, is_kept: NDArray[np.bool_]) -> CandleRows:
+        """The events that are kept, in their order."""
+        return CandleRows(self.flags[is_kept], self.times[is_kept], self.sequences[is_kept], self.numbers[:, is_kept])
 
-def candle_rows(data: FeedData) -> Iterator[tuple[str, CandleRows]]:
+
+def candle_rows(data: FeedData, lost: Counter[str] | None = None) -> Iterator[tuple[str, CandleRows]]:
     """Split Candle data into runs of one series, each under its canonical symbol.
 
-    A number that the server left out of its layout is NaN, a missing `sequence` is 0.
+    A number that the server left out of its layout is NaN, a missing `sequence` is 0. An event whose symbol or flags
+    cannot be read is set aside.
+
+    Args:
+        data: Candle events.
+        lost: Counts the events that are set aside, by the field that is why.
 
     Raises:
-        ProtocolError: Symbol, time or flags are not in the layout, or a value is not of its type. Without the flags,
-            the end of a snapshot cannot be seen.
+        ProtocolError: Symbol, time or flags are not in the layout. Without the flags, the end of a snapshot cannot be
+            seen.
     """
     # A full-format event may leave empty fields out, so missing flags are 0 there. A compact layout has to have them.
     missing = [name for name in ("eventSymbol", "time") if name not in data.columns]
@@ -102,9 +129,16 @@ def candle_rows(data: FeedData) -> Iterator[tuple[str, CandleRows]]:
             numbers[position] = floats(data.columns[name])
     rows = CandleRows(flags, times, sequences, numbers)
     start = 0
-    for symbol, run in _runs(strings(data.columns["eventSymbol"])):
-        yield _canonical(symbol), rows[start : start + run]
-        start += run
+    for symbol, run in _runs([_canonical(name) for name in data.columns["eventSymbol"]]):
+        events, start = rows[start : start + run], start + run
+        has_flags = events.flags != NO_INTEGER
+        if symbol is None or not has_flags.any():
+            _count(lost, "eventFlags" if symbol else "eventSymbol", run)
+            continue
+        if not has_flags.all():
+            _count(lost, "eventFlags", run - int(np.count_nonzero(has_flags)))
+            events = events.where(has_flags)
+        yield symbol, events
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -114,13 +148,15 @@ class CandleHistory:
     Attributes:
         symbol: The streamer symbol, as the caller wrote it.
         session: datetime64[D], the session's date. The session of the newest bar may still be open.
-        open, high, low, close: float64, US dollars; NaN when the feed has no value.
+        open, high, low: float64, US dollars. Here and below, NaN means that the feed has no value that can be.
+        close: float64, US dollars, in every bar.
         volume: float64, shares.
         vwap: float64, US dollars.
-        count: int64, number of trades.
+        count: float64, number of trades.
         implied_volatility: float64, a fraction, annualised.
         open_interest: float64, contracts.
         is_snipped: Whether the server cut the history off at its limit, so that older bars exist.
+        lost: How often a field came with a value that cannot be. Without time or close, the whole bar is set aside.
     """
 
     symbol: str
@@ -131,10 +167,11 @@ class CandleHistory:
     close: NDArray[np.float64]
     volume: NDArray[np.float64]
     vwap: NDArray[np.float64]
-    count: NDArray[np.int64]
+    count: NDArray[np.float64]
     implied_volatility: NDArray[np.float64]
     open_interest: NDArray[np.float64]
     is_snipped: bool = False
+    lost: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.session)
@@ -181,28 +218,29 @@ class CandleSeries:
                 for position in range(length):
                     self._take_marked(run[position : position + 1], EventFlag(mark))
 
-    def daily_history(self, symbol: str) -> CandleHistory:
+    def daily_history(self, symbol: str, *, first: date = FIRST_SESSION, last: date = LAST_SESSION) -> CandleHistory:
         """The bars of a series of daily candles, possibly no bar.
 
-        A bar's session is the UTC date of its time. Where two bars share a session, the later one wins.
+        A bar's session is the UTC date of its time. Where two bars share a session, the later one wins. A bar without a
+        close, or outside of the sessions, is set aside: it neither is a bar nor replaces one.
 
         Args:
             symbol: The name that the history gets.
+            first: The first session that can be: no bar before it was asked for.
+            last: The last session that can be, the present one.
         """
         rows = _concatenate(self._applied)
+        lost: Counter[str] = Counter()
+        rows = _usable(rows, lost, first=first, last=last)
         # Sorted by key, and by arrival within a key: the last event of each key decides what the bar is.
         order = np.lexsort((np.arange(len(rows)), rows.sequences, rows.times))
         times, sequences = rows.times[order], rows.sequences[order]
         decides = _ends_of_runs((times[1:] != times[:-1]) | (sequences[1:] != sequences[:-1]), len(order))
         order = order[decides]
-        prices = rows.numbers[_PRICES, order]
-        is_removed = (rows.flags[order] & EventFlag.REMOVE_EVENT.value != 0) | np.isnan(prices).all(axis=0)
-        order = order[~is_removed]
+        order = order[~_removes(rows)[order]]
         days = rows.times[order] // _MILLISECONDS_PER_DAY
         decides = _ends_of_runs(days[1:] != days[:-1], len(days))
-        numbers = np.ascontiguousarray(rows.numbers[:, order[decides]])
-        count = np.nan_to_num(numbers[0], nan=0.0, posinf=0.0, neginf=0.0).astype(np.int64)
-        bars = dict(zip(NUMBER_FIELDS[1:], numbers[1:], strict=True))
+        bars = _believed(np.ascontiguousarray(rows.numbers[:, order[decides]]), lost)
         return CandleHistory(
             symbol=symbol,
             session=days[decides].astype("datetime64[D]"),
@@ -212,10 +250,11 @@ class CandleSeries:
             close=bars["close"],
             volume=bars["volume"],
             vwap=bars["vwap"],
-            count=count,
+            count=bars["count"],
             implied_volatility=bars["impVolatility"],
             open_interest=bars["openInterest"],
             is_snipped=self.is_snipped,
+            lost={name: count for name, count in sorted(lost.items()) if count},
         )
 
     def _take(self, rows: CandleRows) -> None:
@@ -248,12 +287,62 @@ class CandleSeries:
             self._ended = None
 
 
+def _removes(rows: CandleRows) -> NDArray[np.bool_]:
+    """Which events delete the one with their key: those with the flag, and those without any price."""
+    is_removed: NDArray[np.bool_] = rows.flags & EventFlag.REMOVE_EVENT.value != 0
+    return is_removed | np.isnan(rows.numbers[_PRICES]).all(axis=0)
+
+
+def _usable(rows: CandleRows, lost: Counter[str], *, first: date, last: date) -> CandleRows:
+    """The events without the bars that cannot be. A bar needs a time and a close, and all else is a field of it."""
+    days = rows.times // _MILLISECONDS_PER_DAY
+    least, most = (np.datetime64(day, "D").astype(np.int64) for day in (first, last))
+    is_bar = ~_removes(rows)
+    has_time = (days >= least) & (days <= most)
+    has_close = ~np.isnan(PRICE.believed(rows.numbers[_CLOSE])[0])
+    lost["time"] += int(np.count_nonzero(is_bar & ~has_time))
+    lost["close"] += int(np.count_nonzero(is_bar & has_time & ~has_close))
+    is_kept = ~is_bar | (has_time & has_close)
+    return rows if is_kept.all() else rows.where(is_kept)
+
+
+def _believed(numbers: NDArray[np.float64], lost: Counter[str]) -> Mapping[str, NDArray[np.float64]]:
+    """The numbers of bars by field, with NaN where they cannot be.
+
+    Nothing traded in a bar only if both its volume and its count are zero, as in a bar of an index. Otherwise a volume
+    of zero stands for one that is not known.
+    """
+    count, volume = numbers[_COUNT], numbers[_VOLUME]
+    has_traded = ~((volume == 0.0) & (count == 0.0))
+    zeros_lost = {
+        **dict.fromkeys(("open", "high", "low"), np.True_),
+        "vwap": has_traded,
+        "volume": count > 0.0,
+    }
+    bars: dict[str, NDArray[np.float64]] = {}
+    for name, column in zip(NUMBER_FIELDS, numbers, strict=True):
+        bars[name], is_lost = _RANGES[name].believed(column)
+        lost[name] += int(np.count_nonzero(is_lost | (column == 0.0) & zeros_lost.get(name, np.False_)))
+    bars["volume"] = np.where((volume == 0.0) & has_traded, np.nan, bars["volume"])
+    return bars
+
+
+def _runs(values: Sequence[T]) -> Iterator[tuple[T, int]]:
+    """Each value with the length of its run."""
+    return ((value, len(list(run))) for value, run in groupby(values))
+
+
 @lru_cache(maxsize=65_536)
-def _canonical(symbol: str) -> str:
+def _canonical_text(symbol: str) -> str | None:
     try:
         return canonical_candle_symbol(symbol)
-    except ValueError as error:
-        raise ProtocolError(f"Candle event: {error}") from error
+    except ValueError:
+        return None
+
+
+def _canonical(symbol: object) -> str | None:
+    """The canonical name of a candle series; None for what is not the name of one."""
+    return _canonical_text(symbol) if isinstance(symbol, str) else None
 
 
 def _integers_or_zero(data: FeedData, name: str, zeros: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -263,9 +352,9 @@ def _integers_or_zero(data: FeedData, name: str, zeros: NDArray[np.int64]) -> ND
     return integers([0 if value is None else value for value in column] if None in column else column)
 
 
-def _runs(values: Sequence[T]) -> Iterator[tuple[T, int]]:
-    """Each value with the length of its run."""
-    return ((value, len(list(run))) for value, run in groupby(values))
+def _count(lost: Counter[str] | None, name: str, events: int) -> None:
+    if lost is not None:
+        lost[name] += events
 
 
 def _ends_of_runs(differs: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:

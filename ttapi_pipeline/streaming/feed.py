@@ -8,7 +8,7 @@ One connection of a feed is in `feed_connection`, the latest values are in `quot
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -155,6 +155,7 @@ class QuoteFeed:
             duplicates=self._duplicates,
             drops=self._dropped_by_closed + sum(consumer.dropped for consumer in self._sale_consumers),
             unknown=self.board.unknown,
+            lost=dict(self.board.lost),
             errors=sum(connection.errors for connection in self._connections),
             reconnects=sum(connection.reconnects for connection in connections),
             gaps=sum(connection.gaps for connection in self._connections),
@@ -185,9 +186,12 @@ class QuoteFeed:
     def _receive(self, data: FeedData, times_us: NDArray[np.int64], seen: SeenSales) -> None:
         newest_us, at_us = 0, int(times_us[-1])
         if data.event_type == "TimeAndSale":
-            rows = sales(data, self.board.positions, times_us)
+            lost: Counter[str] = Counter()
+            rows = sales(data, self.board.positions, times_us, lost)
             fresh = seen.fresh(rows)
-            self.board.unknown += data.count - len(rows)
+            left_out = sum(lost[f"TimeAndSale.{name}"] for name in ("time", "type"))
+            self.board.unknown += data.count - len(rows) - left_out
+            self.board.lost.update(lost)
             self._duplicates += len(rows) - len(fresh)
             self._sales += len(fresh)
             if len(fresh):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -85,6 +85,7 @@ class FeedHealth:
         duplicates: Sales that had come before.
         drops: Sales that a consumer did not take in time.
         unknown: Events of symbols that are not subscribed.
+        lost: Values that cannot be, by event type and field, such as ``Quote.bidPrice``; they are null.
         errors: ERROR messages of servers.
         reconnects: Links that were lost, or could not be opened.
         gaps: Gaps that have begun.
@@ -106,6 +107,7 @@ class FeedHealth:
     duplicates: int
     drops: int
     unknown: int
+    lost: Mapping[str, int]
     errors: int
     reconnects: int
     gaps: int

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The columns of Quote, Trade, Summary and TimeAndSale events: which to ask for, and how to read them.
 
-The latest values per symbol are in `quote_board`.
+The latest values per symbol are in `quote_board`, the numbers that are believed in `values`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from ttapi_pipeline.core.errors import ProtocolError
 from ttapi_pipeline.streaming.candles import EventFlag
 from ttapi_pipeline.streaming.events import FeedData
-from ttapi_pipeline.streaming.messages import floats, integers, strings
+from ttapi_pipeline.streaming.values import AMOUNT, NO_INTEGER, OPTION_BID, PRICE, Range, floats, integers
 
 # The most important fields come first: a server that announces fewer leaves the last ones out.
 QUOTE_FIELDS: Final = ("eventSymbol", "bidPrice", "askPrice", "bidSize", "askSize")
@@ -45,7 +46,17 @@ TICKER_FIELDS: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
 """The fields to ask for on a TICKER channel, by event type."""
 
 _MICROSECONDS: Final = 1_000
-_LARGEST_MILLISECONDS: Final = 2**63 // _MICROSECONDS - 1
+
+FUTURE_MILLISECONDS: Final = 86_400_000
+"""An event this long after its own arrival is not believed. The clocks of two computers differ by less."""
+
+_RANGES: Final[Mapping[str, Range]] = MappingProxyType(
+    {
+        **dict.fromkeys(("bidPrice", "askPrice", "price"), PRICE),
+        **dict.fromkeys(("bidSize", "askSize", "size", "dayVolume"), AMOUNT),
+        **dict.fromkeys(("dayOpenPrice", "dayHighPrice", "dayLowPrice", "dayClosePrice", "prevDayClosePrice"), PRICE),
+    }
+)
 
 
 class SaleType(IntEnum):
@@ -56,6 +67,7 @@ class SaleType(IntEnum):
     CANCEL = 2
 
 
+_NO_TYPE: Final = -1
 _SALE_TYPES: Final = MappingProxyType({**{kind.name: kind.value for kind in SaleType}, None: SaleType.NEW.value})
 
 
@@ -119,8 +131,8 @@ NO_SALES: Final = Sales(
 )
 
 
-def positions(data: FeedData, known: Mapping[str, int]) -> NDArray[np.intp]:
-    """The position of each event's symbol; -1 where `known` does not have it.
+def positions(data: FeedData, known: Mapping[str, int], lost: Counter[str]) -> NDArray[np.intp]:
+    """The position of each event's symbol; -1 where `known` does not have it, or it is not a text.
 
     Raises:
         ProtocolError: The events have no symbols.
@@ -128,68 +140,104 @@ def positions(data: FeedData, known: Mapping[str, int]) -> NDArray[np.intp]:
     column = data.columns.get("eventSymbol")
     if column is None:
         raise ProtocolError(f"{data.event_type} events lack eventSymbol")
-    try:
-        found = np.fromiter(map(known.get, column, repeat(-1)), dtype=np.intp, count=len(column))
-    except TypeError as error:
-        raise ProtocolError(f"{data.event_type} events have symbols that are no texts") from error
-    if (found < 0).any():
-        strings(column)
-    return found
+    if set(map(type, column)) <= {str}:
+        return np.fromiter(map(known.get, column, repeat(-1)), dtype=np.intp, count=len(column))
+    _note(lost, data, "eventSymbol", np.array([not isinstance(symbol, str) for symbol in column]))
+    found = [known.get(symbol, -1) if isinstance(symbol, str) else -1 for symbol in column]
+    return np.array(found, dtype=np.intp)
 
 
-def numbers(data: FeedData, name: str) -> NDArray[np.float64] | float:
-    """A column of numbers; a single NaN, which stands for all rows, when the events do not have it.
+def numbers(
+    data: FeedData, name: str, lost: Counter[str], *, is_option: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64] | float:
+    """A column of numbers, with NaN where the feed has none that can be; a single NaN when the events do not have it.
 
-    Raises:
-        ProtocolError: A value is not a number.
+    Args:
+        data: Events.
+        name: Of the field.
+        lost: Counts values that cannot be, by event type and field, such as ``Quote.bidPrice``.
+        is_option: Which events are of options: they alone have a bid of zero.
     """
     column = data.columns.get(name)
-    return np.nan if column is None else floats(column)
+    if column is None:
+        return np.nan
+    came = floats(column)
+    believed, is_lost = _RANGES[name].believed(came)
+    if name == "bidPrice" and is_option is not None and is_option.any():
+        believed = np.where(is_option, OPTION_BID.believed(came)[0], believed)
+    _note(lost, data, name, is_lost)
+    return believed
 
 
-def microseconds(data: FeedData, name: str) -> NDArray[np.int64] | int:
+def microseconds(
+    data: FeedData, name: str, lost: Counter[str], *, until_us: int | NDArray[np.int64]
+) -> NDArray[np.int64] | int:
     """A column of times in epoch microseconds, 0 where the feed has none; a single 0 when the events do not have it.
 
-    Raises:
-        ProtocolError: A value is not a time.
+    Args:
+        data: Events.
+        name: Of the field.
+        lost: Counts times that cannot be.
+        until_us: When the events arrived, in epoch microseconds. A time a day later cannot be.
     """
     column = data.columns.get(name)
     if column is None:
         return 0
-    return _milliseconds(column) * _MICROSECONDS
+    times = _milliseconds(column)
+    can_be = _can_be(times, until_us)
+    _note(lost, data, name, ~can_be)
+    return np.where(can_be, times, 0) * _MICROSECONDS
 
 
-def sales(data: FeedData, known: Mapping[str, int], received_at_us: int | NDArray[np.int64]) -> Sales:
+def sales(
+    data: FeedData, known: Mapping[str, int], received_at_us: int | NDArray[np.int64], lost: Counter[str]
+) -> Sales:
     """The TimeAndSale events of known symbols.
 
-    An event with the flag REMOVE_EVENT is a cancel, whatever its type.
+    An event with the flag REMOVE_EVENT is a cancel, whatever its type. An event whose time, sequence, type or flags
+    cannot be read is left out: it could be any sale.
 
     Args:
         data: TimeAndSale events.
         known: Position by symbol. Events of other symbols are left out.
         received_at_us: Epoch microseconds of their arrival: one time, or one per event.
+        lost: Counts values that cannot be, by event type and field, and events without a key by ``time``.
 
     Raises:
-        ProtocolError: The events have no key (neither `time` with `sequence` nor `index`), or a value is not of its
-            type.
+        ProtocolError: The events have no key: neither `time` with `sequence` nor `index`.
     """
-    found = positions(data, known)
+    found = positions(data, known, lost)
     time_ms, sequence = _sale_keys(data)
+    types = _sale_types(data)
+    has_key = _can_be(time_ms, received_at_us) & (sequence != NO_INTEGER)
+    is_known, has_type = found >= 0, types != _NO_TYPE
+    _note(lost, data, "time", is_known & ~has_key)
+    _note(lost, data, "type", is_known & has_key & ~has_type)
+    is_option = _are_options(data)
     rows = Sales(
         position=found,
         time_ms=time_ms,
         sequence=sequence,
-        price=_filled(data, "price"),
-        size=_filled(data, "size"),
-        bid_price=_filled(data, "bidPrice"),
-        ask_price=_filled(data, "askPrice"),
+        price=_filled(data, "price", lost),
+        size=_filled(data, "size", lost),
+        bid_price=_filled(data, "bidPrice", lost, is_option=is_option),
+        ask_price=_filled(data, "askPrice", lost),
         exchange_code=_exchange_codes(data),
-        type=_sale_types(data),
+        type=types,
         is_extended=np.array([value is True for value in _column(data, "extendedTradingHours")], dtype=np.bool_),
         received_at=np.full(data.count, received_at_us),
     )
-    is_known = found >= 0
-    return rows if is_known.all() else rows[is_known]
+    is_kept = is_known & has_key & has_type
+    return rows if is_kept.all() else rows[is_kept]
+
+
+def are_options(symbols: Sequence[str]) -> NDArray[np.bool_]:
+    """Which streamer symbols are options: theirs begin with a dot."""
+    return np.array([symbol.startswith(".") for symbol in symbols], dtype=np.bool_)
+
+
+def _are_options(data: FeedData) -> NDArray[np.bool_]:
+    return np.array([isinstance(each, str) and each.startswith(".") for each in data.columns["eventSymbol"]])
 
 
 def _sale_keys(data: FeedData) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -205,32 +253,42 @@ def _sale_keys(data: FeedData) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _sale_types(data: FeedData) -> NDArray[np.int8]:
-    try:
-        types = np.array([_SALE_TYPES[value] for value in _column(data, "type")], dtype=np.int8)
-    except (KeyError, TypeError) as error:
-        raise ProtocolError("TimeAndSale events have a type that is not NEW, CORRECTION or CANCEL") from error
-    flags = data.columns.get("eventFlags")
-    if flags is not None:
-        is_removed = integers([value or 0 for value in flags]) & EventFlag.REMOVE_EVENT.value != 0
-        types[is_removed] = SaleType.CANCEL
+    """The types; _NO_TYPE where the type or the flags cannot be read."""
+    names = [value if isinstance(value, str | None) else "" for value in _column(data, "type")]
+    types = np.array([_SALE_TYPES.get(name, _NO_TYPE) for name in names], dtype=np.int8)
+    column = data.columns.get("eventFlags")
+    if column is not None:
+        flags = integers([value or 0 for value in column])
+        types[flags & EventFlag.REMOVE_EVENT.value != 0] = SaleType.CANCEL
+        types[flags == NO_INTEGER] = _NO_TYPE
     return types
 
 
 def _exchange_codes(data: FeedData) -> NDArray[np.str_]:
     # The feed spells an unknown exchange "\0". An array of texts drops a trailing "\0", so it becomes "".
-    return np.array(strings([value or "" for value in _column(data, "exchangeCode")]), dtype="U1")
+    codes = [value if isinstance(value, str) else "" for value in _column(data, "exchangeCode")]
+    return np.array(codes, dtype="U1")
 
 
-def _filled(data: FeedData, name: str) -> NDArray[np.float64]:
-    column = data.columns.get(name)
-    return np.full(data.count, np.nan) if column is None else floats(column)
+def _filled(
+    data: FeedData, name: str, lost: Counter[str], *, is_option: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    return np.broadcast_to(numbers(data, name, lost, is_option=is_option), data.count)
 
 
 def _milliseconds(column: Sequence[Any]) -> NDArray[np.int64]:
-    times = integers([0 if value is None or value == "NaN" else value for value in column])
-    if len(times) and not -_LARGEST_MILLISECONDS <= int(times.min()) <= int(times.max()) <= _LARGEST_MILLISECONDS:
-        raise ProtocolError("a time is outside of what microseconds can say")
-    return times
+    """Times, 0 where the feed has none, NO_INTEGER where there is something else."""
+    return integers([0 if value is None or value == "NaN" else value for value in column])
+
+
+def _can_be(times_ms: NDArray[np.int64], until_us: int | NDArray[np.int64]) -> NDArray[np.bool_]:
+    return (times_ms >= 0) & (times_ms <= np.asarray(until_us) // _MICROSECONDS + FUTURE_MILLISECONDS)
+
+
+def _note(lost: Counter[str], data: FeedData, name: str, is_lost: NDArray[np.bool_]) -> None:
+    count = int(np.count_nonzero(is_lost))
+    if count:
+        lost[f"{data.event_type}.{name}"] += count
 
 
 def _column(data: FeedData, name: str) -> Sequence[Any]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ttapi_pipeline.streaming.events import FeedData
-from ttapi_pipeline.streaming.market_data import microseconds, numbers, positions
+from ttapi_pipeline.streaming.market_data import are_options, microseconds, numbers, positions
 
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]
@@ -49,7 +50,7 @@ class QuoteBoard:
     """The latest values per symbol, as columns indexed by the symbol's position.
 
     Its size depends on the number of symbols alone, however many events come. The newest event of a type decides all
-    fields of that type: a field that it lacks, or has as ``"NaN"``, is NaN.
+    fields of that type: a field that it lacks, or has as ``"NaN"``, or with a value that cannot be, is NaN.
 
     Positions never change, but the arrays are replaced when the board grows: take them from the board for each reading,
     and do not write to them.
@@ -66,6 +67,7 @@ class QuoteBoard:
         quote_received_at, trade_received_at, summary_received_at: int64, epoch microseconds of the newest event of
             that type, 0 before the first.
         unknown: Events so far whose symbol is not on the board.
+        lost: Values so far that cannot be, by event type and field, such as ``Quote.bidPrice``.
     """
 
     bid_price: Floats
@@ -88,6 +90,8 @@ class QuoteBoard:
     def __init__(self, symbols: Iterable[str] = ()) -> None:
         """A board of these streamer symbols, in this order; a repeated symbol counts once."""
         self.unknown = 0
+        self.lost: Counter[str] = Counter()
+        self._is_option = np.empty(0, dtype=np.bool_)
         self._positions: dict[str, int] = {}
         for name in NUMBER_COLUMNS:
             setattr(self, name, np.empty(0))
@@ -123,6 +127,7 @@ class QuoteBoard:
             self._positions.setdefault(symbol, len(self._positions))
         more = len(self) - before
         if more:
+            self._is_option = are_options(self.symbols)
             for name in NUMBER_COLUMNS:
                 setattr(self, name, np.concatenate([getattr(self, name), np.full(more, np.nan)]))
             for name in TIME_COLUMNS:
@@ -139,14 +144,16 @@ class QuoteBoard:
             The positions of the symbols that had an event, ascending, each once.
 
         Raises:
-            ProtocolError: A value is not of its type. Then the board is unchanged.
+            ProtocolError: The events have no symbols. Then the board is unchanged.
         """
         columns = _NUMBERS.get(data.event_type)
         if columns is None:
             return _NONE
-        found = positions(data, self._positions)
-        values = {name: numbers(data, field) for name, field in columns.items()}
-        times = microseconds(data, "time") if data.event_type == "Trade" else 0
+        found = positions(data, self._positions, self.lost)
+        is_option = self._is_option[found] if len(self) else None
+        values = {name: numbers(data, field, self.lost, is_option=is_option) for name, field in columns.items()}
+        is_trade = data.event_type == "Trade"
+        times = microseconds(data, "time", self.lost, until_us=received_at_us) if is_trade else 0
         touched = np.unique(found)
         if len(touched) and touched[0] < 0:
             is_known = found >= 0
@@ -157,7 +164,7 @@ class QuoteBoard:
         # Where an assignment has an index twice, NumPy keeps the last value, which is that of the newest event.
         for name, value in values.items():
             getattr(self, name)[found] = value
-        if data.event_type == "Trade":
+        if is_trade:
             self.last_trade_at[found] = times
         getattr(self, _RECEIVED[data.event_type])[found] = received_at_us
         return touched

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
-from ttapi_pipeline.core.collection import Collection, ProgressCallback, no_progress
+from ttapi_pipeline.core.collection import Collection as Answers
+from ttapi_pipeline.core.collection import ProgressCallback, no_progress
 from ttapi_pipeline.core.errors import ApiError, AuthError, StreamClosedError, StreamError
 from ttapi_pipeline.streaming.background import within
 from ttapi_pipeline.streaming.backoff import Backoff
@@ -28,7 +31,10 @@ from ttapi_pipeline.streaming.messages import Contract, Subscription
 from ttapi_pipeline.streaming.quote_board import EVENT_TYPES, QuoteBoard
 
 NEEDED: Final = ("Quote", "Summary")
-"""The event types that count as an answer. Every listed symbol has both; a symbol never traded has no Trade."""
+"""The event types that count as an answer. Every listed share has both; a symbol never traded has no Trade."""
+
+UNQUOTED_NEEDED: Final = ("Summary",)
+"""Those of a symbol that nobody can trade, such as an index: it may have no Quote."""
 
 OPTIONAL: Final = "Trade"
 """The event type that is waited for only a moment longer, because it may never come."""
@@ -39,7 +45,7 @@ QUIET_SECONDS: Final = 10.0
 come; and if nothing has come at all, the link is dead."""
 
 GRACE_SECONDS: Final = 1.0
-"""The wait for trades once every symbol has answered."""
+"""The wait for trades, and for quotes of indices, once every symbol has answered."""
 
 SYMBOLS_PER_LINK: Final = 2_000
 """With three subscriptions each, this stays below the 6,700 at which servers have complained of the rate."""
@@ -62,7 +68,9 @@ async def collect_quotes(
     progress: ProgressCallback = no_progress,
     backoff: Backoff | None = None,
     symbols_per_link: int = SYMBOLS_PER_LINK,
-) -> Collection[str]:
+    unquoted: Collection[str] = frozenset(),
+    never_quoted: Collection[str] = frozenset(),
+) -> Answers[str]:
     """Fill a board with the present values of its symbols, on TICKER channels.
 
     It ends as soon as every symbol has answered, when nothing new has come for QUIET_SECONDS, and at the deadline in
@@ -77,6 +85,8 @@ async def collect_quotes(
         progress: Told the number of symbols that have answered.
         backoff: Delays before a new link.
         symbols_per_link: A longer list goes over several links at once.
+        unquoted: Symbols that answer without a Quote, too; it is waited for as a Trade is.
+        never_quoted: Those of them whose Quote is not waited for at all, because it never came before.
 
     Returns:
         The streamer symbols that answered, in the board's order, and for each of the others the missing event types. A
@@ -94,8 +104,11 @@ async def collect_quotes(
             told = done
             progress(done, len(board))
 
-    starts = range(0, len(board), symbols_per_link)
-    shares = [_Share(board, slice(start, start + symbols_per_link), clock=clock, on_answer=tell) for start in starts]
+    is_unquoted, is_never_quoted = (
+        np.array([symbol in names for symbol in board.symbols], dtype=np.bool_) for names in (unquoted, never_quoted)
+    )
+    share = partial(_Share, board, is_unquoted, is_never_quoted, clock=clock, on_answer=tell)
+    shares = [share(slice(at, at + symbols_per_link)) for at in range(0, len(board), symbols_per_link)]
     delays = backoff or Backoff(0.5, most_seconds=5.0)
     tell()
     await within(deadline_seconds, _collect_all(shares, open_connection, delays), clock)
@@ -108,7 +121,7 @@ async def _collect_all(shares: Sequence[_Share], open_connection: OpenConnection
             tasks.create_task(share.collect(open_connection, backoff))
 
 
-def _collection(board: QuoteBoard, shares: Sequence[_Share], *, otherwise: str) -> Collection[str]:
+def _collection(board: QuoteBoard, shares: Sequence[_Share], *, otherwise: str) -> Answers[str]:
     """The symbols that answered, and the missing ones with the reason of their share, or `otherwise` if it has none."""
     for share in shares:
         if share.refusal is not None:
@@ -118,10 +131,11 @@ def _collection(board: QuoteBoard, shares: Sequence[_Share], *, otherwise: str) 
     missing = {}
     for share in shares:
         for position in share.unanswered():
-            lacking = ", ".join(event_type for event_type in NEEDED if not has_sent[event_type][position])
+            needed = share.needed(position)
+            lacking = ", ".join(event_type for event_type in needed if not has_sent[event_type][position])
             missing[symbols[position]] = f"no {lacking} {share.reason or otherwise}"
     rows = [symbol for symbol in symbols if symbol not in missing]
-    return Collection(rows, missing, requested=len(symbols))
+    return Answers(rows, missing, requested=len(symbols), lost=dict(sorted(board.lost.items())))
 
 
 class _Share:
@@ -134,10 +148,21 @@ class _Share:
 
     name: Final = "quotes"
 
-    def __init__(self, board: QuoteBoard, positions: slice, *, clock: Clock, on_answer: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        board: QuoteBoard,
+        is_unquoted: NDArray[np.bool_],
+        is_never_quoted: NDArray[np.bool_],
+        positions: slice,
+        *,
+        clock: Clock,
+        on_answer: Callable[[], None],
+    ) -> None:
         self.reason = ""
         self.refusal: AuthError | None = None
         self._board = board
+        self._is_unquoted = is_unquoted
+        self._is_never_quoted = is_never_quoted
         self._positions = positions
         self._symbols = board.symbols
         self._clock = clock
@@ -175,10 +200,15 @@ class _Share:
 
     def unanswered(self) -> Sequence[int]:
         """The positions of the symbols that have not answered."""
-        has_answered = [self._board.has_answered(event_type)[self._positions] for event_type in NEEDED]
-        found = np.flatnonzero(~np.logical_and.reduce(has_answered)) + self._positions.start
+        has_quote, has_summary = (self._board.has_answered(event_type)[self._positions] for event_type in NEEDED)
+        has_quote = has_quote | self._is_unquoted[self._positions]
+        found = np.flatnonzero(~(has_quote & has_summary)) + self._positions.start
         positions: list[int] = found.tolist()
         return positions
+
+    def needed(self, position: int) -> Sequence[str]:
+        """The event types that count as an answer of a symbol."""
+        return UNQUOTED_NEEDED if self._is_unquoted[position] else NEEDED
 
     def _answers(self) -> int:
         """The number of symbols and event types that have come, to see whether anything new does."""
@@ -208,11 +238,16 @@ class _Share:
             if answers > before:
                 # Only a new answer gives more time. Updates of symbols that have answered do not.
                 quiet_at = self._clock.monotonic() + QUIET_SECONDS
-        await self._await_trades(connection)
+        await self._await_optional(connection)
 
-    async def _await_trades(self, connection: DxLinkConnection) -> None:
+    def _has_everything(self) -> bool:
+        """Whether the events have come that may never come."""
+        has_trade, has_quote = (self._board.has_answered(each)[self._positions] for each in (OPTIONAL, "Quote"))
+        return bool((has_trade & (has_quote | self._is_never_quoted[self._positions])).all())
+
+    async def _await_optional(self, connection: DxLinkConnection) -> None:
         until = self._clock.monotonic() + GRACE_SECONDS
-        while not self._board.has_answered(OPTIONAL)[self._positions].all():
+        while not self._has_everything():
             left = until - self._clock.monotonic()
             if left <= 0:
                 return

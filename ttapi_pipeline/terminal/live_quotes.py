@@ -148,6 +148,8 @@ def _status_words(health: RecorderHealth) -> Sequence[str]:
         f"{feed.answered:,}/{feed.symbols:,}",
         f"gaps {feed.gaps}",
     ]
+    if feed.lost:
+        words.append(f"unreadable {sum(feed.lost.values()):,}")
     if log is not None:
         words.append(f"log {log.session} {log.quotes:,} quotes, {log.trades:,} trades")
     return words

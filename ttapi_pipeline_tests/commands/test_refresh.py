@@ -219,6 +219,47 @@ def test_a_value_that_cannot_be_read_is_named_and_the_refresh_ends_with_3(tt: Tt
     assert (rows["symbols"]["lost"], rows["symbols"]["missing"], rows["universe"]["lost"]) == ({"beta": 1}, {}, {})
 
 
+def test_bars_that_cannot_be_and_silence_are_named_and_silence_of_all_keeps_what_is_stored(
+    tt: Tt, exchange: SimulatorProcess, project: Path
+) -> None:
+    simulator = SimulatorControl(exchange.url)
+    variables = {"TT_ENV": "simulator", "TT_API_URL": exchange.url, "TT_MIN_COVERAGE": "0.5", "COLUMNS": "200"}
+    simulator.fault("dx-event", "Candle/AAPL", parameters={"field": "close", "value": "Infinity", "first": 50})
+    simulator.fault("dx-drop", "Candle/MSFT")
+    try:
+        run = tt("refresh", "daily_candles", **variables)
+        assert run.code == 3, run.out + run.err
+        assert "daily_candles: refreshed, nothing stored yet; 2 missing; 1 value could not be read" in run.err
+        row = next(
+            row for row in json.loads(tt("status", "--json").out)["datasets"] if row["dataset"] == "daily_candles"
+        )
+        assert row["lost"] == {"candle.close": 1}
+        assert row["missing"]["MSFT"] == "the feed answered twice that it has no candles of it"
+        assert row["missing"]["AAPL"].startswith("the feed has no bar of ")
+        # The same through Dagster's own command: with silence of all symbols, nothing is published.
+        simulator.fault("dx-drop", "Candle")
+        before = stored(project)
+        forced = json.dumps({"resources": {"cache": {"config": {"force": True}}}})
+        command = ["asset", "materialize", "-m", "ttapi_pipeline.definitions", "--select", "daily_candles"]
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("dagster")), *command, "--config-json", forced],
+            cwd=project,
+            env={**environment_of_users(), **variables, "DAGSTER_HOME": str(project)},
+            capture_output=True,
+            text=True,
+            timeout=150,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "3 of 3 are missing" in done.stderr
+        assert stored(project) == before
+    finally:
+        simulator.reset()
+    # Without the faults, the hole is filled and the silent symbol is there.
+    run = tt("refresh", "daily_candles", "--force", **variables)
+    assert run.code == 0, run.out + run.err
+
+
 @pytest.mark.parametrize("arguments", [["refresh", "quote"], ["polish"], []])
 def test_wrong_usage_is_code_2(tt: Tt, arguments: list[str]) -> None:
     run = tt(*arguments)

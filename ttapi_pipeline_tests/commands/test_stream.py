@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from ttapi_pipeline import cli
@@ -159,6 +160,41 @@ def test_without_a_terminal_it_writes_lines_and_a_signal_stops_it(start: Start, 
     symbols = scan_quote_log(project / "data", session, "quotes").collect()["symbol"].unique().sort().to_list()
     assert symbols == ["AAPL", "BRK/B"]
     assert [gap.reason for gap in read_gaps(project / "data", session)] == ["not running", "connecting"]
+
+
+def test_values_that_cannot_be_are_null_in_the_log_and_named_at_the_end(
+    finish_here: Callable[..., tuple[str, str]], project: Path, exchange: SimulatorProcess
+) -> None:
+    simulator = SimulatorControl(exchange.url)
+    spoiled = {
+        ("Quote", "bidPrice", "Infinity"): "bid_price",
+        ("Quote", "askPrice", "-1"): "ask_price",
+        ("Trade", "price", "0"): "last_price",
+        ("Summary", "dayHighPrice", "1e308"): "day_high",
+        ("TimeAndSale", "price", "true"): "price",
+    }
+    for kind, field, value in spoiled:
+        simulator.fault("dx-event", f"{kind}/AAPL", parameters={"field": field, "value": value})
+    # An index that has no Quote is no reason to wait, and none to complain.
+    simulator.fault("dx-drop", "Quote/SPX")
+    try:
+        out, err = finish_here(3, "AAPL", "KO", "SPX", "--json", "--duration", "2.5", "--report-seconds", "1")
+    finally:
+        simulator.reset()
+    health = json.loads(out.splitlines()[-1])
+    # A zero is how the feed says that it has no price.
+    lost = {"Quote.bidPrice", "Quote.askPrice", "Summary.dayHighPrice", "TimeAndSale.price"}
+    assert (health["answered"], health["gaps"], set(health["lost"])) == (3, 0, lost)
+    assert " values could not be read (Quote.askPrice " in err
+    (session,) = logged_sessions(project / "data")
+    quotes, trades = (scan_quote_log(project / "data", session, table).collect() for table in ("quotes", "trades"))
+    for (kind, *_), column in spoiled.items():
+        rows = trades if kind == "TimeAndSale" else quotes
+        assert rows.filter(pl.col("symbol") == "AAPL")[column].null_count() == rows.filter(symbol="AAPL").height > 0
+        assert rows.filter(symbol="KO")[column].drop_nulls().min() > 0  # type: ignore[operator]
+    spx = quotes.filter(symbol="SPX").tail(1).row(0, named=True)
+    assert spx["last_price"] > 0
+    assert (spx["bid_price"], spx["ask_price"]) == (None, None)
 
 
 def test_there_is_one_per_data_folder_and_another_without_a_log(

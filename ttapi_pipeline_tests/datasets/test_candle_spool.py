@@ -15,7 +15,9 @@ from ttapi_pipeline.core.collection import Collection
 from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.daily_candles import build as daily_candles
-from ttapi_pipeline.datasets.daily_candles.build import build_daily_candles, candle_spool, recorded_revisions, revisions
+from ttapi_pipeline.datasets.daily_candles import revisions as candle_revisions
+from ttapi_pipeline.datasets.daily_candles.build import build_daily_candles, candle_spool
+from ttapi_pipeline.datasets.daily_candles.revisions import recorded_revisions, revisions
 from ttapi_pipeline.datasets.daily_candles.spool import CandleSpool
 from ttapi_pipeline.streaming.candles import CandleHistory
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
@@ -52,7 +54,7 @@ def spool_in(folder: Path, *, origin: str = "here", session: date = SESSION) -> 
 
 def test_a_spooled_history_comes_back_as_it_was(tmp_path: Path) -> None:
     spool_in(tmp_path).put(history("BRK/B", CLOSES), START)
-    (got,) = spool_in(tmp_path).take({"BRK/B": START, "AAPL": START})
+    (got,) = spool_in(tmp_path).take({"BRK/B": START, "AAPL": START}, last_session=SESSION)
     assert (got.symbol, got.is_snipped) == ("BRK/B", True)
     assert got.session.astype(object).tolist() == list(CLOSES)
     assert got.close.tolist() == list(CLOSES.values())
@@ -61,13 +63,13 @@ def test_a_spooled_history_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_another_start_another_origin_and_another_session_are_not_answered(tmp_path: Path) -> None:
     spool_in(tmp_path).put(history("AAPL", CLOSES), START)
-    assert spool_in(tmp_path).take({"AAPL": date(2026, 1, 5)}) == []
-    assert len(spool_in(tmp_path).take({"AAPL": START})) == 1
-    assert spool_in(tmp_path, origin="elsewhere").take({"AAPL": START}) == []
+    assert spool_in(tmp_path).take({"AAPL": date(2026, 1, 5)}, last_session=SESSION) == []
+    assert len(spool_in(tmp_path).take({"AAPL": START}, last_session=SESSION)) == 1
+    assert spool_in(tmp_path, origin="elsewhere").take({"AAPL": START}, last_session=SESSION) == []
     # Opening it for something else removed what was there.
-    assert spool_in(tmp_path).take({"AAPL": START}) == []
+    assert spool_in(tmp_path).take({"AAPL": START}, last_session=SESSION) == []
     spool_in(tmp_path).put(history("AAPL", CLOSES), START)
-    assert spool_in(tmp_path, session=date(2026, 11, 23)).take({"AAPL": START}) == []
+    assert spool_in(tmp_path, session=date(2026, 11, 23)).take({"AAPL": START}, last_session=SESSION) == []
 
 
 def test_a_file_that_was_cut_short_is_fetched_again(tmp_path: Path) -> None:
@@ -76,7 +78,7 @@ def test_a_file_that_was_cut_short_is_fetched_again(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for length in (0, 10, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
-        assert spool_in(tmp_path).take({"AAPL": START}) == []
+        assert spool_in(tmp_path).take({"AAPL": START}, last_session=SESSION) == []
 
 
 def test_what_is_published_is_forgotten(tmp_path: Path) -> None:
@@ -156,7 +158,7 @@ async def test_a_killed_run_goes_on_with_the_next_symbol(
     assert seen[-1] == (3, 3)
     assert built.frame["symbol"].unique().sort().to_list() == ["AAA", "BBB", "CCC"]
     built.after_publication()
-    assert spool_in(tmp_path).take(dict.fromkeys(["AAA", "BBB", "CCC"], START)) == []
+    assert spool_in(tmp_path).take(dict.fromkeys(["AAA", "BBB", "CCC"], START), last_session=SESSION) == []
 
 
 def test_revisions_are_recorded_with_the_old_and_the_new_figures(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,5 +181,5 @@ def test_revisions_are_recorded_with_the_old_and_the_new_figures(monkeypatch: py
     assert recorded_revisions(revised, revised.lazy()).equals(revised)
     both = recorded_revisions(later, revised.lazy())
     assert both["volume"].to_list() == [250.0, 251.0]
-    monkeypatch.setattr(daily_candles, "MOST_REVISIONS", 1)
+    monkeypatch.setattr(candle_revisions, "MOST_REVISIONS", 1)
     assert recorded_revisions(later, revised.lazy()).equals(later)

@@ -102,6 +102,17 @@ class TestFrame:
         assert (row["mid_price"], row["spread"]) == (10.25, 0.5)
         assert not any(isinstance(value, float) and isnan(value) for value in row.values())
 
+    @pytest.mark.parametrize(
+        "name", ["bid_price", "ask_price", "last_price", "day_open", "day_close", "previous_close"]
+    )
+    @pytest.mark.parametrize("value", [0.0, -1.0, INF, -INF, 1e308])
+    def test_no_placeholder_is_a_price(self, name: str, value: float) -> None:
+        assert frame_of(**{name: value})[name] is None
+
+    def test_nothing_may_be_bid_for_and_nothing_may_be_traded(self) -> None:
+        row = frame_of(bid_price=10.0, bid_size=0.0, ask_price=11.0, ask_size=-1.0, day_volume=0.0)
+        assert (row["bid_size"], row["ask_size"], row["day_volume"]) == (0.0, None, 0.0)
+
     @pytest.mark.parametrize("side", ["bid", "ask"])
     def test_without_one_side_there_is_neither_mid_nor_spread_nor_that_side_s_size(self, side: str) -> None:
         prices = {"bid_price": 10.0, "ask_price": 10.5, "bid_size": 1.0, "ask_size": 2.0, f"{side}_price": NAN}
@@ -230,6 +241,50 @@ class TestBuild:
         assert built.statistics["symbols_asked_by_rest"] == 2
         assert built.statistics["asked_by_rest_because"] == "IBM, NOPE: no Quote, Summary within 15 s"
         assert "2 of 3 symbols not from DXLink but by REST: IBM, NOPE" in caplog.text
+
+    async def test_part_of_an_answer_with_a_price_is_kept_where_rest_has_none(
+        self, monkeypatch: pytest.MonkeyPatch, fake_client: FakeClient, universe_rows: Callable[..., pl.DataFrame]
+    ) -> None:
+        class Traded(FakeFeed):
+            async def __call__(self, _link: object, board: QuoteBoard, **options: Any) -> Collection[str]:
+                data = FeedData(1, "Trade", 1, {"eventSymbol": ["IBM"], "price": [301.5]})
+                board.receive(data, int(RECEIVED.timestamp()) * 10**6)
+                return await super().__call__(_link, board, **options)
+
+        def market_data(_: Sequence[str]) -> Collection[MarketData]:
+            return Collection([], {"IBM": "unknown"}, requested=1)
+
+        client = fake_client(market_data=market_data)
+        built = await self.build(monkeypatch, Traded("AAPL", "MSFT"), universe_rows("AAPL", "IBM", "MSFT"), client)
+        row = built.frame.lazy().collect().filter(symbol="IBM").row(0, named=True)
+        assert (row["last_price"], row["bid_price"], row["source"], row["received_at"]) == (
+            301.5,
+            None,
+            "dxlink",
+            RECEIVED,
+        )
+        assert list(built.missing) == ["IBM"]
+
+    async def test_an_index_that_had_no_quote_is_known_by_its_stored_row(
+        self, monkeypatch: pytest.MonkeyPatch, universe_rows: Callable[..., pl.DataFrame]
+    ) -> None:
+        told: list[tuple[set[str], set[str]]] = []
+
+        class Noting(FakeFeed):
+            async def __call__(self, _link: object, board: QuoteBoard, **options: Any) -> Collection[str]:
+                told.append((set(options["unquoted"]), set(options["never_quoted"])))
+                return await super().__call__(_link, board, **options)
+
+        universe = universe_rows("AAPL", "SPX", "NDX").with_columns(is_index=pl.col("symbol") != "AAPL")
+        board = QuoteBoard(["AAPL", "SPX", "NDX"])
+        trades: dict[str, list[Any]] = {"eventSymbol": ["AAPL", "SPX", "NDX"], "price": [1.0, 2.0, 3.0]}
+        board.receive(FeedData(1, "Trade", 3, trades), int(RECEIVED.timestamp()) * 10**6)
+        quoted: dict[str, list[Any]] = {"eventSymbol": ["NDX"], "bidPrice": [3.0], "askPrice": [3.0]}
+        board.receive(FeedData(1, "Quote", 1, quoted), int(RECEIVED.timestamp()) * 10**6)
+        previous = quotes.streamed_quotes(board, {each: each for each in board.symbols}, fetched_at=CLOSE)
+        for stored in (None, previous.lazy()):
+            await self.build(monkeypatch, Noting("AAPL", "SPX", "NDX"), universe, previous=stored)
+        assert told == [({"SPX", "NDX"}, set()), ({"SPX", "NDX"}, {"SPX"})]
 
     async def test_what_comes_from_neither_keeps_its_last_known_row_with_its_times(
         self,

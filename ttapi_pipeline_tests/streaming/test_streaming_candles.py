@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from datetime import date
 from itertools import pairwise
 from typing import Any
 
@@ -111,8 +113,9 @@ def test_the_snapshot_of_the_notes_is_two_bars_in_ascending_order() -> None:
     assert history.low.tolist() == [246.6, 248.37]
     assert history.close.tolist() == [248.9, 251.57]
     assert history.volume.tolist() == [41200311.0, 35348839.0]
-    assert history.count.tolist() == [0, 0]
-    assert all(math.isnan(value) for value in (*history.vwap, *history.implied_volatility, *history.open_interest))
+    not_sent = (history.count, history.vwap, history.implied_volatility, history.open_interest)
+    assert all(np.isnan(column).all() for column in not_sent)
+    assert history.lost == {}
 
 
 @pytest.mark.parametrize(("flags", "is_snipped"), [(8, False), (10, False), (16, True), (18, True)])
@@ -168,7 +171,7 @@ def test_fields_that_the_server_leaves_out_are_nan() -> None:
     for _, rows in candle_rows(frame):
         series.receive(rows)
     history = series.daily_history("A")
-    assert history.count.tolist() == [0, 0]
+    assert np.isnan(history.count).all()
     assert np.isnan(history.low).all()
     assert history.close.tolist() == [1.0, 2.0]
 
@@ -192,9 +195,100 @@ def test_a_layout_without_what_tells_bars_apart_is_refused(name: str) -> None:
         list(candle_rows(data([(4, "A{=d}", 1, 0, 1.0)], drop=(name,))))
 
 
-def test_an_event_without_a_candle_symbol_is_refused() -> None:
-    with pytest.raises(ProtocolError, match="not a candle symbol"):
-        list(candle_rows(data([(4, "A", 1, 0, 1.0)])))
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("eventSymbol", "A"), ("eventSymbol", 5), ("eventSymbol", None), ("eventFlags", "x"), ("eventFlags", True)],
+)
+def test_an_event_without_symbol_or_flags_costs_itself(name: str, value: object) -> None:
+    frame = data([(4, "A{=d}", 3, 0, 3.0), (0, "A{=d}", 2, 0, 2.0), (8, "A{=d}", 1, 0, 1.0)])
+    frame.columns[name][1] = value  # type: ignore[index]
+    series, lost = CandleSeries(), Counter[str]()
+    for symbol, rows in candle_rows(frame, lost):
+        assert symbol == "A{=d}"
+        series.receive(rows)
+    assert closes(series) == {1: 1.0, 3: 3.0}
+    assert lost == {name: 1}
+
+
+NO_CLOSES = ["Infinity", "-Infinity", -1, -5.0, 1e308, 0, 0.0, True, "251.57", "text", {}, [1.0], 10**400]
+"""What has come as a price, and is not one. Zero stands for "none"."""
+
+
+def spoiled(field: str, value: object) -> CandleHistory:
+    """Three bars, and the middle one has this value there."""
+    frame = data([(4, "A{=d}", 3, 0, 3.0), (0, "A{=d}", 2, 0, 2.0), (8, "A{=d}", 1, 0, 1.0)])
+    columns = {name: list(values) for name, values in frame.columns.items()} | {"count": [7] * 3, "volume": [70.0] * 3}
+    columns[field][1] = value
+    series = CandleSeries()
+    for _, rows in candle_rows(FeedData(1, "Candle", 3, columns)):
+        series.receive(rows)
+    return series.daily_history("A", first=date(1970, 1, 2), last=date(1970, 1, 10))
+
+
+@pytest.mark.parametrize("value", NO_CLOSES)
+def test_a_close_that_cannot_be_costs_its_bar(value: object) -> None:
+    history = spoiled("close", value)
+    assert history.close.tolist() == [1.0, 3.0]
+    assert history.lost == {"close": 1}
+
+
+@pytest.mark.parametrize("field", ["open", "high", "low", "volume"])
+@pytest.mark.parametrize("value", NO_CLOSES)
+def test_a_field_that_cannot_be_costs_itself(field: str, value: object) -> None:
+    history = spoiled(field, value)
+    assert history.close.tolist() == [1.0, 2.0, 3.0]
+    assert np.isnan(getattr(history, field)).tolist() == [False, True, False]
+    assert history.lost == {field: 1}
+
+
+@pytest.mark.parametrize(
+    ("field", "column"), [("vwap", "vwap"), ("count", "count"), ("impVolatility", "implied_volatility")]
+)
+@pytest.mark.parametrize("value", [*NO_CLOSES[:5], *NO_CLOSES[7:]])
+def test_figures_of_a_bar_that_cannot_be_cost_themselves(field: str, column: str, value: object) -> None:
+    history = spoiled(field, value)
+    assert np.isnan(getattr(history, column)[1])
+    assert history.lost == {field: 1}
+
+
+@pytest.mark.parametrize("time", [-DAY, -(10**17), 0, 11 * DAY, 10**17, 2**62, 2**70, "x", True, "NaN", None, 1e300])
+def test_a_bar_at_a_time_that_cannot_be_costs_itself(time: object) -> None:
+    history = spoiled("time", time)
+    assert history.close.tolist() == [1.0, 3.0]
+    assert history.lost == {"time": 1}
+
+
+def test_a_count_that_does_not_come_is_not_zero() -> None:
+    assert spoiled("count", "NaN").count.tolist()[::2] == [7.0, 7.0]
+    assert math.isnan(spoiled("count", "NaN").count[1])
+    assert spoiled("count", "NaN").lost == {}
+
+
+def test_a_volume_of_zero_is_believed_where_nothing_was_traded() -> None:
+    frame = data([(4, "A{=d}", 2, 0, 2.0), (8, "A{=d}", 1, 0, 1.0)])
+    for count, volume in ((0, 0.0), ("NaN", math.nan), (5, math.nan)):
+        columns = {**frame.columns, "count": [count] * 2, "volume": [0.0] * 2}
+        series = CandleSeries()
+        for _, rows in candle_rows(FeedData(1, "Candle", 2, columns)):
+            series.receive(rows)
+        np.testing.assert_array_equal(series.daily_history("A").volume, [volume] * 2)
+
+
+def test_an_update_that_cannot_be_does_not_cost_the_bar_before_it() -> None:
+    first: list[Row] = [(4, "A{=d}", 2, 0, 2.0), (10, "A{=d}", 1, 0, math.nan), (0, "A{=d}", 2, 0, -5.0)]
+    assert closes(received(first)["A{=d}"]) == {2: 2.0}
+
+
+def test_a_marker_at_any_time_ends_its_snapshot() -> None:
+    for time in (-DAY, 10**17, "x", None):
+        frame = data([(4, "A{=d}", 2, 0, 2.0), (10, "A{=d}", 1, 0, math.nan)])
+        frame.columns["time"][1] = time  # type: ignore[index]
+        series = CandleSeries()
+        for _, rows in candle_rows(frame):
+            series.receive(rows)
+        assert series.is_available
+        assert closes(series) == {2: 2.0}
+        assert series.daily_history("A").lost == {}
 
 
 def test_a_history_keeps_its_bars_under_another_name() -> None:
@@ -228,6 +322,49 @@ def test_any_events_in_any_frames_give_what_the_rules_give_one_by_one(rows: list
         assert closes(series[symbol]) == expected.closes()
         assert series[symbol].is_available is expected.available
         assert series[symbol].is_snipped is expected.snipped
+
+
+ANY_VALUE = st.one_of(
+    st.floats(),
+    st.integers(),
+    st.booleans(),
+    st.none(),
+    st.text(max_size=6),
+    st.sampled_from(["NaN", "Infinity", "-1"]),
+)
+
+
+@given(
+    spoiled=st.dictionaries(st.tuples(st.integers(1, 8), st.sampled_from(CANDLE_FIELDS[2:])), ANY_VALUE, max_size=6),
+    size=st.integers(1, 10),
+)
+def test_any_value_in_any_field_costs_itself_or_its_bar(spoiled: dict[tuple[int, str], object], size: int) -> None:
+    days = list(range(18_009, 17_999, -1))
+    rows: list[Row] = [
+        (4 if day == days[0] else 8 if day == days[-1] else 0, "A{=d}", day, 0, float(day)) for day in days
+    ]
+    columns = {name: list(values) for name, values in data(rows).columns.items()}
+    columns |= {"count": [5] * 10, "volume": [70.0] * 10, "vwap": [9.5] * 10, "impVolatility": [0.25] * 10}
+    for (row, name), value in spoiled.items():
+        columns[name][row] = value
+    series = CandleSeries()
+    for at in range(0, 10, size):
+        part = {name: values[at : at + size] for name, values in columns.items()}
+        for _, events in candle_rows(FeedData(1, "Candle", len(part["time"]), part)):
+            series.receive(events)
+    history = series.daily_history("A", first=date(2019, 4, 1), last=date(2019, 5, 1))
+    came = dict(zip(history.session.astype(np.int64).tolist(), range(len(history)), strict=True))
+    for row, day in enumerate(days):
+        names = {name for at, name in spoiled if at == row}
+        if not names & {"time", "close"}:
+            assert day in came
+        elif day not in came:
+            continue
+        for name, column in (("open", "open"), ("volume", "volume"), ("vwap", "vwap"), ("count", "count")):
+            value = float(getattr(history, column)[came[day]])
+            if name not in names and not names & {"time", "sequence", "count", "volume"}:
+                assert value == columns[name][row]
+            assert math.isnan(value) or 0 <= value <= 1e15
 
 
 SNAPSHOT_DAYS = st.lists(st.integers(18_000, 20_000), min_size=1, max_size=30, unique=True)

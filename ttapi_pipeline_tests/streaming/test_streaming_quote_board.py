@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttapi_pipeline.core.errors import ProtocolError
 from ttapi_pipeline.streaming.events import FeedData
 from ttapi_pipeline.streaming.market_data import TICKER_FIELDS
 from ttapi_pipeline.streaming.messages import Contract
@@ -103,13 +102,49 @@ def test_further_symbols_come_behind_the_others() -> None:
     assert {len(getattr(board, name)) for name in NUMBER_COLUMNS + TIME_COLUMNS} == {len(board)}
 
 
-@pytest.mark.parametrize("row", [("AAPL", "x", 6.0, 7.0, 8.0), ("AAPL", 5.0, [], 7.0, 8.0), (None, 5.0, 6.0, 7.0, 8.0)])
-def test_a_frame_that_cannot_be_read_changes_nothing(row: tuple[Any, ...]) -> None:
+@pytest.mark.parametrize(
+    ("row", "lost"),
+    [
+        (("AAPL", "x", 6.0, 7.0, 8.0), "Quote.bidPrice"),
+        (("AAPL", [], 6.0, 7.0, 8.0), "Quote.bidPrice"),
+        (("AAPL", True, 6.0, 7.0, 8.0), "Quote.bidPrice"),
+        (("AAPL", "Infinity", 6.0, 7.0, 8.0), "Quote.bidPrice"),
+        (("AAPL", -1.0, 6.0, 7.0, 8.0), "Quote.bidPrice"),
+    ],
+)
+def test_a_value_that_cannot_be_costs_its_field(row: tuple[Any, ...], lost: str) -> None:
     board = QuoteBoard(SYMBOLS)
-    with pytest.raises(ProtocolError):
-        board.receive(quotes(("AAPL", 1.0, 1.0, 1.0, 1.0), row), AT)
-    assert not board.received_at.any()
-    assert np.isnan(board.bid_price).all()
+    board.receive(quotes(("MSFT", 1.0, 1.5, 2.0, 3.0), row), AT)
+    np.testing.assert_array_equal(board.bid_price, [np.nan, 1.0, np.nan])
+    np.testing.assert_array_equal(board.ask_price, [6.0, 1.5, np.nan])
+    assert board.lost == {lost: 1}
+
+
+def test_an_event_without_a_symbol_costs_itself() -> None:
+    board = QuoteBoard(SYMBOLS)
+    board.receive(quotes(("MSFT", 1.0, 1.5, 2.0, 3.0), (None, 5.0, 6.0, 7.0, 8.0)), AT)
+    np.testing.assert_array_equal(board.bid_price, [np.nan, 1.0, np.nan])
+    assert board.lost == {"Quote.eventSymbol": 1}
+    assert board.quote_received_at.tolist() == [0, AT, 0]
+
+
+def test_zeros_are_placeholders_of_prices_and_numbers_of_shares() -> None:
+    board = QuoteBoard((*SYMBOLS, ".AAPL261218C400"))
+    board.receive(quotes(("AAPL", 0.0, 0.0, 0.0, 0.0), (".AAPL261218C400", 0.0, 0.05, 0.0, 9.0)), AT)
+    # Nobody bids nothing for a share. A contract that is worth nothing to buyers is bid at zero.
+    np.testing.assert_array_equal(board.bid_price, [np.nan, np.nan, np.nan, 0.0])
+    np.testing.assert_array_equal(board.ask_price, [np.nan, np.nan, np.nan, 0.05])
+    np.testing.assert_array_equal(board.bid_size, [0.0, np.nan, np.nan, 0.0])
+    assert not board.lost
+
+
+@pytest.mark.parametrize("time", [-1, AT // 1_000 + 2 * 86_400_000, 2**62, "x", True])
+def test_a_trade_at_a_time_that_cannot_be_has_none(time: object) -> None:
+    board = QuoteBoard(SYMBOLS)
+    columns: dict[str, list[Any]] = {"eventSymbol": ["AAPL"], "time": [time], "price": [5.5]}
+    board.receive(FeedData(1, "Trade", 1, columns), AT)
+    assert (board.last_trade_at[0], board.last_price[0]) == (0, 5.5)
+    assert board.lost == {"Trade.time": 1}
 
 
 NUMBER = st.floats(allow_nan=False, allow_infinity=False, width=32) | st.sampled_from(["NaN", "Infinity", "-Infinity"])
@@ -120,7 +155,7 @@ def event(draw: st.DrawFn) -> dict[str, Any]:
     event_type = draw(st.sampled_from(EVENT_TYPES))
     values: dict[str, Any] = {"eventType": event_type, "eventSymbol": draw(st.sampled_from([*SYMBOLS, "NOPE"]))}
     for name in TICKER_FIELDS[event_type][1:]:
-        values[name] = draw(st.integers(0, 2_000_000_000_000) if name == "time" else NUMBER)
+        values[name] = draw(st.integers(0, 200_000_000) if name == "time" else NUMBER)
     return values
 
 
@@ -146,17 +181,26 @@ def test_any_split_into_frames_layouts_and_formats_gives_the_newest_event_of_eac
             newest.update({(row["eventSymbol"], row["eventType"]): row | {"at": at} for row in seen})
     for position, symbol in enumerate(SYMBOLS):
         for name, (event_type, field) in FIELD_OF.items():
-            expected = float(newest.get((symbol, event_type), {}).get(field, "NaN"))
+            expected = believed(name, float(newest.get((symbol, event_type), {}).get(field, "NaN")))
             found = float(getattr(board, name)[position])
             assert found == expected or (math.isnan(found) and math.isnan(expected)), (symbol, name)
         trade = newest.get((symbol, "Trade"), {})
-        assert board.last_trade_at[position] == trade.get("time", 0) * 1000
+        time = trade.get("time", 0)
+        # The frames arrive at the beginning of 1970, and a trade is not later than a day after that.
+        assert board.last_trade_at[position] == (time * 1000 if time <= 86_400_000 else 0)
         for event_type in EVENT_TYPES:
             at = newest.get((symbol, event_type), {}).get("at", 0)
             assert board.has_answered(event_type)[position] == (at > 0)
         assert board.received_at[position] == max(
             newest.get((symbol, event_type), {}).get("at", 0) for event_type in EVENT_TYPES
         )
+
+
+def believed(column: str, number: float) -> float:
+    """The number, if it can be; prices are above zero."""
+    is_amount = column.endswith(("size", "volume"))
+    is_possible = 0 <= number <= 1e15 if is_amount else 0 < number <= 1e9
+    return number if is_possible else math.nan
 
 
 def ready() -> DxLinkProtocol:

@@ -154,6 +154,20 @@ class TestScripted:
         assert came.rows == ["A"]
         assert clock.seconds - before == GRACE_SECONDS
 
+    async def test_an_index_without_a_quote_answers_with_its_trade_and_summary(
+        self, links: Callable[..., Links], clock: SteppedClock
+    ) -> None:
+        script = [quote("A"), trade("A", "SPX"), summary("A", "SPX")]
+        for never_quoted, waited in (([], GRACE_SECONDS), (["SPX"], 0.0)):
+            before = clock.seconds
+            board, came = await gather(links(script), "A SPX", unquoted=["SPX"], never_quoted=never_quoted)
+            assert (came.rows, came.missing) == (["A", "SPX"], {})
+            assert board.last_price.tolist() == [3.0, 3.0]
+            assert clock.seconds - before == waited
+        # A share without a quote is no answer.
+        _, came = await gather(links(script), "A SPX")
+        assert list(came.missing) == ["SPX"]
+
     async def test_at_the_deadline_what_is_missing_is_named_with_what_it_lacks(
         self, links: Callable[..., Links], clock: SteppedClock
     ) -> None:
@@ -203,7 +217,7 @@ class TestScripted:
             ChannelClosed(1, is_requested=False),
             TokenRefused(),
             ErrorReceived(1, "BAD_ACTION", "Your subscription rate is too high"),
-            FeedData(1, "Quote", 1, {"eventSymbol": ["A"], "bidPrice": ["a price"]}),
+            FeedData(1, "Quote", 1, {"bidPrice": ["a price of nothing"]}),
         ],
     )
     async def test_after_a_lost_link_those_that_are_left_are_asked_for_again(

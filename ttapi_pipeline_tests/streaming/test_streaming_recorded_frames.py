@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from ttapi_pipeline.streaming.market_data import TICKER_FIELDS, sales
 from ttapi_pipeline.streaming.messages import Contract
 from ttapi_pipeline.streaming.protocol import DxLinkProtocol
 from ttapi_pipeline.streaming.quote_board import QuoteBoard
+
+AT = 1_795_190_400_000_000
 
 HANDSHAKE = [
     '{"type":"SETUP","channel":0,"keepaliveTimeout":60,"acceptKeepaliveTimeout":60,"version":"1.0-1.2.3-20240912-171526"}',
@@ -112,7 +115,7 @@ def played(*frames: str) -> list[FeedData]:
 def test_quotes_are_the_same_in_every_layout(name: str) -> None:
     board = QuoteBoard(["AAPL", "MSFT"])
     for data in played(*QUOTES[name]):
-        board.receive(data, 1)
+        board.receive(data, AT)
     np.testing.assert_array_equal(board.bid_price, [251.55, 510.1])
     np.testing.assert_array_equal(board.ask_price, [251.6, 510.2])
     np.testing.assert_array_equal(board.bid_size, [2.0, 1.0])
@@ -129,7 +132,7 @@ def test_trades_and_summaries_in_the_pypi_clients_layout() -> None:
         '{"type":"FEED_DATA","channel":1,"data":["Summary",["AAPL",0,20777,"REGULAR",20776,"FINAL",0,249.1,252.24,'
         '248.37,"NaN",250.2,41200311.0]]}',
     ):
-        board.receive(data, 1)
+        board.receive(data, AT)
     np.testing.assert_array_equal(board.last_price, [251.57, 6001.5])
     np.testing.assert_array_equal(board.last_size, [100.0, math.nan])
     np.testing.assert_array_equal(board.day_volume, [35348839.0, math.nan])
@@ -148,7 +151,7 @@ def test_sales_with_every_field() -> None:
         '{"type":"FEED_DATA","channel":1,"data":["TimeAndSale",["AAPL",0,0,7710284054314090503,1795190399123,0,7,"Q",'
         '251.57,100.0,251.55,251.6,"@ TI","\\u0000","BUY",false,true,true,"NEW",null,null]]}',
     )
-    rows = sales(data, {"AAPL": 0}, 5)
+    rows = sales(data, {"AAPL": 0}, AT, Counter())
     assert (rows.time_ms[0], rows.sequence[0], rows.price[0], rows.size[0]) == (1_795_190_399_123, 7, 251.57, 100.0)
     assert (rows.bid_price[0], rows.ask_price[0], rows.exchange_code[0], rows.is_extended[0]) == (
         251.55,

@@ -2,13 +2,15 @@
 """`daily_candles`: daily bars of the universe from DXLink, kept up from where the stored ones end.
 
 The feed adjusts its whole history when a share splits, so the stored bars and the new ones are compared where they
-overlap; a symbol whose past was restated is fetched again from the start.
+overlap; a symbol whose past was restated is fetched again from the start. Silence is no answer: bars that do not come
+leave the stored ones as they are, and their symbol is missing. Sessions between others: see `holes`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Final
 
@@ -16,12 +18,24 @@ import polars as pl
 
 from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.collection import Collection, ProgressCallback
-from ttapi_pipeline.core.manifest import Fact
-from ttapi_pipeline.core.sessions import SETTLING_TIME, last_settled_session, previous_session
+from ttapi_pipeline.core.manifest import lost_facts
+from ttapi_pipeline.core.sessions import NEW_YORK, SETTLING_TIME, last_settled_session, previous_session
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build, rows_per_source
+from ttapi_pipeline.datasets.daily_candles.doubts import possible, short_answers, short_replacements
+from ttapi_pipeline.datasets.daily_candles.holes import (
+    absences,
+    behind,
+    confirmed,
+    holes,
+    holes_in_words,
+    settled_sessions,
+    starts_before,
+    without,
+)
+from ttapi_pipeline.datasets.daily_candles.revisions import recorded_revisions, restated_symbols, revisions
 from ttapi_pipeline.datasets.daily_candles.spool import CandleSpool
-from ttapi_pipeline.datasets.daily_candles.table import CANDLE_REVISIONS, DAILY_CANDLES
+from ttapi_pipeline.datasets.daily_candles.table import CANDLE_ABSENCES, CANDLE_REVISIONS, DAILY_CANDLES
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.storage.layout import state_folder
 from ttapi_pipeline.streaming.candle_collection import collect_daily_candles
@@ -32,13 +46,8 @@ from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 OVERLAP_SESSIONS: Final = 10
 """Final sessions that are fetched again: volume is revised for days, and a restated past shows there."""
 
-MOST_REVISIONS: Final = 200_000
-"""How many of the newest revisions are kept."""
-
-RESTATEMENT_TOLERANCE: Final = 1e-3
-"""Relative difference of a final close above which the past counts as restated; revisions are far smaller."""
-
 _NOT_FETCHED_AGAIN: Final = "its past was restated, and could not be fetched again"
+_NO_CANDLES: Final = "the feed answered twice that it has no candles of it"
 
 _CANDLE_COLUMNS: Final = ("open", "high", "low", "close", "volume", "vwap", "trade_count", "implied_volatility")
 
@@ -71,7 +80,7 @@ def daily_candles_frame(histories: Sequence[CandleHistory], calendar: pl.DataFra
                 "close": history.close,
                 "volume": history.volume,
                 "vwap": history.vwap,
-                "trade_count": history.count,
+                "trade_count": pl.Series(history.count, dtype=pl.Float64).fill_nan(None).cast(pl.Int64),
                 "implied_volatility": history.implied_volatility,
             }
         )
@@ -93,38 +102,6 @@ def daily_candles_frame(histories: Sequence[CandleHistory], calendar: pl.DataFra
     )
 
 
-def restated_symbols(fresh: pl.DataFrame, previous: pl.LazyFrame) -> Sequence[str]:
-    """Symbols whose final closes differ between what is stored and what came, by symbol."""
-    stored = previous.filter("is_final").select("symbol", "session", stored_close="close")
-    ratio = pl.col("close") / pl.col("stored_close") - 1.0
-    return (
-        fresh.lazy()
-        .join(stored, on=["symbol", "session"])
-        .filter(ratio.abs() > RESTATEMENT_TOLERANCE)
-        .select(pl.col("symbol").unique().sort())
-        .collect()["symbol"]
-        .to_list()
-    )
-
-
-def revisions(fresh: pl.DataFrame, previous: pl.LazyFrame) -> pl.DataFrame:
-    """Final bars that came with another close or volume than the stored one, in the schema CANDLE_REVISIONS."""
-    stored = previous.filter("is_final").select("symbol", "session", close_before="close", volume_before="volume")
-    is_revised = pl.col("close").ne_missing(pl.col("close_before")) | pl.col("volume").ne_missing(
-        pl.col("volume_before")
-    )
-    revised = fresh.lazy().join(stored, on=["symbol", "session"]).filter(is_revised)
-    return revised.select(CANDLE_REVISIONS.polars.names()).collect()
-
-
-def recorded_revisions(revised: pl.DataFrame, recorded: pl.LazyFrame | None) -> pl.DataFrame:
-    """Revisions with those that were recorded before; the newest MOST_REVISIONS."""
-    if recorded is None:
-        return revised
-    both = pl.concat([recorded.collect(), revised]).unique(CANDLE_REVISIONS.key, keep="last")
-    return both.sort("fetched_at", "symbol", "session").tail(MOST_REVISIONS)
-
-
 def merge_candles(fresh: pl.DataFrame, previous: pl.LazyFrame | None, *, replaced: Sequence[str] = ()) -> pl.DataFrame:
     """Put the fetched bars over the stored ones: for each session, the newest fetch wins.
 
@@ -143,6 +120,50 @@ def merge_candles(fresh: pl.DataFrame, previous: pl.LazyFrame | None, *, replace
     return pl.concat([kept.select(fresh.columns), fresh]).sort("symbol", "session")
 
 
+@dataclass(frozen=True, slots=True)
+class _Feed:
+    """The questions to the feed, by symbol."""
+
+    open_connection: OpenConnection
+    names: Mapping[str, str]
+    calendar: pl.DataFrame
+    now: datetime
+    clock: Clock
+    progress: ProgressCallback
+    spool: CandleSpool | None
+
+    async def collect(
+        self, starts: Mapping[str, date], *, is_new: bool = False
+    ) -> tuple[Collection[CandleHistory], pl.DataFrame]:
+        """The histories of these symbols, and their bars as a table.
+
+        A symbol whose history is empty is missing: all that is asked for is traded, so it has candles.
+
+        Args:
+            starts: First session by symbol.
+            is_new: Whether the spool does not count as an answer.
+        """
+        streamers = {symbol: streamer for streamer, symbol in self.names.items()}
+        requests = {streamers[symbol]: start for symbol, start in starts.items()}
+        today = self.now.astimezone(NEW_YORK).date()
+        came = await _collect(
+            self.open_connection,
+            requests,
+            None if is_new else self.spool,
+            last_session=today,
+            clock=self.clock,
+            progress=self.progress,
+        )
+        missing = {**came.missing, **dict.fromkeys(sorted(came.empty), _NO_CANDLES)}
+        histories = replace(
+            came,
+            rows=[history.renamed(self.names[history.symbol]) for history in came.rows],
+            missing={self.names[streamer]: reason for streamer, reason in missing.items()},
+            empty=frozenset(),
+        )
+        return histories, daily_candles_frame(histories.rows, self.calendar, now=self.now)
+
+
 async def build_daily_candles(
     open_connection: OpenConnection,
     universe: pl.DataFrame,
@@ -156,8 +177,10 @@ async def build_daily_candles(
     progress: ProgressCallback,
     spool: CandleSpool | None = None,
     recorded: pl.LazyFrame | None = None,
+    absent: pl.LazyFrame | None = None,
+    is_whole: bool = False,
 ) -> Build:
-    """Fetch every symbol from where its stored bars end; one that fails keeps its bars as they are.
+    """Fetch every symbol from where its stored bars end; what does not come stays as it is.
 
     Args:
         open_connection: Opens a link.
@@ -171,51 +194,120 @@ async def build_daily_candles(
         progress: Told how many symbols are settled.
         spool: Keeps histories as they come, and gives those of a run that did not get as far as publishing.
         recorded: Revisions of earlier fetches; None for none.
+        absent: The table `candle_absences`; None for none.
+        is_whole: Whether the history of every symbol is fetched from its start.
 
     Raises:
         CoverageError: Too little came.
         StorageError: The spool cannot be written.
     """
+    # Reads better in one piece: each step takes what the one before it left.
     names: dict[str, str] = dict(universe.select("streamer_symbol", "symbol").iter_rows())
-    starts = {} if previous is None else stored_from(previous)
-    requests = {streamer: max(history_start, starts.get(symbol, history_start)) for streamer, symbol in names.items()}
-    histories = await _collect(open_connection, requests, spool, clock=clock, progress=progress)
+    feed = _Feed(open_connection, names, calendar, now, clock, progress, spool)
+    kept, dropped = _kept(previous, universe, history_start)
+    settled = settled_sessions(calendar, now=now)
+    starts = dict.fromkeys(names.values(), history_start)
+    if not is_whole:
+        starts |= {symbol: max(history_start, start) for symbol, start in _starts(kept, settled, absent).items()}
+    histories, fresh = await feed.collect(starts)
     histories.require(min_coverage, subject="daily_candles")
-    fresh = daily_candles_frame(_named(histories, names), calendar, now=now)
-    members = universe.lazy().select("symbol")
-    kept = None if previous is None else previous.join(members, on="symbol", how="semi")
-    revised = CANDLE_REVISIONS.polars.to_frame() if kept is None else revisions(fresh, kept)
-    restated = [] if kept is None else list(restated_symbols(fresh, kept))
-    missing = {names[streamer]: reason for streamer, reason in histories.missing.items()}
+    snipped = {history.symbol for history in histories.rows if history.is_snipped}
+    missing = {**short_answers(fresh, kept, starts, snipped=snipped), **histories.missing}
+    revised, restated = revisions(fresh, kept), restated_symbols(fresh, kept)
+    taken: Sequence[str] = []
     if restated:
-        again = {streamer: history_start for streamer, symbol in names.items() if symbol in set(restated)}
-        whole = await _collect(open_connection, again, spool, clock=clock, progress=progress)
-        missing |= {names[streamer]: f"{_NOT_FETCHED_AGAIN}: {reason}" for streamer, reason in whole.missing.items()}
-        others = fresh.filter(~pl.col("symbol").is_in(restated))
-        fresh = pl.concat([others, daily_candles_frame(_named(whole, names), calendar, now=now)])
-    came = set(fresh["symbol"].unique().to_list())
-    frame = merge_candles(fresh, kept, replaced=[symbol for symbol in restated if symbol in came])
+        fresh, taken, refused = await _restated(feed, fresh, kept, dict.fromkeys(restated, history_start))
+        missing |= refused
+    frame = merge_candles(fresh, kept, replaced=taken)
+    mended = await _mended(feed, frame, settled, absent)
+    ends, ended = behind(mended.frame.lazy(), settled, [history.symbol for history in histories.rows])
     return Build(
-        frame=frame,
-        missing=missing,
-        sources=rows_per_source(frame),
+        frame=mended.frame,
+        missing={**ends, **mended.missing, **missing},
+        sources=rows_per_source(mended.frame),
         after_publication=None if spool is None else spool.clear,
-        reports={CANDLE_REVISIONS.name: recorded_revisions(revised, recorded)},
-        statistics=_statistics(histories, fresh, revised, restated),
+        reports={CANDLE_REVISIONS.name: recorded_revisions(revised, recorded), CANDLE_ABSENCES.name: mended.absences},
+        statistics={
+            "coverage": histories.coverage,
+            "bars_fetched": fresh.height,
+            "bars_revised": revised.height,
+            "symbols_restated": len(restated),
+            "symbols_snipped": len(snipped),
+            "symbols_ended": ended,
+            "holes_filled": mended.filled,
+            "bars_absent": mended.absences.height,
+            "stored_bars_dropped": dropped,
+            **lost_facts(Counter(histories.lost) | Counter(mended.lost)),
+        },
     )
 
 
-def _statistics(
-    histories: Collection[CandleHistory], fresh: pl.DataFrame, revised: pl.DataFrame, restated: Sequence[str]
-) -> Mapping[str, Fact]:
-    return {
-        "coverage": histories.coverage,
-        "bars_fetched": fresh.height,
-        "symbols_without_candles": len(histories.empty),
-        "bars_revised": revised.height,
-        "symbols_restated": len(restated),
-        "symbols_snipped": sum(history.is_snipped for history in histories.rows),
-    }
+def _kept(previous: pl.LazyFrame | None, universe: pl.DataFrame, history_start: date) -> tuple[pl.LazyFrame, int]:
+    """The stored bars of the universe that can be, possibly no bar, and how many others there were."""
+    if previous is None:
+        return DAILY_CANDLES.polars.to_frame().lazy(), 0
+    members = previous.join(universe.lazy().select("symbol"), on="symbol", how="semi")
+    kept, dropped = possible(members)
+    return kept.filter(pl.col("session") >= history_start), dropped
+
+
+def _starts(kept: pl.LazyFrame, settled: pl.Series, absent: pl.LazyFrame | None) -> Mapping[str, date]:
+    """For each symbol with stored bars, the session to fetch from: before its first hole, if it has one."""
+    starts = dict(stored_from(kept))
+    found = without(holes(kept, settled), confirmed(absent))
+    for symbol, start in starts_before(found, kept).items():
+        starts[symbol] = min(start, starts.get(symbol, start))
+    return starts
+
+
+async def _restated(
+    feed: _Feed, fresh: pl.DataFrame, kept: pl.LazyFrame, starts: Mapping[str, date]
+) -> tuple[pl.DataFrame, Sequence[str], Mapping[str, str]]:
+    """Fetch symbols whose past was restated as a whole.
+
+    Returns:
+        The bars that came, with whole histories in place of the restated ones; the symbols whose stored bars these
+        replace; and the reason for each of the others, of which nothing is taken.
+    """
+    whole, again = await feed.collect(starts)
+    refused = {**whole.missing, **short_replacements(again, kept)}
+    taken = [symbol for symbol in starts if symbol not in refused]
+    others = fresh.filter(~pl.col("symbol").is_in(list(starts)))
+    reasons = {symbol: f"{_NOT_FETCHED_AGAIN}: {reason}" for symbol, reason in refused.items()}
+    return pl.concat([others, again.filter(pl.col("symbol").is_in(taken))]), taken, reasons
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mended:
+    """The bars after their holes were asked for.
+
+    Attributes:
+        missing: A sentence for each symbol with holes that are not confirmed.
+        absences: Schema CANDLE_ABSENCES.
+        filled: How many bars came.
+        lost: Values that could not be read.
+    """
+
+    frame: pl.DataFrame
+    missing: Mapping[str, str]
+    absences: pl.DataFrame
+    filled: int = 0
+    lost: Mapping[str, int] = field(default_factory=dict)
+
+
+async def _mended(feed: _Feed, frame: pl.DataFrame, settled: pl.Series, absent: pl.LazyFrame | None) -> _Mended:
+    """Ask once more for the bars of holes: one request per symbol, from the bar before its first hole on."""
+    left = holes(frame.lazy(), settled)
+    torn = without(left, confirmed(absent))
+    answers, filled, lost = frame.clear(), 0, dict[str, int]()
+    if torn.height:
+        came, answers = await feed.collect(starts_before(torn, frame.lazy()), is_new=True)
+        new = answers.join(torn, on=["symbol", "session"], how="semi")
+        frame, filled, lost = merge_candles(new, frame.lazy()), new.height, dict(came.lost)
+        left = holes(frame.lazy(), settled)
+    found = absences(left, answers, frame.lazy(), absent, now=feed.now)
+    still = without(left, confirmed(found.lazy()))
+    return _Mended(frame=frame, missing=holes_in_words(still), absences=found, filled=filled, lost=lost)
 
 
 def candle_spool(settings: Settings, *, now: datetime) -> CandleSpool | None:
@@ -236,36 +328,39 @@ async def _collect(
     requests: Mapping[str, date],
     spool: CandleSpool | None,
     *,
+    last_session: date,
     clock: Clock,
     progress: ProgressCallback,
 ) -> Collection[CandleHistory]:
     """The spooled histories, and the others from the feed."""
     if spool is None:
-        return await collect_daily_candles(open_connection, requests, clock=clock, progress=progress)
-    spooled = spool.take(requests)
+        return await collect_daily_candles(
+            open_connection, requests, last_session=last_session, clock=clock, progress=progress
+        )
+    spooled = spool.take(requests, last_session=last_session)
     known = {history.symbol for history in spooled}
     missing = {symbol: start for symbol, start in requests.items() if symbol not in known}
     collected = await collect_daily_candles(
         open_connection,
         missing,
+        last_session=last_session,
         clock=clock,
         progress=lambda done, _: progress(len(known) + done, len(requests)),
         on_symbol=lambda history: spool.put(history, requests[history.symbol]),
     )
-    return replace(collected, rows=[*spooled, *collected.rows], requested=len(requests))
-
-
-def _named(histories: Collection[CandleHistory], names: Mapping[str, str]) -> Sequence[CandleHistory]:
-    return [history.renamed(names[history.symbol]) for history in histories.rows]
+    lost = Counter(collected.lost)
+    for history in spooled:
+        lost.update({f"candle.{name}": count for name, count in history.lost.items()})
+    return replace(collected, rows=[*spooled, *collected.rows], requested=len(requests), lost=lost)
 
 
 async def build(refresh: Refresh, trading_calendar: pl.LazyFrame, universe: pl.LazyFrame) -> Build:
-    """Fetch the bars that are not stored yet."""
+    """Fetch the bars that are not stored yet; all of them where the stored ones are of other code or settings."""
     return await build_daily_candles(
         refresh.broker.open_link,
         universe.collect(),
         trading_calendar.collect(),
-        previous=refresh.previous(),
+        previous=refresh.kept(),
         history_start=refresh.settings.history_start,
         now=refresh.now,
         clock=refresh.clock,
@@ -273,4 +368,6 @@ async def build(refresh: Refresh, trading_calendar: pl.LazyFrame, universe: pl.L
         progress=refresh.progress("histories"),
         spool=candle_spool(refresh.settings, now=refresh.now),
         recorded=refresh.recorded(CANDLE_REVISIONS.name),
+        absent=refresh.recorded(CANDLE_ABSENCES.name),
+        is_whole=refresh.is_whole or refresh.previous() is None,
     )

@@ -14,14 +14,19 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ttapi_pipeline.core.files import replacing
 from ttapi_pipeline.core.symbology import file_stem
 from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.streaming.candles import CandleHistory
 
-_FORMAT: Final = 1
-_COLUMNS: Final = tuple(each.name for each in fields(CandleHistory) if each.name not in {"symbol", "is_snipped"})
+_FORMAT: Final = 2
+"""Histories of an earlier format may hold bars that cannot be, and are not read."""
+
+_COLUMNS: Final = tuple(
+    each.name for each in fields(CandleHistory) if each.name not in {"symbol", "is_snipped", "lost"}
+)
 
 
 class CandleSpool:
@@ -59,14 +64,29 @@ class CandleSpool:
         try:
             # A history that the machine's power has cut short is fetched again, so it need not be durable.
             with replacing(target, is_durable=False) as staging, staging.open("wb") as file:
-                np.savez(file, allow_pickle=False, is_snipped=np.array(history.is_snipped), **columns)
+                np.savez(
+                    file,
+                    allow_pickle=False,
+                    is_snipped=np.array(history.is_snipped),
+                    lost=np.array(json.dumps(dict(history.lost))),
+                    **columns,
+                )
         except OSError as error:
             raise storage_error(target, error) from error
 
-    def take(self, requests: Mapping[str, date]) -> Sequence[CandleHistory]:
-        """The histories that are there of those asked for: first session by streamer symbol."""
+    def take(self, requests: Mapping[str, date], *, last_session: date) -> Sequence[CandleHistory]:
+        """The histories that are there of those asked for.
+
+        Args:
+            requests: First session by streamer symbol.
+            last_session: The present session. A history with a bar after it, or before the first session, is not taken.
+        """
         found = (self._read(symbol, start) for symbol, start in requests.items())
-        return [history for history in found if history is not None]
+        return [
+            history
+            for history in found
+            if history is not None and _is_within(history.session, requests[history.symbol], last_session)
+        ]
 
     def clear(self) -> None:
         """Forget everything: it is published."""
@@ -76,10 +96,17 @@ class CandleSpool:
         try:
             with self._path(symbol, start).open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 columns = {name: stored[name] for name in _COLUMNS}
-                return CandleHistory(symbol=symbol, is_snipped=bool(stored["is_snipped"]), **columns)
+                lost = json.loads(str(stored["lost"]))
+                return CandleHistory(symbol=symbol, is_snipped=bool(stored["is_snipped"]), lost=lost, **columns)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             # Not there, or cut short with the machine's power: it is fetched.
             return None
 
     def _path(self, symbol: str, start: date) -> Path:
         return self._folder / f"{file_stem(symbol)}~{start.isoformat()}.npz"
+
+
+def _is_within(sessions: NDArray[np.datetime64], first: date, last: date) -> bool:
+    if not len(sessions):
+        return False
+    return bool(np.datetime64(first) <= sessions.min() and sessions.max() <= np.datetime64(last))

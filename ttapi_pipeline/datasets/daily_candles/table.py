@@ -18,7 +18,7 @@ DAILY_CANDLES: Final = DatasetSchema(
         SESSION,
         *BAR,
         Column("vwap", FLOAT, "Volume-weighted average price"),
-        Column("trade_count", COUNT, "Trades"),
+        Column("trade_count", COUNT, "Trades; null where the source has none"),
         Column("implied_volatility", FLOAT, "Annualised implied volatility at the close"),
         required("is_final", FLAG, "False while the session can still change it"),
         SOURCE,
@@ -41,12 +41,23 @@ CANDLE_REVISIONS: Final = DatasetSchema(
     key=("symbol", "session", "fetched_at"),
 )
 
+CANDLE_ABSENCES: Final = DatasetSchema(
+    "candle_absences",
+    (
+        SYMBOL,
+        SESSION,
+        required("first_asked_at", TIMESTAMP, "When the feed first answered without a bar of it, between others"),
+        required("asked_at", TIMESTAMP, "When it did so last. Twelve hours later it is no longer asked"),
+    ),
+    key=("symbol", "session"),
+)
+
 DATASET: Final = Dataset(
     name=DAILY_CANDLES.name,
     schema=DAILY_CANDLES,
     description="Daily bars of the universe from the feed, split-adjusted; one row per symbol and session.",
     ttl=timedelta(days=1),
-    code_version="1",
+    code_version="2",
     group="market_data",
     source="DXLink",
     upstream=("trading_calendar", "universe"),
@@ -63,5 +74,5 @@ DATASET: Final = Dataset(
         "implied_volatility": ("dxlink/candle.impVolatility",),
         "is_final": ("trading_calendar.closes_at",),
     },
-    reports=(CANDLE_REVISIONS,),
+    reports=(CANDLE_REVISIONS, CANDLE_ABSENCES),
 )

@@ -15,7 +15,11 @@ QUOTES: Final = DatasetSchema(
     "quotes",
     (
         SYMBOL,
-        Column("bid_price", FLOAT, "Best bid; null without one. It may be above the ask, as the feed has it"),
+        Column(
+            "bid_price",
+            FLOAT,
+            "Best bid, above zero; null without one. It may be above the ask, as the feed has it",
+        ),
         Column("ask_price", FLOAT, "Best ask; null without one"),
         Column("bid_size", FLOAT, "Shares bid; null where there are none to bid for, as for an index"),
         Column("ask_size", FLOAT, "Shares asked; null likewise"),
@@ -42,17 +46,16 @@ DATASET: Final = Dataset(
     schema=QUOTES,
     description="Bid, ask, last trade and the day's prices of the universe; one row per symbol.",
     ttl=timedelta(minutes=5),
-    code_version="1",
+    code_version="1.1",
     group="market_data",
     source="DXLink, else /market-data/by-type",
     # A universe that changed is a reason to collect again: it takes seconds, and a new symbol has its row on a weekend.
     upstream=("universe",),
     changes=Changes.WHILE_OPEN,
     rules={
-        # A bid of nothing is a quote, and so is one above the ask; a trade at nothing is not a trade.
-        "prices are positive, bids at least zero": (
-            "COALESCE(bid_price, 0) >= 0 AND COALESCE(last_price, 1) > 0"
-            " AND COALESCE(day_low, 1) > 0 AND COALESCE(previous_close, 1) > 0"
+        # A bid above the ask is a quote. Nobody bids zero for a share: it is how a source says that nobody bids.
+        "prices are positive": " AND ".join(
+            f"COALESCE({name}, 1) > 0" for name in ("bid_price", "ask_price", "last_price", "day_low", "previous_close")
         ),
         "sizes and volume are not negative": " AND ".join(
             f"COALESCE({name}, 0) >= 0" for name in ("bid_size", "ask_size", "last_size", "day_volume")

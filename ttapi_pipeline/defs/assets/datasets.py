@@ -76,6 +76,7 @@ def _dataset_asset(dataset: Dataset, settings: Settings, condition: dg.Automatio
             io_manager=cast("ParquetCsvIOManager", io_manager),
             inputs=inputs,
             is_forced=cache.force,
+            is_whole=cache.force and cache.history,
         )
 
     return refresh

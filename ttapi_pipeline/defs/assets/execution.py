@@ -51,6 +51,7 @@ def execute(
     io_manager: ParquetCsvIOManager,
     inputs: Mapping[str, StoredTable],
     is_forced: bool,
+    is_whole: bool,
 ) -> Any:
     """Reuse the stored rows of a dataset, or build new ones.
 
@@ -61,6 +62,7 @@ def execute(
         io_manager: Where the dataset is stored.
         inputs: The upstream datasets as they were read for this step.
         is_forced: Whether to build in any case.
+        is_whole: Whether to fetch whole histories, and not only what can be new.
 
     Returns:
         The events of a hit, or the publication of a miss.
@@ -86,7 +88,8 @@ def execute(
             verdict, manifest = status.verdict, status.manifest
             broker, began_at, started = api.get(), api.clock.now(), time.perf_counter()
             before = broker.request_counts()
-            refresh = Refresh(settings, began_at, api.clock, broker, is_forced, dataset, io_manager.folder, manifest)
+            folder = io_manager.folder
+            refresh = Refresh(settings, began_at, api.clock, broker, is_forced, dataset, folder, manifest, is_whole)
             result = dataset.builder()(refresh, **{each: table.frame for each, table in inputs.items()})
             build = run_async(result) if inspect.isawaitable(result) else result
         context.add_output_metadata({**verdict_metadata(verdict), **_spent(broker, before), **_lineage(dataset)})

@@ -54,7 +54,7 @@ def close_request(settings: Settings, now: datetime) -> dg.RunRequest | dg.SkipR
     Returns:
         A run of the end-of-day data that is older than the last trade of the session, else the reason for none. The run
         is forced: yesterday's bars are within their TTL until tomorrow, and the schedule exists to be earlier than
-        that.
+        that. Of a history it fetches what is new.
     """
     day = now.astimezone(NEW_YORK).date()
     try:
@@ -77,7 +77,7 @@ def close_request(settings: Settings, now: datetime) -> dg.RunRequest | dg.SkipR
     return dg.RunRequest(
         run_key=f"{END_OF_DAY_JOB} {day}",
         asset_selection=[dg.AssetKey(name) for name in behind],
-        run_config={"resources": {"cache": {"config": {"force": True}}}},
+        run_config={"resources": {"cache": {"config": {"force": True, "history": False}}}},
         tags={**RUN_TAGS, "session": day.isoformat()},
     )
 

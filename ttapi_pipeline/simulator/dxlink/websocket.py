@@ -40,9 +40,8 @@ def add_dxlink(
 ) -> None:
     """Register the WebSocket route ROUTE.
 
-    Faults of the ``dx-`` kinds strike at the route ``/realtime`` and the family ``dxlink``, and those of events at types
-    and symbols, too. Open connections are closed
-    with code 1001 when the application shuts down.
+    Faults of the ``dx-`` kinds strike at the route ``/realtime`` and the family ``dxlink``, those of events also at
+    types and symbols. Open connections are closed with code 1001 when the application shuts down.
     """
     candles, events = CandleSource(market), EventSource(market)
     symbols = frozenset(events.symbols)

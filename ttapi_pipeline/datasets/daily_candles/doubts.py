@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""Doubts about candles: stored bars that cannot be, and answers that are much shorter than what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Final
+
+import polars as pl
+
+from ttapi_pipeline.core.sessions import NEW_YORK
+from ttapi_pipeline.streaming.candles import FIRST_SESSION
+from ttapi_pipeline.streaming.values import AMOUNT, PRICE, VOLATILITY, Range
+
+LEAST_SHARE_REPLACED: Final = 0.9
+"""A history replaces a stored one only if it has this share of its bars."""
+
+LATER_SESSIONS: Final = 10
+"""It may also begin this many bars later, and not more: a feed forgets its oldest bars one by one."""
+
+LEAST_SHARE_ANSWERED: Final = 0.5
+"""An answer with a smaller share of the stored bars that it was asked for is named."""
+
+_FIELDS: Final[Mapping[str, Range]] = {
+    **dict.fromkeys(("open", "high", "low", "vwap"), PRICE),
+    "volume": AMOUNT,
+    "trade_count": AMOUNT,
+    "implied_volatility": VOLATILITY,
+}
+
+
+def possible(stored: pl.LazyFrame) -> tuple[pl.LazyFrame, int]:
+    """The stored bars that can be, with null in place of other values that cannot, and how many bars are left out.
+
+    An earlier version took whatever the feed sent. A bar before there were sessions, later than it was fetched, or
+    without a close that can be, is left out.
+    """
+    fetched_on = pl.col("fetched_at").dt.convert_time_zone(NEW_YORK.key).dt.date()
+    can_be = (pl.col("session") >= FIRST_SESSION) & (pl.col("session") <= fetched_on) & _in_range("close", PRICE)
+    spoiled = pl.any_horizontal(~_in_range(name, kind) for name, kind in _FIELDS.items())
+    counts = stored.select(left_out=(~can_be).sum(), spoiled=spoiled.sum()).collect()
+    left_out = int(counts["left_out"].item())
+    if left_out:
+        stored = stored.filter(can_be)
+    if counts["spoiled"].item():
+        stored = stored.with_columns(
+            pl.when(_in_range(name, kind)).then(name).alias(name) for name, kind in _FIELDS.items()
+        )
+    return stored, left_out
+
+
+def _in_range(name: str, kind: Range) -> pl.Expr:
+    value = pl.col(name)
+    least = value >= 0 if kind.has_zero else value > 0
+    # A null is no value, and NaN is greater than every number to Polars.
+    return value.is_null() | (least & (value <= kind.most))
+
+
+def short_answers(
+    answers: pl.DataFrame, stored: pl.LazyFrame, starts: Mapping[str, date], *, snipped: set[str]
+) -> Mapping[str, str]:
+    """The symbols whose answers lack most of the stored bars that were asked for, with a sentence for each.
+
+    Args:
+        answers: `symbol` and `session` of the bars that came.
+        stored: The stored bars.
+        starts: The first session that each symbol was asked for.
+        snipped: Symbols whose answers the server has cut off at its limit, and says so.
+    """
+    asked = pl.DataFrame(
+        {"symbol": list(starts), "start": list(starts.values())}, schema={"symbol": pl.String, "start": pl.Date}
+    )
+    window = stored.filter("is_final").join(asked.lazy(), on="symbol").filter(pl.col("session") >= pl.col("start"))
+    counts = _shares(window, answers).filter(pl.col("came") < LEAST_SHARE_ANSWERED * pl.col("bars"))
+    return {
+        symbol: f"the feed answered with {came} of the {bars} stored bars that it was asked for; the others stay"
+        for symbol, bars, came in counts.select("symbol", "bars", "came").iter_rows()
+        if symbol not in snipped
+    }
+
+
+def short_replacements(answers: pl.DataFrame, stored: pl.LazyFrame) -> Mapping[str, str]:
+    """The symbols whose histories are too short to replace the stored ones, with a sentence for each.
+
+    Args:
+        answers: `symbol` and `session` of the bars that came.
+        stored: The stored bars.
+    """
+    symbols = answers["symbol"].unique().to_list()
+    counts = _shares(stored.filter(pl.col("symbol").is_in(symbols) & pl.col("is_final")), answers)
+    is_short = (pl.col("came") < LEAST_SHARE_REPLACED * pl.col("bars")) | (pl.col("before") > LATER_SESSIONS)
+    return {
+        symbol: f"what came again has {came} of its {bars} stored bars, and those stay as they are"
+        for symbol, bars, came in counts.filter(is_short).select("symbol", "bars", "came").iter_rows()
+    }
+
+
+def _shares(stored: pl.LazyFrame, answers: pl.DataFrame) -> pl.DataFrame:
+    """Per symbol its stored `bars`, how many of them `came`, and how many are `before` the first that came."""
+    came = answers.lazy().select("symbol", "session", has_come=pl.lit(value=True))
+    has_come = pl.col("has_come").fill_null(value=False)
+    return (
+        stored.select("symbol", "session")
+        .join(came, on=["symbol", "session"], how="left")
+        .group_by("symbol")
+        .agg(
+            bars=pl.len(),
+            came=has_come.sum(),
+            before=(pl.col("session") < pl.col("session").filter(has_come).min()).sum(),
+        )
+        .sort("symbol")
+        .collect()
+    )
