@@ -6,10 +6,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 
 from ttapi_pipeline.commands.exit_codes import INCOMPLETE, OK
-from ttapi_pipeline.commands.parsers import Subparsers
+from ttapi_pipeline.commands.parsers import Subparsers, typed_path
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.terminal.console import output_console
 
@@ -23,7 +22,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", required=True, help="write nothing; `tt refresh` imports")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
-    parser.add_argument("folder", type=Path, metavar="DIR", help="read recursively")
+    parser.add_argument("folder", type=typed_path, metavar="DIR", help="read recursively")
 
 
 def run(settings: Settings, options: argparse.Namespace) -> int:

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
+
+from ttapi_pipeline.core.variables import path_of
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -24,6 +27,14 @@ class CommandParser(argparse.ArgumentParser):
             add_options, self.add_options = self.add_options, None
             add_options(self)
         return super().parse_known_args(args, namespace)
+
+
+def typed_path(text: str) -> Path:
+    """A path on the command line, for argparse: relative to the folder where it was typed; a leading ~ is the home.
+
+    The commands run in the folder of the project, so that a relative path would mean another file by then.
+    """
+    return path_of(text).absolute()
 
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[CommandParser]"

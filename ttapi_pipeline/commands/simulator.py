@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import date
-from pathlib import Path
 
 from ttapi_pipeline.commands.exit_codes import OK, WRONG_USAGE
 from ttapi_pipeline.commands.parsers import CommandParser, Subparsers
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.errors import TTError
+from ttapi_pipeline.core.symbology import canonical_symbol
+from ttapi_pipeline.core.variables import path_of
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -36,12 +37,12 @@ def _add_options(parser: CommandParser) -> None:
         description="Write MetaStock ASCII files of the simulated market.",
     )
     files.set_defaults(run_simulator=_write_files)
-    files.add_argument("folder", type=Path, help="a folder that is new or empty")
+    files.add_argument("folder", type=path_of, help="a folder that is new or empty")
     # Without a default of its own: it would replace a --seed in front of the word "metastock".
     files.add_argument("--seed", type=int, default=argparse.SUPPRESS)
     files.add_argument("--first", type=date.fromisoformat, help="first session, YYYY-MM-DD")
     files.add_argument("--last", type=date.fromisoformat, help="last session; by default 30 before the last closed one")
-    files.add_argument("--symbols", nargs="+", help="by default 95%% of the S&P 500")
+    files.add_argument("--symbols", nargs="+", type=canonical_symbol, help="by default 95%% of the S&P 500")
 
 
 def run(options: argparse.Namespace) -> int:

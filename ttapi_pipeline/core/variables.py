@@ -223,21 +223,27 @@ def web_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def path_of(text: str) -> Path:
+    """A path; a leading ~ is the home folder."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # ~somebody, of whom the system knows no home
+        raise ValueError(text) from error
+
+
 def universe(text: str) -> str:
-    """The number of a list, or the path of a file that exists."""
-    if text not in {"1", "2", "3"} and not Path(text).is_file():
-        raise ValueError(text)
-    return text
+    """The number of a list, or the path of a file that exists; a leading ~ is the home folder."""
+    return text if text in {"1", "2", "3"} else str(existing_file(text))
 
 
 def location(text: str) -> str:
     """A local path or an fsspec URL, without a final slash; whether it exists is not looked at."""
-    return text.rstrip("/") or "/"
+    return str(path_of(text)) if text.startswith("~") else text.rstrip("/") or "/"
 
 
 def existing_folder(text: str) -> Path:
     """A folder that exists; a leading ~ is the home folder."""
-    path = Path(text).expanduser()
+    path = path_of(text)
     if not path.is_dir():
         raise ValueError(text)
     return path
@@ -245,7 +251,7 @@ def existing_folder(text: str) -> Path:
 
 def existing_file(text: str) -> Path:
     """A file that exists; a leading ~ is the home folder."""
-    path = Path(text).expanduser()
+    path = path_of(text)
     if not path.is_file():
         raise ValueError(text)
     return path

@@ -29,9 +29,9 @@ def named_symbols(words: Sequence[str]) -> Sequence[str]:
     symbols: dict[str, None] = {}
     for word in words:
         try:
-            symbols[OptionSymbol.from_streamer(word).streamer if word.startswith(".") else canonical_symbol(word)] = (
-                None
-            )
+            is_option = word.startswith(".")
+            symbol = OptionSymbol.from_streamer(word.upper()).streamer if is_option else canonical_symbol(word)
+            symbols[symbol] = None
         except ValueError as error:
             raise ConfigError(
                 f"{error}; name symbols such as AAPL or BRK/B, or options such as .AAPL261218C150"
