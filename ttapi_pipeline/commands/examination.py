@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from ttapi_pipeline.broker.broker import Broker
 from ttapi_pipeline.client import QuoteToken
 from ttapi_pipeline.client.server_clock import server_clock_offset
+from ttapi_pipeline.commands.dagster_databases import dagster_home
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.settings import Settings
@@ -20,9 +22,10 @@ from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.core.verdict import CLOCK_TOLERANCE, Rule
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.datasets.status import metastock_folder, metastock_version, read_statuses
-from ttapi_pipeline.storage.layout import check_writable, open_folder
+from ttapi_pipeline.storage.databases import database_damage, find_databases, put_aside
+from ttapi_pipeline.storage.layout import Folder, check_writable, open_folder
 from ttapi_pipeline.storage.repair import check, repair
-from ttapi_pipeline.storage.stored import read_stored
+from ttapi_pipeline.storage.stored import read_manifest, read_stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ async def examine(settings: Settings, *, is_repairing: bool, clock: Clock = SYST
     """
     findings = [Finding("settings", f"{settings.origin}, data in {settings.data_dir}", is_good=True)]
     findings += _storage(settings, is_repairing=is_repairing)
+    findings.append(_databases(dagster_home(), is_repairing=is_repairing))
     findings.append(_metastock(settings))
     findings.append(_stored_times(settings, clock))
     with Broker(settings, clock=clock) as broker:
@@ -76,14 +80,48 @@ def _storage(settings: Settings, *, is_repairing: bool) -> Iterator[Finding]:
             problems = repair(folder, schema) if is_repairing else check(folder, schema)
             is_stored = read_stored(folder, schema.name).manifest is not None
         except TTError as error:
-            yield Finding(schema.name, str(error), is_good=False)
+            yield Finding(schema.name, f"{error}{_cost(folder, schema.name)}", is_good=False)
             continue
         for problem in problems:
             is_mended = is_repairing and problem.is_repairable
-            yield Finding(schema.name, f"{problem}{' (mended)' if is_mended else ''}", is_good=is_mended)
+            cost = "" if problem.is_repairable else _cost(folder, schema.name)
+            yield Finding(schema.name, f"{problem}{cost}{' (mended)' if is_mended else ''}", is_good=is_mended)
         if not problems:
             text = "Parquet, CSV and manifest agree" if is_stored else "nothing is stored; `tt refresh` fills it"
             yield Finding(schema.name, text, is_good=True)
+
+
+def _cost(folder: Folder, name: str) -> str:
+    """What it will take to make a table anew, as it took when it was made; empty where its manifest does not say."""
+    try:
+        manifest = read_manifest(folder, name)
+    except TTError:
+        return ""
+    if manifest is None or name not in DATASETS:
+        return ""
+    stored = manifest.provenance
+    requests = stored.statistics.get("requests")
+    asks = f"{requests} requests to the broker and " if isinstance(requests, int) and requests else ""
+    return f" (making it anew takes {asks}about {format_duration(timedelta(seconds=max(stored.fetch_seconds, 1.0)))})"
+
+
+def _databases(home: Path, *, is_repairing: bool) -> Finding:
+    """Dagster's record of runs."""
+    databases = find_databases(home)
+    damaged = {path: damage for path in databases if (damage := database_damage(path)) is not None}
+    if not damaged:
+        text = f"{len(databases)} databases are sound" if databases else "no run was started yet"
+        return Finding("dagster", text, is_good=True)
+    named = "; ".join(f"{path} is damaged ({damage})" for path, damage in damaged.items())
+    if not is_repairing:
+        return Finding(
+            "dagster", f"{named}; `tt doctor --repair` puts it aside, stored data is as it was", is_good=False
+        )
+    try:
+        kept = [put_aside(path).name for path in damaged]
+    except TTError as error:
+        return Finding("dagster", str(error), is_good=False)
+    return Finding("dagster", f"{named} (put aside as {', '.join(kept)}; restart `make ui` if it runs)", is_good=True)
 
 
 def _metastock(settings: Settings) -> Finding:

@@ -99,6 +99,7 @@ def _refresh(
     """Run the selection in this process, on the project's Dagster instance."""
     from rich.console import Console
 
+    from ttapi_pipeline.commands.dagster_databases import dagster_home, database_errors, mend_databases
     from ttapi_pipeline.terminal.watch import watching
 
     os.environ.setdefault("DAGSTER_HOME", str(Path.cwd()))
@@ -107,7 +108,10 @@ def _refresh(
     with os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as terminal:
         console = Console(file=terminal, highlight=False, quiet=is_quiet)
         console.print(f"refreshing {len(selection)} of {len(DATASETS)} datasets from {settings.origin}", markup=False)
-        with watched(board), watching(board, selection, console):
+        home = dagster_home()
+        for mended in mend_databases(home):
+            console.print(mended, markup=False, soft_wrap=True)
+        with watched(board), watching(board, selection, console), database_errors(home):
             from ttapi_pipeline.defs.launch import refresh_datasets
 
             refresh_datasets(settings, selection, board, is_forced=is_forced)

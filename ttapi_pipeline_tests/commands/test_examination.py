@@ -25,6 +25,7 @@ from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.storage.layout import open_folder
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline_tests.support.clocks import ShiftedClock
+from ttapi_pipeline_tests.support.flips import flip_bit
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +108,37 @@ async def test_a_server_without_a_usable_date_says_nothing_of_the_time(stated: s
 async def test_a_server_without_an_answer_is_an_error_of_transport() -> None:
     with pytest.raises(TransportError, match="would tell the server's time"):
         await server_clock_offset("http://127.0.0.1:9", clock=SYSTEM_CLOCK)
+
+
+async def test_a_damaged_record_of_runs_is_named_and_put_aside(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    path = tmp_path / "history" / "runs.db"
+    path.parent.mkdir()
+    path.write_bytes(b"SQLite format 3 it is not")
+    found = by_subject(await examine(settings, is_repairing=False))["dagster"]
+    assert not found.is_good
+    assert found.text.startswith(f"{path} is damaged (file is not a database); `tt doctor --repair` puts it aside")
+    assert by_subject(await examine(settings, is_repairing=True))["dagster"].is_good
+    assert by_subject(await examine(settings, is_repairing=False))["dagster"].text == "no run was started yet"
+
+
+async def test_a_damaged_table_says_what_it_costs_to_make_it_anew(settings: Settings) -> None:
+    provenance = Provenance(
+        dataset="accounts",
+        code_version=DATASETS["accounts"].code_version,
+        fetched_at=datetime.now(UTC),
+        statistics={"requests": 7},
+        fetch_seconds=90.0,
+        is_simulated=True,
+    )
+    folder = open_folder(settings.data_dir)
+    publish(pl.DataFrame(schema=ACCOUNTS.polars), ACCOUNTS, folder, provenance)
+    flip_bit(Path(settings.data_dir) / "accounts.parquet", 60, 1)
+    restorable = by_subject(await examine(settings, is_repairing=False))["accounts"].text
+    assert "makes it from its CSV, which is good" in restorable
+    (Path(settings.data_dir) / "accounts.csv").unlink()
+    findings = await examine(settings, is_repairing=False)
+    (text,) = (each.text for each in findings if "accounts.parquet is damaged" in each.text)
+    assert text.endswith("(making it anew takes 7 requests to the broker and about 1m 30s)")

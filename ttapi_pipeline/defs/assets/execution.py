@@ -96,6 +96,7 @@ def execute(
         for upstream, version in build.inputs.items():
             note_input(context, upstream, version)
         provenance = _provenance(status, settings, build, inputs, began_at=began_at)
+        provenance = replace(provenance, statistics={**build.statistics, **_requests(broker, before)})
     missing = f"{len(build.missing)} missing" if build.missing else ""
     notes = filter(None, (verdict.reason, missing, provenance.lost_in_words))
     board.set_phase(name, Phase.REFRESHED, "; ".join(notes))
@@ -198,6 +199,12 @@ def _provenance(
     )
     damage = status.stored.damage.get(f"{dataset.name}.parquet")
     return provenance if damage is None else with_damaged_file(provenance, damage.seen)
+
+
+def _requests(broker: Broker, before: Mapping[str, int]) -> dict[str, int]:
+    """How many requests the build has made, for the manifest; nothing where it made none."""
+    requests = broker.request_counts().get("attempts", 0) - before.get("attempts", 0)
+    return {"requests": requests} if requests else {}
 
 
 def _spent(broker: Broker, before: Mapping[str, int]) -> dict[str, Any]:

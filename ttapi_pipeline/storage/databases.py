@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""SQLite files that another program keeps (Dagster's runs, events and schedules): whether they are sound.
+
+They hold a record of runs. The tables and their manifests do without it, so a damaged database is put aside, and a new
+one takes its place. Where the files are: see `find_databases`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from ttapi_pipeline.storage.errors import storage_error
+
+ASIDE: Final = ".damaged"
+"""In the name of a database that was put aside."""
+
+_FOLDERS: Final = ("history", "schedules")
+_COMPANIONS: Final = ("", "-wal", "-shm")
+_NOT_DAMAGE: Final = ("locked", "busy", "unable to open", "readonly", "full")
+"""In the message of an error that says nothing of the file's content."""
+
+
+def find_databases(home: Path) -> Sequence[Path]:
+    """The SQLite files of a Dagster instance, those that all runs share first, then one per run.
+
+    Args:
+        home: The folder with ``dagster.yaml``; a relative folder in that file is relative to the current one.
+
+    Returns:
+        Empty for an instance that keeps its events elsewhere, and where no run was started yet.
+    """
+    folder = _storage_folder(home)
+    if folder is None:
+        return []
+    found = [path for name in _FOLDERS for path in (folder / name).rglob("*.db") if ASIDE not in path.name]
+    return sorted(found, key=lambda path: (not is_shared(path), path.name))
+
+
+def is_shared(database: Path) -> bool:
+    """Whether a database is needed by every run, and not about one run alone."""
+    return database.name in {"runs.db", "index.db", "schedules.db"}
+
+
+def database_damage(database: Path) -> str | None:
+    """What SQLite finds wrong with a file; None for a sound one, and for one that cannot be looked into now.
+
+    SQLite compares its pages and indexes with one another. It has no checksums: a bit that turned over within a text is
+    not found.
+    """
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=rw", uri=True, timeout=5.0)) as connection:
+            (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+            # The schema is read, and one row of each table decoded.
+            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+                connection.execute(f'SELECT * FROM "{name}" LIMIT 1').fetchall()  # noqa: S608 - a name of its schema
+    except sqlite3.Error as error:
+        return None if any(word in str(error) for word in _NOT_DAMAGE) else str(error)
+    except UnicodeDecodeError as error:
+        return str(error)
+    return None if found == "ok" else str(found)
+
+
+def put_aside(database: Path) -> Path:
+    """Rename a database, and the files that belong to it, so that a new one takes its place.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
+    number = 1
+    while (target := database.with_name(f"{database.name}{ASIDE}-{number}")).exists():
+        number += 1
+    try:
+        for suffix in _COMPANIONS:
+            with suppress(FileNotFoundError):
+                Path(f"{database}{suffix}").rename(f"{target}{suffix}")
+    except OSError as error:
+        raise storage_error(database, error) from error
+    return target
+
+
+def _storage_folder(home: Path) -> Path | None:
+    """Where ``dagster.yaml`` puts SQLite files; None when it names another storage, or cannot be read."""
+    import msgspec  # noqa: PLC0415 - `tt status` does not need it
+
+    try:
+        config = msgspec.yaml.decode((home / "dagster.yaml").read_bytes()) or {}
+    except FileNotFoundError:
+        return home
+    except (OSError, ValueError, msgspec.MsgspecError):
+        return None
+    if not isinstance(config, Mapping):
+        return None
+    storage = config.get("storage")
+    if storage is None:
+        others = {"run_storage", "event_log_storage", "schedule_storage"} & set(config)
+        return None if others else home
+    sqlite = storage.get("sqlite") if isinstance(storage, Mapping) else None
+    return _folder(sqlite.get("base_dir")) if isinstance(sqlite, Mapping) else None
+
+
+def _folder(stated: Any) -> Path | None:
+    """A folder as ``dagster.yaml`` states it: a text, or the variable that has it."""
+    if isinstance(stated, Mapping):
+        stated = os.environ.get(str(stated.get("env")))
+    return Path(stated) if isinstance(stated, str) else None

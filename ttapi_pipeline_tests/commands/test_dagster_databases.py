@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+"""Dagster's SQLite files: what is damaged is named and put aside, and never ends in a traceback."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from ttapi_pipeline.commands.dagster_databases import database_errors, mend_databases
+from ttapi_pipeline.core.errors import StorageError
+from ttapi_pipeline.storage.databases import database_damage, find_databases, is_shared, put_aside
+from ttapi_pipeline_tests.support.flips import flip_any_bit, flip_bit
+from ttapi_pipeline_tests.support.shared import made_once
+
+
+@dg.asset
+def numbers() -> int:
+    return 1
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of an instance with a run, to be copied."""
+
+    def make(folder: Path) -> None:
+        (folder / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+        with dg.DagsterInstance.from_config(str(folder)) as instance:
+            assert dg.materialize([numbers], instance=instance).success
+
+    return made_once(tmp_path_factory, "dagster_home", make)
+
+
+@pytest.fixture
+def home(filled: Path, tmp_path: Path) -> Path:
+    shutil.copytree(filled, tmp_path / "home")
+    return tmp_path / "home"
+
+
+def works(home: Path) -> bool:
+    """Whether an instance over these files runs an asset and remembers it."""
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        is_done = dg.materialize([numbers], instance=instance).success
+        return is_done and instance.get_latest_materialization_event(dg.AssetKey("numbers")) is not None
+
+
+def test_the_files_are_found_and_sound(home: Path) -> None:
+    found = find_databases(home)
+    assert [path.name for path in found[:3]] == ["index.db", "runs.db", "schedules.db"]
+    assert len(found) == 4
+    assert [database_damage(path) for path in found] == [None] * 4
+    assert list(mend_databases(home)) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "folder"),
+    [
+        ("storage:\n  sqlite:\n    base_dir: elsewhere\n", "elsewhere"),
+        ("storage:\n  sqlite:\n    base_dir:\n      env: THE_FOLDER\n", "elsewhere"),
+        ("storage:\n  postgres:\n    postgres_url: x\n", None),
+        ("event_log_storage:\n  module: x\n  class: y\n", None),
+        ("{", None),
+        ("- 1\n", None),
+        ("", "."),
+    ],
+)
+def test_the_files_are_where_the_configuration_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str, folder: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("THE_FOLDER", "elsewhere")
+    (tmp_path / "dagster.yaml").write_text(config)
+    for place in ("elsewhere", "."):
+        (tmp_path / place / "schedules").mkdir(parents=True)
+        sqlite3.connect(tmp_path / place / "schedules" / "schedules.db").close()
+    assert [path.resolve().parent.parent for path in find_databases(tmp_path)] == (
+        [] if folder is None else [(tmp_path / folder).resolve()]
+    )
+
+
+@pytest.mark.parametrize("name", ["index.db", "runs.db", "schedules.db"])
+@pytest.mark.parametrize("position", [5, 30, 100])
+def test_a_damaged_database_is_named_put_aside_and_replaced(home: Path, name: str, position: int) -> None:
+    (path,) = home.rglob(name)
+    flip_bit(path, position, 3)
+    (sentence,) = mend_databases(home)
+    assert sentence.startswith(f"{path} was damaged (")
+    assert "stored data is as it was" in sentence
+    assert path.with_name(f"{name}.damaged-1").is_file()
+    assert not path.exists()
+    assert list(mend_databases(home)) == []
+
+
+# An instance takes two seconds to open and to run.
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, 100))])
+def test_one_bit_anywhere_leaves_an_instance_that_works_after_mending(home: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    flip_any_bit(chance.choice(list(filter(is_shared, find_databases(home)))), chance)
+    list(mend_databases(home))
+    assert works(home)
+
+
+def test_an_older_copy_is_kept_beside_a_newer_one(home: Path) -> None:
+    (path,) = home.rglob("runs.db")
+    assert put_aside(path).name == "runs.db.damaged-1"
+    path.write_bytes(b"")
+    assert put_aside(path).name == "runs.db.damaged-2"
+
+
+def test_a_database_that_is_being_written_is_not_called_damaged(home: Path) -> None:
+    (path,) = home.rglob("runs.db")
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        assert database_damage(path) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "way_out"),
+    [
+        ("database or disk is full", "free some space"),
+        ("attempt to write a readonly database", "give this user the right"),
+        ("database is locked", "try again"),
+        ("database disk image is malformed", "`tt doctor` examines it"),
+    ],
+)
+def test_an_error_of_a_database_is_one_sentence(tmp_path: Path, said: str, way_out: str) -> None:
+    failed = RuntimeError("a step ended")
+    failed.__cause__ = OperationalError("INSERT INTO event_logs ...", {}, sqlite3.OperationalError(said))
+    with pytest.raises(StorageError, match=way_out) as raised, database_errors(tmp_path):
+        raise failed
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_real_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'small.db'}")
+    with engine.begin() as connection:
+        connection.execute(text("PRAGMA max_page_count = 2"))
+        connection.execute(text("CREATE TABLE notes (text TEXT)"))
+        # The smallest disk there is: a database that may have two pages.
+        with pytest.raises(StorageError, match="disk is full; free some space"), database_errors(tmp_path):
+            connection.execute(text("INSERT INTO notes VALUES (:note)"), {"note": "x" * 40_960})
+    engine.dispose()
+
+
+def test_another_error_stays_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="mine"), database_errors(tmp_path):
+        raise ValueError("mine")
