@@ -9,6 +9,8 @@ import sys
 
 from ttapi_pipeline.commands.exit_codes import INCOMPLETE, OK
 from ttapi_pipeline.commands.parsers import Subparsers, typed_path
+from ttapi_pipeline.core.clock import SYSTEM_CLOCK
+from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.terminal.console import output_console
 
@@ -40,8 +42,12 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     from ttapi_pipeline.terminal.import_report import import_document, import_report
 
     path = settings.metastock_symbol_map
-    symbol_map = None if path is None else read_symbol_map(path)
-    preview = preview_folder(options.folder, symbol_map=symbol_map, options=import_options(settings))
+    preview = preview_folder(
+        options.folder,
+        symbol_map=None if path is None else read_symbol_map(path),
+        options=import_options(settings),
+        today=SYSTEM_CLOCK.now().astimezone(NEW_YORK).date(),
+    )
     if options.json:
         sys.stdout.write(json.dumps(import_document(preview), indent=2) + "\n")
     else:

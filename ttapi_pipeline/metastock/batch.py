@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,7 @@ class Account:
         unknown_fields: Names in its header that stand for no role.
         extra_values: Rows with more values than columns.
         lost: How many values of a field, in rows that are kept, could not be believed.
+        next_session: The earliest session of the rows that were rejected because they lie in the future; None without.
         dates: What its dates say of the order of day and month; None where none was asked.
     """
 
@@ -43,6 +45,7 @@ class Account:
     unknown_fields: tuple[str, ...] = ()
     extra_values: int = 0
     lost: dict[str, int] = field(default_factory=dict)
+    next_session: date | None = None
     dates: Dates | None = None
 
 
@@ -54,11 +57,21 @@ class Batch:
         candidates: The files.
         symbols: Says which spellings can stand for a symbol.
         options: How to read what the files leave open.
+        today: The exchange's date; rows of later dates are rejected. None accepts any date.
     """
 
-    def __init__(self, folder: Path, candidates: Sequence[Candidate], symbols: Symbols, options: ImportOptions) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        candidates: Sequence[Candidate],
+        symbols: Symbols,
+        options: ImportOptions,
+        *,
+        today: date | None = None,
+    ) -> None:
         self.candidates: Final = candidates
         self.options: Final = options
+        self.today: Final = today
         self.accounts: Final = [Account("unreadable") for _ in candidates]
         # Relative paths would be read from wherever the process is by then.
         self._folder = folder.absolute()
@@ -128,6 +141,8 @@ class Batch:
                 *(account.lost.get(name, 0) for name in FIELDS),
                 list(account.unknown_fields),
                 *self._orders(position),
+                account.next_session,
+                self.today,
             )
             for position, account in enumerate(self.accounts)
         ]

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The careful way: one file at a time, and for each row that is not kept its line, its reason and its text.
 
-Text is cut line by line; for a binary data file, a record is a line. Files in which nothing is amiss are read by
-`scan`, which is faster.
+`text_rows` cuts text into rows, block by block, so that memory does not grow with what is amiss in a file; for a binary
+data file, a record is a line. Small files in which nothing is amiss are read together by `scan`, which is faster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from itertools import islice
+from datetime import date
+from typing import Final
 
 import polars as pl
 from polars import selectors as cs
@@ -18,15 +17,20 @@ from ttapi_pipeline.core.errors import InvalidFormatError
 from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.batch import Account, Batch
 from ttapi_pipeline.metastock.binary import Security, decode_records
-from ttapi_pipeline.metastock.dates import DATE_AND_TIME, read_dates
+from ttapi_pipeline.metastock.blocks import TextFile
+from ttapi_pipeline.metastock.dates import DateOrder, Dates, read_dates
 from ttapi_pipeline.metastock.frames import CODED_ROWS
 from ttapi_pipeline.metastock.identity import file_ticker
-from ttapi_pipeline.metastock.layout import IGNORED, NUMBERS, QUANTITIES, Layout
-from ttapi_pipeline.metastock.number_text import marks_of, numbers_of
+from ttapi_pipeline.metastock.layout import FIELDS, NUMBERS, Layout
 from ttapi_pipeline.metastock.row_rules import first_reason, row_rules, without_unusable
 from ttapi_pipeline.metastock.row_values import bar_columns
-from ttapi_pipeline.metastock.sniff import sniff_lines
-from ttapi_pipeline.metastock.text import decode, split_lines, split_row
+from ttapi_pipeline.metastock.scan import ScannedBlock
+from ttapi_pipeline.metastock.series import needs_times, not_daily
+from ttapi_pipeline.metastock.text_rows import Rows, TextRows, sniff_text
+
+_LOST: Final = tuple(f"{name}_lost" for name in FIELDS)
+_MOST_TEXT: Final = 500
+"""Characters that are kept of a rejected row."""
 
 
 def read_carefully(batch: Batch, position: int) -> None:
@@ -40,7 +44,7 @@ def read_carefully(batch: Batch, position: int) -> None:
         elif candidate.security is not None:
             _read_records(batch, position, candidate.security)
         else:
-            _read_lines(batch, position)
+            _read_text(batch, position)
     except InvalidFormatError as error:
         batch.reject_file(position, str(error))
     except OSError as error:
@@ -50,17 +54,16 @@ def read_carefully(batch: Batch, position: int) -> None:
 def _read_records(batch: Batch, position: int, security: Security) -> None:
     records = decode_records(batch.path(position).read_bytes(), security)
     layout = _layout_of_records(security)
-    batch.accounts[position] = Account(layout.dialect, rows_read=records.height)
-    if records.is_empty():
-        batch.note_symbol(position, security.ticker)
-        return
     rows = records.with_row_index("line", offset=1).with_columns(
         pl.lit(security.ticker or None, pl.String).alias("ticker"),
         pl.lit(security.period.strip(" \0") or None, pl.String).alias("period"),
         has_extra=False,
+        damage=pl.lit(None, pl.String),
     )
     text = pl.concat_str(["ticker", *security.fields], separator=",", ignore_nulls=True)
-    _keep_good_rows(batch, position, _judged(batch, position, layout, rows.with_columns(raw=text)))
+    judge = _Judge(batch, position, layout)
+    judge.take(Rows(rows.with_columns(raw=text)))
+    judge.finish(security.ticker)
 
 
 def _layout_of_records(security: Security) -> Layout:
@@ -77,117 +80,139 @@ def _layout_of_records(security: Security) -> Layout:
     )
 
 
-def _read_lines(batch: Batch, position: int) -> None:
-    text, _ = decode(batch.path(position).read_bytes(), code_page=batch.options.code_page)
-    lines = split_lines(text)
-    # The file may have changed since the first look, which saw its first lines only.
-    sniffed = sniff_lines(lines)
-    layout = sniffed.layout
-    stem = file_ticker(batch.candidates[position].fact.name)
-    if layout is not None and "ticker" not in layout.columns and sniffed.ticker is not None:
-        stem = sniffed.ticker
-    if layout is None:
+def _read_text(batch: Batch, position: int) -> None:
+    text = TextFile(batch.path(position), code_page=batch.options.code_page)
+    # The file may have changed since the first look.
+    sniffed = sniff_text(text)
+    if sniffed.layout is None:
         batch.accounts[position] = Account("empty")
         return
-    layout, rows = _with_time_apart(layout, _cut_all(layout, lines, stem))
-    rows = _with_numbers(layout, rows)
-    # Of a file of millions of lines, these are the larger part of what is held.
-    del text, lines
-    account = Account(layout.dialect, rows_read=rows.height, unknown_fields=layout.unknown_fields)
-    batch.accounts[position] = account
-    if rows.is_empty():
-        batch.note_symbol(position, stem)
-        return
-    _keep_good_rows(batch, position, _judged(batch, position, layout, rows))
+    has_own = "ticker" in sniffed.layout.columns or sniffed.ticker is None
+    stem = file_ticker(batch.candidates[position].fact.name) if has_own else str(sniffed.ticker)
+    rows = TextRows(text, sniffed.layout, stem, batch)
+    judge = _Judge(batch, position, rows.layout, proven=rows.facts.orders)
+    for block in rows.blocks():
+        judge.take(block)
+    judge.finish(stem)
 
 
-def _judged(batch: Batch, position: int, layout: Layout, rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows of one file with the columns of a bar, `code`, and the `reason` against each; null for a good row.
-
-    Beside each field is ``<field>_lost``, see `without_unusable`.
+class _Judge:
+    """Decides which rows of one file are kept, block by block, and notes the others.
 
     Args:
-        batch: For the symbols and the options.
+        batch: Takes the outcome, all of it at the end.
         position: Of the file.
-        layout: Says which columns there are.
-        rows: `ticker`, `date` and the layout's other columns, with numbers in the numeric ones.
+        layout: Says which columns its rows have.
+        proven: The orders of day and month that the dates of the file prove.
     """
-    read = read_dates(
-        rows["date"].drop_nulls(), order=batch.options.date_order, beside=batch.candidates[position].date_order
-    )
-    batch.accounts[position].dates = read
-    codes = batch.codes(rows["ticker"])
-    rows = without_unusable(rows.with_columns(bar_columns(layout, batch.options)), layout)
-    return rows.with_columns(
-        session=pl.col("date").replace_strict(read.dates, default=None, return_dtype=pl.Date),
-        date_fault=pl.col("date").replace_strict(read.faults, default=None, return_dtype=pl.String),
-        code=pl.col("ticker").replace_strict(codes, default=None, return_dtype=pl.UInt32),
-    ).with_columns(reason=first_reason(row_rules(layout, batch.options)))
+
+    def __init__(
+        self, batch: Batch, position: int, layout: Layout, *, proven: frozenset[DateOrder] = frozenset()
+    ) -> None:
+        self._batch = batch
+        self._position = position
+        self._layout = layout
+        self._rules = row_rules(layout, batch.options, batch.today)
+        self._account = Account(layout.dialect, unknown_fields=layout.unknown_fields)
+        self._dates = Dates({}, {}, proven, is_open=False)
+        self._kept: list[pl.DataFrame] = []
+        self._rejected: list[pl.DataFrame] = []
+        self._counts: list[pl.DataFrame] = []
+        self._texts_left = limits.REJECTS_WITH_TEXT
+
+    def take(self, rows: Rows) -> None:
+        """Judge the rows of one block."""
+        judged = self._cut(rows.frame) if rows.scanned is None else self._scanned(rows.frame, rows.scanned)
+        self._account.rows_read += judged.height
+        self._account.extra_values += int(judged["has_extra"].sum())
+        is_good = pl.col("reason").is_null()
+        rejected = judged.filter(~is_good)
+        text = pl.when(pl.int_range(pl.len()) < self._texts_left).then(pl.col("raw").str.head(_MOST_TEXT))
+        self._rejected.append(rejected.select("line", "reason", symbol="ticker", raw=text))
+        self._texts_left = max(0, self._texts_left - rejected.height)
+        if self._batch.today is not None:
+            self._note_future(rejected["session"].filter(rejected["session"] > self._batch.today))
+        time = [pl.col("time").hash()] if needs_times(self._layout) and "time" in judged.columns else []
+        self._kept.append(judged.filter(is_good).select("line", "code", "session", *NUMBERS, *time))
+        self._counts.append(
+            judged.filter(pl.col("code").is_not_null())
+            .group_by("ticker", "code")
+            .agg(rows=is_good.sum(), **{name: (pl.col(name) & is_good).sum() for name in _LOST})
+        )
+
+    def finish(self, ticker: str) -> None:
+        """Look at what the rows are together, and hand over what was found.
+
+        Args:
+            ticker: What the file is about, if it has no rows.
+        """
+        account, batch, position = self._account, self._batch, self._position
+        batch.accounts[position] = account
+        account.dates = self._dates
+        if not account.rows_read:
+            batch.note_symbol(position, ticker)
+            return
+        kept = pl.concat(self._kept, how="diagonal")
+        self._kept.clear()
+        others = not_daily(kept.drop("line", *NUMBERS), self._layout)
+        counts = pl.concat(self._counts).group_by("ticker", "code").agg(pl.all().sum())
+        if others.height:
+            named = others.join(counts.select("code", symbol="ticker"), on="code")
+            dropped = kept.select("line", "code").join(named, on="code", maintain_order="left")
+            text = pl.lit(None, pl.String).alias("raw")
+            self._rejected.append(dropped.select("line", "reason", "symbol", text))
+            kept = kept.join(others, on="code", how="anti", maintain_order="left")
+            is_other = pl.col("code").is_in(others["code"].implode())
+            counts = counts.with_columns(pl.when(~is_other).then(cs.integer() - cs.by_name("code")).otherwise(0))
+        rejected = pl.concat(self._rejected)
+        account.rejected = rejected.height
+        batch.reject(position, rejected)
+        lost = counts.select(_LOST).sum()
+        account.lost = {each.name.removesuffix("_lost"): int(each.item()) for each in lost if each.item()}
+        batch.keep(kept.with_columns(file=pl.lit(position, pl.UInt32)).select(CODED_ROWS.names()))
+        batch.note_contents(counts.select(pl.lit(position).alias("file"), spelling="ticker", rows="rows"))
+
+    def _cut(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows with the columns of a bar, `code`, and the `reason` against each; null for a good row."""
+        batch = self._batch
+        read = read_dates(
+            rows["date"].drop_nulls(),
+            order=batch.options.date_order,
+            beside=batch.candidates[self._position].date_order,
+            proven=self._dates.proven,
+        )
+        self._dates = self._dates._replace(is_open=self._dates.is_open or read.is_open)
+        rows = without_unusable(rows.with_columns(bar_columns(self._layout, batch.options)), self._layout)
+        return (
+            rows.with_columns(
+                session=pl.col("date").replace_strict(read.dates, default=None, return_dtype=pl.Date),
+                date_fault=pl.col("date").replace_strict(read.faults, default=None, return_dtype=pl.String),
+                code=self._codes(rows["ticker"]),
+            )
+            .with_columns(_false(name) for name in _LOST if name not in rows.columns)
+            .with_columns(reason=pl.coalesce("damage", first_reason(self._rules)))
+        )
+
+    def _scanned(self, rows: pl.DataFrame, scanned: ScannedBlock) -> pl.DataFrame:
+        """The same for rows that a scan has judged."""
+        flags = scanned.doubtful.select("row", *(name for name in _LOST if name in scanned.doubtful.columns))
+        marked = rows.with_row_index("row").join(flags, on="row", how="left", maintain_order="left")
+        return (
+            marked.with_columns(_false(name) for name in _LOST if name not in flags.columns)
+            .with_columns(pl.col(_LOST).fill_null(value=False), code=self._codes(rows["ticker"]))
+            .with_columns(reason=pl.lit(None, pl.String), raw=pl.lit(None, pl.String))
+        )
+
+    def _codes(self, tickers: pl.Series) -> pl.Series:
+        codes = self._batch.codes(tickers)
+        return tickers.replace_strict(codes, default=None, return_dtype=pl.UInt32)
+
+    def _note_future(self, sessions: pl.Series) -> None:
+        """Remember when the next of the rows that lie in the future has come."""
+        known, found = self._account.next_session, sessions.min()
+        if isinstance(found, date) and (known is None or found < known):
+            self._account.next_session = found
 
 
-def _keep_good_rows(batch: Batch, position: int, rows: pl.DataFrame) -> None:
-    """Keep the rows without a reason against them, and note the others and the lost fields."""
-    account = batch.accounts[position]
-    account.extra_values = int(rows["has_extra"].sum())
-    rejected = rows.filter(pl.col("reason").is_not_null())
-    account.rejected = rejected.height
-    batch.reject(position, rejected.select("line", "reason", symbol="ticker", raw="raw"))
-    kept = rows.filter(pl.col("reason").is_null())
-    lost = kept.select(cs.ends_with("_lost")).sum()
-    account.lost = {each.name.removesuffix("_lost"): int(each.item() or 0) for each in lost}
-    batch.keep(kept.with_columns(file=pl.lit(position, pl.UInt32)).select(CODED_ROWS.names()))
-    batch.note_contents(
-        rows.filter(pl.col("code").is_not_null())
-        .group_by(spelling="ticker")
-        .agg(rows=pl.col("reason").is_null().sum())
-        .with_columns(file=pl.lit(position))
-    )
-
-
-def _cut_all(layout: Layout, lines: Sequence[str], stem: str) -> pl.DataFrame:
-    """The rows among a file's lines as columns of text, and each row's line and text.
-
-    Args:
-        layout: How lines are cut.
-        lines: All lines of the file, with the header and blank ones.
-        stem: The ticker of rows without a ticker column.
-    """
-    filled = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
-    numbered = islice(filled, layout.header_lines, None)
-    blocks = [_cut(layout, [], stem)]
-    while block := list(islice(numbered, limits.BLOCK_LINES)):
-        blocks.append(_cut(layout, block, stem))
-    return pl.concat(blocks)
-
-
-def _cut(layout: Layout, numbered: Sequence[tuple[int, str]], stem: str) -> pl.DataFrame:
-    cells = [split_row(line, layout.delimiter) for _, line in numbered]
-    width = len(layout.columns)
-    columns = {
-        role: pl.Series([(row[at] or None) if at < len(row) else None for row in cells], dtype=pl.String)
-        for at, role in enumerate(layout.columns)
-        if role != IGNORED
-    }
-    columns.setdefault("ticker", pl.Series([stem] * len(cells), dtype=pl.String))
-    return pl.DataFrame(columns).with_columns(
-        line=pl.Series([number for number, _ in numbered], dtype=pl.UInt32),
-        raw=pl.Series([line for _, line in numbered], dtype=pl.String),
-        has_extra=pl.Series([any(row[width:]) for row in cells], dtype=pl.Boolean),
-    )
-
-
-def _with_time_apart(layout: Layout, rows: pl.DataFrame) -> tuple[Layout, pl.DataFrame]:
-    """Dates without their time of day, which is a column of its own then."""
-    if "time" in layout.columns or not rows["date"].str.contains(DATE_AND_TIME).any():
-        return layout, rows
-    parts = pl.col("date").str.extract_groups(DATE_AND_TIME).struct
-    rows = rows.with_columns(date=pl.coalesce(parts[0], parts[2], "date"), time=pl.coalesce(parts[1], parts[3]))
-    return replace(layout, columns=(*layout.columns, "time")), rows
-
-
-def _with_numbers(layout: Layout, rows: pl.DataFrame) -> pl.DataFrame:
-    numeric = [role for role in NUMBERS if role in layout.columns]
-    decimal = marks_of(rows[role] for role in numeric).decimal(delimiter=layout.delimiter)
-    return rows.with_columns(
-        numbers_of(rows[role], decimal=decimal, has_units=role in QUANTITIES).alias(role) for role in numeric
-    )
+def _false(name: str) -> pl.Expr:
+    return pl.lit(value=False).alias(name)

@@ -66,8 +66,14 @@ class Dates(NamedTuple):
     is_open: bool
 
 
-def read_dates(texts: Iterable[str], *, order: DateOrder | None, beside: DateOrder | None = None) -> Dates:
-    """Read the distinct date texts of one file.
+def read_dates(
+    texts: Iterable[str],
+    *,
+    order: DateOrder | None,
+    beside: DateOrder | None = None,
+    proven: frozenset[DateOrder] | None = None,
+) -> Dates:
+    """Read the distinct date texts of one file, or of a part of it.
 
     Years of two digits are 1950 to 2049. ``3/4/2021`` is read in the configured order; without one, in the order that
     another date of the same file proves (``12/21/2008`` can only be month first), and dots mean day first. A file that
@@ -77,9 +83,11 @@ def read_dates(texts: Iterable[str], *, order: DateOrder | None, beside: DateOrd
         texts: As the file writes them.
         order: As it is configured.
         beside: As other files prove it.
+        proven: The orders that the dates of the whole file prove; by default, those that these texts prove.
     """
     distinct = set(texts)
-    proven = _proven_orders(distinct)
+    if proven is None:
+        proven = proven_orders(distinct)
     own = next(iter(proven)) if order is None and len(proven) == 1 else order
     is_open = own is None and any(parse_date(text, None) == AMBIGUOUS for text in distinct)
     if own is None and not proven:
@@ -163,7 +171,7 @@ def _date(year: str, month: str, day: str) -> date | str:
     return parsed if parsed >= EARLIEST else NOT_A_DATE
 
 
-def _proven_orders(texts: Iterable[str]) -> frozenset[DateOrder]:
+def proven_orders(texts: Iterable[str]) -> frozenset[DateOrder]:
     """The orders that some of the dates prove; two of them contradict each other."""
     proven: set[DateOrder] = set()
     for text in texts:

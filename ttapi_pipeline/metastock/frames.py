@@ -42,12 +42,15 @@ ACCOUNTS: Final = pl.Schema(
         "proven_order": pl.String(),
         "taken_order": pl.String(),
         "needs_order": pl.Boolean(),
+        "next_session": pl.Date(),
+        "read_on": pl.Date(),
     }
 )
 """One row per file, in order. `duplicates` counts rows that a later row of the same file replaces; `extra_values`
 counts rows with more values than the file has columns. Of dates such as ``3/4/2021``: `proven_order` is the order of
 day and month that the dates of the file prove, ``both`` when they prove either; `needs_order` says whether some could
-not be told apart without another file, and `taken_order` which order other files gave."""
+not be told apart without another file, and `taken_order` which order other files gave. `read_on` is the exchange's date
+when it was read (null: any date was accepted), and `next_session` the first session that was rejected as later."""
 
 REJECTED_ROWS: Final = pl.Schema(
     {"file": pl.UInt32(), "line": pl.UInt32(), "symbol": pl.String(), "reason": pl.String(), "raw": pl.String()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -127,6 +128,7 @@ def import_folder(
     options: ImportOptions = DEFAULT_OPTIONS,
     by_content: bool = False,
     is_cache_trusted: bool = True,
+    today: date | None = None,
     progress: ProgressCallback = no_progress,
 ) -> FolderImport:
     """Read what is new of the MetaStock files below a folder.
@@ -141,6 +143,7 @@ def import_folder(
         options: How to read what the files leave open.
         by_content: A file is known by its SHA-256 instead of its size and time of change; every file is read for that.
         is_cache_trusted: Whether what the cache has may be used; otherwise every file is read again.
+        today: The exchange's date: rows of later dates are rejected, until it has come. None accepts any date.
         progress: Told how many files are read, of those that have to be.
 
     Raises:
@@ -151,7 +154,7 @@ def import_folder(
     names = {} if symbol_map is None else symbol_map
     if cache is None:
         files = Folder(folder, options, by_content=by_content)
-        return import_files(files, MemoryCache(), names, options, by_content=by_content, progress=progress)
+        return import_files(files, MemoryCache(), names, options, by_content=by_content, today=today, progress=progress)
     try:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -161,7 +164,7 @@ def import_folder(
         if not is_cache_trusted:
             on_disk.remove(on_disk.names())
         files = Folder(folder, options, by_content=by_content)
-        return import_files(files, on_disk, names, options, by_content=by_content, progress=progress)
+        return import_files(files, on_disk, names, options, by_content=by_content, today=today, progress=progress)
 
 
 def import_files(
@@ -171,14 +174,15 @@ def import_files(
     options: ImportOptions,
     *,
     by_content: bool = False,
+    today: date | None = None,
     progress: ProgressCallback = no_progress,
 ) -> FolderImport:
     """Import some or all files of a folder; the arguments are those of `import_folder`."""
-    known = KnownFiles(cache, folder.identities(), by_content=by_content)
+    known = KnownFiles(cache, folder.identities(), by_content=by_content, today=today)
     symbols = Symbols(symbol_map, options.exchange_suffixes)
 
     def read(batch: Sequence[Candidate]) -> tuple[Sequence[Candidate], FilesRead]:
-        return batch, read_files(folder.path, batch, symbols, options)
+        return batch, read_files(folder.path, batch, symbols, options, today=today)
 
     def read_all(ranks: Mapping[int, DateOrder | None]) -> None:
         facts = {folder.facts[rank]: order for rank, order in ranks.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Final
 
 import polars as pl
@@ -27,10 +28,14 @@ class KnownFiles:
         cache: The cached batches.
         identities: What identifies each file of the folder: rank, and the columns IDENTITY.
         by_content: Whether a file is known by its SHA-256 instead of its size and time of change.
+        today: The exchange's date. A file is read again when a row of it that was rejected as later has come.
     """
 
-    def __init__(self, cache: FileCache, identities: pl.DataFrame, *, by_content: bool) -> None:
+    def __init__(
+        self, cache: FileCache, identities: pl.DataFrame, *, by_content: bool, today: date | None = None
+    ) -> None:
         self._cache = cache
+        self._today = today
         self._identities = identities
         self._identity = ["name", "index", "sha256"] if by_content else ["name", "index", "size", "mtime_ns"]
         self.frame: pl.DataFrame = self._find()
@@ -93,7 +98,8 @@ class KnownFiles:
         cached = pl.concat([pl.DataFrame(schema={**KNOWN, "batch": pl.String()}), *batches])
         now = self._identities.select("rank", *self._identity, changed="mtime_ns")
         return (
-            cached.join(now, on=self._identity)
+            cached.filter(self._is_of_today())
+            .join(now, on=self._identity)
             # Of a file that is in several batches, the newest one counts.
             .unique("rank", keep="last", maintain_order=True)
             .sort("rank")
@@ -101,6 +107,13 @@ class KnownFiles:
             .with_columns(mtime_ns="changed")
             .select(KNOWN_FILES.names())
         )
+
+    def _is_of_today(self) -> pl.Expr:
+        """Whether reading a file today would keep the same rows. The clock may have been set back since then."""
+        if self._today is None:
+            return pl.col("read_on").is_null()
+        has_come = pl.col("next_session") <= self._today
+        return (pl.col("read_on") <= self._today).fill_null(value=False) & ~has_come.fill_null(value=False)
 
     def _put_together(self, batches: Sequence[str]) -> None:
         """Make one batch of several, without the files that are no longer there."""

@@ -14,6 +14,18 @@ CAREFUL_BATCH_BYTES: Final = 16 << 20
 READERS: Final = 2
 """How many batches are read at the same time, while another is stored."""
 
+HEAD_BYTES: Final = 4096
+"""How much of each file is read at first: a header and some sixty rows, and one block of a disk."""
+
+TEXT_BLOCK_BYTES: Final = 8 << 20
+"""Text of one file that is decoded, scanned and cut at a time."""
+
+LINE_CHARACTERS: Final = 1 << 16
+"""A line that is longer is no row of prices; its end is not kept."""
+
+REJECTS_WITH_TEXT: Final = 1_000
+"""Of so many rejected rows of a file the text is kept; of the others the line number and the reason."""
+
 BLOCK_LINES: Final = 65_536
 """Lines that are cut at a time by the careful reading: a row as Python objects takes a kilobyte."""
 

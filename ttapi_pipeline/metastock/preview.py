@@ -81,6 +81,7 @@ def preview_folder(
     *,
     symbol_map: Mapping[str, str] | None = None,
     options: ImportOptions = DEFAULT_OPTIONS,
+    today: date | None = None,
     most_bytes: int = limits.PREVIEW_BYTES,
 ) -> FolderPreview:
     """Look at every file below a folder and import some of each layout.
@@ -89,6 +90,7 @@ def preview_folder(
         folder: Read recursively, without hidden files.
         symbol_map: See `import_folder`.
         options: Likewise.
+        today: Likewise.
         most_bytes: How much is read, evenly spread over the files; everything where there is no more than that.
 
     Raises:
@@ -103,7 +105,7 @@ def preview_folder(
         groups = tuple(by_layout(files.candidates(files.facts)).items())
         sample = sorted(fact for _, group in groups for fact in _evenly(group, most_bytes / total))
     names = {} if symbol_map is None else symbol_map
-    imported = import_files(files.part(sample), MemoryCache(), names, options)
+    imported = import_files(files.part(sample), MemoryCache(), names, options, today=today)
     first, last = imported.bars.select(pl.min("session"), last=pl.max("session")).collect(engine="streaming").row(0)
     return FolderPreview(
         dialects=_dialects(imported, sample, groups),

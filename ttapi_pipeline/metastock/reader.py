@@ -9,6 +9,7 @@ Which files there are, and which of them have been read before: see `importer`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from ttapi_pipeline.metastock.batch import Batch
@@ -21,7 +22,12 @@ from ttapi_pipeline.metastock.scan import scan_together
 
 
 def read_files(
-    folder: Path, candidates: Sequence[Candidate], symbols: Symbols, options: ImportOptions = DEFAULT_OPTIONS
+    folder: Path,
+    candidates: Sequence[Candidate],
+    symbols: Symbols,
+    options: ImportOptions = DEFAULT_OPTIONS,
+    *,
+    today: date | None = None,
 ) -> FilesRead:
     """Read some files. Only daily rows are kept.
 
@@ -30,11 +36,12 @@ def read_files(
         candidates: Files of one layout, or files without one (see `Candidate`), which are read one by one.
         symbols: The canonical symbol of each spelling.
         options: How to read what the files leave open.
+        today: The exchange's date, see `import_folder`.
 
     Returns:
         The rows and the account, with each file known by its position among the candidates.
     """
-    batch = Batch(folder, candidates, symbols, options)
+    batch = Batch(folder, candidates, symbols, options, today=today)
     layout = candidates[0].layout if candidates else None
     for position in range(len(candidates)) if layout is None else scan_together(batch, layout):
         read_carefully(batch, position)

@@ -4,6 +4,8 @@
 Only the key and the close decide on a row. Any other number that is none, is a placeholder, or contradicts the rest of
 its row is null, and counts as lost.
 
+Whether rows are daily, no row says by itself: see `series`.
+
 A rule says once, as a Polars expression, what holds for a good row. The scan asks only whether all rules hold; the
 careful reading also takes the words of the first rule that does not. A file with a row that breaks a rule is passed
 from the scan to the careful reading, so both ways keep the same rows.
@@ -18,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Final, Literal
 
 import polars as pl
@@ -27,7 +30,7 @@ from ttapi_pipeline.metastock.identity import NO_SYMBOL
 from ttapi_pipeline.metastock.layout import FIELDS, PRICES, Layout
 from ttapi_pipeline.metastock.options import ImportOptions
 
-Subject = Literal["ticker", "row", "range", "session"]
+Subject = Literal["ticker", "row", "range"]
 
 _IN_ORDER: Final = (("low", "high"), ("low", "open"), ("low", "close"), ("open", "high"), ("close", "high"))
 
@@ -39,34 +42,36 @@ class RowRule:
     Attributes:
         holds: True for a row that may be kept; false and null reject it.
         reason: Why a row is rejected, in words; looked at only where `holds` is not true.
-        subject: Which rows the condition is about: those of one ``ticker``, each ``row`` by itself, its close beside
-            what `without_unusable` leaves of its ``range``, or all rows of one ``session``. The scan asks once per run
-            of rows with equal tickers, once per row, once per row that is not `is_sound`, and once per file.
-        in_scan: Stands in for `holds` in the scan, which knows no times of day. It may be false more often, and must
-            never be true where `holds` is not. None: `holds` itself.
+        subject: Which rows the condition is about: those of one ``ticker``, each ``row`` by itself, or its close beside
+            what `without_unusable` leaves of its ``range``. The scan asks once per run of rows with equal tickers, once
+            per row, and once per row that is not `is_sound`.
     """
 
     holds: pl.Expr
     reason: pl.Expr
     subject: Subject = "row"
-    in_scan: pl.Expr | None = None
 
 
-def row_rules(layout: Layout, options: ImportOptions) -> Sequence[RowRule]:
-    """The rules for rows of a layout. Of several rules that a row breaks, the first gives the reason."""
+def row_rules(layout: Layout, options: ImportOptions, today: date | None = None) -> Sequence[RowRule]:
+    """The rules for rows of a layout. Of several rules that a row breaks, the first gives the reason.
+
+    Args:
+        layout: Says which columns there are.
+        options: How to read what the files leave open.
+        today: The exchange's date, after which there can be no bar yet; None accepts any date.
+    """
     return [
         _ticker_rule(),
-        *_date_rules(options),
+        *_date_rules(options, today),
         *_period_rules(layout, options),
         _close_rule(),
         *_range_rules(layout),
-        *_intraday_rules(layout),
     ]
 
 
 def all_hold(rules: Iterable[RowRule], subject: Subject) -> pl.Expr:
     """Whether the scan finds nothing against a subject; never null."""
-    conditions = [rule.holds if rule.in_scan is None else rule.in_scan for rule in rules if rule.subject == subject]
+    conditions = [rule.holds for rule in rules if rule.subject == subject]
     return pl.all_horizontal(*conditions, pl.lit(value=True)).fill_null(value=False)
 
 
@@ -133,12 +138,15 @@ def _ticker_rule() -> RowRule:
     return RowRule(pl.col("code").is_not_null(), reason, subject="ticker")
 
 
-def _date_rules(options: ImportOptions) -> Iterator[RowRule]:
+def _date_rules(options: ImportOptions, today: date | None) -> Iterator[RowRule]:
     fault = pl.coalesce("date_fault", pl.lit(NOT_A_DATE))
     reason = pl.when(pl.col("date").is_null()).then(pl.lit("there is no date")).otherwise(fault)
     yield RowRule(pl.col("session") >= EARLIEST, reason)
     is_placeholder = pl.any_horizontal(pl.col("session") == day for day in PLACEHOLDERS)
     yield RowRule(~is_placeholder, pl.lit("the date is a placeholder: no exchange traded on it"))
+    if today is not None:
+        future = pl.lit(f"the date had not come when the file was read, on {today}")
+        yield RowRule(pl.col("session") <= today, future)
     if options.as_of is not None:
         yield RowRule(pl.col("session") <= options.as_of, pl.lit(f"the date is later than {options.as_of}"))
 
@@ -173,16 +181,3 @@ def _range_rules(layout: Layout) -> Iterator[RowRule]:
             reason = "low is above close" if low == "low" else "high is below close"
             holds = (pl.col(low) <= pl.col(high)).fill_null(value=True)
             yield RowRule(holds, pl.lit(reason), subject="range")
-
-
-def _intraday_rules(layout: Layout) -> Iterator[RowRule]:
-    """Without a period, only the times of day can tell that rows are not daily."""
-    if "time" in layout.columns and "period" not in layout.columns:
-        times = pl.col("time").n_unique().over("ticker", "session")
-        yield RowRule(
-            times <= 1,
-            pl.lit("one session has several times of day, so these are no daily rows"),
-            subject="session",
-            # A session with several times has several rows. One with several rows may still have one time.
-            in_scan=~pl.struct("file", "code", "session").is_duplicated(),
-        )

@@ -9,29 +9,58 @@ from __future__ import annotations
 
 from codecs import BOM_UTF8
 from collections.abc import Sequence
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
 
 import numpy as np
 import polars as pl
 from polars import selectors as cs
 
+from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.batch import Account, Batch
 from ttapi_pipeline.metastock.frames import CODED_ROWS
 from ttapi_pipeline.metastock.layout import FIELDS, IGNORED, NUMBERS, Layout
 from ttapi_pipeline.metastock.options import ImportOptions
 from ttapi_pipeline.metastock.row_rules import RowRule, all_hold, is_sound, row_rules, without_unusable
 from ttapi_pipeline.metastock.row_values import bar_columns, needs_care, numbers_from_text
+from ttapi_pipeline.metastock.series import may_be_sparse, needs_steps, needs_times
+
+_ODD_BYTES: Final = (b'"', b"\0", b"\x1a")
+"""Quotes, zero bytes and a Ctrl-Z, of which a scan does not make what the careful reading does."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedBlock:
+    """Some lines of one file that are all good rows.
+
+    Attributes:
+        rows: `ticker` (null without such a column), `session`, the numbers of a bar, and `time` where times tell
+            whether rows are daily; one row per line.
+        doubtful: `row`, the place of each row in which a number was not believed, and its ``<field>_lost``.
+    """
+
+    rows: pl.DataFrame
+    doubtful: pl.DataFrame
 
 
 def scan_together(batch: Batch, layout: Layout) -> Sequence[int]:
     """Keep the rows of all files in which nothing is amiss; returns the positions of the others, in order."""
-    return sorted(_scan(batch, layout, range(len(batch.candidates)), is_typed=not layout.decimal_comma))
+    positions = range(len(batch.candidates))
+    # What is larger than all that is scanned together is scanned block by block, by `careful`.
+    large = [position for position in positions if batch.candidates[position].fact.size > limits.BATCH_BYTES]
+    others = [position for position in positions if position not in large]
+    return sorted([*large, *_scan(batch, layout, others, is_typed=not layout.decimal_comma)])
 
 
 def _scan(batch: Batch, layout: Layout, positions: Sequence[int], *, is_typed: bool) -> Sequence[int]:
-    rows = _collected(batch, layout, positions, is_typed=is_typed)
+    if not positions:
+        return positions
+    rows, odd = _collected(batch, layout, positions, is_typed=is_typed)
     if rows is not None:
-        return _keep_good_files(batch, layout, positions, rows)
+        sound = [position for position in positions if position not in odd]
+        return [*odd, *_keep_good_files(batch, layout, sound, rows)]
     # A value that is not a number ends a typed scan. An untyped scan goes on, and only that value's file needs care.
     if is_typed:
         return _scan(batch, layout, positions, is_typed=False)
@@ -45,39 +74,63 @@ def _scan(batch: Batch, layout: Layout, positions: Sequence[int], *, is_typed: b
     ]
 
 
-def _collected(batch: Batch, layout: Layout, positions: Sequence[int], *, is_typed: bool) -> pl.DataFrame | None:
-    """All rows of some files (see `_query`), with their `file`; None when they cannot be scanned.
+def scan_block(text: bytes, layout: Layout, options: ImportOptions, today: date | None) -> ScannedBlock | None:
+    """Scan whole lines of one file.
+
+    Returns:
+        None where a line is anything else than a row that breaks no rule, so that it has to be cut with care.
+    """
+    if any(byte in text for byte in _ODD_BYTES):
+        return None
+    for is_typed in (not layout.decimal_comma, False):
+        with suppress(pl.exceptions.PolarsError):
+            rows = _query(layout, text, options, is_typed=is_typed, today=today).collect(engine="streaming")
+            rows, doubtful = _judged(
+                rows.with_columns(file=pl.lit(0, pl.UInt32)), layout, row_rules(layout, options, today)
+            )
+            is_good = bool(rows["is_good"].all() and doubtful["is_good"].all() and not rows["has_extra"].any())
+            return ScannedBlock(rows, doubtful) if is_good else None
+    return None
+
+
+def _collected(
+    batch: Batch, layout: Layout, positions: Sequence[int], *, is_typed: bool
+) -> tuple[pl.DataFrame | None, Sequence[int]]:
+    """All rows of some files (see `_query`), with their `file`, and the files that are left out of them.
 
     The lines of the files are put together and scanned as one text, since to begin a scan costs more than to scan the
-    rows of a file. Which rows are whose is known by counting lines: each line is a row, blank ones too. A file that is
-    alone is scanned where it lies, however large it is.
+    rows of a file. Which rows are whose is known by counting lines: each line is a row, blank ones too. None when they
+    cannot be scanned; files are left out whose bytes a scan would read otherwise than the careful way.
     """
     try:
-        if len(positions) == 1:
-            path = batch.path(positions[0])
-            rows = _query(layout, path, batch.options, is_typed=is_typed).collect(engine="streaming")
-            counts = [rows.height]
-        else:
-            lines = [_lines_of(batch.path(position).read_bytes(), layout) for position in positions]
-            counts = [count for _, count in lines]
-            text = b"".join(text for text, _ in lines)
-            # The files' bytes are in memory twice at this moment, and a batch has 64 MB.
-            del lines
-            rows = _query(layout, text, batch.options, is_typed=is_typed).collect(engine="streaming")
+        lines, odd = [], []
+        for position in positions:
+            content = batch.path(position).read_bytes()
+            if _is_odd(content):
+                odd.append(position)
+            else:
+                lines.append(_lines_of(content, layout))
+        counts = [count for _, count in lines]
+        text = b"".join(each for each, _ in lines)
+        # The files' bytes are in memory twice at this moment, and a batch has 64 MB.
+        lines.clear()
+        rows = _query(layout, text, batch.options, is_typed=is_typed, today=batch.today).collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError):
-        return None
+        return None, ()
+    positions = [position for position in positions if position not in odd]
     # Another count means that Polars and we disagree about the lines, so that rows would be given to wrong files.
     if sum(counts) != rows.height:
-        return None
+        return None, ()
     files = pl.Series("file", np.repeat(np.asarray(positions, dtype=np.uint32), counts))
-    return rows.hstack([files])
+    return rows.hstack([files]), odd
 
 
-def _query(layout: Layout, text: bytes | Path, options: ImportOptions, *, is_typed: bool) -> pl.LazyFrame:
-    """All rows of a text or of a file: ticker, session, is_good, is_sound, has_extra and the numbers of a bar.
+def _query(
+    layout: Layout, text: bytes, options: ImportOptions, *, is_typed: bool, today: date | None = None
+) -> pl.LazyFrame:
+    """All rows of a text without a header: ticker, session, is_good, is_sound, has_extra and the numbers of a bar.
 
-    Numbers are typed by the scan itself, which is faster, or cast from text, which goes on after a bad one. A text
-    holds rows only; a file may begin with a header.
+    Numbers are typed by the scan itself, which is faster, or cast from text, which goes on after a bad one.
     """
     columns = [role if role != IGNORED else f"ignored_{index}" for index, role in enumerate(layout.columns)]
     extra = [f"extra_{index}" for index in range(layout.overflow)]
@@ -87,7 +140,6 @@ def _query(layout: Layout, text: bytes | Path, options: ImportOptions, *, is_typ
     rows = pl.scan_csv(
         text,
         has_header=False,
-        skip_lines=1 if layout.has_header and isinstance(text, Path) else 0,
         separator=layout.delimiter,
         quote_char=None,
         # A ticker is text whatever it looks like: TRUE, 1E5 and 000001 are tickers.
@@ -98,7 +150,7 @@ def _query(layout: Layout, text: bytes | Path, options: ImportOptions, *, is_typ
         rows.with_columns(_session(layout.date_format or "%Y%m%d").alias("session"), *numbers, is_odd=is_odd)
         .with_columns(bar_columns(layout, options))
         .with_columns(
-            is_good=all_hold(row_rules(layout, options), "row") & ~pl.col("is_odd"),
+            is_good=all_hold(row_rules(layout, options, today), "row") & ~pl.col("is_odd"),
             is_sound=is_sound(layout),
             has_extra=pl.any_horizontal(pl.col(extra).is_not_null()) if extra else pl.lit(value=False),
         )
@@ -109,6 +161,7 @@ def _query(layout: Layout, text: bytes | Path, options: ImportOptions, *, is_typ
             "is_sound",
             "has_extra",
             *NUMBERS,
+            *(["time"] if needs_times(layout) else []),
         )
     )
 
@@ -129,7 +182,7 @@ def _session(date_format: str) -> pl.Expr:
 
 def _keep_good_files(batch: Batch, layout: Layout, positions: Sequence[int], rows: pl.DataFrame) -> Sequence[int]:
     """Keep the rows of the files that break no rule; returns the positions of the others."""
-    rules = row_rules(layout, batch.options)
+    rules = row_rules(layout, batch.options, batch.today)
     runs = _runs(batch, layout, rows)
     codes = pl.Series("code", np.repeat(runs["code"].fill_null(0).to_numpy(), runs["rows"].to_numpy()))
     rows = rows.hstack([codes])
@@ -138,8 +191,11 @@ def _keep_good_files(batch: Batch, layout: Layout, positions: Sequence[int], row
     bad.update(judged["file"].filter(~judged["is_good"]).unique())
     bad.update(runs.filter(~all_hold(rules, "ticker"))["file"])
     bad.update(position for position in positions if _has_changed(batch, position))
-    if any(rule.subject == "session" for rule in rules):
-        bad.update(rows.filter(~all_hold(rules, "session"))["file"].unique())
+    # Which rows are not daily, only the careful reading tells.
+    if needs_times(layout):
+        bad.update(rows.filter(pl.struct("file", "code", "session").is_duplicated())["file"].unique())
+    if needs_steps(layout):
+        bad.update(may_be_sparse(runs, rows["session"]))
     if bad:
         rows = rows.filter(~pl.col("file").is_in(bad))
         runs = runs.filter(~pl.col("file").is_in(bad))
@@ -210,6 +266,16 @@ def _has_changed(batch: Batch, position: int) -> bool:
     return (status.st_size, status.st_mtime_ns) != (fact.size, fact.mtime_ns)
 
 
+def _is_odd(content: bytes) -> bool:
+    """Whether a scan reads such bytes otherwise than the careful way: quotes, zeros, line ends of several kinds."""
+    if any(byte in content for byte in _ODD_BYTES):
+        return True
+    # Ten times as fast as `bytes.count`, which goes from line to line.
+    letters = np.frombuffer(content, dtype=np.uint8)
+    returns = int(np.count_nonzero(letters == ord("\r")))
+    return returns not in (0, int(np.count_nonzero(letters == ord("\n"))))
+
+
 def _lines_of(content: bytes, layout: Layout) -> tuple[memoryview, int]:
     """A file's rows as text that ends with a line end, and the number of lines."""
     if content and not content.endswith(b"\n"):
@@ -217,5 +283,4 @@ def _lines_of(content: bytes, layout: Layout) -> tuple[memoryview, int]:
     if not layout.has_header:
         content = content.removeprefix(BOM_UTF8)
     lines = memoryview(content)[content.find(b"\n") + 1 if layout.has_header else 0 :]
-    # Ten times as fast as `bytes.count`, which goes from line to line.
     return lines, int(np.count_nonzero(np.frombuffer(lines, dtype=np.uint8) == ord("\n")))

@@ -15,14 +15,12 @@ from pathlib import Path
 from typing import Final
 
 from ttapi_pipeline.core.errors import InvalidFormatError
+from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.dates import common_format, is_date
 from ttapi_pipeline.metastock.dialects import ACCEPTED, AFTER_DATE, BY_COLUMNS, DELIMITERS
 from ttapi_pipeline.metastock.headers import Columns, find_header
 from ttapi_pipeline.metastock.layout import IGNORED, NUMBERS, Layout
 from ttapi_pipeline.metastock.text import decode, split_lines, split_row
-
-HEAD_BYTES: Final = 4096
-"""How much of each file is read at first: a header and some sixty rows, and one block of a disk."""
 
 SAMPLE_LINES: Final = 8
 """How many rows are looked at. A later row that is different sends its file to the careful reading."""
@@ -52,8 +50,8 @@ def sniff_file(path: Path, *, code_page: str) -> Sniffed:
         OSError: The file cannot be read. The caller knows its folder, and makes the message.
     """
     with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-        is_whole = len(head) < HEAD_BYTES
+        head = file.read(limits.HEAD_BYTES)
+        is_whole = len(head) < limits.HEAD_BYTES
         last = head[-1:]
         if not is_whole:
             file.seek(-1, os.SEEK_END)

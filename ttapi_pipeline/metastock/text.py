@@ -22,21 +22,39 @@ def decode(content: bytes, *, code_page: str) -> tuple[str, bool]:
     Raises:
         InvalidFormatError: The bytes are not text.
     """
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16", errors="replace"), False
-    if b"\0" in content:
-        half = max(1, len(content) // 2)
-        for encoding, zeros in (("utf-16-le", content[1::2]), ("utf-16-be", content[::2])):
-            # Digits, commas and Latin letters have one zero byte each; the tenth leaves room for other letters.
-            if zeros.count(0) > 0.9 * half:
-                return content.decode(encoding, errors="replace"), False
-        raise InvalidFormatError("it holds zero bytes, so it is a binary file and no text")
+    wide = utf_16(content)
+    if wide is not None:
+        return content.decode(wide, errors="replace"), False
     try:
         return content.decode("utf-8-sig"), True
     except UnicodeDecodeError:
         if content.startswith(BOM_UTF8):
             return content.decode("utf-8-sig", errors="replace"), False
         return content.decode(code_page, errors="replace"), False
+
+
+def utf_16(head: bytes) -> str | None:
+    """The name of the encoding of a text that begins so and has two bytes a letter; None for one of single bytes.
+
+    Raises:
+        InvalidFormatError: The bytes are not text.
+    """
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    if b"\0" in head and not _begins_as_text(head):
+        half = max(1, len(head) // 2)
+        for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
+            # Digits, commas and Latin letters have one zero byte each; the tenth leaves room for other letters.
+            if zeros.count(0) > 0.9 * half:
+                return encoding
+        raise InvalidFormatError("it holds zero bytes, so it is a binary file and no text")
+    return None
+
+
+def _begins_as_text(head: bytes) -> bool:
+    """Whether zeros come after a line of text only: a crash leaves them where the end of a file was to be written."""
+    before = head[: head.index(0)]
+    return b"\n" in before and min(before.translate(None, b"\t\r\n"), default=0) >= ord(" ")
 
 
 def split_lines(text: str) -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 import math
 import os
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -15,10 +16,11 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ttapi_pipeline.core.errors import ConfigError, StorageError
-from ttapi_pipeline.metastock import limits, scan
+from ttapi_pipeline.metastock import limits, scan, text_rows
 from ttapi_pipeline.metastock.importer import import_folder
 from ttapi_pipeline.metastock.layout import Layout
 from ttapi_pipeline.metastock.options import ImportOptions
+from ttapi_pipeline.metastock.text import split_row
 from ttapi_pipeline_tests.support.examples import examples
 from ttapi_pipeline_tests.support.metastock import check_account, folder_of
 
@@ -128,6 +130,80 @@ def test_a_file_that_is_cut_in_blocks_reads_as_one(monkeypatch: pytest.MonkeyPat
     assert_frame_equal(blocks.rejects, whole.rejects)
 
 
+@contextmanager
+def small_blocks(size: int) -> Iterator[None]:
+    """Files are read in pieces of some bytes, and no file is small enough to be scanned with others."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(limits, "TEXT_BLOCK_BYTES", size)
+        patched.setattr(limits, "BLOCK_LINES", 3)
+        patched.setattr(limits, "BATCH_BYTES", 1)
+        yield
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(content=mutated_files(), size=st.integers(1, 90))
+def test_the_size_of_the_blocks_changes_nothing(content: bytes, size: int) -> None:
+    with folder_of({"X.txt": content}) as folder:
+        whole = import_folder(folder)
+        with small_blocks(size):
+            blocks = import_folder(folder)
+    assert_frame_equal(check_account(blocks), check_account(whole), check_exact=True)
+    assert_frame_equal(blocks.files, whole.files)
+    assert_frame_equal(blocks.rejects, whole.rejects)
+
+
+@pytest.mark.parametrize("size", [30, 200, 4096])
+def test_a_bad_row_of_a_large_file_costs_its_own_block_alone(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    lines = [f"X,{date(2000, 1, 3) + timedelta(days=at):%Y%m%d},10,11,9,10.5,100" for at in range(400)]
+    lines[137] = lines[137].replace("10.5", "?")
+    lines[300] = lines[300].replace(",9,", ",0,")
+    cut: list[str] = []
+
+    def counted(row: str, delimiter: str) -> list[str]:
+        cut.append(row)
+        return split_row(row, delimiter)
+
+    monkeypatch.setattr(text_rows, "split_row", counted)
+    with folder_of({"X.txt": "\n".join(lines)}) as folder, small_blocks(size):
+        result = import_folder(folder)
+    assert check_account(result).height == 399
+    assert result.rejects.select("line", "reason").rows() == [(138, "close is not a number")]
+    assert result.lost == {"low": 1}
+    # Once for what the whole file tells, and once more where more lines are cut than are held.
+    assert len(cut) <= 2 * (size // len(lines[0]) + 2)
+
+
+def test_a_line_without_an_end_is_one_reject_of_which_little_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LINE_CHARACTERS", 500)
+    good = "X,20260102,10,11,9,10.5,100\n"
+    contents: dict[str, bytes | str] = {
+        # As a crash leaves a file: its end is there, and nothing but zeros in it.
+        "X.txt": good.encode() + bytes(100_000),
+        "Y.txt": good.replace("X", "Y") + "Y,20260105,10,11,9,10.5,1" + "0" * 100_000 + "\n" + "Y,20260106,1,1,1,1,1\n",
+        "Z.txt": good.replace("X", "Z") + "Z,20260105,10,11,9,10.5,100\0\n",
+    }
+    for size in (64, 1 << 20):
+        monkeypatch.setattr(limits, "TEXT_BLOCK_BYTES", size)
+        with folder_of(contents) as folder:
+            result = import_folder(folder)
+        assert check_account(result)["symbol"].to_list() == ["X", "Y", "Y", "Z"]
+        assert result.rejects.select("file", "line", "reason").rows() == [
+            ("X.txt", 2, "the line is longer than 500 characters"),
+            ("Y.txt", 2, "the line is longer than 500 characters"),
+            ("Z.txt", 2, "the line holds zero bytes"),
+        ]
+        assert result.rejects["raw"].str.len_chars().max() == 200
+
+
+def test_the_text_of_rejected_rows_is_kept_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "REJECTS_WITH_TEXT", 2)
+    with folder_of({"X.txt": "X,20260102,10,11,9,10.5,100\n" + f"X,20260105,1,1,1,?,{'1' * 900}\n" * 3}) as folder:
+        result = import_folder(folder)
+    check_account(result)
+    assert result.rejects["line"].to_list() == [2, 3, 4]
+    assert result.rejects["raw"].str.len_chars().to_list() == [500, 500, None]
+
+
 def test_a_bad_row_costs_its_neighbours_nothing() -> None:
     good = "X,D,20260102,000000,10,11,9,10.5,100,0\n"
     contents = {f"{n}.txt": f"{HEADER}\n" + good.replace("X", f"X{n}") for n in range(9)}
@@ -207,7 +283,9 @@ def test_a_file_that_changes_while_it_is_read_is_read_as_it_is_now(monkeypatch: 
     query = scan._query
     good = "20260102,10,11,9,10.5,100\n"
 
-    def change_first(layout: Layout, text: bytes | Path, options: ImportOptions, *, is_typed: bool) -> pl.LazyFrame:
+    def change_first(
+        layout: Layout, text: bytes, options: ImportOptions, *, is_typed: bool, today: date | None
+    ) -> pl.LazyFrame:
         path = folder / "X.txt"
         if path.exists():
             match what:
@@ -221,7 +299,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_as_it_is_now(monkeypatch: 
                     path.unlink()
                 case _:
                     path.write_text("")
-        return query(layout, text, options, is_typed=is_typed)
+        return query(layout, text, options, is_typed=is_typed, today=today)
 
     monkeypatch.setattr(scan, "_query", change_first)
     with folder_of({"X.txt": f"X,{good}", "Y.txt": f"Y,{good}"}) as folder:

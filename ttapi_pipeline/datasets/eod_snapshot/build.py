@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +19,7 @@ import polars as pl
 from ttapi_pipeline.broker.simulated_files import write_simulated_files
 from ttapi_pipeline.core.collection import ProgressCallback, no_progress
 from ttapi_pipeline.core.manifest import DOUBTS, Provenance, lost_facts
+from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
@@ -56,6 +58,7 @@ class SnapshotOptions:
         adjustment: What the MetaStock prices are adjusted for.
         is_rescaling: See `merge_sources`.
         is_cache_trusted: Whether what is kept in `cache` may be used; in any case it is kept.
+        today: The exchange's date: rows of the files that are later are rejected. None accepts any date.
     """
 
     cache: Path | None = None
@@ -65,9 +68,12 @@ class SnapshotOptions:
     adjustment: str = "unknown"
     is_rescaling: bool = False
     is_cache_trusted: bool = True
+    today: date | None = None
 
 
-def snapshot_options(settings: Settings, *, is_cache_trusted: bool = True) -> SnapshotOptions:
+def snapshot_options(
+    settings: Settings, *, is_cache_trusted: bool = True, today: date | None = None
+) -> SnapshotOptions:
     """The options that settings make.
 
     Raises:
@@ -83,6 +89,7 @@ def snapshot_options(settings: Settings, *, is_cache_trusted: bool = True) -> Sn
         adjustment=settings.metastock_adjustment,
         is_rescaling=settings.rescale_candles,
         is_cache_trusted=is_cache_trusted,
+        today=today,
     )
 
 
@@ -110,19 +117,7 @@ def build_eod_snapshot(
         StorageError: The folder cannot be read, or the cache cannot be written.
     """
     chosen = SnapshotOptions() if options is None else options
-    imported = (
-        None
-        if folder is None
-        else import_folder(
-            folder,
-            cache=chosen.cache,
-            symbol_map=chosen.symbol_map,
-            options=chosen.reading,
-            by_content=chosen.by_content,
-            is_cache_trusted=chosen.is_cache_trusted,
-            progress=progress,
-        )
-    )
+    imported = None if folder is None else _imported(folder, chosen, progress)
     merge = _Merge(imported, candles, options=chosen)
     survey = merge.survey(calendar)
     rebased = survey.comparison.filter(pl.col("newest_divisor") != 1.0)
@@ -145,6 +140,19 @@ def build_eod_snapshot(
         reports={} if imported is None else _reports(imported, survey),
         inputs={METASTOCK_FILES: metastock_version},
         charts={"coverage": partial(coverage_chart, survey.coverage)},
+    )
+
+
+def _imported(folder: Path, options: SnapshotOptions, progress: ProgressCallback) -> FolderImport:
+    return import_folder(
+        folder,
+        cache=options.cache,
+        symbol_map=options.symbol_map,
+        options=options.reading,
+        by_content=options.by_content,
+        is_cache_trusted=options.is_cache_trusted,
+        today=options.today,
+        progress=progress,
     )
 
 
@@ -359,6 +367,10 @@ def build(refresh: Refresh, daily_candles: pl.LazyFrame, trading_calendar: pl.La
         daily_candles,
         trading_calendar,
         metastock_version=metastock_version(settings),
-        options=snapshot_options(settings, is_cache_trusted=not refresh.is_forced),
+        options=snapshot_options(
+            settings,
+            is_cache_trusted=not refresh.is_forced,
+            today=refresh.clock.now().astimezone(NEW_YORK).date(),
+        ),
         progress=refresh.progress("files"),
     )

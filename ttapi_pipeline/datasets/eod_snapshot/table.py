@@ -38,7 +38,9 @@ EOD_REJECTS: Final = DatasetSchema(
         Column("symbol", STRING, "As the file spells it; null when it could not be read"),
         required("reason", STRING, "Why the row was set aside"),
         required("rows", COUNT, "How many rows that are; a file that cannot be read counts as one"),
-        Column("raw", STRING, "The text of the row"),
+        Column(
+            "raw", STRING, "The text of the row, its first 500 characters; null for all but the first 1,000 of a file"
+        ),
     ),
     key=("file", "line", "symbol", "reason"),
 )
