@@ -19,8 +19,16 @@ if TYPE_CHECKING:
     from ttapi_pipeline.analytics.earnings import earnings_sessions, volatility_without_earnings
     from ttapi_pipeline.analytics.forecasts import History, expected_variances, realised
     from ttapi_pipeline.analytics.horizons import expiration_horizons, horizon_statistics
-    from ttapi_pipeline.analytics.implied import expected_move, implied_stddev, iv_percentile, iv_rank, move_ratio
+    from ttapi_pipeline.analytics.implied import (
+        clock_ratio,
+        expected_move,
+        implied_stddev,
+        iv_percentile,
+        iv_rank,
+        move_ratio,
+    )
     from ttapi_pipeline.analytics.implied_history import implied_volatility_history
+    from ttapi_pipeline.analytics.overnight import overnight_share, sessions_left
     from ttapi_pipeline.analytics.premium import score_tenor
     from ttapi_pipeline.analytics.returns import log_returns, session_index
     from ttapi_pipeline.analytics.scores import log_scores, overlapping_means, overstatement, qlikes
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "History",
     "bar_quality",
+    "clock_ratio",
     "collect_in_slices",
     "current_volatility",
     "earnings_sessions",
@@ -46,12 +55,14 @@ __all__ = [
     "log_scores",
     "move_ratio",
     "overlapping_means",
+    "overnight_share",
     "overstatement",
     "qlikes",
     "realised",
     "rolling_volatility",
     "score_tenor",
     "session_index",
+    "sessions_left",
     "volatility_cone",
     "volatility_rank",
     "volatility_without_earnings",
@@ -60,7 +71,10 @@ __all__ = [
 _MODULES = {
     **dict.fromkeys(("bar_quality", "current_volatility", "volatility_rank"), "current"),
     **dict.fromkeys(("earnings_sessions", "volatility_without_earnings"), "earnings"),
-    **dict.fromkeys(("expected_move", "implied_stddev", "iv_percentile", "iv_rank", "move_ratio"), "implied"),
+    **dict.fromkeys(("overnight_share", "sessions_left"), "overnight"),
+    **dict.fromkeys(
+        ("clock_ratio", "expected_move", "implied_stddev", "iv_percentile", "iv_rank", "move_ratio"), "implied"
+    ),
     **dict.fromkeys(("latest_volatility", "rolling_volatility"), "volatility"),
     **dict.fromkeys(("expiration_horizons", "horizon_statistics"), "horizons"),
     **dict.fromkeys(("log_returns", "session_index"), "returns"),

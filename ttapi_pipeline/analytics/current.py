@@ -6,7 +6,7 @@ Next door: rolling estimators in `volatility`, the cone in `cone`, volatility wi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Final
 
@@ -35,13 +35,16 @@ CAUTIONS: Final = {
     "unknown_adjustment": "the source of some bars does not say if splits are adjusted for, and nothing proves it",
     "bad_range": "some bars lack an open, high or low, or these contradict open and close, or are twice away from them",
     "stale_prices": "a tenth of the closes or more repeat the one before",
-    "zero_volume": "some bars have no volume",
+    "zero_volume": "some bars have no volume; not said of indices",
     "missing_sessions": "some sessions since the symbol's first bar have none",
 }
 """What each word of `cautions` means; all of them look at the bars of the last YEAR sessions, or of all that count."""
 
 ADJUSTED: Final = ("split", "rebased")
 """Values of `adjustment` that say that prices are of today's share."""
+
+CERTAINTY: Final = (*ADJUSTED, "raw", "unknown")
+"""All values of `adjustment`, the most certain first."""
 
 _STALE_SHARE: Final = 0.1
 
@@ -211,6 +214,7 @@ def bar_quality(
     *,
     as_of: date,
     sessions: int | None = YEAR,
+    unvolumed: Collection[str] = (),
     is_sorted: bool = False,
 ) -> pl.LazyFrame:
     """Say what is odd about each symbol's bars of the last sessions; no volatility depends on it.
@@ -221,6 +225,7 @@ def bar_quality(
         calendar: `session`, covering the bars and `as_of`.
         as_of: As in `current_volatility`.
         sessions: How many sessions count; None for all that the symbol has bars of.
+        unvolumed: Symbols whose volume says nothing, such as indices: nobody trades them.
         is_sorted: Whether `bars` are sorted by symbol and session; saves sorting them.
 
     Returns:
@@ -230,6 +235,7 @@ def bar_quality(
         - `missing_sessions` (Int32): sessions without a bar since the symbol's first bar of these sessions.
         - `unchanged_closes` (Int32): returns of exactly 0.
         - `zero_volume_sessions` (Int32): bars with a volume of 0.
+        - `adjustment`: the least certain one of the bars, see CERTAINTY.
         - `has_unknown_adjustment`: whether a bar is not known to be in today's share.
         - `cautions`: keys of CAUTIONS separated by spaces; null when there is nothing to say.
     """
@@ -245,6 +251,9 @@ def bar_quality(
             missing_sessions=(first + 1 - pl.len()).cast(pl.Int32),
             unchanged_closes=(pl.col("log_return") == 0).sum().cast(pl.Int32),
             zero_volume_sessions=(pl.col("volume") == 0).sum().cast(pl.Int32),
+            adjustment=pl.coalesce(
+                pl.when((pl.col("adjustment") == word).any()).then(pl.lit(word)) for word in reversed(CERTAINTY)
+            ),
             has_unknown_adjustment=(~pl.col("adjustment").is_in(ADJUSTED)).any(),
             has_bad_range=(~_has_range()).any(),
             is_stale=(pl.col("log_return") == 0).sum() >= _STALE_SHARE * pl.col("log_return").count().clip(1),
@@ -255,7 +264,7 @@ def bar_quality(
         "unknown_adjustment": pl.col("has_unknown_adjustment"),
         "bad_range": pl.col("has_bad_range"),
         "stale_prices": pl.col("is_stale") & (pl.col("unchanged_closes") > 0),
-        "zero_volume": pl.col("zero_volume_sessions") > 0,
+        "zero_volume": (pl.col("zero_volume_sessions") > 0) & ~pl.col("symbol").is_in(list(unvolumed)),
         "missing_sessions": pl.col("missing_sessions") > 0,
     }
     words = pl.concat_str(
@@ -273,6 +282,7 @@ def bar_quality(
             "missing_sessions",
             "unchanged_closes",
             "zero_volume_sessions",
+            "adjustment",
             "has_unknown_adjustment",
             cautions=pl.when(words != "").then(words),
         )

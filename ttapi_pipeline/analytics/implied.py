@@ -28,13 +28,23 @@ def implied_stddev(implied_volatility: pl.Expr, dte: pl.Expr) -> pl.Expr:
     return implied_volatility * pl.when(dte >= 0).then((dte / DAYS_PER_YEAR).sqrt())
 
 
-def move_ratio(implied_volatility: pl.Expr, dte: pl.Expr, horizon_returns_stddev: pl.Expr) -> pl.Expr:
-    """Priced move over usual move: ``IV sqrt(dte / 365) / horizon_returns_stddev_corrected``.
+def move_ratio(implied_volatility: pl.Expr, dte: pl.Expr, forecast_move: pl.Expr) -> pl.Expr:
+    """Priced move over expected one: ``IV sqrt(dte / 365) / forecast_move``.
 
-    Both are standard deviations over the same span, so that 365 days never meet 252 sessions. Above 1, options price
-    in more than the price has usually moved. Null when the usual move is 0 or null.
+    Both are deviations over the same span, so that 365 days never meet 252 sessions. Above 1, options price in more
+    than the past lets expect; options that are priced fairly are above 1 as often as below it. Null when the forecast
+    is 0 or null.
     """
-    return implied_stddev(implied_volatility, dte) / pl.when(horizon_returns_stddev > 0).then(horizon_returns_stddev)
+    return implied_stddev(implied_volatility, dte) / pl.when(forecast_move > 0).then(forecast_move)
+
+
+def clock_ratio(dte: pl.Expr, sessions: pl.Expr, *, annualization: int = 252) -> pl.Expr:
+    """What calendar days add to a priced move: ``sqrt((dte / 365) / (sessions / annualization))``.
+
+    An implied volatility is spread over calendar days, and prices move in sessions. From a Friday to a Monday, three
+    days of it meet one session: 1.44. Over months it is 1. Null without a session.
+    """
+    return ((dte / DAYS_PER_YEAR) / (pl.when(sessions > 0).then(sessions) / annualization)).sqrt()
 
 
 def rank_in_range(value: pl.Expr, low: pl.Expr, high: pl.Expr) -> pl.Expr:

@@ -33,15 +33,15 @@ _BELIEVABLE_RANGE: Final = BELIEVABLE_RANGE
 _LOG_4: Final = 2 * math.log(2)
 
 
-def _compiled(function: _Function) -> _Function:
+def compiled(function: _Function) -> _Function:
     """Compile a function to run without the interpreter's lock; the code is kept on disk for the next process."""
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"arcp"}}
     try:
-        compiled = numba.njit(cache=True, **options)(function)
+        loop = numba.njit(cache=True, **options)(function)
     except RuntimeError:
         # Numba found no folder for the cache that it can write to: every process compiles for itself.
-        compiled = numba.njit(**options)(function)
-    return cast("_Function", compiled)
+        loop = numba.njit(**options)(function)
+    return cast("_Function", loop)
 
 
 def fill_rolling(bars: Floats, runs: Rows, measures: Measures, out: Floats) -> None:
@@ -68,7 +68,7 @@ def fill_latest(bars: Floats, runs: Rows, measures: Measures, out: Floats) -> No
     _measure_ends(bars, runs, *_numbers(measures), measures.annualization, out)
 
 
-@_compiled
+@compiled
 def session_numbers(days: Numbers, first_day: int, table: Numbers) -> Numbers:
     """Look up the number of each day's session; -1 for a day without a session or outside of the table."""
     numbers = np.empty(len(days), np.int32)
@@ -78,7 +78,7 @@ def session_numbers(days: Numbers, first_day: int, table: Numbers) -> Numbers:
     return numbers
 
 
-@_compiled
+@compiled
 def consecutive(numbers: Numbers, lengths: Rows) -> Rows:
     """Find runs in which the numbers rise by one.
 
@@ -115,7 +115,7 @@ def _fill_logs(bars: Floats) -> None:
         np.log(prices, out=logs)
 
 
-@_compiled
+@compiled
 def _roll(bars: Floats, runs: Rows, windows: Rows, estimators: Rows, annualization: int, out: Floats) -> None:
     longest_run = 0
     for run in range(len(runs) - 1):
@@ -136,7 +136,7 @@ def _roll(bars: Floats, runs: Rows, windows: Rows, estimators: Rows, annualizati
                 _volatility(estimators[number], sums, windows[place], annualization, values)
 
 
-@_compiled
+@compiled
 def _measure_ends(bars: Floats, runs: Rows, windows: Rows, estimators: Rows, annualization: int, out: Floats) -> None:
     longest_window = windows.max()
     count = _TERMS if len(bars) > 2 else _TERMS_OF_CLOSES
@@ -154,7 +154,7 @@ def _measure_ends(bars: Floats, runs: Rows, windows: Rows, estimators: Rows, ann
                 _volatility(estimators[number], sums, windows[place], annualization, values)
 
 
-@_compiled
+@compiled
 def _fill_terms(bars: Floats, run: int, first: int, end: int, terms: Floats) -> None:
     """Fill in the terms that are summed, for the bars from `first` to `end` of the run that begins at `run`.
 
@@ -197,7 +197,7 @@ def _fill_terms(bars: Floats, run: int, first: int, end: int, terms: Floats) -> 
         previous = log_close[bar]
 
 
-@_compiled
+@compiled
 def _rolling_sums(terms: Floats, window: int, ends: Floats, sums: Floats) -> None:
     """Sum up every window as the end of one block of bars plus the beginning of the next, by additions alone.
 
@@ -232,7 +232,7 @@ def _rolling_sums(terms: Floats, window: int, ends: Floats, sums: Floats) -> Non
                 ends[3, place] = t3
 
 
-@_compiled
+@compiled
 def _volatility(estimator: int, sums: Floats, n: int, annualization: int, out: Floats) -> None:
     """One estimator from the sums over n bars, annualised."""
     r, rr = sums[_R], sums[_RR]
@@ -262,13 +262,13 @@ def _volatility(estimator: int, sums: Floats, n: int, annualization: int, out: F
             out[place] = _root(overnight + k * within + (1 - k) * rs[place] / n, annualization)
 
 
-@_compiled
+@compiled
 def _sample_variance(total: float, squares: float, n: int) -> float:
     # Daily returns average far less than they deviate, so the difference loses none of the digits that matter.
     return (squares - total * total / n) / (n - 1)
 
 
-@_compiled
+@compiled
 def _root(variance: float, annualization: int) -> float:
     # A difference that should be 0 can end a rounding error below it. (NaN is not less than 0, and stays.)
     return math.sqrt(max(variance, 0.0) * annualization)

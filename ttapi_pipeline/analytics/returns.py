@@ -5,8 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 import polars as pl
+
+COMPLETE: Final = 0.9
+"""Share of the returns of a window that have to be there for it to be measured. The bar that a halt or a feed leaves
+out costs two returns: a window of 20 or more bears it, one of 5 says that it has a gap."""
 
 
 def session_index(calendar: pl.LazyFrame) -> pl.LazyFrame:

@@ -132,6 +132,7 @@ class MarketMetrics(Row, frozen=True):
     tw_implied_volatility_index_rank: Rank | None = None
     implied_volatility_index_rank_source: str | None = None
     implied_volatility_percentile: Share | None = None
+    implied_volatility_updated_at: Instant | None = None
     implied_volatility_30_day: VolatilityPoints | None = None
     historical_volatility_30_day: VolatilityPoints | None = None
     historical_volatility_60_day: VolatilityPoints | None = None

@@ -13,6 +13,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Final, Literal
 from urllib.parse import quote, unquote
 
+OPTIONS_ON_FUTURES: Final = frozenset({"VIX"})
+"""Indices whose options are written on the future that expires with them, and not on the index."""
+
 _EQUITY: Final = re.compile(r"[A-Z0-9]+(?:/[A-Z0-9]+)?", re.ASCII)
 _OCC: Final = re.compile(r"([A-Z0-9]{1,6}) *(\d{6})([CP])(\d{8})", re.ASCII)
 _OPTION_STREAMER: Final = re.compile(r"\.([A-Z0-9]+?)(\d{6})([CP])(\d+(?:\.\d+)?)", re.ASCII)

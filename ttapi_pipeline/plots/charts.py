@@ -76,7 +76,7 @@ def moves_chart(series: pl.DataFrame, *, symbol: str, is_simulated: bool) -> byt
         symbol: Which one to show: of its expirations, those with the root of the same name and PM settlement.
         is_simulated: Whether the data is invented.
     """
-    move, error = pl.col("horizon_returns_stddev_corrected"), pl.col("horizon_returns_stddev_rel_error")
+    move, error = pl.col("usual_move"), pl.col("usual_move_rel_error")
     rows = (
         series.filter(
             (pl.col("symbol") == symbol)
@@ -112,11 +112,11 @@ def moves_chart(series: pl.DataFrame, *, symbol: str, is_simulated: bool) -> byt
 
 def _draw_moves(axes: Axes, rows: pl.DataFrame) -> None:
     """Both moves with the error of the realised one, and their ratio wherever there is room for its label."""
-    realised = rows.drop_nulls("horizon_returns_stddev_corrected")
+    realised = rows.drop_nulls("usual_move")
     axes.fill_between(realised["dte"], realised["low"], realised["high"], color=BLUE, alpha=0.18, linewidth=0)
     axes.plot(
         realised["dte"],
-        realised["horizon_returns_stddev_corrected"],
+        realised["usual_move"],
         color=BLUE,
         marker="o",
         markersize=5,

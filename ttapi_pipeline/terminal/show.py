@@ -224,7 +224,7 @@ def _expirations(series: pl.DataFrame, *, is_wide: bool) -> RenderableType:
         if has_roots:
             name += f" {row['root_symbol']} {row['settlement_type']}"
         implied = None if not row["close"] or row["expected_move"] is None else row["expected_move"] / row["close"]
-        move, error = row["horizon_returns_stddev_corrected"], row["horizon_returns_stddev_rel_error"]
+        move, error = row["usual_move"], row["usual_move_rel_error"]
         realised = "–" if move is None else f"{_percent(move)} ± {_percent(move * error)}"
         cells = [name, str(row["dte"]), _percent(row["implied_volatility"]), _percent(implied), realised]
         cells.append("–" if row["move_ratio"] is None else f"{row['move_ratio']:.2f}")
@@ -235,7 +235,7 @@ def _expirations(series: pl.DataFrame, *, is_wide: bool) -> RenderableType:
                 "–" if row["horizon_sessions"] is None else str(row["horizon_sessions"]),
                 "–" if row["variance_ratio"] is None else f"{row['variance_ratio']:.2f}",
             ]
-        table.add_row(*cells, _words(row["horizon_returns_stddev_reason"]))
+        table.add_row(*cells, _words(row["usual_move_reason"]))
     return table
 
 

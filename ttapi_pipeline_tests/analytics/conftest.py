@@ -38,3 +38,16 @@ def _real_bars(symbol: str) -> pl.DataFrame:
 def real_bars() -> Callable[[str], pl.LazyFrame]:
     """Daily bars of SPX (1999 to 2018, package `arch`) or of AAPL (2000 to 2013, package `bokeh_sampledata`)."""
     return lambda symbol: _real_bars(symbol).lazy()
+
+
+@cache
+def _twenty_stocks() -> pl.DataFrame:
+    wide = pl.read_csv(_packaged_csv("skfolio", "datasets/data/sp500_dataset.csv.gz"))
+    long = wide.unpivot(index=wide.columns[0], variable_name="symbol", value_name="close")
+    return long.select("symbol", "close", session=pl.col(wide.columns[0]).str.to_date()).sort("symbol", "session")
+
+
+@pytest.fixture(scope="session")
+def twenty_stocks() -> Callable[[], pl.LazyFrame]:
+    """Adjusted daily closes of 20 shares, 1990 to 2022, package `skfolio`."""
+    return lambda: _twenty_stocks().lazy()

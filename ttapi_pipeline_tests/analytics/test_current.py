@@ -208,6 +208,7 @@ def test_nothing_is_said_of_good_bars() -> None:
         "missing_sessions": 0,
         "unchanged_closes": 0,
         "zero_volume_sessions": 0,
+        "adjustment": "split",
         "has_unknown_adjustment": False,
         "cautions": None,
     }

@@ -314,20 +314,20 @@ def test_all_columns_are_computed_at_once(engine: Any, monkeypatch: pytest.Monke
     assert len(calls) == 1
 
 
-def test_without_a_folder_for_compiled_code_a_function_is_compiled_without_a_cache(
+def test_without_a_folder_forcompiled_code_a_function_iscompiled_without_a_cache(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # A locator that knows no place for a file outside of an archive.
     monkeypatch.setattr(numba.core.config, "CACHE_LOCATOR_CLASSES", "ZipCacheLocator")
     monkeypatch.setattr(numba.core.config, "CACHE_DIR", "")
     function = getattr(kernels.consecutive, "py_func")  # noqa: B009 - what Numba keeps of it
-    compiled = kernels._compiled(function)
+    compiled = kernels.compiled(function)
     assert compiled(np.array([3, 4, 6], np.int32), np.array([3])).tolist() == [0, 2, 3]
     assert compiled.stats.cache_path is None
 
 
 @pytest.mark.soak
-def test_without_a_folder_for_compiled_code_every_process_compiles_for_itself() -> None:
+def test_without_a_folder_forcompiled_code_every_process_compiles_for_itself() -> None:
     program = (
         "import numpy as np; from ttapi_pipeline.analytics import kernels; "
         "numbers = np.array([3, 4, 6], np.int32); print(kernels.consecutive(numbers, np.array([3])))"

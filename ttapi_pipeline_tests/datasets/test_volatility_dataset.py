@@ -20,11 +20,11 @@ from ttapi_pipeline.datasets.earnings.table import EARNINGS
 from ttapi_pipeline.datasets.eod_snapshot.build import build_eod_snapshot
 from ttapi_pipeline.datasets.eod_snapshot.reading import most_traded
 from ttapi_pipeline.datasets.registry import DATASETS
-from ttapi_pipeline.datasets.returns_stddev.build import build_returns_stddev
 from ttapi_pipeline.datasets.symbols.table import SYMBOLS
 from ttapi_pipeline.datasets.volatility.build import BROKER_TOLERANCE, build_volatility
 from ttapi_pipeline.datasets.volatility_cone.build import build_volatility_cone, volatility_cone_frame
 from ttapi_pipeline.tables.rules import violations
+from ttapi_pipeline_tests.support.series import build_series
 
 CalendarFrame = Callable[[date, date], pl.DataFrame]
 Table = Callable[[str, Sequence[Mapping[str, object]]], pl.DataFrame]
@@ -312,8 +312,7 @@ def test_a_low_of_a_tenth_in_a_file_is_believed_by_no_range_estimator_and_said_i
     row = volatility(snapshot, NO_SYMBOLS, calendar, now).row(0, named=True)
     assert {row[f"{name}_{window}"] for name in NAMES[2:] for window in (10, 21, 30, 60)} == {None}
     series = expirations_frame({"FITB": [date(2005, 6, 17)]}).lazy()
-    implied = pl.LazyFrame(schema=DATASETS["implied_volatility"].schema.polars)
-    returns = build_returns_stddev(series, snapshot, implied, calendar, now=now, lookback=252, annualization=252)
+    returns = build_series(now, expiration_series=series, eod_snapshot=snapshot, trading_calendar=calendar)
     cone = build_volatility_cone(snapshot, calendar, annualization=252, now=now)
     tables = [returns.frame.lazy().collect(), cone.frame.lazy().collect()]
     assert all("bad_range" in said for said in (row["cautions"], *(table["cautions"][0] for table in tables)))

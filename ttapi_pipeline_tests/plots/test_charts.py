@@ -65,8 +65,8 @@ def series(table: Table, **values: object) -> pl.DataFrame:
                 **row,
                 "dte": dte,
                 "expected_move": 2.0 * dte**0.5,
-                "horizon_returns_stddev_corrected": 0.01 * dte**0.5 if dte < 100 else None,
-                "horizon_returns_stddev_rel_error": 0.2,
+                "usual_move": 0.01 * dte**0.5 if dte < 100 else None,
+                "usual_move_rel_error": 0.2,
                 "move_ratio": 2.0 if dte < 100 else None,
             }
             for dte in (0, 7, 8, 30, 365)

@@ -50,9 +50,11 @@ SERIES = {
     "dte": 28,
     "horizon_sessions": 19,
     "is_settled_at_open": False,
+    "is_written_on_future": False,
+    "lookback_sessions": 252,
     "close": 1000.0,
-    "horizon_returns_stddev_corrected": 0.057,
-    "horizon_returns_stddev_rel_error": 0.2,
+    "usual_move": 0.057,
+    "usual_move_rel_error": 0.2,
     "variance_ratio": 0.67,
     "implied_volatility": 0.273,
     "expected_move": 75.6,
@@ -89,9 +91,9 @@ def folder(tmp_path: Path) -> Path:
     today = {"current": 0.45, "current_percentile": 0.61}
     not_today = {**cone, "horizon_sessions": 21, **CONE, "reason": "not_current"}
     store(data, "volatility_cone", [{**cone, "horizon_sessions": 5, **CONE, **today}, not_today, no_window])
-    far = {"expiration_date": date(2029, 1, 19), "dte": 791, "horizon_returns_stddev_corrected": None}
+    far = {"expiration_date": date(2029, 1, 19), "dte": 791, "usual_move": None}
     silent = dict.fromkeys(("horizon_sessions", "variance_ratio", "expected_move", "move_ratio", "iv_rv_spread"))
-    reason = {"horizon_returns_stddev_reason": "short_lookback"}
+    reason = {"usual_move_reason": "short_lookback"}
     series: list[dict[str, Any]] = [
         {"symbol": "BRK/B", "root_symbol": "BRKB", **SERIES},
         {"symbol": "BRK/B", "root_symbol": "BRKB", **SERIES, **far, **silent, **reason},

@@ -15,7 +15,7 @@ from ttapi_pipeline.core.manifest import lost_facts
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source, unexpired
 from ttapi_pipeline.datasets.implied_volatility.table import IMPLIED_VOLATILITY
-from ttapi_pipeline.datasets.placeholders import known_date, known_text, positive
+from ttapi_pipeline.datasets.placeholders import known_date, known_moment, known_text, positive
 from ttapi_pipeline.datasets.refresh import Refresh
 
 
@@ -28,6 +28,7 @@ def implied_volatility_frame(metrics: Sequence[MarketMetrics], *, fetched_at: da
             entry.settlement_type or "PM",
             known_text(entry.option_chain_type) or "Standard",
             positive(entry.implied_volatility),
+            known_moment(each.implied_volatility_updated_at or each.updated_at),
             "tastytrade",
             fetched_at,
         )
@@ -44,7 +45,7 @@ def implied_volatility_frame(metrics: Sequence[MarketMetrics], *, fetched_at: da
 
 def is_of_expiration(lost_field: str) -> bool:
     """Whether a field of `/market-metrics` that could not be read is in this table, by its name on the wire."""
-    return lost_field.startswith("option-expiration-implied-volatilities")
+    return lost_field.startswith(("option-expiration-implied-volatilities", "implied-volatility-updated-at"))
 
 
 def without_vanished(

@@ -8,7 +8,7 @@ from typing import Final
 
 from ttapi_pipeline.datasets.columns import FETCHED_AT, IS_AM_OR_PM, SOURCE, SYMBOL
 from ttapi_pipeline.datasets.dataset import Dataset
-from ttapi_pipeline.tables.schema import DATE, FLOAT, STRING, Column, DatasetSchema, required
+from ttapi_pipeline.tables.schema import DATE, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema, required
 
 IMPLIED_VOLATILITY: Final = DatasetSchema(
     "implied_volatility",
@@ -18,6 +18,7 @@ IMPLIED_VOLATILITY: Final = DatasetSchema(
         required("settlement_type", STRING, "AM or PM"),
         required("option_chain_type", STRING, "Standard or Non-standard"),
         Column("implied_volatility", FLOAT, "Annualised; null when the broker has none for it"),
+        Column("implied_volatility_at", TIMESTAMP, "When the broker computed it; null when it does not say"),
         SOURCE,
         FETCHED_AT,
     ),
@@ -29,7 +30,7 @@ DATASET: Final = Dataset(
     schema=IMPLIED_VOLATILITY,
     description="Implied volatility of each listed expiration; one row per symbol, expiration and settlement.",
     ttl=timedelta(hours=24),
-    code_version="1.1",
+    code_version="1.2",
     group="market_data",
     source="/market-metrics",
     upstream=("universe",),
@@ -41,5 +42,6 @@ DATASET: Final = Dataset(
         "symbol": ("universe.symbol",),
         "expiration_date": ("tastytrade/market-metrics.option-expiration-implied-volatilities",),
         "implied_volatility": ("tastytrade/market-metrics.option-expiration-implied-volatilities",),
+        "implied_volatility_at": ("tastytrade/market-metrics.implied-volatility-updated-at",),
     },
 )
