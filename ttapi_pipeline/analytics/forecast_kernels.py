@@ -11,13 +11,13 @@ from typing import Final
 
 import numpy as np
 
-from ttapi_pipeline.analytics.kernels import Floats, Numbers, _compiled
+from ttapi_pipeline.analytics.kernels import Floats, Numbers, compiled
 
 _FRESH: Final = 64
 """After this many sessions a sum is added up anew, so that what was subtracted leaves nothing behind."""
 
 
-@_compiled
+@compiled
 def rolling_sums(terms: Floats, window: int, sums: Floats, counts: Numbers) -> None:
     """Sum up the last `window` sessions at every session, or all there are while they are fewer.
 
@@ -50,7 +50,7 @@ def rolling_sums(terms: Floats, window: int, sums: Floats, counts: Numbers) -> N
             counts[place] = count
 
 
-@_compiled
+@compiled
 def sums_ahead(terms: Floats, ahead: int) -> Floats:
     """The sum of the `ahead` sessions that follow each session; NaN when one of them is missing or yet to come."""
     places = len(terms)
@@ -63,7 +63,7 @@ def sums_ahead(terms: Floats, ahead: int) -> Floats:
     return out
 
 
-@_compiled
+@compiled
 def exponential_mean(terms: Floats, decay: float) -> Floats:
     """``m = decay m + (1 - decay) x`` from the first value on; a missing session leaves it as it was."""
     out = np.empty(len(terms))
@@ -76,7 +76,7 @@ def exponential_mean(terms: Floats, decay: float) -> Floats:
     return out
 
 
-@_compiled
+@compiled
 def regressed(regressors: Floats, target: Floats, scale: Floats, ahead: int, least: int, every: int) -> Floats:
     """Forecast the target by a least-squares fit to what was known at each session.
 
@@ -122,7 +122,7 @@ def regressed(regressors: Floats, target: Floats, scale: Floats, ahead: int, lea
     return out
 
 
-@_compiled
+@compiled
 def _solved(system: Floats) -> Floats:
     """Solve a symmetric system, given above its diagonal, its right side as last column; NaN when it is singular."""
     count = len(system)

@@ -58,7 +58,10 @@ class TestDefinitions:
             "expiration_series": {"trading_calendar", "universe"},
             "daily_candles": {"trading_calendar", "universe"},
             "eod_snapshot": {"metastock_files", "daily_candles", "trading_calendar"},
-            "returns_stddev": {"expiration_series", "eod_snapshot", "implied_volatility", "trading_calendar"},
+            "returns_stddev": {
+                *("expiration_series", "eod_snapshot", "implied_volatility"),
+                *("symbols", "earnings", "trading_calendar"),
+            },
             "earnings": {"symbols"},
             "volatility": {"symbols", "earnings", "eod_snapshot", "daily_candles", "trading_calendar"},
             "volatility_cone": {"eod_snapshot", "trading_calendar"},
@@ -84,7 +87,8 @@ class TestDefinitions:
             "reference": {"trading_calendar", "accounts", "universe", "expiration_series"},
             "market_data": market_data,
             "analytics": analytics,
-            "end_of_day": {"daily_candles", "eod_snapshot"} | analytics,
+            # With the metrics and implied volatilities of the session, which are divided into its closes.
+            "end_of_day": {"daily_candles", "eod_snapshot", "symbols", "implied_volatility", "earnings"} | analytics,
             "compact_quotes": set(),
             "prune_history": set(),
         }

@@ -225,10 +225,26 @@ def _symbols(frame: pl.DataFrame, reason: str) -> int:
     return frame.filter(pl.col("returns_stddev_lookback_reason") == reason)["symbol"].n_unique()
 
 
-def build(refresh: Refresh, **inputs: pl.LazyFrame) -> Build:
+def build(
+    refresh: Refresh,
+    *,
+    expiration_series: pl.LazyFrame,
+    eod_snapshot: pl.LazyFrame,
+    implied_volatility: pl.LazyFrame,
+    symbols: pl.LazyFrame,
+    earnings: pl.LazyFrame,
+    trading_calendar: pl.LazyFrame,
+) -> Build:
     """Compute from what is stored."""
     return build_returns_stddev(
-        Inputs(**inputs),
+        Inputs(
+            expiration_series=expiration_series,
+            eod_snapshot=eod_snapshot,
+            implied_volatility=implied_volatility,
+            symbols=symbols,
+            earnings=earnings,
+            trading_calendar=trading_calendar,
+        ),
         now=refresh.now,
         lookback=refresh.settings.lookback_sessions,
         annualization=refresh.settings.annualization_sessions,

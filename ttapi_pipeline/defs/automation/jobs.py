@@ -21,7 +21,15 @@ BROKER_POOL = "broker_api"
 RUN_TAGS = {"dagster/max_runtime": "3600"}
 """The daemon ends a run that takes longer than this, in seconds. A first fill over the whole universe takes minutes."""
 
-END_OF_DAY = tuple(name for name, declaration in DATASETS.items() if declaration.changes is Changes.ONCE_SETTLED)
+PRICED_AT_THE_CLOSE = ("symbols", "implied_volatility", "earnings")
+"""Fetched with the session's bars although their sources change at any time: what options price in is divided into the
+close, and yesterday's would be of another session. `earnings` is made from `symbols`."""
+
+END_OF_DAY = tuple(
+    name
+    for name, declaration in DATASETS.items()
+    if declaration.changes is Changes.ONCE_SETTLED or name in PRICED_AT_THE_CLOSE
+)
 """The datasets that the close of a session changes, upstream first."""
 
 
@@ -35,7 +43,7 @@ def build_jobs() -> Mapping[str, Any]:
         "analytics": (groups("analytics"), "What is computed from the stored data, without a request."),
         END_OF_DAY_JOB: (
             dg.AssetSelection.assets(*END_OF_DAY),
-            "What a session's close changes, from bars to volatility.",
+            "What a session's close changes: bars, metrics and implied volatility, and what rests on them.",
         ),
     }
     return {

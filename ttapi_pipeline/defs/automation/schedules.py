@@ -35,7 +35,7 @@ def end_of_day_schedule(settings: Settings, job: Any) -> dg.ScheduleDefinition:
         job=job,
         cron_schedule=CLOSE_CRON,
         execution_timezone="America/New_York",
-        description="Fetches the day's final bars and computes what rests on them; silent on closed days.",
+        description="Fetches bars and metrics of the day and computes what rests on them; silent on closed days.",
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
     def after_the_close(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:

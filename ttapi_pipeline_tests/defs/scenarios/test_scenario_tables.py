@@ -197,7 +197,7 @@ class TestSessions:
             assert asked in (request.skip_message or "")
         else:
             assert request.tags["session"] == asked
-            assert {key.to_user_string() for key in request.asset_selection or ()} == EOD
+            assert {key.to_user_string() for key in request.asset_selection or ()} == EOD | {*METRICS, "earnings"}
 
     @BOTH_FORMS
     def test_the_schedule_goes_by_the_stored_calendar(self, keeper: Keeper) -> None:
@@ -206,7 +206,7 @@ class TestSessions:
         request = close_request(keeper.settings, evening)
         assert isinstance(request, dg.RunRequest)
         keeper.clock.at = evening
-        assert keeper.run(*EOD, force=True)
+        assert keeper.run(*EOD, *METRICS, "earnings", force=True)
         again = close_request(keeper.settings, evening)
         assert isinstance(again, dg.SkipReason)
         # A closure that the packaged table does not know.
