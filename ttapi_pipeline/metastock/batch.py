@@ -16,7 +16,15 @@ import polars as pl
 
 from ttapi_pipeline.metastock.candidates import Candidate
 from ttapi_pipeline.metastock.dates import Dates
-from ttapi_pipeline.metastock.frames import ACCOUNTS, CODED_ROWS, CONTENTS, REJECTED_ROWS, ROWS, FilesRead
+from ttapi_pipeline.metastock.frames import (
+    ACCOUNTS,
+    CODED_ROWS,
+    CONTENTS,
+    REJECTED_ROWS,
+    ROWS,
+    FilesRead,
+    is_contradicted,
+)
 from ttapi_pipeline.metastock.identity import Symbols
 from ttapi_pipeline.metastock.layout import FIELDS
 from ttapi_pipeline.metastock.options import ImportOptions
@@ -129,13 +137,14 @@ class Batch:
     def finish(self) -> FilesRead:
         """Put in order what was read, and count duplicates within each file. The batch is used up afterwards."""
         rows, replaced = self._ordered_rows()
-        duplicates = dict(replaced.group_by("file").agg(pl.col("replaced").sum()).iter_rows())
+        counts = replaced.group_by("file").agg(pl.col("replaced", "contradicted").sum())
+        duplicates = {position: numbers for position, *numbers in counts.iter_rows()}
         accounts = [
             (
                 position,
                 account.dialect,
                 account.rows_read,
-                duplicates.get(position, 0),
+                *duplicates.get(position, (0, 0)),
                 account.rejected,
                 account.extra_values,
                 *(account.lost.get(name, 0) for name in FIELDS),
@@ -169,17 +178,18 @@ class Batch:
         self._rows.clear()
         # One integer per spelling and session: sorting by it is several times faster than by text and date.
         rows = rows.with_columns(key=rank.gather(rows["code"]) * 2**32 + rows["session"].to_physical())
-        lost = rows.clear()
+        lost = rows.clear().with_columns(contradicted=pl.lit(value=False))
         # Files are read in the order of their tickers, so that most batches are in order already.
         if not (rows["key"].diff() > 0).all():
             rows = rows.sort("key", "file", maintain_order=True)
             is_last = pl.struct("key", "file").ne_missing(pl.struct("key", "file").shift(-1))
-            lost = rows.filter(~is_last)
+            lost = rows.with_columns(contradicted=is_contradicted()).filter(~is_last)
             rows = rows.filter(is_last)
         names = pl.Series(ordered, dtype=pl.String)
         spellings = names.gather(rank.gather(rows["code"])).alias("spelling")
-        replaced = lost.select("file", spelling=names.gather(rank.gather(lost["code"]))).group_by("file", "spelling")
-        return rows.select(spellings, *ROWS.names()[1:]), replaced.agg(replaced=pl.len())
+        lost = lost.select("file", "contradicted", spelling=names.gather(rank.gather(lost["code"])))
+        replaced = lost.group_by("file", "spelling").agg(replaced=pl.len(), contradicted=pl.sum("contradicted"))
+        return rows.select(spellings, *ROWS.names()[1:]), replaced
 
     def _orders(self, position: int) -> tuple[str | None, str | None, bool]:
         """The order of day and month that a file proves, the one that it was given, and whether it needs one."""

@@ -22,7 +22,7 @@ from polars.io.plugins import register_io_source
 from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.claims import settle
 from ttapi_pipeline.metastock.file_cache import IDENTITY, FileCache
-from ttapi_pipeline.metastock.frames import BARS, CONTENTS, ROWS
+from ttapi_pipeline.metastock.frames import BARS, CONTENTS, ROWS, is_contradicted
 from ttapi_pipeline.metastock.identity import Symbols
 from ttapi_pipeline.tables.sorting import sort_keys
 
@@ -102,8 +102,9 @@ class CurrentBars:
 
     @cached_property
     def duplicates(self) -> pl.DataFrame:
-        """How many rows of each file a later file replaces: rank and lost, for files with any.
+        """How many rows of each file a later file replaces, for files with any: rank, lost, and how many contradicted.
 
+        A row is contradicted by one with another close (`frames.is_contradicted`).
         Only symbols that are in several files are looked at. In most folders there are none.
         """
         shared = (
@@ -112,15 +113,17 @@ class CurrentBars:
             .filter(pl.col("files") > 1)
             .sort("symbol")
         )
-        lost = [pl.DataFrame(schema={"rank": pl.UInt32(), "lost": pl.UInt32()})]
+        lost = [pl.DataFrame(schema={"rank": pl.UInt32(), "lost": pl.UInt32(), "contradicted": pl.UInt32()})]
         total = pl.col("rows").cum_sum() // limits.RANGE_ROWS
         for _, symbols in shared.group_by(total.alias("range"), maintain_order=True):
-            rows = self._rows(_is_one_of("symbol", symbols["symbol"]), ("symbol", "session")).sort(
+            rows = self._rows(_is_one_of("symbol", symbols["symbol"]), ("symbol", "session", "close")).sort(
                 "symbol", "session", "file"
             )
             is_last = pl.struct("symbol", "session").ne_missing(pl.struct("symbol", "session").shift(-1))
-            lost.append(rows.filter(~is_last).group_by(rank="file").agg(lost=pl.len()))
-        return pl.concat(lost).group_by("rank").agg(pl.col("lost").sum())
+            rows = rows.with_columns(contradicted=is_contradicted())
+            counts = rows.filter(~is_last).group_by(rank="file").agg(lost=pl.len(), contradicted=pl.sum("contradicted"))
+            lost.append(counts.cast({"contradicted": pl.UInt32}))
+        return pl.concat(lost).group_by("rank").agg(pl.all().sum())
 
     def versions(self, starts: Sequence[str]) -> Sequence[str]:
         """A digest of the rows from each of these symbols up to the next: it changes when one of their files does."""

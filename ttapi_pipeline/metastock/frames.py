@@ -35,6 +35,7 @@ ACCOUNTS: Final = pl.Schema(
         "dialect": pl.String(),
         "rows_read": pl.UInt32(),
         "duplicates": pl.UInt32(),
+        "contradicted": pl.UInt32(),
         "rejected": pl.UInt32(),
         "extra_values": pl.UInt32(),
         **LOST_FIELDS,
@@ -46,7 +47,8 @@ ACCOUNTS: Final = pl.Schema(
         "read_on": pl.Date(),
     }
 )
-"""One row per file, in order. `duplicates` counts rows that a later row of the same file replaces; `extra_values`
+"""One row per file, in order. `duplicates` counts rows that a later row of the same file replaces,
+`contradicted` those of them whose close is another one; `extra_values`
 counts rows with more values than the file has columns. Of dates such as ``3/4/2021``: `proven_order` is the order of
 day and month that the dates of the file prove, ``both`` when they prove either; `needs_order` says whether some could
 not be told apart without another file, and `taken_order` which order other files gave. `read_on` is the exchange's date
@@ -57,6 +59,15 @@ REJECTED_ROWS: Final = pl.Schema(
 )
 """One row per row that was not kept: 1-based line (null: the whole file), the ticker as the file spells it, the
 reason, and the row's text."""
+
+
+SAME_CLOSE: Final = 0.005
+"""Two closes of a symbol and session that differ by less, as a fraction, are one: vendors round, and revise."""
+
+
+def is_contradicted() -> pl.Expr:
+    """Whether the next row, of the same symbol and session, has another close; for rows in that order."""
+    return ((pl.col("close") / pl.col("close").shift(-1) - 1.0).abs() > SAME_CLOSE).fill_null(value=False)
 
 
 @dataclass(frozen=True, slots=True)

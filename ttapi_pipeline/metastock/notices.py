@@ -50,6 +50,7 @@ def notices(
         *_settings(options),
         *_unread(known, names),
         *_other_names(bars, names, symbols),
+        *_contradictions(bars, known, names),
         *_conflicts(bars.conflicts, names),
     ]
     return pl.DataFrame(told, schema=NOTICES, orient="row").unique(maintain_order=True)
@@ -176,6 +177,19 @@ def _other_names(bars: CurrentBars, names: pl.Series, symbols: Symbols) -> Itera
         if meanings and symbol not in meanings:
             sentence = f"{name}: its ticker is {spelling}, and its name says {stem}; the ticker counts"
             yield "warning", name, name, None, sentence
+
+
+def _contradictions(bars: CurrentBars, known: pl.DataFrame, names: pl.Series) -> Iterator[_Notice]:
+    """Files with rows that a later row of the same ticker and session replaces by another close."""
+    within = known.select("rank", rows="contradicted")
+    across = bars.duplicates.select("rank", rows="contradicted")
+    counts = pl.concat([within, across]).group_by("rank").agg(pl.col("rows").sum()).filter(pl.col("rows") > 0)
+    for rank, rows in counts.sort("rank").iter_rows():
+        name = names[rank]
+        sentence = (
+            f"{name}: later rows of the same tickers and sessions replace {_counted(rows, 'row')}, with other closes"
+        )
+        yield "warning", name, name, rows, sentence
 
 
 def _conflicts(conflicts: pl.DataFrame, names: pl.Series) -> Iterator[_Notice]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -174,6 +175,23 @@ def test_one_of_several_spellings_has_the_symbol_and_the_user_may_join_them() ->
     assert "TT_METASTOCK_SYMBOL_MAP" in set_aside["reason"]
     meta = check_account(joined).filter(symbol="META")
     assert meta["close"].to_list() == [300, 190]
+
+
+def test_rows_of_one_ticker_that_contradict_each_other_are_told() -> None:
+    contents = {
+        "a.txt": row("AAPL", 250) + row("AAPL", 250.1, "20191126") + row("MSFT", 40),
+        "b.txt": row("AAPL", 2)
+        + row("AAPL", 250.2, "20191126")
+        + row("IBM", 8)
+        + row("IBM", 80)
+        + row("T", 3)
+        + row("T", 3),
+    }
+    with folder_of(contents) as folder:
+        result = import_folder(folder)
+    assert check_account(result).filter(session=date(2019, 11, 25))["close"].to_list() == [2, 80, 40, 3]
+    assert result.files["duplicates"].to_list() == [2, 2]
+    assert result.notices.filter(kind="warning").select("file", "rows").rows() == [("a.txt", 1), ("b.txt", 1)]
 
 
 def test_the_same_spelling_in_the_cache_and_in_a_new_file_is_judged_together(tmp_path: Path) -> None:
