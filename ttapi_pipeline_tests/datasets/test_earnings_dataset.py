@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -147,4 +148,60 @@ def test_what_has_passed_is_never_lost_but_to_a_date_of_the_same_report(steps: l
         lost = set(passed) - set(dates(merged))
         assert all(abs(day - expected) <= timedelta(days=45) for day in lost)
         assert [day for day in dates(merged) if day >= today] == ([expected] if expected >= today else [])
+        known = merged
+
+
+def test_a_clock_that_is_set_back_for_one_run_loses_nothing(on: Day) -> None:
+    quarters = [date(2025, 7, 30), date(2025, 10, 30), date(2026, 1, 29), MAY_2, JULY_30]
+    known = None
+    for before, after in pairwise(quarters):
+        known = on(before - timedelta(days=1), known, AAPL=before, MSFT=before)
+        known = on(before + timedelta(days=2), known, AAPL=after, MSFT=after)
+    assert known is not None
+    assert dates(known) == quarters
+    # A year before, a broker that is asked then says what it said then, and one that has the time says what is.
+    for expected in (date(2025, 7, 29), JULY_30, None):
+        again = on(date(2025, 5, 4), known, AAPL=expected, MSFT=expected)
+        assert (dates(again), dates(again, "MSFT")) == (quarters, quarters)
+    # A report that was ahead may be moved all the same, and further dates are taken.
+    assert dates(on(date(2025, 5, 4), known, AAPL=date(2026, 8, 5))) == [*quarters[:-1], date(2026, 8, 5)]
+    assert dates(on(date(2025, 5, 4), known, AAPL=date(2026, 10, 29))) == [*quarters, date(2026, 10, 29)]
+    # The next run has the right time, and goes on from there.
+    now = on(date(2026, 8, 2), on(date(2025, 5, 4), known, AAPL=date(2025, 7, 29)), AAPL=date(2026, 10, 29))
+    assert dates(now) == [*quarters, date(2026, 10, 29)]
+
+
+def test_a_clock_that_was_ahead_for_one_run_is_forgotten(on: Day) -> None:
+    known = on(date(2031, 5, 4), on(MAY_1, None, AAPL=MAY_2), AAPL=JULY_30)
+    again = on(date(2026, 5, 4), known, AAPL=JULY_30)
+    assert dates(again) == [MAY_2, JULY_30]
+    assert dates(on(date(2026, 5, 5), again, AAPL=date(2026, 8, 6))) == [MAY_2, date(2026, 8, 6)]
+
+
+@settings(max_examples=examples(50))
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 30), st.integers(0, 12), st.sampled_from([0, 0, -900, -90, -3, 90, 900])), max_size=30
+    )
+)
+def test_whatever_the_clock_says_accumulated_dates_are_lost_to_none_but_the_same_report(
+    steps: list[tuple[int, int, int]],
+) -> None:
+    """The true day, in how many weeks the broker expects the report, and by how many days the clock is wrong."""
+    true, known = date(2026, 1, 5), EARNINGS.polars.to_frame()
+    for days, weeks, wrong in steps:
+        true += timedelta(days=days)
+        today, expected = true + timedelta(days=wrong), true + timedelta(weeks=weeks)
+        row = ("AAPL", expected, "AMC", True, noon(today), "tastytrade", noon(today))
+        merged = merge_announcements(
+            known, pl.DataFrame([row], schema=EARNINGS.polars, orient="row"), None, today=today
+        )
+        latest = max([moment.date() for moment in known["fetched_at"]], default=today)
+        lost = set(dates(known)) - set(dates(merged))
+        if today < latest:
+            assert all(day >= latest and abs(day - expected) <= timedelta(days=45) for day in lost)
+            assert merged.height >= known.height
+        else:
+            assert all(day >= today or abs(day - expected) <= timedelta(days=45) for day in lost)
+        assert merged.select("symbol", "announced_date").is_unique().all()
         known = merged

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +65,18 @@ def test_what_is_there_and_cannot_be_read_is_not_built_over(tmp_path: Path) -> N
     DatasetFiles.of(tmp_path, "earnings").parquet.write_bytes(b"PAR1 and then nothing")
     with pytest.raises(CorruptFileError, match="damaged"):
         refresh(tmp_path).accumulated()
+
+
+def test_a_clock_that_is_set_back_for_one_run_costs_no_row(world: Any) -> None:
+    quarters = [date(2026, 1, 29), date(2026, 4, 30), date(2026, 7, 30), date(2026, 10, 29)]
+    rows = [
+        (symbol, day, "AMC", True, NOW, "tastytrade", world.clock.at)
+        for symbol in ("AAPL", "IBM", "KO", "MSFT")
+        for day in quarters
+    ]
+    stored = world.manifest("earnings").provenance
+    publish(pl.DataFrame(rows, schema=EARNINGS.polars, orient="row"), EARNINGS, world.data, stored).wait()
+    world.clock.at -= timedelta(days=500)
+    assert world.run("symbols", "earnings", force=True).success
+    after = pl.read_parquet(world.data / "earnings.parquet")
+    assert {(row[0], row[1]) for row in rows} <= set(after.select("symbol", "announced_date").iter_rows())

@@ -72,6 +72,9 @@ def merge_announcements(
     SAME_REPORT: then the report was moved. A company for which it names none keeps what is known. A date of the file
     replaces the broker's within SAME_REPORT; those of a file are what the file says now.
 
+    Whether a date has passed is asked of the clock, and a clock can be wrong. Where rows of a company are from later
+    days than today, all of them stay but a date that was ahead on the latest of these days and is moved now.
+
     Args:
         known: Rows as they are stored; None at first.
         expected: The broker's, one row per symbol.
@@ -82,14 +85,16 @@ def merge_announcements(
         Rows of the schema EARNINGS, in any order. `first_seen_at` of a date that was known stays as it was.
     """
     stored = EARNINGS.polars.to_frame() if known is None else known
-    is_moved = (pl.col("expected_date") - pl.col("announced_date")).abs() <= SAME_REPORT
-    kept = (
-        stored.filter(pl.col("source") != _FILE)
-        .join(expected.select("symbol", expected_date="announced_date"), on="symbol", how="left")
-        .filter(pl.col("expected_date").is_null() | ((pl.col("announced_date") < today) & ~is_moved))
-        .drop("expected_date")
+    kept = _kept(stored.filter(pl.col("source") != _FILE), expected, today=today)
+    # Beside dates from a later day than today, another one of the same report is not taken for a new one.
+    doubted = kept.filter("is_in_doubt").select("symbol", known_date="announced_date")
+    repeated = (
+        expected.join(doubted, on="symbol")
+        .filter((pl.col("known_date") - pl.col("announced_date")).abs() <= SAME_REPORT)
+        .select(_KEY)
     )
-    rows = pl.concat([kept, expected.select(kept.columns)])
+    kept = kept.select(stored.columns)
+    rows = pl.concat([kept, expected.join(repeated, on=_KEY, how="anti").select(kept.columns)])
     if given is not None:
         near = (
             rows.join(given.select("symbol", given_date="announced_date"), on="symbol")
@@ -100,6 +105,26 @@ def merge_announcements(
     seen = stored.select(*_KEY, seen_before="first_seen_at")
     first_seen_at = pl.coalesce("seen_before", "first_seen_at")
     return rows.join(seen, on=_KEY, how="left").with_columns(first_seen_at=first_seen_at).drop("seen_before")
+
+
+def _kept(named: pl.DataFrame, expected: pl.DataFrame, *, today: date) -> pl.DataFrame:
+    """The rows that the broker named and that its new dates do not replace, and whether the clock is in doubt there."""
+    named_on = pl.col("fetched_at").dt.convert_time_zone(NEW_YORK.key).dt.date()
+    latest = named.group_by("symbol").agg(latest=named_on.max())
+    announced, new = pl.col("announced_date"), pl.col("expected_date")
+    is_moved = (new - announced).abs() <= SAME_REPORT
+    is_in_doubt = pl.col("latest") > today
+    stays = (
+        pl.when(is_in_doubt)
+        .then((announced != new) & ((announced < pl.col("latest")) | ~is_moved))
+        .otherwise((announced < today) & ~is_moved)
+    )
+    return (
+        named.join(latest, on="symbol")
+        .join(expected.select("symbol", expected_date="announced_date"), on="symbol", how="left")
+        .filter(new.is_null() | stays)
+        .with_columns(is_in_doubt=is_in_doubt)
+    )
 
 
 def read_earnings_file(path: Path, *, now: datetime) -> pl.DataFrame:
