@@ -164,6 +164,7 @@ class _Look:
         self._now = now
         self._stored: dict[str, Stored] = {}
         self._damage: dict[str, str] = {}
+        self._beside: dict[str, str] = {}
         self._metastock: str | None = None
 
     def status(self, dataset: Dataset, *, is_forced: bool) -> DatasetStatus:
@@ -183,7 +184,7 @@ class _Look:
             is_calendar_aware=self._settings.calendar_aware_ttl,
             is_forced=is_forced,
         )
-        damage = damage or "; ".join(map(str, stored.damage.values())) or None
+        damage = damage or "; ".join(map(str, stored.damage.values())) or self._beside.get(dataset.name)
         if METASTOCK_FILES in dataset.upstream:
             damage = self._damage.get(METASTOCK_FILES, damage)
         return DatasetStatus(dataset, stored, verdict, damage)
@@ -207,9 +208,9 @@ class _Look:
             try:
                 found = read_stored(self._folder, report.name)
                 stored = replace(stored, damage={**stored.damage, **found.damage})
-            except CorruptFileError:
-                # Its manifest is made anew from its Parquet file.
-                stored = replace(stored, is_lagging=True)
+            except CorruptFileError as error:
+                # Its manifest is made anew from its Parquet file; nothing is wrong with the rows of the dataset.
+                stored, self._beside[dataset.name] = replace(stored, is_lagging=True), str(error)
         return stored
 
     def _version(self, name: str) -> str | None:
