@@ -139,6 +139,7 @@ class TastytradeClient:
         url = base_url or settings.api_url
         if url is None:
             raise ConfigError("TT_API_URL is not set, and no simulator was started: there is no API to talk to")
+        self._settings = settings
         self._workers = settings.max_concurrency
         self._breakers = breakers or Breakers(clock=clock, server=url.rstrip("/"), state_dir=state_dir)
         self._requester = Requester(
@@ -339,8 +340,13 @@ class TastytradeClient:
         return await self._requester.get(routes.MARKET_HOLIDAYS, decode_holidays)
 
     async def quote_token(self) -> QuoteToken:
-        """A new token for DXLink, with the URL of its server."""
+        """A new token for DXLink, with the URL of its server.
+
+        Raises:
+            ConfigError: The server is another machine, the URL is not encrypted, and the settings do not allow that.
+        """
         body = await self._requester.get(routes.QUOTE_TOKEN, _quote_token)
+        self._settings.check_encryption(body.dxlink_url, named_by="the server of the quote token")
         return QuoteToken(token=body.token, url=body.dxlink_url, level=body.level)
 
     async def _by_symbol(

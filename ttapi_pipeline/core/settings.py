@@ -20,6 +20,7 @@ from dotenv import dotenv_values
 from ttapi_pipeline.core import variables
 from ttapi_pipeline.core.declaration import Declaration
 from ttapi_pipeline.core.errors import ConfigError, MissingEnvVarError
+from ttapi_pipeline.core.hosts import can_be_read_on_the_way
 from ttapi_pipeline.core.sessions import FIRST_DATE
 from ttapi_pipeline.core.variables import PREFIX, TTL_PREFIX, Variable, read_ttls, setting, variables_of
 
@@ -88,6 +89,14 @@ class Settings:
         default=None,
         default_in_words="that of the environment",
         meaning="base URL of the REST API: any server that speaks it",
+    )
+    allow_http: bool = setting(
+        "TT_ALLOW_HTTP",
+        variables.boolean,
+        accepts="true or false",
+        default=False,
+        meaning="whether credentials may go to another machine without encryption (http, ws), where everybody on the"
+        " way can read them",
     )
     universe: str = setting(
         "TT_LIST",
@@ -273,6 +282,20 @@ class Settings:
             return f"simulator seed {self.simulator_seed}"
         return f"{self.environment} {self.api_url}"
 
+    def check_encryption(self, url: str, *, named_by: str) -> None:
+        """Check that credentials may go to a URL: it is encrypted or of this machine, or TT_ALLOW_HTTP is set.
+
+        The credentials of the simulator are known to everybody, and may go anywhere.
+
+        Raises:
+            ConfigError: They may not.
+        """
+        if not (self.is_simulated or self.allow_http) and can_be_read_on_the_way(url):
+            raise ConfigError(
+                f"{named_by} is {url.partition('?')[0]}: credentials would go to another machine without encryption; "
+                "use an encrypted URL (https, wss), or set TT_ALLOW_HTTP=true if everybody on the way may read them"
+            )
+
     def ttl(self, dataset: Declaration) -> timedelta:
         """How long a dataset stays fresh: by its variable where that is set, else by its declaration."""
         return self.ttls.get(dataset.name, dataset.ttl)
@@ -319,7 +342,10 @@ class Settings:
             if variable.name in values
         }
         derived = {"environment": environment, "ttls": read_ttls(values)}
-        return cls(**({"api_url": API_URLS.get(environment)} | given | derived))
+        settings = cls(**({"api_url": API_URLS.get(environment)} | given | derived))
+        if settings.api_url is not None:
+            settings.check_encryption(settings.api_url, named_by=VARIABLES["api_url"].name)
+        return settings
 
 
 VARIABLES: Final[Mapping[str, Variable]] = variables_of(Settings)

@@ -17,7 +17,7 @@ from ttapi_pipeline.client import BreakerPolicy, Breakers
 from ttapi_pipeline.client.client import SYMBOLS_PER_REQUEST, TastytradeClient
 from ttapi_pipeline.client.collect import Fetched, batches_of, collect
 from ttapi_pipeline.core.collection import no_progress
-from ttapi_pipeline.core.errors import AuthError, HttpError, TransportError
+from ttapi_pipeline.core.errors import AuthError, ConfigError, HttpError, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -379,11 +379,20 @@ async def test_sessions_of_any_span_come_in_windows_of_nine_months(connect: Conn
 
 
 async def test_a_quote_token_says_where_to_use_it(server: ScriptedServer, connect: Connect) -> None:
-    server.once("/api-quote-tokens", server.payload({"token": "t", "dxlink-url": "ws://x/realtime", "level": "api"}))
+    server.once("/api-quote-tokens", server.payload({"token": "t", "dxlink-url": "wss://x/realtime", "level": "api"}))
     async with connect() as client:
         await client.market_metrics(["A"])
         token = await client.quote_token()
-    assert (token.token, token.url, token.level) == ("t", "ws://x/realtime", "api")
+    assert (token.token, token.url, token.level) == ("t", "wss://x/realtime", "api")
+
+
+async def test_a_quote_token_goes_nowhere_unencrypted(server: ScriptedServer, connect: Connect) -> None:
+    secret = {"token": "canary-4711", "dxlink-url": "ws://x/realtime?canary-4711", "level": "api"}
+    server.once("/api-quote-tokens", server.payload(secret))
+    async with connect() as client:
+        with pytest.raises(ConfigError, match="the server of the quote token is ws://x/realtime: credentials") as error:
+            await client.quote_token()
+    assert "canary" not in str(error.value)
 
 
 @given(st.lists(st.text(max_size=3), max_size=50), st.integers(1, 10))
