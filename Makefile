@@ -28,7 +28,7 @@ lint: .venv/dev
 	$(BIN)/mypy --num-workers 2
 
 ui: .venv/runtime .env ## The Dagster web UI and daemon on 127.0.0.1
-	$(BIN)/dagster dev --host 127.0.0.1 --port $(PORT)
+	$(BIN)/python -m ttapi_pipeline.defs.web_ui --host 127.0.0.1 --port $(PORT)
 
 bench: .venv/dev
 	@set -e; for program in benchmarks/bench_*.py; do echo "== $$program"; $(BIN)/python $$program; done

@@ -68,3 +68,8 @@ class Declaration:
     shaped_by: Sequence[SettingName] = ("origin",)
     changes: Changes = Changes.ANY_TIME
     is_fetched: bool = True
+
+    @property
+    def is_private(self) -> bool:
+        """Whether its rows say what somebody owns: they are in no preview, and account numbers are masked."""
+        return self.group == "accounts"

@@ -14,6 +14,7 @@ import polars as pl
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
+from ttapi_pipeline.core.privacy import masked_subjects
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_NOTICES, EOD_REJECTS, EOD_SNAPSHOT
@@ -177,7 +178,8 @@ def _checks_of(name: str, settings: Settings) -> dg.AssetChecksDefinition:
             return
         yield _result(key, "schema", passed=True, seen=f"{len(schema.columns)} columns")
         repeated = repeated_keys(frame, schema.key)
-        yield _result(key, "unique_keys", passed=repeated.is_empty(), seen=repeated.rows() or "no repetition")
+        shown = repeated.height if DATASETS[name].is_private else repeated.rows()
+        yield _result(key, "unique_keys", passed=repeated.is_empty(), seen=shown or "no repetition")
         yield _coverage(key, name, io_manager, settings)
         broken = violations(frame, DATASETS[name].rules)
         yield _result(key, "plausible_values", passed=not broken, seen=dict(broken) or "every rule holds")
@@ -188,7 +190,9 @@ def _checks_of(name: str, settings: Settings) -> dg.AssetChecksDefinition:
 
 def _coverage(key: dg.AssetKey, name: str, io_manager: Storage, settings: Settings) -> dg.AssetCheckResult:
     manifest = read_stored(io_manager.folder, name).manifest
-    missing = {} if manifest is None else manifest.provenance.missing
+    missing = {} if manifest is None else dict(manifest.provenance.missing)
+    if DATASETS[name].is_private:
+        missing = masked_subjects(missing)
     lost = {} if manifest is None else manifest.provenance.lost
     seen = {
         "missing": dict(sorted(missing.items())[:20]),

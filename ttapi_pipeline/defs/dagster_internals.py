@@ -346,6 +346,24 @@ def failed_steps(result: dg.ExecuteInProcessResult) -> Mapping[str, StepFailure]
     }
 
 
+# The web UI.
+
+
+def run_dev_server(web_server: Sequence[str]) -> None:
+    """Run `dagster dev`, by the arguments of this program, with another command for the web server that it starts."""
+    from dagster._cli import dev  # noqa: PLC0415 - only the web UI needs it
+
+    module: Any = dev
+    start = module.open_ipc_subprocess
+
+    def open_ipc_subprocess(command: Sequence[str], **options: Any) -> Any:
+        is_web_server = list(command[1:3]) == ["-m", "dagster_webserver"]
+        return start([*web_server, *command[3:]] if is_web_server else command, **options)
+
+    module.open_ipc_subprocess = open_ipc_subprocess
+    module.dev_command(auto_envvar_prefix="DAGSTER_CLI_DEV")
+
+
 # Signals.
 
 

@@ -139,14 +139,16 @@ class ParquetCsvIOManager(PolarsParquetIOManager):
         context.add_output_metadata({**described, **charts})
 
     def describe(self, manifest: Manifest, schema: DatasetSchema, *, now: datetime) -> dict[str, Any]:
-        """Metadata of a stored dataset, with its first rows."""
+        """Metadata of a stored dataset, with its first rows unless they are private."""
         uri = str(self.folder / f"{schema.name}.parquet")
         if isinstance(self.folder, UPath):
             uri = self.folder.joinpath(f"{schema.name}.parquet").as_uri()
+        is_private = schema.name in DATASETS and DATASETS[schema.name].is_private
         return {
-            **manifest_metadata(manifest, uri=uri, now=now),
+            **manifest_metadata(manifest, uri=uri, now=now, is_private=is_private),
             "dagster/column_schema": table_schema(schema),
-            "preview": preview(scan(self.folder, schema)),
+            # Whoever reaches the web UI sees it.
+            **({} if is_private else {"preview": preview(scan(self.folder, schema))}),
         }
 
 

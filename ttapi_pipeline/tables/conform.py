@@ -10,6 +10,7 @@ import polars as pl
 from polars import selectors as cs
 
 from ttapi_pipeline.core.errors import DataError, MissingColumnError
+from ttapi_pipeline.core.privacy import ACCOUNT_NUMBER, masked
 from ttapi_pipeline.tables.schema import Column, DatasetSchema
 
 
@@ -114,5 +115,7 @@ def _is_castable(source: pl.DataType, target: pl.DataType) -> bool:
 
 
 def describe_row(frame: pl.DataFrame, schema: DatasetSchema, row: int) -> str:
-    """A row's dataset and key, for a message: ``daily_candles AAPL, 2026-01-05``."""
-    return f"{schema.name} {', '.join(str(frame[name][row]) for name in schema.key)}"
+    """A row's dataset and key, for a message: ``daily_candles AAPL, 2026-01-05``. Account numbers are masked."""
+    values = {name: frame[name][row] for name in schema.key}
+    shown = [masked(value) if name == ACCOUNT_NUMBER else str(value) for name, value in values.items()]
+    return f"{schema.name} {', '.join(shown)}"

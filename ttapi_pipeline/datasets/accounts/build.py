@@ -14,6 +14,7 @@ from ttapi_pipeline.client import REPEATED_ROW, Account, Balance, TastytradeClie
 from ttapi_pipeline.core.collection import Collection, ProgressCallback
 from ttapi_pipeline.core.errors import ApiError, AuthError
 from ttapi_pipeline.core.manifest import lost_facts
+from ttapi_pipeline.core.privacy import masked_subjects
 from ttapi_pipeline.datasets.accounts.table import ACCOUNTS
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
 from ttapi_pipeline.datasets.placeholders import known_moment, known_text
@@ -148,7 +149,7 @@ async def build_accounts(
 ) -> Build:
     """Fetch accounts and balances; an account whose balance fails keeps its last known row, if it has one."""
     accounts = with_vanished(await collect_accounts(client, progress=progress), previous)
-    accounts.require(min_coverage, subject="accounts")
+    replace(accounts, missing=masked_subjects(accounts.missing)).require(min_coverage, subject="accounts")
     fresh = accounts_frame(accounts.rows, fetched_at=now)
     failed = pl.col("account_number").is_in(sorted(accounts.missing))
     known = carry_over(fresh.filter(~failed), previous, accounts.missing, subject="account_number")

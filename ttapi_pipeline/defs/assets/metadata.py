@@ -12,6 +12,7 @@ import dagster as dg
 import polars as pl
 
 from ttapi_pipeline.core.manifest import Manifest
+from ttapi_pipeline.core.privacy import masked_subjects
 from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.core.verdict import Verdict
 from ttapi_pipeline.tables.schema import DatasetSchema
@@ -37,16 +38,18 @@ def table_schema(schema: DatasetSchema) -> dg.TableSchema:
     )
 
 
-def manifest_metadata(manifest: Manifest, *, uri: str, now: datetime) -> dict[str, Any]:
+def manifest_metadata(manifest: Manifest, *, uri: str, now: datetime, is_private: bool = False) -> dict[str, Any]:
     """Facts of the stored data. The web UI plots plain numbers over time.
 
     Args:
         manifest: Of the stored data.
         uri: Where its Parquet file is.
         now: The age is counted until then.
+        is_private: Whether its subjects are account numbers.
     """
     stored = manifest.provenance
     age = now - stored.fetched_at
+    missing = masked_subjects(stored.missing) if is_private else stored.missing
     return {
         "dagster/uri": uri,
         "dagster/row_count": manifest.rows,
@@ -61,7 +64,7 @@ def manifest_metadata(manifest: Manifest, *, uri: str, now: datetime) -> dict[st
         "origin": stored.settings.get("origin", "unknown"),
         "missing_count": len(stored.missing),
         "lost_count": sum(stored.lost.values()),
-        "missing": dg.MetadataValue.md(_missing_table(stored.missing)),
+        "missing": dg.MetadataValue.md(_missing_table(missing)),
         "sources": dg.MetadataValue.json(dict(stored.sources)),
         "statistics": dg.MetadataValue.json(dict(stored.statistics)),
         "parquet_bytes": manifest.parquet.bytes,
