@@ -17,13 +17,17 @@ from typing import Final
 import polars as pl
 
 from ttapi_pipeline.core.errors import CorruptFileError
+from ttapi_pipeline.core.seals import check_document, with_checksum
 from ttapi_pipeline.quote_recorder.layout import history_file, is_compacted, manifest_file
 from ttapi_pipeline.quote_recorder.log import LogGap, Origin, scan_log
 from ttapi_pipeline.quote_recorder.schemas import TABLES, TableName
 from ttapi_pipeline.storage.errors import storage_error, storage_errors
 from ttapi_pipeline.storage.parquet import scan_file
+from ttapi_pipeline.storage.verification import facts_of
 
 _TIMES: Final = ("first_at", "last_at")
+_KEYS_WITHOUT_CHECKSUM: Final = frozenset({"session", "origin", "data_version", "tables", "gap_seconds", "gaps"})
+"""Of a manifest from before manifests had a checksum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +93,17 @@ class SessionHistory:
             "gap_seconds": round(self.gap_seconds, 3),
             "gaps": [json.loads(gap.to_json()) for gap in self.gaps],
         }
-        return json.dumps(document, indent=2) + "\n"
+        return json.dumps(with_checksum(document), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> SessionHistory:
         """Read what `to_json` wrote.
 
         Raises:
-            ValueError, KeyError, TypeError: The text is something else.
+            ValueError, KeyError, TypeError: The text is something else, or differs from its checksum.
         """
         document = json.loads(text)
+        check_document(document, keys_without=_KEYS_WITHOUT_CHECKSUM)
         tables: dict[TableName, TableFacts] = {}
         for name in TABLES:
             facts = document["tables"][name]
@@ -147,6 +152,14 @@ def scan_quote_log(data: Path, session: date, table: TableName) -> pl.LazyFrame:
         # Had it been compacted in between, its log might be gone, and the frame be without rows.
         if not is_compacted(data, session):
             return frame
-    path = history_file(data, session, table)
+    path, history = history_file(data, session, table), read_history(data, session)
     with storage_errors(path):
+        if history is not None:
+            with path.open("rb") as file:
+                seen, written = facts_of(file).xxh3_128, history.tables[table].xxh3_128
+            if seen != written:
+                raise CorruptFileError(
+                    f"{path} is damaged: its bytes hash to {seen[:12]}, and {written[:12]} was written; while the log "
+                    f"of {session} is kept, removing {manifest_file(data, session)} has it compacted again"
+                )
         return scan_file(path)

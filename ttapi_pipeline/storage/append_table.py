@@ -6,7 +6,8 @@ square of its size, and thousands of small files are slow to read. Therefore six
 results become one again, and when a group (an hour) has ended, all of its parts become one. Each row is rewritten about
 three times.
 
-A part's name is ``<group>~<first>-<last>.parquet``, with the numbers of the writes that are in it. A part that is
+A part's name is ``<group>~<first>-<last>~<hash>.parquet``: the numbers of the writes that are in it, and the first
+digits of the XXH3-128 of the file, which is compared before its rows are read. (Older parts have none.) A part that is
 contained in another one is ignored; the others tile the numbers from 1 on. A reader need not know more: a merged part
 is in place, whole and under its own name, before the parts that it was made from are removed, which happens with the
 next write at the earliest. A crash at any moment leaves nothing but files to be tidied up.
@@ -18,7 +19,7 @@ import re
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import IO, Final
@@ -28,31 +29,38 @@ import polars as pl
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.core.files import STAGED_SUFFIX
 from ttapi_pipeline.storage.errors import storage_error, storage_errors
-from ttapi_pipeline.storage.files import staged
+from ttapi_pipeline.storage.files import StagedFile, file_facts, staged
 from ttapi_pipeline.storage.layout import make_folder
+from ttapi_pipeline.storage.verification import facts_of
 
 FAN_IN: Final = 16
 """This many parts of one size are merged into one."""
 
 DAMAGED_SUFFIX: Final = ".damaged"
 
-_NAME: Final = re.compile(r"([0-9A-Za-z-]+)~(\d+)-(\d+)\.parquet")
+_NAME: Final = re.compile(r"([0-9A-Za-z-]+)~(\d+)-(\d+)(?:~([0-9a-f]{16}))?\.parquet")
+_HASH_DIGITS: Final = 16
 _ATTEMPTS: Final = 20
 _PAUSE_SECONDS: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file: the writes `first` to `last`, all of one group (in the quote log, an hour)."""
+    """One file: the writes `first` to `last`, all of one group (in the quote log, an hour).
+
+    `checksum` are the first digits of the hash of the file; empty for a part from before parts had one.
+    """
 
     group: str
     first: int
     last: int
+    checksum: str = ""
 
     @property
     def name(self) -> str:
         """The name of its file."""
-        return f"{self.group}~{self.first:09}-{self.last:09}.parquet"
+        checksum = f"~{self.checksum}" if self.checksum else ""
+        return f"{self.group}~{self.first:09}-{self.last:09}{checksum}.parquet"
 
     @property
     def level(self) -> int:
@@ -66,7 +74,7 @@ class Part:
     def read_name(cls, name: str) -> Part | None:
         """The part that a file name stands for; None for any other file."""
         match = _NAME.fullmatch(name)
-        return None if match is None else cls(match[1], int(match[2]), int(match[3]))
+        return None if match is None else cls(match[1], int(match[2]), int(match[3]), match[4] or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +146,8 @@ class PartTable:
         """Tidy up after a writer that died, and put damaged parts away.
 
         Returns:
-            A sentence per damage. A part that is not a Parquet file is renamed, and a part that is missing is replaced
-            by an empty one, so that the rest can be read. A killed writer causes neither.
+            A sentence per damage. A part that has other bytes than were written is renamed, and a part that is missing
+            is replaced by an empty one, so that the rest can be read. A killed writer causes neither.
 
         Raises:
             StorageError: The folder cannot be read or written.
@@ -154,7 +162,7 @@ class PartTable:
             # The widest parts first: the parts that a damaged merge was made from may still be there.
             for part in sorted(list_parts(self.folder), key=lambda part: (part.first, -part.last)):
                 path = self.folder / part.name
-                if not _is_readable(path, self._schema):
+                if not _is_readable(self.folder, part, self._schema):
                     path.rename(path.with_name(path.name + DAMAGED_SUFFIX))
                     damages.append(f"{path} cannot be read and was put away as {path.name}{DAMAGED_SUFFIX}")
             found = tiling(list_parts(self.folder))
@@ -182,7 +190,7 @@ class PartTable:
             with storage_errors(self.folder):
                 # The part is merged soon, so speed counts for more than size.
                 frame.write_parquet(staging.path, compression="lz4")
-            staging.commit()
+            part = self._commit(staging, part)
         self._last = part.last
         return part
 
@@ -213,7 +221,16 @@ class PartTable:
         with staged(self.folder / part.name) as staging:
             with storage_errors(self.folder):
                 rows.sink_parquet(staging.path, compression="zstd", statistics=True, maintain_order=True)
-            staging.commit()
+            self._commit(staging, part)
+
+    def _commit(self, staging: StagedFile, part: Part) -> Part:
+        """Put a part that was written in place, under the name that has its hash."""
+        with storage_errors(self.folder):
+            facts = file_facts(staging.path)
+        part = replace(part, checksum=facts.xxh3_128[:_HASH_DIGITS])
+        staging.target = self.folder / part.name
+        staging.commit(facts)
+        return part
 
 
 def scan_parts(folder: Path, schema: pl.Schema) -> pl.LazyFrame:
@@ -257,12 +274,25 @@ def _scan(folder: Path, parts: Sequence[Part], schema: pl.Schema) -> pl.LazyFram
         return schema.to_frame(eager=True).lazy()
     with ExitStack() as stack:
         files: list[IO[bytes]] = [stack.enter_context((folder / part.name).open("rb")) for part in parts]
+        for part, file in zip(parts, files, strict=True):
+            if not _is_as_written(part, file):
+                raise CorruptFileError(
+                    f"{folder / part.name} is damaged: it has other bytes than were written; the next start of the "
+                    "writer puts it away and goes on without"
+                )
         # Polars keeps the open files, so that removing them does not disturb it.
         return pl.scan_parquet(files, schema=schema)
 
 
-def _is_readable(path: Path, schema: pl.Schema) -> bool:
+def _is_readable(folder: Path, part: Part, schema: pl.Schema) -> bool:
+    path = folder / part.name
     try:
-        return pl.read_parquet_schema(path) == dict(schema)
-    except pl.exceptions.PolarsError:
+        with path.open("rb") as file:
+            return _is_as_written(part, file) and pl.read_parquet_schema(path) == dict(schema)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return False
+
+
+def _is_as_written(part: Part, file: IO[bytes]) -> bool:
+    """Whether an open part has the hash that its name says; what has none is believed. Read once per process."""
+    return not part.checksum or facts_of(file).xxh3_128.startswith(part.checksum)

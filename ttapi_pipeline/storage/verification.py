@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import IO, Any, BinaryIO, Final
 
 from xxhash import xxh3_128
 
@@ -32,7 +32,7 @@ _KNOWN: Final[dict[tuple[int, ...], FileFacts]] = {}
 """Size and hash of the files that this process has read, by what changes when a file is written."""
 
 
-def facts_of(file: BinaryIO) -> FileFacts:
+def facts_of(file: IO[bytes]) -> FileFacts:
     """Size and XXH3-128 of an open file, which is read once per process; the position is at its start then.
 
     Raises:
@@ -173,7 +173,7 @@ def _facts(path: Folder) -> FileFacts | None:
         return None
 
 
-def _identity(file: BinaryIO) -> tuple[int, ...] | None:
+def _identity(file: IO[bytes]) -> tuple[int, ...] | None:
     """What changes when a file is written or replaced; None for bytes in memory."""
     try:
         found = os.fstat(file.fileno())

@@ -12,12 +12,19 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ttapi_pipeline.core.errors import ConfigError, LockTimeoutError, StorageError
+from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, LockTimeoutError, StorageError
 from ttapi_pipeline.quote_recorder import compaction
 from ttapi_pipeline.quote_recorder.compaction import compact_session, remove_old_logs
 from ttapi_pipeline.quote_recorder.history import read_history, scan_quote_log
-from ttapi_pipeline.quote_recorder.layout import compacted_sessions, finished_sessions, history_file, logged_sessions
+from ttapi_pipeline.quote_recorder.layout import (
+    compacted_sessions,
+    finished_sessions,
+    history_file,
+    logged_sessions,
+    manifest_file,
+)
 from ttapi_pipeline.quote_recorder.schemas import QUOTES, TRADES
+from ttapi_pipeline_tests.support.flips import flip_bit
 from ttapi_pipeline_tests.support.quote_log import (
     END,
     FRIDAY,
@@ -68,6 +75,22 @@ def test_a_compacted_session_is_sorted_complete_and_says_what_it_is(data: Path) 
     assert history.gaps[-1].ended_at == END
     metadata = pl.read_parquet_metadata(history_file(data, FRIDAY, "quotes"))["ttapi_pipeline"]
     assert json.loads(metadata)["data_version"] == facts.data_version
+
+
+def test_one_bit_of_a_compacted_session_is_noticed_and_named(data: Path) -> None:
+    compact_session(data, FRIDAY, is_recorded_to_the_end=True)
+    path, manifest = history_file(data, FRIDAY, "quotes"), manifest_file(data, FRIDAY)
+    assert scan_quote_log(data, FRIDAY, "quotes").collect().height == 40
+    flip_bit(path, 100, 2)
+    with pytest.raises(CorruptFileError, match=r"quotes.2026-11-20\.parquet is damaged"):
+        scan_quote_log(data, FRIDAY, "quotes")
+    # As the message says, while the log is kept.
+    manifest.unlink()
+    compact_session(data, FRIDAY, is_recorded_to_the_end=True)
+    assert scan_quote_log(data, FRIDAY, "quotes").collect().height == 40
+    flip_bit(manifest, manifest.read_bytes().index(b'"rows": 40') + 8, 0)
+    with pytest.raises(CorruptFileError, match=r"2026-11-20\.json is damaged"):
+        scan_quote_log(data, FRIDAY, "quotes")
 
 
 def test_the_second_compaction_writes_nothing(data: Path) -> None:

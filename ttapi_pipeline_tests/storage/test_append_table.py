@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 from ttapi_pipeline.core.errors import CorruptFileError, StorageError
 from ttapi_pipeline.storage.append_table import FAN_IN, Part, PartTable, list_parts, next_merge, scan_parts, tiling
 from ttapi_pipeline_tests.support.examples import examples
+from ttapi_pipeline_tests.support.flips import flip_any_bit
 
 SCHEMA = pl.Schema({"row": pl.Int64(), "symbol": pl.String()})
 
@@ -33,6 +36,11 @@ def stored(folder: Path) -> list[int]:
 
 def ranges(parts: Any) -> list[tuple[int, int]]:
     return [(part.first, part.last) for part in parts]
+
+
+def part_file(folder: Path, first: int, last: int) -> Path:
+    (part,) = (each for each in list_parts(folder) if (each.first, each.last) == (first, last))
+    return folder / part.name
 
 
 def settle(table: PartTable) -> None:
@@ -189,7 +197,7 @@ class TestDamage:
         table = PartTable(tmp_path, SCHEMA)
         for number in range(3):
             table.append(rows(number), "a")
-        (tmp_path / Part("a", 2, 2).name).unlink()
+        part_file(tmp_path, 2, 2).unlink()
         with pytest.raises(CorruptFileError, match="the writes 2 to 2 are missing"):
             scan_parts(tmp_path, SCHEMA)
         again = PartTable(tmp_path, SCHEMA)
@@ -203,10 +211,39 @@ class TestDamage:
         for number in range(FAN_IN):
             table.append(rows(number), "a")
         table.tidy()
-        merged = tmp_path / Part("a", 1, FAN_IN).name
+        merged = part_file(tmp_path, 1, FAN_IN)
         merged.write_bytes(merged.read_bytes()[:100])
         damages = PartTable(tmp_path, SCHEMA).recover()
         assert damages == [f"{merged} cannot be read and was put away as {merged.name}.damaged"]
+        assert stored(tmp_path) == list(range(FAN_IN))
+
+    @pytest.mark.parametrize("seed", range(examples(40)))
+    def test_one_bit_of_a_part_is_noticed_and_the_writer_goes_on_without_the_part(
+        self, tmp_path: Path, seed: int
+    ) -> None:
+        table = PartTable(tmp_path, SCHEMA)
+        for number in range(3):
+            table.append(rows(number), "a")
+        path = part_file(tmp_path, 2, 2)
+        flip_any_bit(path, random.Random(seed))
+        with pytest.raises(CorruptFileError, match=r"000000002-000000002.* is damaged"):
+            scan_parts(tmp_path, SCHEMA)
+        table.append(rows(3), "b")
+        # Not merged with others under a new hash.
+        with pytest.raises(CorruptFileError):
+            table.tidy()
+        assert len(PartTable(tmp_path, SCHEMA).recover()) == 2
+        assert stored(tmp_path) == [0, 2, 3]
+
+    def test_parts_from_before_their_names_had_a_hash_are_read_and_merged(self, tmp_path: Path) -> None:
+        table = PartTable(tmp_path, SCHEMA)
+        for number in range(FAN_IN):
+            part = table.append(rows(number), "a")
+            (tmp_path / part.name).rename(tmp_path / replace(part, checksum="").name)
+        assert stored(tmp_path) == list(range(FAN_IN))
+        settle(table)
+        (merged,) = list_parts(tmp_path)
+        assert len(merged.checksum) == 16
         assert stored(tmp_path) == list(range(FAN_IN))
 
     def test_a_full_disk_is_a_storage_error_and_nothing_was_added(
