@@ -42,6 +42,15 @@ def _add_options(parser: CommandParser) -> None:
     files.add_argument("--seed", type=int, default=argparse.SUPPRESS)
     files.add_argument("--first", type=date.fromisoformat, help="first session, YYYY-MM-DD")
     files.add_argument("--last", type=date.fromisoformat, help="last session; by default 30 before the last closed one")
+    files.add_argument("--raw", action="store_true", help="prices as traded, not adjusted for the splits of the market")
+    files.add_argument(
+        "--split",
+        action="append",
+        default=[],
+        type=_split,
+        metavar="SYMBOL:DATE:RATIO",
+        help="leave a split in the files that the market does not have, such as AAPL:2026-06-15:20; repeatable",
+    )
     files.add_argument("--symbols", nargs="+", type=canonical_symbol, help="by default 95%% of the S&P 500")
 
 
@@ -51,15 +60,35 @@ def run(options: argparse.Namespace) -> int:
     return code
 
 
+def _split(text: str) -> tuple[str, date, float]:
+    symbol, day, ratio = text.rsplit(":", 2)
+    if not 0.001 <= float(ratio) <= 1000:
+        raise ValueError(text)
+    return canonical_symbol(symbol), date.fromisoformat(day), float(ratio)
+
+
 def _write_files(options: argparse.Namespace) -> int:
     from ttapi_pipeline.simulator.market.market import Market
-    from ttapi_pipeline.simulator.market.metastock_files import DEFAULT_FIRST, default_last, write_metastock_files
+    from ttapi_pipeline.simulator.market.metastock_files import (
+        DEFAULT_FIRST,
+        default_last,
+        metastock_symbols,
+        splits_of_market,
+        write_metastock_files,
+    )
 
     first = options.first or DEFAULT_FIRST
     last = options.last or default_last(SYSTEM_CLOCK.now())
+    market = Market(options.seed)
     try:
+        symbols = options.symbols or metastock_symbols(market)
+        unadjusted = {
+            symbol: list(splits) for symbol, splits in splits_of_market(market, symbols).items() if options.raw
+        }
+        for symbol, day, ratio in options.split:
+            unadjusted.setdefault(symbol, []).append((day, ratio))
         files = write_metastock_files(
-            Market(options.seed), options.folder, first=first, last=last, symbols=options.symbols
+            market, options.folder, first=first, last=last, symbols=symbols, unadjusted=unadjusted
         )
     except (TTError, KeyError) as error:
         sys.stderr.write(f"error: {error}\n")

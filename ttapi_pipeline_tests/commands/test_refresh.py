@@ -384,3 +384,19 @@ def test_the_simulator_writes_its_metastock_files(tmp_path: Path, capsys: pytest
     assert "1 files in" in capsys.readouterr().out
     assert cli.main([*arguments, "--last", "2026-01-30"]) == 2
     assert "has files already" in capsys.readouterr().err
+
+
+def test_the_simulator_writes_files_with_a_split_that_nobody_knows_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    days = ["--symbols", "AAPL", "--first", "2026-01-02", "--last", "2026-01-30"]
+    closes = []
+    for name, more in {"as": [], "raw": ["--raw", "--split", "AAPL:2026-01-20:20"]}.items():
+        assert cli.main(["simulator", "metastock", str(tmp_path / name), *days, *more]) == 0
+        (file,) = (tmp_path / name).rglob("*.*")
+        closes.append([float(line.split(",")[7]) for line in file.read_text().splitlines()[1:]])
+    ratios = [before / after for after, before in zip(*closes, strict=True)]
+    assert ratios == pytest.approx([20.0] * 11 + [1.0] * 9, rel=1e-6)
+    with pytest.raises(SystemExit):
+        cli.main(["simulator", "metastock", str(tmp_path / "no"), "--split", "AAPL:20"])
+    capsys.readouterr()

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import orjson
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.simulator.faults import KINDS, FaultPlan
+from ttapi_pipeline_tests.support.documents import ROOT
 from ttapi_pipeline_tests.support.simulator import Api
 
 
@@ -40,6 +43,18 @@ async def test_a_fault_strikes_at_its_template_its_path_and_its_family(
     asked = {"AAPL": "AAPL", "BRK/B": "BRK%2FB"}
     statuses = {name: (await simulator.get(f"/option-chains/{path}/nested")).status for name, path in asked.items()}
     assert {name for name, status in statuses.items() if status == 418} == symbols
+
+
+def test_the_faults_of_the_page_are_faults(simulator: Api) -> None:
+    page = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    rest = page.partition("## MetaStock files")[0]
+    options = [
+        *re.findall(r"^\| [^|]+ \| `([a-z][^|]+)` \| [^|]+ \|$", rest, re.MULTILINE),
+        *re.findall(r"--fault '(.+)'", page),
+    ]
+    assert len(options) > 25
+    for option in options:
+        simulator.simulator.faults.add_option(option)
 
 
 @pytest.mark.parametrize("route", ["/market-metric", "/option-chains", "metrics", "/", "/option-chains/A/B/nested"])

@@ -7,10 +7,11 @@ Importing this module imports Polars, which the rest of the simulator does witho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -35,6 +36,7 @@ _WINDOWS_DEVICES: Final = frozenset(
     {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
 )
 _LEFT_OUT: Final = 0.05
+_NO_SPLITS: Final[Mapping[str, Sequence[tuple[date, float]]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,15 @@ def metastock_symbols(market: Market) -> Sequence[str]:
     )
 
 
+Splits = Mapping[str, Sequence[tuple[date, float]]]
+"""By symbol: first session of the new shares, and how many of them there are for an old one."""
+
+
+def splits_of_market(market: Market, symbols: Sequence[str]) -> Splits:
+    """The splits that the market itself has had, which files as traded are not adjusted for."""
+    return {symbol: [(each.ex_date, each.ratio) for each in market.splits(symbol)] for symbol in symbols}
+
+
 def write_metastock_files(
     market: Market,
     folder: Path,
@@ -96,17 +107,20 @@ def write_metastock_files(
     first: date,
     last: date,
     symbols: Sequence[str] | None = None,
+    unadjusted: Splits = _NO_SPLITS,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Write the finished bars of `first` to `last` as MetaStock files into a folder that is new or empty.
 
     Most symbols have a file of their own in dialect A with RIC tickers; some are in B, C (sub-folders, lower case), F,
-    G or H, and the few of dialect D share one file per year. Prices are adjusted for splits, with 4 decimals. The same
-    arguments give the same bytes. The files are written into a hidden folder beside the target, which becomes the
-    target when it is complete, so an interrupted run leaves nothing that looks finished.
+    G or H, and the few of dialect D share one file per year. Prices are adjusted for splits, but for `unadjusted`, with
+    4 decimals. The same arguments give the same bytes. The files are written into a hidden folder beside the target,
+    which becomes the target when it is complete, so an interrupted run leaves nothing that looks finished.
 
     Args:
         symbols: By default `metastock_symbols`. A symbol without bars in the range gets no file.
+        unadjusted: Splits that the files are not adjusted for: prices before them are those of the old share. They may
+            be splits that the market does not know, as a fault of the files.
         progress: Called after each symbol with the number of symbols that are done and the number of all.
 
     Returns:
@@ -122,7 +136,9 @@ def write_metastock_files(
         if folder.exists() and any(folder.iterdir()):
             raise StorageError(f"{folder} has files already; MetaStock files are written into a new or empty folder")
         with replacing_folder(folder, is_durable=False) as staged:
-            return _write_all(market, staged, first=first, last=last, symbols=wanted, progress=progress)
+            return _write_all(
+                market, staged, first=first, last=last, symbols=wanted, unadjusted=unadjusted, progress=progress
+            )
     except OSError as error:
         raise StorageError(f"MetaStock files cannot be written to {folder}: {error}") from error
 
@@ -134,6 +150,7 @@ def _write_all(
     first: date,
     last: date,
     symbols: Sequence[str],
+    unadjusted: Splits,
     progress: Callable[[int, int], None] | None,
 ) -> int:
     closes_at = session_hours(session_on_or_before(last)).closes_at
@@ -144,7 +161,7 @@ def _write_all(
         bars = market.bars(symbol, first=first, at=closes_at)
         name = _dialect_of(symbol)
         if len(bars.sessions):
-            rows = _rows(bars, ticker=_ticker(instrument, name))
+            rows = _rows(bars, ticker=_ticker(instrument, name), unadjusted=unadjusted.get(symbol, ()))
             if name == "D":
                 shared.append(rows)
             else:
@@ -163,15 +180,20 @@ def _write_all(
     return written
 
 
-def _rows(bars: Bars, *, ticker: str) -> pl.DataFrame:
+def _rows(bars: Bars, *, ticker: str, unadjusted: Sequence[tuple[date, float]] = ()) -> pl.DataFrame:
+    sessions = pl.Series("date", bars.sessions)
+    # How many shares of today one share of each session has become.
+    scale = np.ones(len(sessions))
+    for split, ratio in unadjusted:
+        scale = np.where(sessions < split, scale * ratio, scale)
     return pl.DataFrame(
         {
-            "date": bars.sessions,
-            "open": bars.open,
-            "high": bars.high,
-            "low": bars.low,
-            "close": bars.close,
-            "volume": bars.volume.astype(np.int64),
+            "date": sessions,
+            "open": bars.open * scale,
+            "high": bars.high * scale,
+            "low": bars.low * scale,
+            "close": bars.close * scale,
+            "volume": (bars.volume / scale).astype(np.int64),
         }
     ).with_columns(
         pl.col("date").dt.strftime("%Y%m%d"),

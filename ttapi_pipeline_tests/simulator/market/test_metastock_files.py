@@ -19,6 +19,7 @@ from ttapi_pipeline.simulator.market.metastock_files import (
     DEFAULT_FIRST,
     default_last,
     metastock_symbols,
+    splits_of_market,
     write_metastock_files,
 )
 
@@ -106,6 +107,28 @@ def test_the_same_arguments_give_the_same_bytes(tmp_path: Path) -> None:
     )
     assert one == two
     assert len(one) == 4
+
+
+def test_files_are_as_traded_before_the_splits_that_they_are_not_adjusted_for(market: Market, tmp_path: Path) -> None:
+    splits = {"AAPL": [(date(2024, 12, 16), 20.0), (date(2025, 1, 15), 0.5)]}
+    symbols = ["AAPL", "MSFT"]
+    write_metastock_files(market, tmp_path / "as", first=FIRST, last=LAST, symbols=symbols)
+    write_metastock_files(market, tmp_path / "raw", first=FIRST, last=LAST, symbols=symbols, unadjusted=splits)
+    adjusted, raw = read_back(tmp_path / "as"), read_back(tmp_path / "raw")
+    assert raw["MSFT"] == adjusted["MSFT"]
+    for before, after in zip(sorted(raw["AAPL"]), sorted(adjusted["AAPL"]), strict=True):
+        shares = 10.0 if before[0] < "20241216" else 0.5 if before[0] < "20250115" else 1.0
+        assert before[1:5] == pytest.approx([price * shares for price in after[1:5]], abs=1e-4)
+        assert before[5] == pytest.approx(after[5] / shares, abs=1)
+
+
+def test_files_as_traded_lack_the_splits_of_the_market(market: Market) -> None:
+    split = {
+        symbol: splits for symbol, splits in splits_of_market(market, sorted(market.instruments)).items() if splits
+    }
+    assert len(split) > 100
+    symbol, ((day, ratio), *_) = next(iter(split.items()))
+    assert (day, ratio) == (market.splits(symbol)[0].ex_date, market.splits(symbol)[0].ratio)
 
 
 def test_about_a_twentieth_of_the_constituents_is_left_out(market: Market) -> None:
