@@ -98,6 +98,10 @@ class CurrentBars:
         # Batches in which a spelling does not mean the same in every file, or in which rows are set aside.
         meanings = self.contents.group_by("batch", "spelling").agg(meanings=pl.col("symbol").n_unique())
         self._with_several_meanings = set(meanings.filter(pl.col("meanings") > 1)["batch"])
+        # Per batch all spellings of its files, in order.
+        self._spellings: dict[str, pl.Series] = {
+            str(batch): found["spelling"].unique().sort() for (batch,), found in self.contents.group_by("batch")
+        }
         self._used = self.contents.filter(pl.col("rows") > 0, pl.col("symbol").is_not_null())
 
     @cached_property
@@ -175,7 +179,7 @@ class CurrentBars:
         spellings = {str(batch): names for (batch,), names in wanted.group_by("batch")}
         queries = []
         for batch in batches:
-            rows = self._cache.rows(batch).filter(_is_one_of("spelling", spellings[batch]["spelling"].unique().sort()))
+            rows = self._cache.rows(batch).filter(self._has_one_of(batch, spellings[batch]["spelling"].unique().sort()))
             if batch in self._with_old_files:
                 rows = rows.filter(pl.col("file").is_in(self._files[batch]["file"].implode()))
             queries.append(rows.select("spelling", *columns))
@@ -184,6 +188,14 @@ class CurrentBars:
             named = self._named(batch, frame, spellings[batch]).select("symbol", *columns)
             frames.append(named.with_columns(file=self._ranks[batch].gather(named["file"])))
         return pl.concat(frames)
+
+    def _has_one_of(self, batch: str, spellings: pl.Series) -> pl.Expr:
+        """Whether a row of a batch has one of these spellings; by the bounds alone where nothing else lies between."""
+        first, last = self._spellings[batch].search_sorted(spellings.gather([0, -1]))
+        if last - first + 1 == len(spellings):
+            between: pl.Expr = (pl.col("spelling") >= spellings[0]) & (pl.col("spelling") <= spellings[-1])
+            return between
+        return _is_one_of("spelling", spellings)
 
     def _named(self, batch: str, rows: pl.DataFrame, used: pl.DataFrame) -> pl.DataFrame:
         """The rows with the symbol that their spelling stands for in their file, without those that are set aside."""

@@ -39,6 +39,7 @@ _RIC: Final = re.compile(r"(?:[A-Z0-9]+[a-z]?(?:_[a-z]{1,2})?\.[A-Z]{1,4}|[a-z0-
 _RIC_CLASS: Final = re.compile(r"[A-Z0-9]+[a-z]\.([A-Z]{1,3})", re.ASCII)
 _DOT_CLASS: Final = re.compile(r"[A-Z0-9]+\.[A-Z]", re.ASCII | re.IGNORECASE)
 _HYPHEN_CLASS: Final = re.compile(r"([A-Z0-9]+)-([A-Z]?)", re.ASCII | re.IGNORECASE)
+_TITLE: Final = re.compile(r"[A-Z][a-z](?:\.[A-Za-z]{2})?", re.ASCII)
 _PREFERRED: Final = re.compile(r"([A-Z0-9]+)\.PR\.?([A-Z]?)", re.ASCII | re.IGNORECASE)
 _DOWNLOAD: Final = re.compile(r"(?:(\^[a-z0-9]+)|([a-z0-9.-]+)_us)_d", re.ASCII | re.IGNORECASE)
 
@@ -88,6 +89,9 @@ def _symbol_of(text: str, scheme: Scheme, suffixes: frozenset[str] | None) -> st
     if scheme is Scheme.CLASSES and (preferred := _HYPHEN_CLASS.fullmatch(text)):
         # As the exchanges write a preferred share in messages (CMS): AGM PRA.
         return canonical_symbol(f"{preferred[1]}/PR{preferred[2]}")
+    if _TITLE.fullmatch(text) and scheme is not Scheme.RIC:
+        # Ge beside Aapl is GE. To Reuters a small letter is a share class, and it stands behind an exchange or BRK.
+        text = text.upper()
     return symbol_from_metastock(text, exchange_suffixes=_stripped(text, scheme, suffixes))
 
 

@@ -38,6 +38,8 @@ def last_closes(result: FolderImport) -> Mapping[str, float]:
 VENDORS: Sequence[tuple[Scheme, Mapping[str, str | None]]] = (
     (Scheme.PLAIN, {"AAPL": "AAPL", "BRK.B": "BRK/B", "BF.B": "BF/B"}),
     (Scheme.PLAIN, {"AAPL": "AAPL", "BRK-B": "BRK/B", "^SPX": "SPX"}),
+    (Scheme.PLAIN, {"Aapl": "AAPL", "Ge": "GE", "BRKb": "BRK/B"}),
+    (Scheme.COUNTRY, {"Aapl.us": "AAPL", "Ge.us": "GE"}),
     (Scheme.PLAIN, {"aapl_us_d": "AAPL", "brk-b_us_d": "BRK/B", "^spx_d": "SPX", "MSFT": "MSFT"}),
     # Without a country and a caret it is a Polish share (PKO Bank), which is none of ours.
     (Scheme.PLAIN, {"pko_d": None, "aapl_us_w": None, "MSFT": "MSFT"}),
