@@ -124,7 +124,7 @@ def _header_of_three_lines(lines: Sequence[str]) -> Columns | None:
     Raises:
         InvalidFormatError: It has several tickers.
     """
-    if len(lines) < 3:
+    if len(lines) < 3 or any(map(str.isdigit, lines[2])):
         return None
     for delimiter in DELIMITERS[:3]:
         cells = [split_row(line, delimiter) for line in lines]
