@@ -42,6 +42,10 @@ _CLOSE_TOLERANCE: Final = 0.25
 """How far the close may have gone from the split price by the evening; AAPL rose by 10% on 2000-06-21."""
 
 
+_CLEAR_STEP: Final = math.log(2.0) - 1e-9
+"""Below 2:1, a close alone is no witness. Of 20 companies over 32 years, 92 closes lie near a smaller ratio, in crashes
+and after news, and one near a larger one."""
+
 _LEAST: Final = math.log(min(SPLIT_RATIOS)) - _OPEN_TOLERANCE
 
 
@@ -49,7 +53,7 @@ def possible_splits(bars: pl.LazyFrame, *, is_sorted: bool = False) -> pl.LazyFr
     """Find the bars that look like the first ones after a split that prices are not adjusted for.
 
     The open against the last close is the better witness: a split happens overnight, what follows is a day's trading.
-    Without an open the close stands in for it.
+    Without an open the close stands in for it, for ratios from 2:1 on.
 
     Args:
         bars: `symbol`, `session`, `open`, `close`, `volume` and any other columns, in any order.
@@ -116,4 +120,5 @@ def _is_near() -> pl.Expr:
     is_quiet = pl.col("_louder") <= _QUIET_VOLUME * pl.col("factor")
     is_news = pl.col("factor").is_between(1 / _SMALL, _SMALL) & ~is_quiet.fill_null(value=True)
     is_near = (distance <= _OPEN_TOLERANCE) | ((distance <= _QUIET_TOLERANCE) & is_quiet & (price.abs() > _SMALL_STEP))
-    return is_near & ~is_news & ((pl.col("_closed") - price).abs() <= _CLOSE_TOLERANCE)
+    is_witnessed = _usable("open").is_not_null() | (price.abs() >= _CLEAR_STEP)
+    return is_near & is_witnessed & ~is_news & ((pl.col("_closed") - price).abs() <= _CLOSE_TOLERANCE)
