@@ -101,10 +101,11 @@ def _meanings(found: pl.DataFrame, symbols: Symbols) -> tuple[pl.DataFrame, pl.D
     """The symbol of each spelling at each place, and the schemes."""
     rows: list[tuple[int, str, str | None, bool, bool]] = []
     schemes: list[tuple[str, str, int, int, str]] = []
-    by_place = found.select("place", "dialect", "spelling").unique().sort("place", "spelling")
-    for (place, dialect), group in by_place.group_by("place", "dialect", maintain_order=True):
+    by_place = found.group_by("place", "dialect", "spelling").agg(has_rows=(pl.col("rows") > 0).any())
+    for (place, dialect), group in by_place.sort("place", "spelling").group_by("place", "dialect", maintain_order=True):
         spellings = group["spelling"].to_list()
-        scheme = find_scheme(spellings)
+        # The name of a file without rows says nothing where others have rows.
+        scheme = find_scheme(group.filter("has_rows")["spelling"].to_list() or spellings)
         for spelling in spellings:
             symbol = symbols.symbol(spelling, scheme)
             rows.append((place, spelling, symbol, symbols.is_mapped(spelling), symbols.is_stripped(spelling)))
@@ -120,7 +121,7 @@ def _meanings(found: pl.DataFrame, symbols: Symbols) -> tuple[pl.DataFrame, pl.D
 
 def _example(spellings: list[str], scheme: Scheme) -> str:
     if scheme is Scheme.UNPROVEN:
-        return next(spelling for spelling in spellings if find_scheme([spelling, "A"]) is Scheme.UNPROVEN)
+        return next((each for each in spellings if find_scheme([each, "A"]) is Scheme.UNPROVEN), spellings[0])
     return spellings[0]
 
 

@@ -91,6 +91,25 @@ def test_each_folder_proves_its_own_scheme() -> None:
         assert last_closes(import_folder(folder)) == {"AAPL": 1.0, "MSFT": 2.0, "BRK/B": 3.0}
 
 
+@pytest.mark.parametrize(
+    ("files", "symbols"),
+    [
+        ({"^spx.txt": "^SPX,20261119,1,1,1,1,1\n", "^vix.txt": NAMED + "2026-11-19,1,1,1,1,0\n"}, ["SPX", "VIX"]),
+        ({f"{name}.csv": NAMED + "2026-11-19,1,1,1,1,0\n" for name in ("aapl_us_d", "^spx_d")}, ["AAPL", "SPX"]),
+        ({"aapl.us.txt": NAMED + "19840907,1,1,1,1,1\n"}, ["AAPL"]),
+        ({"f.csv": "<TICKER>,<PER>,<DATE>,<CLOSE>\nUS2.AAPL,D,20261120,1\nUS2.BMY,D,20261120,1\n"}, ["AAPL", "BMY"]),
+        # The name of a file without rows proves nothing.
+        ({"a.txt": row("AAPL.O", 1) + row("BMY.N", 1), "EMPTY.txt": EODDATA}, ["AAPL", "BMY", "EMPTY"]),
+    ],
+)
+def test_downloads_are_known_by_their_names(
+    files: Mapping[str, str], symbols: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with folder_of(files) as folder:
+        assert cli.main(["import", "--dry-run", "--json", str(folder)]) == OK
+    assert json.loads(capsys.readouterr().out)["symbols"] == symbols
+
+
 SPELLINGS = (
     "{}",
     "{}.US",
