@@ -52,7 +52,7 @@ soak: .venv/dev
 	@touch $@
 
 .env:
-	sed "s|/path/to/this/folder|$(CURDIR)|" .env.example > .env
+	@umask 077; sed "s|/path/to/this/folder|$(CURDIR)|" .env.example > .env
 
 # The tests read the price files of backtesting and skfolio and import neither: what only their code needs stays out.
 UNUSED := bokeh cffi clarabel cloudpickle cvxpy-base joblib plotly pycparser qdldl scikit-learn sparsediffpy \

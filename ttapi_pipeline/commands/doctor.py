@@ -27,12 +27,14 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from ttapi_pipeline.commands.examination import examine
+    from ttapi_pipeline.commands.permission_examination import examine_permissions
     from ttapi_pipeline.commands.run_examination import examine_runs
 
     console = Console(highlight=False)
     findings = [
         *asyncio.run(examine(settings, is_repairing=options.repair)),
         *examine_runs(is_repairing=options.repair),
+        *examine_permissions(settings, is_repairing=options.repair),
     ]
     for finding in findings:
         style = "green" if finding.is_good else "red"

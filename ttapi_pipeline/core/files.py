@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -69,7 +70,11 @@ def replacing_folder(target: Path, *, is_durable: bool = True) -> Iterator[Path]
 
 
 def put_in_place(staging: Path, target: Path, *, is_durable: bool = True) -> None:
-    """Rename a staged file or folder to its target; OSError when that fails."""
+    """Rename a staged file or folder to its target; OSError when that fails. A replaced file hands on its mode."""
+    with suppress(OSError):
+        # Whoever may read a file may read the one in its place, and nobody else.
+        if target.is_file():
+            staging.chmod(stat.S_IMODE(target.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR)
     if is_durable:
         # The content first: after a loss of power, the new name must not lead to half a file.
         sync(staging)

@@ -5,8 +5,9 @@ RFC 4180 with CRLF, UTF-8 and a header. Dates are ISO 8601, timestamps look like
 are true and false, and a float is the shortest decimal that reads back as the same float. Null is an empty field, the
 empty text is "".
 
-A text cell that a spreadsheet would run as a formula (it begins with = + - @, a tab or a carriage return) gets a
-leading apostrophe. So that this can be undone, a cell that has only apostrophes before such a character gets one more.
+A text cell that a spreadsheet would run as a formula (it begins with = + - @, also in their full width, with a tab, a
+carriage return or a line feed) gets a leading apostrophe. So that this can be undone, a cell that has only apostrophes
+before such a character gets one more.
 Source of the rule: OWASP, CSV injection.
 """
 
@@ -24,8 +25,8 @@ from ttapi_pipeline.storage.errors import storage_errors
 from ttapi_pipeline.storage.layout import Folder
 from ttapi_pipeline.tables.schema import DatasetSchema
 
-_RISKY: Final = r"^('*[=+\-@\t\r])"
-_NEUTRALISED: Final = r"^'('*[=+\-@\t\r])"
+_RISKY: Final = r"^('*[=+\-@\t\r\n＝＋－＠])"
+_NEUTRALISED: Final = r"^'('*[=+\-@\t\r\n＝＋－＠])"
 _WAY_OUT: Final = "`tt doctor --repair` rebuilds it"
 _LINE_END: Final = "\r\n"
 _TIMESTAMP: Final = "%Y-%m-%dT%H:%M:%S%.6fZ"

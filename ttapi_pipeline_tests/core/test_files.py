@@ -83,3 +83,13 @@ def test_what_a_killed_writer_left_is_found_by_its_target(tmp_path: Path) -> Non
     for path in (*staged, staging_path(neighbour)):
         path.write_text("half")
     assert left_over(target) == staged
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
+def test_a_file_that_is_replaced_hands_on_who_may_read_it(tmp_path: Path, mode: int) -> None:
+    target = tmp_path / "accounts.csv"
+    target.write_text("old")
+    target.chmod(mode)
+    with replacing(target) as staging:
+        staging.write_text("new")
+    assert (target.read_text(), target.stat().st_mode & 0o777) == ("new", mode)

@@ -18,7 +18,12 @@ from ttapi_pipeline.storage.spreadsheet import csv_rows, sink_csv
 
 SCHEMA = pl.Schema({"symbol": pl.String(), "day": pl.Date(), "at": pl.Datetime("us", "UTC"), "price": pl.Float64()})
 
-texts = st.none() | st.sampled_from(["AAPL", "BRK/B", "", "a,b", 'a"b', "a\nb", "a\r\nb", "=1", "''@x"]) | st.text()
+risky = st.sampled_from(["=1", "''@x", "\n=1", "＝1", "\t1", "-1"])
+texts = st.none() | st.sampled_from(["AAPL", "BRK/B", "", "a,b", 'a"b', "a\nb", "a\r\nb"]) | risky | st.text()
+    st.none()
+    | st.sampled_from(["AAPL", "BRK/B", "", "a,b", 'a"b', "a\nb", "a\r\nb", "=1", "''@x", "\n=1", "＝1"])
+    | st.text()
+)
 days = st.none() | st.dates(date(2000, 1, 1), date(2030, 1, 1)) | st.dates()
 instants = st.none() | st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001 - the zone is another argument's
 prices = st.none() | st.floats(-1e9, 1e9).map(lambda price: round(price, 4))
@@ -29,7 +34,7 @@ def spelled(row: tuple[str | None, date | None, datetime | None, float | None]) 
     """What a spreadsheet shows of a row."""
     text, day, at, _ = row
     return [
-        "" if text is None else f"'{text}" if re.match(r"'*[=+\-@\t\r]", text) else text,
+        "" if text is None else f"'{text}" if re.match(r"'*[=+\-@\t\r\n＝＋－＠]", text) else text,
         "" if day is None else day.isoformat(),
         "" if at is None else f"{at.replace(tzinfo=None).isoformat(timespec='microseconds')}Z",
     ]
