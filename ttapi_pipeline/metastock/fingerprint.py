@@ -6,6 +6,7 @@ Standard library only: the cache verdict imports this, and it has to answer in m
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ class FileFact:
 def list_files(folder: Path) -> Sequence[FileFact]:
     """Every file below `folder`, recursively, by name; hidden files and folders are left out.
 
-    Links to files and folders are followed, but no folder is entered twice.
+    Links to files and folders are followed, but no folder is entered twice. A link that leads nowhere is left out.
 
     Raises:
         StorageError: The folder, or one below it, is missing or cannot be read.
@@ -50,7 +51,7 @@ def list_files(folder: Path) -> Sequence[FileFact]:
             entered.add((status.st_dev, status.st_ino))
             with os.scandir(path) as entries:
                 for entry in entries:
-                    if entry.name.startswith("."):
+                    if entry.name.startswith(".") or _leads_to_itself(entry):
                         continue
                     if entry.is_dir():
                         pending.append((entry.path, f"{prefix}{entry.name}/"))
@@ -79,6 +80,15 @@ def folder_fingerprint(folder: Path) -> str:
 def printable(name: str) -> str:
     """A file name as text, whatever its bytes are: what is not UTF-8 becomes U+FFFD."""
     return os.fsencode(name).decode(errors="replace")
+
+
+def _leads_to_itself(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a link that never arrives anywhere, which is as good as one to a missing file."""
+    try:
+        entry.is_dir()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
 
 
 def _fact(entry: os.DirEntry[str], prefix: str) -> FileFact | None:

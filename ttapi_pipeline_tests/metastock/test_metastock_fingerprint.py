@@ -53,6 +53,9 @@ def test_a_link_that_leads_back_is_followed_once(tmp_path: Path) -> None:
     write(tmp_path / "a.txt", "1")
     (tmp_path / "again").symlink_to(tmp_path)
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "itself.csv").symlink_to(tmp_path / "itself.csv")
+    (tmp_path / "one.csv").symlink_to(tmp_path / "other.csv")
+    (tmp_path / "other.csv").symlink_to(tmp_path / "one.csv")
     assert [fact.name for fact in list_files(tmp_path)] == ["a.txt"]
 
 

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, LockTimeoutError, StorageError
+from ttapi_pipeline.core.files import left_over, staging_path
 from ttapi_pipeline.quote_recorder import compaction
 from ttapi_pipeline.quote_recorder.compaction import compact_session, remove_old_logs
 from ttapi_pipeline.quote_recorder.history import read_history, scan_quote_log
@@ -23,7 +24,7 @@ from ttapi_pipeline.quote_recorder.layout import (
     logged_sessions,
     manifest_file,
 )
-from ttapi_pipeline.quote_recorder.schemas import QUOTES, TRADES
+from ttapi_pipeline.quote_recorder.schemas import QUOTES, TABLES, TRADES
 from ttapi_pipeline_tests.support.flips import flip_bit
 from ttapi_pipeline_tests.support.quote_log import (
     END,
@@ -98,6 +99,15 @@ def test_the_second_compaction_writes_nothing(data: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (data / "quote_history").rglob("*")}
     compact_session(data, FRIDAY, is_recorded_to_the_end=True)
     assert {path: path.stat().st_mtime_ns for path in (data / "quote_history").rglob("*")} == before
+
+
+@pytest.mark.parametrize("name", [*TABLES, "manifest"])
+def test_what_a_killed_compaction_had_staged_goes_with_the_next_one(data: Path, name: str) -> None:
+    target = manifest_file(data, FRIDAY) if name == "manifest" else history_file(data, FRIDAY, name)  # type: ignore[arg-type]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging_path(target).write_bytes(b"half a file")
+    compact_session(data, FRIDAY, is_recorded_to_the_end=True)
+    assert left_over(target) == []
 
 
 def test_many_symbols_are_sorted_in_batches(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
