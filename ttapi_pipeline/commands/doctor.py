@@ -7,6 +7,7 @@ import argparse
 
 from ttapi_pipeline.commands.exit_codes import FAILED, OK
 from ttapi_pipeline.commands.parsers import Subparsers
+from ttapi_pipeline.core.lines import one_line
 from ttapi_pipeline.core.settings import Settings
 
 
@@ -24,13 +25,12 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     """
     import asyncio
 
-    from rich.console import Console
-
     from ttapi_pipeline.commands.examination import examine
     from ttapi_pipeline.commands.permission_examination import examine_permissions
     from ttapi_pipeline.commands.run_examination import examine_runs
+    from ttapi_pipeline.terminal.console import SafeConsole
 
-    console = Console(highlight=False)
+    console = SafeConsole()
     findings = [
         *asyncio.run(examine(settings, is_repairing=options.repair)),
         *examine_runs(is_repairing=options.repair),
@@ -39,5 +39,5 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     for finding in findings:
         style = "green" if finding.is_good else "red"
         console.print(f"[{style}]{'ok  ' if finding.is_good else 'bad '}[/] ", end="")
-        console.print(f"{finding.subject}: {finding.text}", markup=False, soft_wrap=True)
+        console.print(one_line(f"{finding.subject}: {finding.text}"), markup=False, soft_wrap=True)
     return OK if all(finding.is_good for finding in findings) else FAILED

@@ -97,16 +97,15 @@ def _refresh(
     settings: Settings, selection: Sequence[str], *, is_forced: bool, is_quiet: bool
 ) -> Mapping[str, Progress]:
     """Run the selection in this process, on the project's Dagster instance."""
-    from rich.console import Console
-
     from ttapi_pipeline.commands.dagster_databases import dagster_home, database_errors, mend_databases
+    from ttapi_pipeline.terminal.console import SafeConsole
     from ttapi_pipeline.terminal.watch import watching
 
     os.environ.setdefault("DAGSTER_HOME", str(Path.cwd()))
     board = ProgressBoard()
     # Dagster redirects the process's own stderr into its compute logs while a step runs.
     with os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as terminal:
-        console = Console(file=terminal, highlight=False, quiet=is_quiet)
+        console = SafeConsole(file=terminal, quiet=is_quiet)
         console.print(f"refreshing {len(selection)} of {len(DATASETS)} datasets from {settings.origin}", markup=False)
         home = dagster_home()
         for mended in mend_databases(home):

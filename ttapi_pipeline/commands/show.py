@@ -26,9 +26,8 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         ConfigError: The stored data does not know the symbol.
         StorageError: A dataset is not stored, or cannot be read.
     """
-    from rich.console import Console
-
+    from ttapi_pipeline.terminal.console import SafeConsole
     from ttapi_pipeline.terminal.show import SymbolView, read_symbol
 
-    Console(highlight=False).print(SymbolView(read_symbol(open_folder(settings.data_dir), options.symbol)))
+    SafeConsole().print(SymbolView(read_symbol(open_folder(settings.data_dir), options.symbol)))
     return OK

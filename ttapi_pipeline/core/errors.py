@@ -10,12 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from ttapi_pipeline.core.lines import one_line
+
 
 class TTError(Exception):
-    """Base of every error that the outside world can cause."""
+    """Base of every error that the outside world can cause.
+
+    Its message is one line, whatever a server or a file name has put into it: see `lines`.
+    """
 
     retryable: bool = False
     """True when the same call may succeed later although nothing is changed."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(one_line(each) if isinstance(each, str) else each for each in args))
 
 
 class ConfigError(TTError):

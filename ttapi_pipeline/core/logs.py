@@ -6,8 +6,9 @@ from __future__ import annotations
 import json
 import logging
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
+from ttapi_pipeline.core.lines import one_json_line, one_line, visible_lines
 from ttapi_pipeline.core.settings import Settings
 
 _PACKAGE: Final = "ttapi_pipeline"
@@ -27,14 +28,23 @@ class JsonFormatter(logging.Formatter):
         entry.update({name: value for name, value in vars(record).items() if name not in _BUILT_IN})
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, default=str, ensure_ascii=False)
+        # JSON itself escapes what is below a space.
+        return one_json_line(json.dumps(entry, default=str, ensure_ascii=False))
 
 
 class TextFormatter(logging.Formatter):
-    """One line for a person, with the time in UTC."""
+    """One line for a person, with the time in UTC; a traceback follows, set in."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
+        record.message = one_line(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's
+        """Set in, so that a line of an error's text does not look like a record."""
+        return "\n".join(f"  {line}" for line in visible_lines(super().formatException(ei)).split("\n"))
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 - logging's
         return _instant(record)

@@ -3,20 +3,38 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from ttapi_pipeline.core.lines import one_line, visible_lines
 
 WIDTH_WITHOUT_TERMINAL: Final = 160
 """A pipe or a file has no width; reasons should not be folded at 80."""
 
 
+class SafeConsole(Console):
+    """A console that shows text from outside and obeys none of it: control characters are written as escapes.
+
+    The cells of a table may hold what a server or a file said. The control codes of the console itself pass.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible_lines(segment.text), segment.style)
+
+
 def output_console() -> Console:
     """Standard output, as wide as the terminal that it is."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
+    console = SafeConsole()
+    return console if console.is_terminal else SafeConsole(width=WIDTH_WITHOUT_TERMINAL)
 
 
 def print_error(text: str) -> None:
     """Write one line to standard error, however long it is; what is in brackets is not taken for markup."""
-    Console(stderr=True, highlight=False).print(text, markup=False, soft_wrap=True)
+    SafeConsole(stderr=True).print(one_line(text), markup=False, soft_wrap=True)

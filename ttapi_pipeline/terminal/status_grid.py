@@ -13,13 +13,15 @@ from io import StringIO
 from typing import Any
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ttapi_pipeline.core.lines import one_line
 from ttapi_pipeline.core.progress import Phase, Progress
 from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.datasets.status import DatasetStatus
+from ttapi_pipeline.terminal.console import SafeConsole
 
 _PHASE_STYLES: Mapping[Phase, str] = {
     Phase.WAITING: "dim",
@@ -134,14 +136,15 @@ def _bar(work: Progress) -> str:
 
 def progress_line(name: str, work: Progress) -> str:
     """One line about a dataset, for output that is not a terminal."""
-    if work.phase is Phase.WAITING and work.note:
-        return f"{name}: {work.note}"
-    return f"{name}: {work.phase}{f', {work.note}' if work.note else ''}"
+    note = one_line(work.note)
+    if work.phase is Phase.WAITING and note:
+        return f"{name}: {note}"
+    return f"{name}: {work.phase}{f', {note}' if note else ''}"
 
 
 def render(renderable: RenderableType, *, width: int = 160) -> str:
     """Any of the tables as plain text, at most `width` columns wide."""
-    console = Console(file=StringIO(), width=width, color_system=None, legacy_windows=False)
+    console = SafeConsole(file=StringIO(), width=width, color_system=None, legacy_windows=False)
     with console.capture() as capture:
         console.print(renderable)
     return "\n".join(line.rstrip() for line in capture.get().splitlines()).rstrip() + "\n"
