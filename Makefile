@@ -6,7 +6,7 @@ export DAGSTER_HOME ?= $(CURDIR)
 # Hundreds of short processes import the same modules: without bytecode, importing Dagster takes four times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test ci coverage ui bench soak lint lock docs clean
+.PHONY: run test ci coverage audit ui bench soak lint lock docs clean
 
 run: .venv/runtime .env ## Fill every dataset and print the grid
 	$(BIN)/tt refresh
@@ -21,6 +21,9 @@ ci: coverage ## What CI runs after `make test`
 # A second run of the tests: the measuring makes each of them take half as long again, which `make test` does not wait for.
 coverage: .venv/dev .env
 	$(PYTEST) --cov --cov-report=term
+
+audit: .venv/runtime ## Hold the pinned packages to the list of known advisories
+	$(BIN)/python .ci/audit.py requirements.lock requirements-dev.lock
 
 lint: .venv/dev
 	$(BIN)/ruff check .
