@@ -28,6 +28,7 @@ from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
 from ttapi_pipeline.defs.dagster_internals import pool_state
 from ttapi_pipeline.defs.operations.lost_runs import lost_runs
+from ttapi_pipeline.defs.operations.pools import free_orphaned_slots
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.storage.layout import open_folder
 from ttapi_pipeline.storage.repair import check
@@ -36,6 +37,8 @@ from ttapi_pipeline_tests.support.projects import environment_of_users, make_pro
 
 KILLS = int(os.environ.get("KILLS", "1000"))
 SEED = int(os.environ.get("KILL_SEED", "20261128"))
+
+SELECTIONS = (tuple(DATASETS), ("accounts", "universe", "symbols", "earnings"), ("daily_candles", "quotes"))
 
 _GROWING = ("daily_candles", "eod_snapshot", "earnings", "trading_calendar")
 """Tables that never lose a row from one refresh to the next."""
@@ -132,7 +135,7 @@ def kill_one(trial: Trial, chance: random.Random, names: list[str], *, within: f
         victim.communicate()
     began = time.monotonic()
     # It fetches, whatever is due: a hit would stand in no queue.
-    trial.run("refresh", names[0], "--force")
+    trial.run("refresh", chance.choice([name for name in names if DATASETS[name].is_fetched]), "--force")
     took = time.monotonic() - began
     document = json.loads(trial.run("refresh", *names, "--json"))
     assert {row["verdict"] for row in document["datasets"] if row["dataset"] in names} == {"hit"}
@@ -171,6 +174,57 @@ def test_the_next_run_succeeds_whenever_a_whole_run_was_killed(
     within = time.monotonic() - began
     seconds = []
     for number in range(KILLS):
-        seconds.append(kill_one(trial, chance, list(DATASETS), within=within, count=chance.randint(2, 6)))
+        names = chance.choice(
+            [list(DATASETS), ["accounts", "universe", "symbols", "earnings"], ["daily_candles", "quotes"]]
+        )
+        seconds.append(kill_one(trial, chance, names, within=within, count=chance.randint(2, 6)))
         with capsys.disabled():
             print(f"kill {number + 1}: the next run took {seconds[-1]:.1f} s, most {max(seconds):.1f} s", flush=True)  # noqa: T201
+
+
+_TWO_STEPS = """
+import time
+from pathlib import Path
+import dagster as dg
+from ttapi_pipeline.defs.operations.executor import holding
+from ttapi_pipeline.defs.operations.pools import broker_turn
+
+def step(name):
+    @dg.asset(name=name)
+    def fetched(context: dg.AssetExecutionContext) -> None:
+        with broker_turn(context.instance, context.run.run_id, name, context.log.info):
+            Path(f"{name}.started").touch()
+            time.sleep(4)
+    return fetched
+
+defs = dg.Definitions(assets=[step("one"), step("two")], executor=holding(dg.multiprocess_executor))
+"""
+
+
+@pytest.mark.soak
+def test_a_run_with_a_process_per_step_lives_until_the_last_of_them_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make_project(tmp_path)
+    monkeypatch.chdir(project)
+    (project / "two_steps.py").write_text(_TWO_STEPS)
+    environment = {**environment_of_users(), "DAGSTER_HOME": str(project)}
+    environment["PYTHONPATH"] = f"{project}:{environment['PYTHONPATH']}"
+    with dg.DagsterInstance.from_config(str(project)) as instance:
+        command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "two_steps", "--select", "*"]
+        parent = subprocess.Popen(command, cwd=project, env=environment, stderr=subprocess.PIPE, text=True)
+        assert parent.stderr is not None
+        # One of the two waits for the other one, and says so.
+        assert any("waiting for run" in line for line in parent.stderr)
+        parent.kill()
+        parent.wait()
+        parent.stderr.close()
+        # Its children work on, and give the slot back.
+        assert lost_runs(instance) == {}
+        deadline = time.monotonic() + 60
+        while not lost_runs(instance) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert len(lost_runs(instance)) == 1
+        assert list(project.glob("*.started"))
+        free_orphaned_slots(instance)
+        assert pool_state(instance, BROKER_POOL).run_ids == set()
