@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from ttapi_pipeline.core.errors import LockTimeoutError
 from ttapi_pipeline.core.processes import ProcessIdentity, this_process
+from ttapi_pipeline.core.progress import Phase, current_board
 from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.storage.layout import Folder
 
@@ -52,6 +53,7 @@ class DatasetLock:
             return
         began = time.monotonic()
         patience = _QUIET_SECONDS
+        before = current_board().snapshot().get(self._dataset)
         while not self._try(timeout_seconds - (time.monotonic() - began), patience):
             waited = time.monotonic() - began
             if waited >= timeout_seconds:
@@ -59,8 +61,14 @@ class DatasetLock:
                     f"{self._dataset} was being written by {self._holder()} for {timeout_seconds:g} s ({self._path}); "
                     "try again when it is done"
                 )
-            _LOGGER.warning("%s: waiting for %s, for %.0f s now", self._dataset, self._holder(), waited)
+            words = f"waiting for {self._holder()}, which writes it, for {waited:.0f} s now"
+            _LOGGER.warning("%s: %s", self._dataset, words)
+            # Where a run shows how far it is: its output goes elsewhere while a step runs.
+            if before is not None:
+                current_board().set_phase(self._dataset, Phase.WAITING, words)
             patience = _SAY_SECONDS
+        if before is not None and patience == _SAY_SECONDS:
+            current_board().set_phase(self._dataset, before.phase, before.note)
 
     def _try(self, left: float, patience: float) -> bool:
         """Whether the lock came within `left` and `patience` seconds."""

@@ -15,6 +15,7 @@ import dagster as dg
 import pytest
 from dagster._core.events import EngineEventData
 from dagster._core.storage.event_log import SqlEventLogStorage
+from dagster._core.storage.runs.schema import RunsTable
 from dagster._core.test_utils import freeze_time
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -112,6 +113,19 @@ class TestWhoIsGone:
         assert why_lost(instance, new) is None
         for each in (old, new):
             instance.delete_run(each.run_id)
+
+    def test_a_run_that_was_made_and_never_started_is_lost_after_ten_minutes(
+        self, instance: dg.DagsterInstance
+    ) -> None:
+        made = instance.create_run_for_job(job)
+        assert why_lost(instance, made) is None
+        with instance.run_storage.connect() as connection:  # type: ignore[attr-defined]
+            before = (datetime.now(UTC) - timedelta(minutes=11)).replace(tzinfo=None)
+            connection.execute(
+                RunsTable.update().where(RunsTable.c.run_id == made.run_id).values(create_timestamp=before)
+            )
+        assert why_lost(instance, made) == "it was made, and never started"
+        instance.delete_run(made.run_id)
 
     def test_of_a_process_that_cannot_be_seen_nothing_is_said(self) -> None:
         ours = this_process()

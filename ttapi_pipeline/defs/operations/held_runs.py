@@ -23,6 +23,8 @@ from ttapi_pipeline.defs.dagster_internals import has_local_events, processes_of
 _TAG: Final = "process/"
 _TAKEN_UP_WITHIN: Final = timedelta(minutes=1)
 """A run that has started is in a process by then. Only a kill between the two leaves one that is not."""
+_STARTED_WITHIN: Final = timedelta(minutes=10)
+"""`dagster asset materialize` makes a run and starts it in the same breath."""
 _SLACK: Final = timedelta(seconds=2)
 """Times of processes are counted from the start of the machine, and come out a little early or late."""
 
@@ -137,10 +139,15 @@ def _why_lost_by_events(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str
         words = f"its process is gone: process {pid} since {at.isoformat(timespec='seconds')}"
         return words if all(_is_another(*each) for each in seen) else None
     record = instance.get_run_record_by_id(run.run_id)
-    if record is None or record.start_time is None or record.dagster_run.is_finished:
+    if record is None or record.dagster_run.is_finished:
         return None
-    age = datetime.now(UTC) - datetime.fromtimestamp(record.start_time, UTC)
-    return "it started, and no process took it up" if age > _TAKEN_UP_WITHIN else None
+    now = datetime.now(UTC)
+    if record.start_time is not None:
+        age = now - datetime.fromtimestamp(record.start_time, UTC)
+        return "it started, and no process took it up" if age > _TAKEN_UP_WITHIN else None
+    is_new = record.dagster_run.status is dg.DagsterRunStatus.NOT_STARTED
+    age = now - record.create_timestamp.replace(tzinfo=record.create_timestamp.tzinfo or UTC)
+    return "it was made, and never started" if is_new and age > _STARTED_WITHIN else None
 
 
 def _is_another(pid: int, seen_at: datetime) -> bool:
