@@ -6,12 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Protocol
+from typing import Final, Protocol
 
 import polars as pl
 
+from ttapi_pipeline.core.errors import DataError
 from ttapi_pipeline.core.manifest import Fact
 from ttapi_pipeline.storage.incremental.pieces import Pieces
+
+_SEVERAL: Final = 3
 
 
 class Chart(Protocol):
@@ -73,6 +76,24 @@ def carry_over(
     wanted = set(missing) - set(fresh[subject].unique().to_list())
     kept = previous.filter(pl.col(subject).is_in(sorted(wanted))).collect()
     return pl.concat([fresh, kept.select(fresh.columns)])
+
+
+def require_options(universe: pl.DataFrame, *, has_some: bool, dataset: str) -> None:
+    """Doubt an answer by which not one symbol of several has options: that is silence of the service.
+
+    Args:
+        universe: The symbols that were asked for. One or two may well be without options.
+        has_some: Whether an expiration came for any symbol, or a reason why it did not.
+        dataset: For the message.
+
+    Raises:
+        DataError: The answer is doubted.
+    """
+    if not has_some and universe.height >= _SEVERAL:
+        raise DataError(
+            f"{dataset}: not one of {universe.height} symbols has an expiration by the answers; that is no answer, and "
+            "what is stored stays as it was"
+        )
 
 
 def unexpired(previous: pl.LazyFrame | None, symbols: Iterable[str], *, today: date) -> list[str]:

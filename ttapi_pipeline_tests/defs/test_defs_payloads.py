@@ -173,6 +173,26 @@ def test_one_expiration_beyond_the_calendar_and_one_listed_twice_fail_nothing(wo
     assert (computed["horizon_sessions"], computed["returns_stddev_reason"]) == (None, "unknown_horizon")
 
 
+@pytest.mark.parametrize(
+    ("name", "route", "place", "said"),
+    [
+        ("accounts", "/customers/me/accounts", "data.items", "the list of accounts is empty"),
+        ("expiration_series", CHAIN, "data.items", "not one of 6 symbols has an expiration"),
+        ("expiration_series", CHAIN, "data.items[*].expirations", "not one of 6 symbols has an expiration"),
+        ("implied_volatility", METRICS, f"data.items[*].{IV_LIST}", "not one of 6 symbols has an expiration"),
+    ],
+)
+def test_silence_of_a_whole_service_is_no_first_answer_either(
+    world: Any, name: str, route: str, place: str, said: str
+) -> None:
+    for path in world.data.glob(f"{name}.*"):
+        path.unlink()
+    play(world, route, place, [])
+    result = world.run(name)
+    assert said in sentence(result, name)
+    assert name not in world.writes()
+
+
 class TestCalendar:
     def calendar(self, world: Any) -> pl.DataFrame:
         return table(world, "trading_calendar").drop("fetched_at")

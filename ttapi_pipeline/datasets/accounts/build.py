@@ -12,7 +12,7 @@ import polars as pl
 
 from ttapi_pipeline.client import REPEATED_ROW, Account, Balance, TastytradeClient, lost_in, rejected_in
 from ttapi_pipeline.core.collection import Collection, ProgressCallback
-from ttapi_pipeline.core.errors import ApiError, AuthError
+from ttapi_pipeline.core.errors import ApiError, AuthError, DataError
 from ttapi_pipeline.core.manifest import lost_facts
 from ttapi_pipeline.core.privacy import masked_subjects
 from ttapi_pipeline.datasets.accounts.table import ACCOUNTS
@@ -149,6 +149,8 @@ async def build_accounts(
 ) -> Build:
     """Fetch accounts and balances; an account whose balance fails keeps its last known row, if it has one."""
     accounts = with_vanished(await collect_accounts(client, progress=progress), previous)
+    if not accounts.requested:
+        raise DataError("accounts: the list of accounts is empty, and a user of the API has one; nothing is stored")
     replace(accounts, missing=masked_subjects(accounts.missing)).require(min_coverage, subject="accounts")
     fresh = accounts_frame(accounts.rows, fetched_at=now)
     failed = pl.col("account_number").is_in(sorted(accounts.missing))

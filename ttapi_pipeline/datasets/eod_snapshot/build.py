@@ -131,6 +131,7 @@ def build_eod_snapshot(
             **_unaccounted(imported, bars=survey.sources.get("metastock", 0) + survey.replaced),
             "metastock_replaced": survey.replaced,
             "symbols_in_conflict": len(conflicts),
+            "symbols_without_overlap": survey.comparison.filter(verdict="no_overlap").height,
             "symbols_rebased": survey.splits["symbol"].append(rebased["symbol"]).n_unique(),
             "splits_between_sources": survey.splits.filter(proof="ratio").height,
             "bars_on_other_days": survey.bars_on_other_days,

@@ -19,7 +19,7 @@ from ttapi_pipeline.core.collection import Collection, ProgressCallback
 from ttapi_pipeline.core.errors import InvalidFormatError
 from ttapi_pipeline.core.manifest import lost_facts
 from ttapi_pipeline.core.sessions import NEW_YORK
-from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source, unexpired
+from ttapi_pipeline.datasets.build import Build, carry_over, require_options, rows_per_source, unexpired
 from ttapi_pipeline.datasets.expiration_series.table import EXPIRATION_SERIES
 from ttapi_pipeline.datasets.placeholders import known_date, known_text
 from ttapi_pipeline.datasets.refresh import Refresh
@@ -175,6 +175,8 @@ async def build_expiration_series(
     chains = without_vanished(chains, previous, today=now.astimezone(NEW_YORK).date())
     chains.require(min_coverage, subject="expiration_series")
     fresh = expiration_series_frame(chains.rows, calendar, fetched_at=now)
+    has_some = bool(chains.missing) or not fresh.is_empty()
+    require_options(universe, has_some=has_some, dataset="expiration_series")
     # Rows that are carried over were made with an older calendar, perhaps with another one.
     frame = on_sessions(carry_over(fresh, previous, chains.missing), calendar)
     beyond = frame["expiration_session"].null_count()

@@ -13,7 +13,7 @@ from ttapi_pipeline.client import MarketMetrics, TastytradeClient
 from ttapi_pipeline.core.collection import Collection, ProgressCallback
 from ttapi_pipeline.core.manifest import lost_facts
 from ttapi_pipeline.core.sessions import NEW_YORK
-from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source, unexpired
+from ttapi_pipeline.datasets.build import Build, carry_over, require_options, rows_per_source, unexpired
 from ttapi_pipeline.datasets.implied_volatility.table import IMPLIED_VOLATILITY
 from ttapi_pipeline.datasets.placeholders import known_date, known_moment, known_text, positive
 from ttapi_pipeline.datasets.refresh import Refresh
@@ -75,6 +75,8 @@ async def build_implied_volatility(
     metrics = without_vanished(metrics, previous, today=now.astimezone(NEW_YORK).date())
     metrics.require(min_coverage, subject="implied_volatility")
     fresh = implied_volatility_frame(metrics.rows, fetched_at=now)
+    has_some = bool(metrics.missing) or not fresh.is_empty()
+    require_options(universe, has_some=has_some, dataset="implied_volatility")
     frame = carry_over(fresh, previous, metrics.missing)
     return Build(
         frame=frame,
