@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a safe publication costs over Polars' own sinks, and how fast one symbol is read back.
+"""What a safe publication costs over Polars' own sinks, how fast one symbol is read back, and what verifying costs.
 
 Run it as ``python benchmarks/bench_publish.py [ROWS]``. Each measurement has a process of its own, on the same rows, so
 that peak memory is its own too. The ratios are what to look at: seconds depend on the machine.
@@ -138,6 +138,9 @@ def main() -> None:
                 print(f"  {label:16} bare sinks {theirs:8.2f}  publish {mine:8.2f}  ratio {mine / theirs:.2f}")
         size = sum((folder / f"bench.{ending}").stat().st_size for ending in ("parquet", "csv")) / 1e6
         symbol = f"S{options.rows // SESSIONS // 2:05d}"
+        started = time.perf_counter()
+        scan(folder, SCHEMA)
+        verified = time.perf_counter() - started
         times = []
         for _ in range(9):
             started = time.perf_counter()
@@ -149,6 +152,9 @@ def main() -> None:
         one = sorted(times)[len(times) // 2]
         ratio = everything / one
         print(f"one symbol of {options.rows // SESSIONS:,}: {one * 1e3:.1f} ms; all rows take {ratio:.0f} x that")
+        share = verified / (folder / "bench.parquet").stat().st_size * 1e9
+        print(f"verified once per process: {verified * 1e3:.0f} ms, {verified / everything:.2f} of reading all rows")
+        print(f"  {1 / share:.1f} GB/s; with the file in memory")
         print(f"stored: {size:.0f} MB")
 
 
