@@ -57,4 +57,4 @@ def test_a_run_killed_after_some_symbols_goes_on_with_the_next_one(
     assert bars.equals(pl.read_parquet(undisturbed / "bars.parquet"))
     assert bars["symbol"].n_unique() == len(symbols)
     # What is published is no longer kept.
-    assert not list(killed.rglob("*.npz"))
+    assert not list(killed.rglob("*.sealed"))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,8 @@ from ttapi_pipeline.datasets.daily_candles.revisions import recorded_revisions, 
 from ttapi_pipeline.datasets.daily_candles.spool import CandleSpool
 from ttapi_pipeline.streaming.candles import CandleHistory
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
+from ttapi_pipeline_tests.support.examples import examples
+from ttapi_pipeline_tests.support.flips import flip_any_bit
 
 START = date(2026, 1, 2)
 SESSION = date(2026, 11, 20)
@@ -74,11 +77,34 @@ def test_another_start_another_origin_and_another_session_are_not_answered(tmp_p
 
 def test_a_file_that_was_cut_short_is_fetched_again(tmp_path: Path) -> None:
     spool_in(tmp_path).put(history("AAPL", CLOSES), START)
-    (path,) = tmp_path.rglob("*.npz")
+    (path,) = tmp_path.rglob("*.sealed")
     whole = path.read_bytes()
     for length in (0, 10, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
         assert spool_in(tmp_path).take({"AAPL": START}, last_session=SESSION) == []
+
+
+def test_one_bit_of_a_spooled_history_has_it_fetched_again(tmp_path: Path) -> None:
+    spool_in(tmp_path).put(history("AAPL", CLOSES), START)
+    (path,) = tmp_path.rglob("*.sealed")
+    for seed in range(examples(100)):
+        whole = path.read_bytes()
+        flip_any_bit(path, random.Random(seed))
+        assert spool_in(tmp_path).take({"AAPL": START}, last_session=SESSION) == []
+        path.write_bytes(whole)
+    assert len(spool_in(tmp_path).take({"AAPL": START}, last_session=SESSION)) == 1
+    path.rename(path.with_name(path.name.replace("AAPL", "MSFT")))
+    assert spool_in(tmp_path).take({"MSFT": START}, last_session=SESSION) == []
+
+
+def test_a_forced_collection_takes_nothing_from_the_spool(tmp_path: Path) -> None:
+    settings = Settings(data_dir=str(tmp_path))
+    spool = candle_spool(settings, now=NOW)
+    assert spool is not None
+    spool.put(history("AAPL", CLOSES), START)
+    forced = candle_spool(settings, now=NOW, is_trusted=False)
+    assert forced is not None
+    assert forced.take({"AAPL": START}, last_session=SESSION) == []
 
 
 def test_what_is_published_is_forgotten(tmp_path: Path) -> None:

@@ -310,8 +310,13 @@ async def _mended(feed: _Feed, frame: pl.DataFrame, settled: pl.Series, absent: 
     return _Mended(frame=frame, missing=holes_in_words(still), absences=found, filled=filled, lost=lost)
 
 
-def candle_spool(settings: Settings, *, now: datetime) -> CandleSpool | None:
+def candle_spool(settings: Settings, *, now: datetime, is_trusted: bool = True) -> CandleSpool | None:
     """The spool in the data folder; None when that is not on this machine.
+
+    Args:
+        settings: Where the data is, and where candles come from.
+        now: Says which session is settled.
+        is_trusted: Whether histories that are there may be used.
 
     Raises:
         StorageError: The folder cannot be written.
@@ -320,7 +325,7 @@ def candle_spool(settings: Settings, *, now: datetime) -> CandleSpool | None:
     if folder is None:
         return None
     session = last_settled_session(now).session
-    return CandleSpool(folder / "candles", origin=settings.origin, session=session)
+    return CandleSpool(folder / "candles", origin=settings.origin, session=session, is_trusted=is_trusted)
 
 
 async def _collect(
@@ -366,7 +371,7 @@ async def build(refresh: Refresh, trading_calendar: pl.LazyFrame, universe: pl.L
         clock=refresh.clock,
         min_coverage=refresh.settings.min_coverage,
         progress=refresh.progress("histories"),
-        spool=candle_spool(refresh.settings, now=refresh.now),
+        spool=candle_spool(refresh.settings, now=refresh.now, is_trusted=not refresh.is_forced),
         recorded=refresh.recorded(CANDLE_REVISIONS.name),
         absent=refresh.recorded(CANDLE_ABSENCES.name),
         is_whole=refresh.is_whole or refresh.previous() is None,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 import zipfile
@@ -17,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ttapi_pipeline.core.files import replacing
+from ttapi_pipeline.core.seals import seal, unseal
 from ttapi_pipeline.core.symbology import file_stem
 from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.streaming.candles import CandleHistory
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 """Histories of an earlier format may hold bars that cannot be, and are not read."""
 
 _COLUMNS: Final = tuple(
@@ -36,12 +38,13 @@ class CandleSpool:
         folder: Where; what is there of another origin or session is removed.
         origin: Where the candles come from.
         session: The last session whose bars are final.
+        is_trusted: Whether histories that are there may be used; otherwise they are removed.
 
     Raises:
         StorageError: The folder cannot be written.
     """
 
-    def __init__(self, folder: Path, *, origin: str, session: date) -> None:
+    def __init__(self, folder: Path, *, origin: str, session: date, is_trusted: bool = True) -> None:
         self._root = folder
         key = json.dumps([_FORMAT, origin, session.isoformat()])
         self._folder = folder / hashlib.sha256(key.encode()).hexdigest()[:16]
@@ -50,6 +53,9 @@ class CandleSpool:
             for other in folder.iterdir():
                 if other != self._folder:
                     shutil.rmtree(other)
+            if not is_trusted:
+                for path in self._folder.iterdir():
+                    path.unlink(missing_ok=True)
         except OSError as error:
             raise storage_error(folder, error) from error
 
@@ -61,16 +67,18 @@ class CandleSpool:
         """
         target = self._path(history.symbol, start)
         columns = {name: getattr(history, name) for name in _COLUMNS}
+        content = io.BytesIO()
         try:
+            np.savez(
+                content,
+                allow_pickle=False,
+                is_snipped=np.array(history.is_snipped),
+                lost=np.array(json.dumps(dict(history.lost))),
+                **columns,
+            )
             # A history that the machine's power has cut short is fetched again, so it need not be durable.
-            with replacing(target, is_durable=False) as staging, staging.open("wb") as file:
-                np.savez(
-                    file,
-                    allow_pickle=False,
-                    is_snipped=np.array(history.is_snipped),
-                    lost=np.array(json.dumps(dict(history.lost))),
-                    **columns,
-                )
+            with replacing(target, is_durable=False) as staging:
+                staging.write_bytes(seal(content.getvalue(), by=_sealed_by(history.symbol, start)))
         except OSError as error:
             raise storage_error(target, error) from error
 
@@ -94,16 +102,24 @@ class CandleSpool:
 
     def _read(self, symbol: str, start: date) -> CandleHistory | None:
         try:
-            with self._path(symbol, start).open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            content = unseal(self._path(symbol, start).read_bytes(), by=_sealed_by(symbol, start))
+            if content is None:
+                return None
+            with np.load(io.BytesIO(content), allow_pickle=False) as stored:
                 columns = {name: stored[name] for name in _COLUMNS}
                 lost = json.loads(str(stored["lost"]))
                 return CandleHistory(symbol=symbol, is_snipped=bool(stored["is_snipped"]), lost=lost, **columns)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            # Not there, or cut short with the machine's power: it is fetched.
+            # Not there: it is fetched, as is one that was damaged or cut short with the machine's power.
             return None
 
     def _path(self, symbol: str, start: date) -> Path:
-        return self._folder / f"{file_stem(symbol)}~{start.isoformat()}.npz"
+        return self._folder / f"{file_stem(symbol)}~{start.isoformat()}.sealed"
+
+
+def _sealed_by(symbol: str, start: date) -> str:
+    """Also says whose history it is, so that a file under another name is not believed."""
+    return f"candles {_FORMAT} {symbol} {start}"
 
 
 def _is_within(sessions: NDArray[np.datetime64], first: date, last: date) -> bool:
