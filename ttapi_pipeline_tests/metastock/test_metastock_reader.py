@@ -152,6 +152,22 @@ def test_the_size_of_the_blocks_changes_nothing(content: bytes, size: int) -> No
     assert_frame_equal(blocks.rejects, whole.rejects)
 
 
+@pytest.mark.parametrize("odd", ['"Miedź', 'Miedź"', '"Miedź" i "Spółka', "Miedź\0", "Miedź\x1a", "Miedź\r\n"])
+def test_an_odd_letter_beyond_the_first_rows_is_read_alike_by_both_ways(odd: str) -> None:
+    days = [date(2026, 1, 1) + timedelta(days=at) for at in range(40)]
+    rows = [f"{odd if at == 25 else 'Miedź'},X,{day:%Y%m%d},10" for at, day in enumerate(days)]
+    text = "\n".join(["<NAME>,<TICKER>,<DATE>,<CLOSE>", *rows])
+    with folder_of({"X.txt": text}) as folder:
+        scanned = import_folder(folder)
+    with folder_of({"X.txt": "\n" + text}) as folder:
+        read = import_folder(folder)
+    assert_frame_equal(check_account(scanned), check_account(read))
+    assert_frame_equal(scanned.rejects.drop("line"), read.rejects.drop("line"))
+    # A quote without another one is a letter. A zero byte costs its row, and a line end makes one of its own.
+    assert scanned.rejects.height == {"Miedź\0": 1, "Miedź\r\n": 1}.get(odd, 0)
+    assert scanned.files["rows_kept"].item() == 40 - ("\0" in odd)
+
+
 @pytest.mark.parametrize("size", [30, 200, 4096])
 def test_a_bad_row_of_a_large_file_costs_its_own_block_alone(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     lines = [f"X,{date(2000, 1, 3) + timedelta(days=at):%Y%m%d},10,11,9,10.5,100" for at in range(400)]
