@@ -32,6 +32,9 @@ class Scheme(StrEnum):
 PROVING: Final = frozenset({"N", "O", "OQ", "K", "PK", "NYS", "NAS"})
 """Reuters' exchanges that are no kind of share to anybody. P and Z are preferred shares and others elsewhere."""
 
+_LONGEST: Final = 5
+"""Letters of a ticker that is looked at no further: it is a symbol as it stands, as most are."""
+
 _INDEX: Final = re.compile(r"[.^][A-Za-z0-9]+", re.ASCII)
 _COUNTRY: Final = re.compile(r".+\.(?:us|uk|jp|de|hk|hu|pl)", re.ASCII | re.IGNORECASE)
 _FINAM: Final = re.compile(r"US[12]\.(.+)", re.ASCII)
@@ -69,6 +72,8 @@ def symbol_of(ticker: str, scheme: Scheme, *, suffixes: frozenset[str] | None = 
         suffixes: Suffixes that the user says are exchanges, in upper case; they are stripped whatever the scheme is,
             and no others are. None leaves it to the scheme.
     """
+    if ticker.isascii() and ticker.isalnum() and ticker.isupper() and len(ticker) <= _LONGEST:
+        return ticker
     try:
         return _symbol_of(ticker.strip(), scheme, suffixes)
     except ValueError:

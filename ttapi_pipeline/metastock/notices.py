@@ -168,6 +168,9 @@ def _unread(known: pl.DataFrame, names: pl.Series) -> Iterator[_Notice]:
 def _other_names(bars: CurrentBars, names: pl.Series, symbols: Symbols) -> Iterator[_Notice]:
     """Files of one ticker whose name says another one."""
     alone = bars.contents.filter(pl.len().over("rank") == 1, pl.col("symbol").is_not_null())
+    # In most folders every file has the name of its ticker, and there are thousands of them.
+    stems = names.gather(alone["rank"]).str.extract(r"([^/]+?)(?:\.[^./]*)?$")
+    alone = alone.filter(stems.ne_missing(alone["spelling"]))
     for rank, spelling, symbol in alone.select("rank", "spelling", "symbol").sort("rank").iter_rows():
         name = names[rank]
         stem = file_ticker(name)

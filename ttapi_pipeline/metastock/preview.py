@@ -174,7 +174,7 @@ def _symbols(
 
 
 def _reasons(imported: FolderImport) -> pl.DataFrame:
-    place = pl.format("{}, line {}", "file", pl.col("line").fill_null(0))
+    place = pl.coalesce(pl.format("{}, line {}", "file", "line"), "file")
     return (
         imported.rejects.group_by("reason", maintain_order=True)
         .agg(pl.col("rows").cast(pl.Int64).sum(), example=place.first())

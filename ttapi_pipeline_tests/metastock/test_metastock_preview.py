@@ -42,7 +42,7 @@ def test_a_small_folder_is_told_exactly(folder: Path) -> None:
     assert preview.symbols == ["S0", "S1", "S2", "S3", "S4"]
     counts = preview.dialects.select("dialect", "files", "files_read", "rows", "rejected")
     assert counts.rows() == [("F", 5, 5, 14, 1), ("unreadable", 1, 1, 1, 1)]
-    assert preview.reasons.select("rows", "example").rows() == [(1, "S4.txt, line 1"), (1, "README.md, line 0")]
+    assert preview.reasons.select("rows", "example").rows() == [(1, "S4.txt, line 1"), (1, "README.md")]
     text = text_of(folder)
     assert "6 files, 15 rows, 5 symbols, 2026-01-05 to 2026-01-08\n" in text
     assert "close is not a number" in text
