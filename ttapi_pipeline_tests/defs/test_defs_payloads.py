@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -171,6 +173,25 @@ def test_one_expiration_beyond_the_calendar_and_one_listed_twice_fail_nothing(wo
     assert after.filter(~changed).equals(before.filter(~changed))
     computed = row(table(world, "returns_stddev"), symbol="AAPL", expiration_date=date(2099, 12, 18))
     assert (computed["horizon_sessions"], computed["returns_stddev_reason"]) == (None, "unknown_horizon")
+
+
+def test_the_earnings_file_takes_symbols_as_anybody_writes_them(world: Any, tmp_path: Path) -> None:
+    file = tmp_path / "earnings.csv"
+    file.write_text(
+        "symbol,announced_date,time_of_day\naapl,2026-07-30,amc\nBRK.B,2026-08-01,\n brk/b ,2026-05-02,BTO\n"
+    )
+    world.settings = replace(world.settings, earnings_file=file)
+    assert world.run("earnings").success
+    given = table(world, "earnings").filter(source="file").sort("symbol", "announced_date")
+    assert given.select("symbol", "announced_date", "time_of_day").rows() == [
+        ("AAPL", date(2026, 7, 30), "AMC"),
+        ("BRK/B", date(2026, 5, 2), "BTO"),
+        ("BRK/B", date(2026, 8, 1), None),
+    ]
+    file.write_text("symbol,announced_date\nAAPL,2026-07-30\nBRK.B,soon\n")
+    before = world.writes()
+    assert "earnings.csv, line 3: 'BRK.B', 'soon'" in sentence(world.run("earnings", force=True), "earnings")
+    assert world.writes() == before
 
 
 @pytest.mark.parametrize(
