@@ -191,7 +191,7 @@ class TastytradeClient:
         """The accounts that the user may read, including closed ones, in the server's order."""
         page = await self._requester.get(routes.CUSTOMER_ACCOUNTS, _accounts)
         rows = _kept(page, routes.CUSTOMER_ACCOUNTS)
-        return Listing((_with_authority(item) for item in rows), rejected=page.rejected)
+        return Listing((_with_authority(item) for item in rows), rejected=[*page.rejected, *page.unread])
 
     async def balance(self, account_number: str, currency: str = "USD") -> Balance:
         """An account's balance in one currency."""
@@ -286,9 +286,10 @@ class TastytradeClient:
                 if error.status != 404:
                     raise
                 return Fetched(empty={symbol})
-            if page.rejected:
+            incomplete = [*page.rejected, *page.unread]
+            if incomplete:
                 # A chain that lacks one of its roots would look complete.
-                rejected = [(symbol, reason) for _, reason in page.rejected]
+                rejected = [(symbol, reason) for _, reason in incomplete]
                 return Fetched(missing={symbol: rejected[0][1]}, rejected=rejected)
             if not page.rows:
                 return Fetched(empty={symbol})

@@ -88,6 +88,12 @@ class Page(Generic[T]):
     rejected: Sequence[tuple[str, str]]
     pagination: Pagination | None
 
+    @property
+    def unread(self) -> Sequence[tuple[str, str]]:
+        """The pages behind this one, as (name, reason), for an answer that is documented to have one page."""
+        pages = 1 if self.pagination is None else self.pagination.total_pages
+        return [(f"pages 2 to {pages}", "the answer says that there are more pages, which were not read")] * (pages > 1)
+
 
 def list_decoder(row_type: type[R]) -> Callable[[bytes, str], Page[R]]:
     """A function that reads ``{"data": {"items": [...]}}``.

@@ -214,6 +214,19 @@ async def test_a_chain_is_one_row_per_underlying(server: ScriptedServer, connect
     assert collected.requested == 5
 
 
+async def test_pages_that_were_not_read_are_said(server: ScriptedServer, connect: Connect) -> None:
+    more = {"per-page": 1, "page-offset": 0, "total-items": 3, "total-pages": 3}
+    account = {"account": {"account-number": "1"}}
+    server.once("/customers/me/accounts", server.items(account, pagination=more))
+    server.once("/option-chains/X/nested", server.items({"root-symbol": "X"}, pagination=more))
+    async with connect() as client:
+        accounts, chains = await client.accounts(), await client.nested_option_chains(["X"])
+    assert [account.account_number for account in accounts] == ["1"]
+    why = "the answer says that there are more pages, which were not read"
+    assert accounts.rejected == [("pages 2 to 3", why)]
+    assert (chains.rows, chains.missing) == ([], {"X": why})
+
+
 async def test_a_chain_whose_expirations_cannot_be_read_is_missing(server: ScriptedServer, connect: Connect) -> None:
     root = {"underlying-symbol": "X", "root-symbol": "X", "expirations": None}
     server.once("/option-chains/X/nested", server.items(root))
