@@ -114,7 +114,7 @@ def test_a_csv_reader_of_another_make_reads_the_same(
 def test_a_key_may_hold_nulls_where_its_columns_may(tmp_path: Path, provenance: Provenance) -> None:
     from ttapi_pipeline.datasets.eod_snapshot.table import EOD_REJECTS
 
-    row = {"file": "a.csv", "line": 3, "symbol": "AAPL", "reason": "close is 'x'", "raw": "=x"}
+    row = {"file": "a.csv", "line": 3, "symbol": "AAPL", "reason": "close is 'x'", "rows": 1, "raw": "=x"}
     whole_file = row | {"line": None, "symbol": None}
     publish(pl.DataFrame([row, whole_file]), EOD_REJECTS, tmp_path, provenance)
     assert scan(tmp_path, EOD_REJECTS).collect()["line"].to_list() == [None, 3]
