@@ -11,13 +11,12 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -124,15 +123,27 @@ def others(trial: Trial, chance: random.Random, count: int, only: list[str]) -> 
     assert torn == []
 
 
+def has_processes(group: int) -> bool:
+    """Whether a process group has a process."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def kill_one(trial: Trial, chance: random.Random, names: list[str], *, within: float, count: int) -> float:
     """Kill a forced refresh at a random moment, then have the next one succeed; the seconds that it took."""
     before = trial.rows()
     with others(trial, chance, count, names):
         victim = trial.start("refresh", *names, "--force")
         time.sleep(chance.uniform(0, within))
-        with suppress(ProcessLookupError):
-            os.killpg(victim.pid, signal.SIGKILL)
+        victim.kill()
         victim.communicate()
+        deadline = time.monotonic() + 30
+        while has_processes(victim.pid):
+            assert time.monotonic() < deadline, "a process of the killed run is left"
+            time.sleep(0.1)
     began = time.monotonic()
     # It fetches, whatever is due: a hit would stand in no queue.
     trial.run("refresh", chance.choice([name for name in names if DATASETS[name].is_fetched]), "--force")

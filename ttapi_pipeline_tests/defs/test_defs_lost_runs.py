@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -253,6 +255,31 @@ class TestPool:
                 pytest.fail("it had no turn")
             assert pool_state(instance, BROKER_POOL).run_ids == {ahead.run_id}
         assert free_orphaned_slots(instance) == [ahead.run_id]
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_signal_that_comes_in_the_middle_of_the_garbage_collector_is_not_lost(
+        self, instance: dg.DagsterInstance, number: signal.Signals
+    ) -> None:
+        """What a handler raises there, Python ignores."""
+        ahead, behind = started_run(instance), started_run(instance)
+        before = signal.getsignal(number)
+
+        class Collected: ...
+
+        def say(_: str) -> None:
+            collected = Collected()
+            watched = weakref.ref(collected, lambda _: signal.raise_signal(number))
+            del collected
+            assert watched() is None
+
+        with holder(lock_file(instance, ahead.run_id)):
+            assert claim_slot(instance, BROKER_POOL, ahead.run_id, "daily_candles")
+            turn = broker_turn(instance, behind.run_id, "symbols", say)
+            with pytest.raises(dg.DagsterExecutionInterruptedError), turn:
+                pytest.fail("it had no turn")
+            assert signal.getsignal(number) is before
+            assert pool_state(instance, BROKER_POOL).run_ids == {ahead.run_id}
+        free_orphaned_slots(instance)
 
     def test_never_two_at_a_time(self, instance: dg.DagsterInstance) -> None:
         """Four threads with connections of their own, as four processes have them."""

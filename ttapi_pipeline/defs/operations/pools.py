@@ -8,6 +8,7 @@ never took, or its place. `tt refresh` and `dagster asset materialize` run witho
 
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from ttapi_pipeline.defs.dagster_internals import (
     run_lock_file,
 )
 from ttapi_pipeline.defs.operations.held_runs import hold_run, is_held, process_of, why_lost
+from ttapi_pipeline.defs.operations.interrupts import noted_interrupts
 from ttapi_pipeline.defs.operations.lost_runs import end_if_lost
 
 _ASK_SECONDS: Final = 1.0
@@ -80,20 +82,23 @@ def broker_turn(instance: dg.DagsterInstance, run_id: str, step: str, say: Calla
     """
     hold_run(instance, run_id, is_noted=False)
     try:
-        has_waited = not _claim(instance, run_id, step)
-        if has_waited:
-            _wait(instance, run_id, step, say)
+        with noted_interrupts() as interrupted:
+            has_waited = not _claim(instance, run_id, step)
+            if has_waited:
+                _wait(instance, run_id, step, say, interrupted)
         yield has_waited
     finally:
-        with _alone(instance):
+        with noted_interrupts(), _alone(instance):
             free_slot(instance, run_id, step)
 
 
-def _wait(instance: dg.DagsterInstance, run_id: str, step: str, say: Callable[[str], None]) -> None:
-    """Return when the step has the slot."""
+def _wait(
+    instance: dg.DagsterInstance, run_id: str, step: str, say: Callable[[str], None], interrupted: threading.Event
+) -> None:
+    """Return when the step has the slot, or when it was interrupted."""
     began = time.monotonic()
     looked = said = float("-inf")
-    while True:
+    while not interrupted.is_set():
         now = time.monotonic()
         if now - looked >= _LOOK_SECONDS:
             looked = now
@@ -103,7 +108,7 @@ def _wait(instance: dg.DagsterInstance, run_id: str, step: str, say: Callable[[s
         if now - said >= _SAY_SECONDS:
             said = now
             say(_waiting_words(instance, run_id, waited=timedelta(seconds=now - began)))
-        time.sleep(_ASK_SECONDS)
+        interrupted.wait(_ASK_SECONDS)
 
 
 def _claim(instance: dg.DagsterInstance, run_id: str, step: str) -> bool:

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""Interrupts that wait for the end of a block instead of being raised wherever the process is."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+
+@contextmanager
+def noted_interrupts() -> Iterator[threading.Event]:
+    """Note SIGINT and SIGTERM inside the block: the event is set, and its `wait` returns at once.
+
+    Dagster's handler raises wherever the process is. Where that is a callback of the garbage collector, as SQLAlchemy
+    has them, Python ignores what is raised, and the signal is lost. Outside of the main thread nothing is noted.
+
+    Raises:
+        DagsterExecutionInterruptedError: After the block, when there was a signal.
+    """
+    noted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number in before:
+            signal.signal(number, lambda *_: noted.set())
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if noted.is_set():
+            raise dg.DagsterExecutionInterruptedError
