@@ -29,7 +29,7 @@ def mend_databases(home: Path) -> Iterator[str]:
         StorageError: The folder cannot be written.
     """
     for database in filter(is_shared, find_databases(home)):
-        damage = database_damage(database)
+        damage = database_damage(database, is_thorough=False)
         if damage is not None:
             kept = put_aside(database)
             yield f"{database} was damaged ({damage}) and is kept as {kept.name}: {_WITHOUT}"

@@ -19,6 +19,7 @@ from ttapi_pipeline.storage.errors import storage_error
 ASIDE: Final = ".damaged"
 """In the name of a database that was put aside."""
 
+_LARGE_BYTES: Final = 32 * 2**20
 _FOLDERS: Final = ("history", "schedules")
 _COMPANIONS: Final = ("", "-wal", "-shm")
 _NOT_DAMAGE: Final = ("locked", "busy", "unable to open", "readonly", "full")
@@ -46,15 +47,20 @@ def is_shared(database: Path) -> bool:
     return database.name in {"runs.db", "index.db", "schedules.db"}
 
 
-def database_damage(database: Path) -> str | None:
+def database_damage(database: Path, *, is_thorough: bool = True) -> str | None:
     """What SQLite finds wrong with a file; None for a sound one, and for one that cannot be looked into now.
 
     SQLite compares its pages and indexes with one another. It has no checksums: a bit that turned over within a text is
     not found.
+
+    Args:
+        database: The file.
+        is_thorough: Whether indexes are compared with their tables in a large file, too, which takes seconds.
     """
     try:
+        check = "integrity_check" if is_thorough or database.stat().st_size <= _LARGE_BYTES else "quick_check"
         with closing(sqlite3.connect(f"file:{database}?mode=rw", uri=True, timeout=5.0)) as connection:
-            (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+            (found,) = connection.execute(f"PRAGMA {check}(1)").fetchone()
             # The schema is read, and one row of each table decoded.
             for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
                 connection.execute(f'SELECT * FROM "{name}" LIMIT 1').fetchall()  # noqa: S608 - a name of its schema
@@ -62,6 +68,8 @@ def database_damage(database: Path) -> str | None:
         return None if any(word in str(error) for word in _NOT_DAMAGE) else str(error)
     except UnicodeDecodeError as error:
         return str(error)
+    except FileNotFoundError:
+        return None
     return None if found == "ok" else str(found)
 
 
