@@ -51,19 +51,6 @@ def rolling_sums(terms: Floats, window: int, sums: Floats, counts: Numbers) -> N
 
 
 @compiled
-def sums_ahead(terms: Floats, ahead: int) -> Floats:
-    """The sum of the `ahead` sessions that follow each session; NaN when one of them is missing or yet to come."""
-    places = len(terms)
-    out = np.full(places, math.nan)
-    for place in range(places - ahead):
-        total = 0.0
-        for following in range(place + 1, place + ahead + 1):
-            total += terms[following]
-        out[place] = total
-    return out
-
-
-@compiled
 def exponential_mean(terms: Floats, decay: float) -> Floats:
     """``m = decay m + (1 - decay) x`` from the first value on; a missing session leaves it as it was."""
     out = np.empty(len(terms))
@@ -77,7 +64,9 @@ def exponential_mean(terms: Floats, decay: float) -> Floats:
 
 
 @compiled
-def regressed(regressors: Floats, target: Floats, scale: Floats, ahead: int, least: int, every: int) -> Floats:
+def regressed(
+    regressors: Floats, target: Floats, scale: Floats, ahead: int, least: int, every: int, since: int
+) -> Floats:
     """Forecast the target by a least-squares fit to what was known at each session.
 
     Each observation is divided by `scale`, so that a calm year counts as much as a violent one. A forecast is held
@@ -90,6 +79,7 @@ def regressed(regressors: Floats, target: Floats, scale: Floats, ahead: int, lea
         ahead: Sessions.
         least: Observations that a fit needs.
         every: A fit is made at every place that is a multiple of this.
+        since: Places before this one get no forecast.
 
     Returns:
         The forecast at each place; NaN before the first fit and where a regressor is missing.
@@ -112,8 +102,12 @@ def regressed(regressors: Floats, target: Floats, scale: Floats, ahead: int, lea
                     products[row, column] += weighted * regressors[column, known]
                 products[row, count] += weighted * goal
             lowest, highest, fitted = min(lowest, goal), max(highest, goal), fitted + 1
+        if place <= since - every:
+            continue
         if fitted >= least and place % every == 0:
             coefficients = _solved(products.copy())
+        if place < since:
+            continue
         forecast = 0.0
         for row in range(count):
             forecast += coefficients[row] * regressors[row, place]
@@ -151,3 +145,29 @@ def _solved(system: Floats) -> Floats:
             total -= system[row, column] * solution[column]
         solution[row] = total / system[row, row]
     return solution
+
+
+@compiled
+def cosine_transforms(series: Floats, frequencies: int) -> Floats:
+    """Orthonormal cosine transforms (DCT-II) at the lowest frequencies but 0.
+
+    Args:
+        series: A row per place, a column per series, so that one cosine serves all of them side by side.
+        frequencies: How many.
+
+    Returns:
+        A row per frequency, a column per series.
+    """
+    places, count = series.shape
+    out = np.zeros((frequencies, count))
+    for number in range(frequencies):
+        angle = math.pi * (number + 1) / places
+        step = 2.0 * math.cos(angle)
+        before, now = 0.0, 0.0
+        for place in range(places):
+            if place % _FRESH == 0:
+                before, now = math.cos(angle * (place - 0.5)), math.cos(angle * (place + 0.5))
+            for each in range(count):
+                out[number, each] += now * series[place, each]
+            before, now = now, step * now - before
+    return out * math.sqrt(2.0 / places)

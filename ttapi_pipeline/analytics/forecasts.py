@@ -11,29 +11,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
 from ttapi_pipeline.analytics.estimators import BELIEVABLE_RANGE
-from ttapi_pipeline.analytics.forecast_kernels import exponential_mean, regressed, rolling_sums, sums_ahead
+from ttapi_pipeline.analytics.forecast_kernels import exponential_mean, regressed, rolling_sums
 from ttapi_pipeline.analytics.kernels import Floats, Numbers, Rows
-
-METHODS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "close_to_close": "sample variance of the last 252 daily returns",
-        "yang_zhang": "Yang and Zhang 2000 over the last 63 sessions",
-        "ewma": "exponentially weighted squared returns, 0.94 a session (RiskMetrics 1996)",
-        "har": "regression on the variance of the last day, week, month and year (after Corsi 2009), up to then",
-        "horizon_rms": "root mean square of overlapping returns over the tenor, in 252 sessions or ten tenors",
-        "iv_30_day": "30-day implied volatility, over the calendar days of the tenor",
-    }
-)
-"""A phrase for each forecast. All but `iv_30_day` are made of bars."""
-
-TENORS: Final = (5, 10, 21, 42, 63, 126)
-"""Sessions that forecasts look ahead; 21 are 30 calendar days."""
 
 YEAR: Final = 252
 _QUARTER: Final = 63
@@ -76,10 +60,15 @@ class History:
         return np.diff(self.log_close, prepend=math.nan)
 
     @cached_property
+    def squares(self) -> Floats:
+        """Squared log returns."""
+        return np.square(self.returns)
+
+    @cached_property
     def variances_per_session(self) -> Mapping[str, Floats]:
         """The forecasts that are the same for every session ahead, and the regressors of `har`."""
         r = self.returns
-        squares = np.square(r)
+        squares = self.squares
         means = {name: _mean(squares, sessions) for name, sessions in (("week", 5), ("month", 21), ("year", YEAR))}
         total, count = _sums(np.array([r, squares]), YEAR)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -102,16 +91,17 @@ class History:
         return ahead
 
 
-def expected_variances(history: History, tenor: int) -> Mapping[str, Floats]:
+def expected_variances(history: History, tenor: int, *, since: int = 0) -> Mapping[str, Floats]:
     """What each method expected of the next `tenor` sessions, at every session.
 
     Args:
         history: Of one symbol.
         tenor: Sessions.
+        since: Forecasts before this place may be left out, which saves time.
 
     Returns:
-        For each of METHODS the variance of the log return over the tenor, not annualised, a place per session: its
-        root is the expected move, one standard deviation. NaN where something is missing, or nothing moved.
+        For each of `tenors.METHODS` the variance of the log return over the tenor, not annualised, a place per session:
+        its root is the expected move, one standard deviation. NaN where something is missing, or nothing moved.
 
         - A window needs nine tenths of its sessions; `horizon_rms` looks back on as many as there are, from a year on.
         - `har` is fitted by least squares weighted by the year's variance, every fifth session, to the tenors that had
@@ -120,8 +110,8 @@ def expected_variances(history: History, tenor: int) -> Mapping[str, Floats]:
     known = history.variances_per_session
     steady = {name: tenor * known[name] for name in ("close_to_close", "yang_zhang", "ewma")}
     regressors = np.array([np.full(len(history), _UNIT), *(known[name] for name in ("day", "week", "month", "year"))])
-    target = sums_ahead(known["day"], tenor) / tenor
-    har = regressed(regressors, target, known["year"], tenor, _FITTED, _REFIT)
+    target = _sums_ahead(known["day"], tenor) / tenor
+    har = regressed(regressors, target, known["year"], tenor, _FITTED, _REFIT, since)
     implied = np.square(history.implied) * history.days_ahead(tenor) / 365
     return {
         **steady,
@@ -138,7 +128,7 @@ def realised(history: History, tenor: int) -> tuple[Floats, Floats]:
         The log return over them, and their variance, which is the sum of the squared daily log returns; a place per
         session. Both are NaN while the tenor has not ended, and where a close is missing in it.
     """
-    variance = sums_ahead(np.square(history.returns), tenor)
+    variance = _sums_ahead(history.squares, tenor)
     moved = np.full(len(history), math.nan)
     if tenor < len(history):
         moved[:-tenor] = history.log_close[tenor:] - history.log_close[:-tenor]
@@ -187,6 +177,15 @@ def _sums(terms: Floats, window: int) -> tuple[Floats, Numbers]:
     sums, counts = np.empty_like(terms), np.empty(terms.shape[1], np.int32)
     rolling_sums(np.ascontiguousarray(terms), window, sums, counts)
     return sums, counts
+
+
+def _sums_ahead(terms: Floats, ahead: int) -> Floats:
+    """The sum of the `ahead` sessions that follow each session; NaN when one of them is missing or yet to come."""
+    out = np.full(len(terms), math.nan)
+    if ahead < len(terms):
+        total, count = _sums(terms[np.newaxis], ahead)
+        out[:-ahead] = np.where(count == ahead, total[0], math.nan)[ahead:]
+    return out
 
 
 def _positive(variances: Floats) -> Floats:

@@ -16,7 +16,6 @@ import numpy as np
 from ttapi_pipeline.analytics.forecasts import History, expected_variances, realised
 from ttapi_pipeline.analytics.kernels import Floats
 from ttapi_pipeline.analytics.scores import (
-    BANDS,
     LEAST_FREEDOM,
     Overstatement,
     is_inside,
@@ -25,6 +24,7 @@ from ttapi_pipeline.analytics.scores import (
     overstatement,
     qlikes,
 )
+from ttapi_pipeline.analytics.tenors import BANDS
 
 LEAST_SPANS: Final = 2 * LEAST_FREEDOM
 """Spans end to end that a method needs: with fewer, its scores would have no error."""

@@ -8,28 +8,23 @@ A forecast is a variance; a score compares it with the move over the span that i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
-from types import MappingProxyType
 from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-
-BANDS: Final[Mapping[int, float]] = MappingProxyType(
-    {percent: NormalDist().inv_cdf(0.5 + percent / 200) for percent in (68, 90, 95)}
-)
-"""Half width of the central band in standard deviations, by the percentage of a normal distribution inside it."""
+from ttapi_pipeline.analytics.forecast_kernels import cosine_transforms
+from ttapi_pipeline.analytics.kernels import Floats
+from ttapi_pipeline.analytics.tenors import BANDS
 
 SIGNIFICANCE: Final = 0.01
 """A fair forecast is called unfair this often. It is low because hundreds of symbols are judged at a time."""
 
 LEAST_FREEDOM: Final = 4
-_MOST_FREEDOM: Final = 64
+_MOST_FREEDOM: Final = 32
 
 Verdict = Literal["overstates", "understates", "fair"]
 
@@ -81,26 +76,18 @@ def overlapping_means(series: Floats, overlap: int) -> Estimates:
 
     Args:
         series: A row per series, a place per span; spans begin a session apart.
-        overlap: Sessions in a span, h. At most one frequency per two spans' length is used, and at most 64.
+        overlap: Sessions in a span, h. At most one frequency per two spans' length is used, and at most 32.
     """
     count = series.shape[1]
     means = np.asarray(series.mean(axis=1)) if count else np.full(len(series), math.nan)
     freedom = min(count // (2 * overlap), _MOST_FREEDOM)
     if freedom < LEAST_FREEDOM:
         return Estimates(means, np.full(len(series), math.nan), freedom)
-    transforms = _cosine_transforms(series - means[:, np.newaxis], freedom)
+    transforms = cosine_transforms(np.ascontiguousarray((series - means[:, np.newaxis]).T), freedom).T
     half = math.pi * np.arange(1, freedom + 1) / count / 2
     kept = np.square(np.sin(overlap * half) / (overlap * np.sin(half)))
     long_run = (np.square(transforms) / kept).mean(axis=1)
     return Estimates(means, np.sqrt(long_run / count), freedom)
-
-
-def _cosine_transforms(series: Floats, frequencies: int) -> Floats:
-    """Orthonormal cosine transforms (DCT-II) of each row at the lowest frequencies but 0, by the FFT of its mirror."""
-    count = series.shape[1]
-    spectrum = np.fft.rfft(np.concatenate([series, series[:, ::-1]], axis=1), axis=1)[:, 1 : frequencies + 1]
-    turned = spectrum * np.exp(-0.5j * math.pi * np.arange(1, frequencies + 1) / count)
-    return np.asarray(turned.real / math.sqrt(2 * count))
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ _NAMES: Final = (
     "eod_snapshot",
     "returns_stddev",
     "volatility",
+    "variance_premium",
+    "expectations",
     "volatility_cone",
 )
 

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttapi_pipeline.analytics.forecasts import METHODS, TENORS, History, expected_variances, realised
+from ttapi_pipeline.analytics.forecasts import History, expected_variances, realised
 from ttapi_pipeline.analytics.premium import score_tenor
+from ttapi_pipeline.analytics.tenors import METHODS, TENORS
 from ttapi_pipeline.analytics.volatility import rolling_volatility
 from ttapi_pipeline_tests.support.examples import examples
 

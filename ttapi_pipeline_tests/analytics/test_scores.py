@@ -18,7 +18,6 @@ from ttapi_pipeline.analytics.forecasts import History, expected_variances, real
 from ttapi_pipeline.analytics.kernels import Floats
 from ttapi_pipeline.analytics.premium import score_tenor
 from ttapi_pipeline.analytics.scores import (
-    BANDS,
     is_inside,
     log_scores,
     overlapping_means,
@@ -26,6 +25,7 @@ from ttapi_pipeline.analytics.scores import (
     qlikes,
     student_quantile,
 )
+from ttapi_pipeline.analytics.tenors import BANDS
 
 
 def one(*values: float) -> Floats:

@@ -119,4 +119,6 @@ def test_the_default_ttls_are_the_documented_ones() -> None:
         "returns_stddev": 1,
         "volatility": 1,
         "volatility_cone": 1,
+        "variance_premium": 1,
+        "expectations": 1,
     }

@@ -65,6 +65,14 @@ class TestDefinitions:
             "earnings": {"symbols"},
             "volatility": {"symbols", "earnings", "eod_snapshot", "daily_candles", "trading_calendar"},
             "volatility_cone": {"eod_snapshot", "trading_calendar"},
+            "variance_premium": {"eod_snapshot", "daily_candles", "trading_calendar"},
+            "expectations": {
+                "expiration_series",
+                "implied_volatility",
+                "eod_snapshot",
+                "daily_candles",
+                "trading_calendar",
+            },
         }
 
     def test_every_dataset_has_the_same_five_checks_and_two_have_one_more(self, definitions: dg.Definitions) -> None:
@@ -81,7 +89,7 @@ class TestDefinitions:
             if not job.name.startswith("__")
         }
         market_data = {"symbols", "implied_volatility", "earnings", "quotes", "daily_candles", "eod_snapshot"}
-        analytics = {"returns_stddev", "volatility", "volatility_cone"}
+        analytics = {"returns_stddev", "volatility", "volatility_cone", "variance_premium", "expectations"}
         assert steps == {
             "refresh_all": set(DATASETS),
             "reference": {"trading_calendar", "accounts", "universe", "expiration_series"},
@@ -111,7 +119,7 @@ class TestDefinitions:
         pools = {name: graph.get(dg.AssetKey(name)).metadata.get("pool") for name in DATASETS}
         fetching = {name for name, pool in pools.items() if pool == "broker_api"}
         computed = {"earnings", "eod_snapshot", "returns_stddev", "volatility", "volatility_cone"}
-        assert fetching == set(DATASETS) - computed
+        assert fetching == set(DATASETS) - computed - {"variance_premium", "expectations"}
 
     def test_one_ttl_setting_changes_policy_and_metadata(self) -> None:
         own = {name: dataset.ttl for name, dataset in DATASETS.items()}

@@ -30,7 +30,7 @@ from ttapi_pipeline.storage.publish import publish, write_manifest
 from ttapi_pipeline_tests.support.instances import save_instance
 from ttapi_pipeline_tests.support.worlds import SATURDAY, World
 
-COMPUTED = {"returns_stddev", "volatility", "volatility_cone"}
+COMPUTED = {"returns_stddev", "volatility", "volatility_cone", "variance_premium", "expectations"}
 SECRETS = ("canary-client-secret-4711", "canary-refresh-token-4711")
 
 

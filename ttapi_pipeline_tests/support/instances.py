@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Dagster instances in memory, and copies of them in files.
 
-An instance in SQLite files opens a database per run and commits each event to the disk: the same run of thirteen
+An instance in SQLite files opens a database per run and commits each event to the disk: the same run of fifteen
 datasets costs three times as much there. Tests of what is in the files take `dg.DagsterInstance.local_temp`.
 
 Dagster promises neither the two storages behind `ephemeral`, nor the connections that they hold, nor that it uses

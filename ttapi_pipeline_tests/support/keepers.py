@@ -53,7 +53,7 @@ Differences = AbstractSet[tuple[str, str]]
 
 ALL: Final = frozenset(DATASETS)
 METRICS: Final = frozenset({"symbols", "implied_volatility"})
-COMPUTED: Final = frozenset({"returns_stddev", "volatility", "volatility_cone"})
+COMPUTED: Final = frozenset({"returns_stddev", "volatility", "volatility_cone", "variance_premium", "expectations"})
 EOD: Final = frozenset({"daily_candles", "eod_snapshot", *COMPUTED})
 DAILY: Final = frozenset({"accounts", "universe", *METRICS, "earnings", *EOD})
 

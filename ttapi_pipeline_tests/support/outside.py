@@ -31,6 +31,8 @@ _READ: Final[Mapping[str, tuple[str, ...]]] = {
     "returns_stddev": ("expiration_series", "eod_snapshot", "implied_volatility"),
     "volatility": ("eod_snapshot", "symbols"),
     "volatility_cone": ("eod_snapshot",),
+    "variance_premium": ("eod_snapshot",),
+    "expectations": ("eod_snapshot",),
 }
 """The inputs whose numbers show in a dataset. Other inputs leave it as it is."""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A user's folder whose thirteen datasets were filled on a Monday, and what keeps them fresh from then on."""
+"""A user's folder whose fifteen datasets were filled on a Monday, and what keeps them fresh from then on."""
 
 from __future__ import annotations
 

@@ -53,7 +53,8 @@ class TestChange:
         keeper.run("trading_calendar", force=True)
         assert keeper.tick() == ({"expiration_series"}, {"expiration_series"})
         # A level per tick: what is below is asked for when its input is there.
-        assert keeper.tick(HALF_A_MINUTE) == ({"returns_stddev"}, {"returns_stddev"})
+        below = {"returns_stddev", "expectations"}
+        assert keeper.tick(HALF_A_MINUTE) == (below, below)
         assert keeper.tick(HALF_A_MINUTE) == (set(), set())
 
     @BOTH_FORMS
@@ -69,7 +70,7 @@ class TestChange:
             keeper.outside.content[name] += 1
         keeper.run("symbols", "implied_volatility", force=True)
         # The dates among them are looked through again; they are the same.
-        assert keeper.settle() == {"earnings", "returns_stddev", "volatility"}
+        assert keeper.settle() == {"earnings", "returns_stddev", "volatility", "expectations"}
         assert keeper.disagreements() == set()
 
     @BOTH_FORMS
