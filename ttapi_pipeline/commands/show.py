@@ -17,6 +17,9 @@ def add_parser(commands: Subparsers) -> None:
         "show", help="show one symbol: volatility, cone, expirations", description="Show what is stored of one symbol."
     )
     parser.add_argument("symbol", metavar="SYMBOL", help="such as AAPL or BRK/B")
+    parser.add_argument(
+        "--plot", action="store_true", help="also draw its charts, light and dark, into plots/SYMBOL of the data folder"
+    )
 
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
@@ -29,5 +32,13 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     from ttapi_pipeline.terminal.console import SafeConsole
     from ttapi_pipeline.terminal.show import SymbolView, read_symbol
 
-    SafeConsole().print(SymbolView(read_symbol(open_folder(settings.data_dir), options.symbol)))
+    folder = open_folder(settings.data_dir)
+    rows = read_symbol(folder, options.symbol)
+    console = SafeConsole()
+    console.print(SymbolView(rows))
+    if options.plot:
+        from ttapi_pipeline.commands.symbol_charts import draw_symbol
+
+        for path in draw_symbol(folder, rows):
+            console.print(str(path), soft_wrap=True)
     return OK

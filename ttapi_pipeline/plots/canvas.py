@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from colorsys import hls_to_rgb, rgb_to_hls
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
@@ -94,4 +95,21 @@ def to_png(figure: Figure) -> bytes:
     raw, small = BytesIO(), BytesIO()
     figure.savefig(raw, format="png", facecolor=figure.get_facecolor())
     Image.open(raw).convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE).save(small, format="PNG", optimize=True)
+    return small.getvalue()
+
+
+def darkened(png: bytes) -> bytes:
+    """A chart for a dark page: the same hues with light and dark exchanged."""
+    from PIL import Image  # noqa: PLC0415 - comes with Matplotlib
+
+    image = Image.open(BytesIO(png))
+    colours = image.getpalette() or []
+    dark: list[int] = []
+    for start in range(0, len(colours), 3):
+        hue, light, saturation = rgb_to_hls(*(value / 255 for value in colours[start : start + 3]))
+        # Paper is not quite black, which would make the lines on it glare.
+        dark += [round(255 * value) for value in hls_to_rgb(hue, 0.08 + 0.9 * (1 - light), saturation)]
+    image.putpalette(dark)
+    small = BytesIO()
+    image.save(small, format="PNG", optimize=True)
     return small.getvalue()

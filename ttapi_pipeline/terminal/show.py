@@ -22,6 +22,7 @@ from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.symbology import canonical_symbol
 from ttapi_pipeline.datasets.returns_stddev.table import RETURNS_STDDEV
 from ttapi_pipeline.datasets.symbols.table import SYMBOLS
+from ttapi_pipeline.datasets.variance_premium.table import VARIANCE_PREMIUM
 from ttapi_pipeline.datasets.volatility.table import VOLATILITY
 from ttapi_pipeline.datasets.volatility_cone.table import VOLATILITY_CONE
 from ttapi_pipeline.storage.layout import Folder
@@ -46,6 +47,7 @@ class SymbolRows:
         cone: Its rows of `volatility_cone`, by horizon.
         series: Its rows of `returns_stddev`, by expiration.
         is_simulated: Whether any of the rows is invented.
+        premium: Its rows of `variance_premium`; empty in a folder that has none yet.
     """
 
     volatility: dict[str, Any]
@@ -53,6 +55,7 @@ class SymbolRows:
     cone: pl.DataFrame
     series: pl.DataFrame
     is_simulated: bool
+    premium: pl.DataFrame
 
 
 def read_symbol(folder: Folder, symbol: str) -> SymbolRows:
@@ -88,7 +91,15 @@ def read_symbol(folder: Folder, symbol: str) -> SymbolRows:
         cone=rows(VOLATILITY_CONE).sort("horizon_sessions"),
         series=rows(RETURNS_STDDEV).sort("expiration_date", "root_symbol", "settlement_type"),
         is_simulated=any(manifest is not None and manifest.provenance.is_simulated for manifest in manifests),
+        premium=_rows_of_newer(folder, VARIANCE_PREMIUM, wanted),
     )
+
+
+def _rows_of_newer(folder: Folder, schema: DatasetSchema, symbol: str) -> pl.DataFrame:
+    """The rows of a symbol in a dataset that a folder of an earlier version lacks; none then."""
+    if read_manifest(folder, schema.name) is None:
+        return schema.polars.to_frame()
+    return scan(folder, schema).filter(symbol=symbol).collect()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,24 +137,51 @@ def _facts(rows: SymbolRows) -> Sequence[Text]:
         f"IV 30 {_percent(row['implied_volatility_30_day'])}",
         f"HV 30 {_percent(row['close_to_close_30'])}",
         f"IV−HV {_points(row['iv_rv_spread_30'])}",
-        f"IV rank {_percent(metrics.get('implied_volatility_rank'), digits=0)}",
-        f"IV percentile {_percent(metrics.get('implied_volatility_percentile'), digits=0)}",
+        _placed("IV rank", row["iv_rank"], metrics.get("implied_volatility_rank")),
+        _placed("IV percentile", row["iv_percentile"], metrics.get("implied_volatility_percentile")),
         f"HV rank {_percent(row['hv_rank'], digits=0)}",
         f"HV percentile {_percent(row['hv_percentile'], digits=0)}",
     ]
+    if row["iv_5_day_change"] is not None:
+        facts.append(f"IV 5 days {_points(row['iv_5_day_change'])}, 21 days {_points(row['iv_21_day_change'])}")
     left_out = row["earnings_sessions_left_out_30"]
     if left_out:
         ex_earnings = _percent(row["close_to_close_30_ex_earnings"])
         facts.append(f"HV 30 ex-earnings {ex_earnings}, {left_out} sessions left out")
     if row["earnings_date"] is not None:
         facts.append(f"earnings {row['earnings_date']} {row['earnings_time_of_day'] or ''}".strip())
-    lines = [Text(" · ".join(facts))]
+    lines = [Text(" · ".join(facts)), *_premium(rows.premium)]
     warnings = [] if row["cautions"] is None else [f"cautions: {_words(row['cautions'].replace(' ', ', '))}"]
     if row["is_index"]:
         warnings.append("an index: estimators with a range read low")
     if row["is_far_from_broker"]:
         warnings.append("the broker's historical volatility is more than 3 points away")
     return [*lines, *(Text(warning, style="yellow") for warning in warnings)]
+
+
+def _placed(name: str, own: float | None, brokers: float | None) -> str:
+    """Our own place in the year, with the broker's beside it; the broker's alone when there is none."""
+    if own is None or brokers is None:
+        return f"{name} {_percent(brokers if own is None else own, digits=0)}"
+    return f"{name} {_percent(own, digits=0)} (broker {_percent(brokers, digits=0)})"
+
+
+def _premium(premium: pl.DataFrame) -> Sequence[Text]:
+    """How 30-day implied volatility has done over 21 sessions, and which forecast was best; nothing without scores."""
+    scored = premium.filter((pl.col("tenor_sessions") == 21) & pl.col("volatility_ratio").is_not_null())
+    implied = scored.filter(pl.col("method") == "iv_30_day")
+    if implied.is_empty():
+        return []
+    row = implied.row(0, named=True)
+    error = row["volatility_ratio_error"]
+    ratio = f"{row['volatility_ratio']:.2f}" + ("" if error is None else f" ± {error:.2f}")
+    since = f"{row['spans_apart']} months since {row['first_session']}"
+    return [
+        Text(f"30-day IV over realised: {ratio}, {row['verdict'] or 'no verdict'} ({since})"),
+        Text(
+            f"moves inside its 68% band: {_percent(row['inside_68'], digits=0)} · best forecast: {row['best_method']}"
+        ),
+    ]
 
 
 def _windows(row: dict[str, Any], *, is_wide: bool) -> Table:

@@ -69,7 +69,7 @@ def candles(frame: pl.DataFrame) -> pl.LazyFrame:
 
 
 def implied(rows: Sequence[tuple[str, date, float]], fetched_at: datetime = NOW) -> pl.LazyFrame:
-    made = [(symbol, day, "PM", "Standard", value, "tastytrade", fetched_at) for symbol, day, value in rows]
+    made = [(symbol, day, "PM", "Standard", value, fetched_at, "tastytrade", NOW) for symbol, day, value in rows]
     return pl.LazyFrame(made, schema=IMPLIED_VOLATILITY.polars, orient="row")
 
 

@@ -295,7 +295,7 @@ def test_each_build_draws_its_chart(
         build_volatility_cone(snapshot, calendar, annualization=252, now=now),
     )
     charts = {name: chart for build in builds for name, chart in build.charts.items()}
-    assert set(charts) == {"iv_rv_ranking", "volatility_cone"}
+    assert set(charts) == {"iv_rv_ranking", "implied_volatility", "volatility_cone"}
     for chart in charts.values():
         assert chart(is_simulated=True).startswith(b"\x89PNG")
 

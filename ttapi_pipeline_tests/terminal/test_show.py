@@ -7,8 +7,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
 from ttapi_pipeline import cli
 from ttapi_pipeline.core.errors import ConfigError, StorageError
@@ -126,6 +128,23 @@ def test_a_narrow_terminal_shows_what_matters_most(folder: Path) -> None:
     assert max(len(line) for line in text.splitlines()) <= 80
 
 
+def test_the_premium_and_our_own_rank_are_said_where_they_are_stored(folder: Path) -> None:
+    before = render(SymbolView(read_symbol(folder, "BRK/B")), width=80)
+    assert "over realised" not in before
+    row = {"symbol": "BRK/B", **VOLATILITY, "iv_rank": 0.3, "iv_values_used": 252, "iv_5_day_change": -0.012}
+    store(folder, "volatility", [{**row, "iv_21_day_change": 0.031}])
+    scores = {"as_of_session": AS_OF, "spans_used": 4000, "spans_apart": 190, "first_session": date(2010, 1, 4)}
+    figures = {"volatility_ratio": 1.18, "volatility_ratio_error": 0.05, "verdict": "overstates", "inside_68": 0.74}
+    key = {"symbol": "BRK/B", "tenor_sessions": 21, "method": "iv_30_day", "best_method": "har"}
+    store(folder, "variance_premium", [{**key, **scores, **figures}])
+    text = render(SymbolView(read_symbol(folder, "BRK/B")), width=80)
+    assert "30-day IV over realised: 1.18 ± 0.05, overstates (190 months since 2010-01-04)" in text
+    assert "moves inside its 68% band: 74% · best forecast: har" in text
+    assert "IV rank 30% (broker 31%)" in " ".join(text.split())
+    assert "IV 5 days −1.2, 21 days +3.1" in " ".join(text.split())
+    assert max(len(line) for line in text.splitlines()) <= 80
+
+
 def test_the_strip_draws_the_cone_to_scale(folder: Path) -> None:
     text = render(SymbolView(read_symbol(folder, "BRK/B")), width=130)
     strip = next(line for line in text.splitlines() if "●" in line and line.lstrip().startswith("5 "))
@@ -176,3 +195,29 @@ def test_the_command_returns_0_for_a_symbol_and_2_with_one_sentence_for_an_unkno
     seen = capsys.readouterr()
     assert seen.out == ""
     assert seen.err == "error: 'SPY' is not among the 2 symbols of the stored data; did you mean SPX?\n"
+
+
+def test_with_plot_each_chart_of_the_symbol_is_a_light_and_a_dark_file(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "project_root", lambda: tmp_path)
+    monkeypatch.setenv("TT_DATA_DIR", str(folder))
+    days = [date(2024 + place // 12, place % 12 + 1, 15) for place in range(30)]
+    scored = {"root_symbol": "BRKB", "settlement_type": "PM", "tenor_sessions": 21, "method": "iv_30_day", "dte": 30}
+    outcome = {"expected_stddev": 0.06, "realised_return": 0.02, "realised_stddev": 0.05, "horizon_sessions": 21}
+    rows = [
+        {"symbol": "BRK/B", **scored, **outcome, "source": "backfilled", "expiration_date": day, "frozen_session": day}
+        for day in days
+    ]
+    store(folder, "expectations", rows)
+    assert cli.main(["show", "BRK/B", "--plot"]) == 0
+    said = capsys.readouterr().out
+    names = ("moves", "volatility_cone", "implied_volatility", "variance_premium", "forecast_calibration")
+    for name in names:
+        light, dark = (Image.open(folder / "plots" / "BRK_B" / f"{name}{end}.png") for end in ("", "_dark"))
+        assert f"{name}_dark.png" in said
+        assert light.size == dark.size
+        # The paper, which is in every corner, is light in the one and dark in the other.
+        assert int(np.asarray(light.convert("L"))[0, 0]) > 200
+        assert int(np.asarray(dark.convert("L"))[0, 0]) < 60

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -17,11 +18,12 @@ import polars as pl
 
 from ttapi_pipeline.analytics.tenors import BANDS, METHODS
 from ttapi_pipeline.datasets.build import Build, rows_per_source
-from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session
+from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session, most_traded
 from ttapi_pipeline.datasets.expectations.candidates import SERIES_KEY, listed, monthly, roots, since
 from ttapi_pipeline.datasets.expectations.table import EXPECTATIONS, IV_EXPIRATION
 from ttapi_pipeline.datasets.histories import Sessions, SymbolHistory, for_each_history
 from ttapi_pipeline.datasets.refresh import Refresh
+from ttapi_pipeline.plots.forecast_charts import calibration_chart, premium_chart
 
 if TYPE_CHECKING:
     from ttapi_pipeline.analytics.kernels import Floats
@@ -43,7 +45,7 @@ def expectations_frame(
 
     Args:
         series: `expiration_series`.
-        implied: `implied_volatility`. One that was fetched before the as-of session opened, or after the next did, is
+        implied: `implied_volatility`. One that was computed before the as-of session opened, or after the next did, is
             of another moment than the bars, and is not frozen.
         snapshot: `eod_snapshot`; only final bars count.
         candles: `daily_candles`, for the symbols and their 30-day implied volatilities.
@@ -122,10 +124,10 @@ def _due(series: pl.LazyFrame, stored: pl.DataFrame, symbols: pl.DataFrame, sess
 
 
 def _implied_of_expirations(implied: pl.LazyFrame, calendar: pl.LazyFrame, *, as_of: date) -> pl.DataFrame:
-    """`symbol`, `expiration_date`, `settlement_type` and `own`: what was fetched between the session and the next."""
+    """`symbol`, `expiration_date`, `settlement_type` and `own`: what was computed from its open to the next one."""
     hours = calendar.filter(pl.col("session") >= as_of).sort("session").head(2).select("opens_at").collect()["opens_at"]
-    fetched = pl.col("fetched_at")
-    is_of_today = (fetched >= hours[0]) & ((fetched < hours[1]) if len(hours) > 1 else pl.lit(value=True))
+    at = pl.col("implied_volatility_at")
+    is_of_today = (at >= hours[0]) & ((at < hours[1]) if len(hours) > 1 else pl.lit(value=True))
     return (
         implied.filter(is_of_today & (pl.col("option_chain_type") == "Standard") & (pl.col("implied_volatility") > 0))
         .select("symbol", "expiration_date", "settlement_type", own="implied_volatility")
@@ -250,7 +252,16 @@ def build_expectations(
         "rows_with_a_gap": frame.filter(pl.col("reason") == "gap").height,
         "rows_of_own_iv": frame.filter(pl.col("method") == IV_EXPIRATION).height,
     }
-    return Build(frame=frame, sources=rows_per_source(frame), statistics=dict(statistics))
+    shown = most_traded(snapshot, as_of=as_of)
+    return Build(
+        frame=frame,
+        sources=rows_per_source(frame),
+        statistics=statistics,
+        charts={
+            "variance_premium": partial(premium_chart, frame, symbol=shown),
+            "forecast_calibration": partial(calibration_chart, frame),
+        },
+    )
 
 
 def build(

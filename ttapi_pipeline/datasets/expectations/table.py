@@ -75,6 +75,7 @@ DATASET: Final = Dataset(
             *_BARS,
             "daily_candles.implied_volatility",
             "implied_volatility.implied_volatility",
+            "implied_volatility.implied_volatility_at",
             "trading_calendar.session",
         ),
         "close": ("eod_snapshot.close",),

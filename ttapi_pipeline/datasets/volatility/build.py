@@ -18,10 +18,11 @@ from ttapi_pipeline.analytics.earnings import volatility_without_earnings
 from ttapi_pipeline.analytics.implied_history import implied_volatility_history
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
-from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session
+from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session, most_traded
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.volatility.table import BROKER_WINDOWS, EX_EARNINGS_WINDOWS, VOLATILITY
 from ttapi_pipeline.plots.charts import ranking_chart
+from ttapi_pipeline.plots.forecast_charts import iv_history_chart
 
 BROKER_TOLERANCE: Final = 0.03
 """Difference from the broker's historical volatility, as a fraction, above which a row is marked: three points."""
@@ -145,6 +146,7 @@ def build_volatility(
     frame = volatility_frame(
         snapshot, symbols, earnings, calendar, as_of=as_of, annualization=annualization, candles=candles
     )
+    shown = most_traded(snapshot, as_of=as_of)
     return Build(
         frame=frame,
         sources={"computed": frame.height},
@@ -157,8 +159,15 @@ def build_volatility(
             "symbols_without_iv_rank": frame["iv_rank"].null_count(),
             "symbols_without_announcement": frame["earnings_sessions_left_out_30"].null_count(),
         },
-        charts={"iv_rv_ranking": partial(ranking_chart, frame)},
+        charts={
+            "iv_rv_ranking": partial(ranking_chart, frame),
+            "implied_volatility": partial(iv_history_chart, _candles_of(candles, shown), symbol=shown),
+        },
     )
+
+
+def _candles_of(candles: pl.LazyFrame, symbol: str) -> pl.DataFrame:
+    return candles.filter(pl.col("is_final") & (pl.col("symbol") == symbol)).select(_IMPLIED).collect()
 
 
 def build(

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""Charts of expectations: a picture for rows, a picture that says so for none, and its dark twin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from io import BytesIO
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.plots.canvas import darkened
+from ttapi_pipeline.plots.forecast_charts import calibration_chart, iv_history_chart, premium_chart
+
+DAYS = [date(2024, 1, 2) + timedelta(days=day) for day in range(300)]
+RNG = np.random.default_rng(1)
+CANDLES = pl.DataFrame({"symbol": "A", "session": DAYS, "implied_volatility": RNG.uniform(0.2, 0.4, 300)})
+EXPECTATIONS = pl.DataFrame(
+    {
+        "symbol": "A",
+        "method": "iv_30_day",
+        "tenor_sessions": 21,
+        "horizon_sessions": 21,
+        "frozen_session": DAYS,
+        "expected_stddev": 0.06,
+        "realised_return": RNG.normal(0, 0.05, 300),
+        "realised_stddev": RNG.uniform(0.03, 0.07, 300),
+    }
+)
+CHARTS: list[tuple[Callable[..., bytes], pl.DataFrame]] = [
+    (iv_history_chart, CANDLES),
+    (premium_chart, EXPECTATIONS),
+    (calibration_chart, EXPECTATIONS),
+]
+
+
+def ink(png: bytes) -> float:
+    """Share of the picture that is not paper."""
+    grey = np.asarray(Image.open(BytesIO(png)).convert("L"), dtype=int)
+    return float(np.mean(np.abs(grey - grey[0, 0]) > 20))
+
+
+@pytest.mark.parametrize(("chart", "rows"), CHARTS)
+def test_rows_are_drawn_and_without_rows_a_sentence_is(chart: Callable[..., bytes], rows: pl.DataFrame) -> None:
+    drawn = chart(rows, symbol="A", is_simulated=False)
+    empty = chart(rows.clear(), symbol="A", is_simulated=False)
+    assert ink(drawn) > ink(empty) > 0.005
+    assert chart(rows, symbol="B", is_simulated=False) != drawn
+    assert chart(rows, symbol="A", is_simulated=True) != drawn
+
+
+def test_a_dark_chart_has_dark_paper_and_the_same_lines() -> None:
+    light = premium_chart(EXPECTATIONS, symbol="A", is_simulated=False)
+    dark = darkened(light)
+    papers = [int(np.asarray(Image.open(BytesIO(png)).convert("L"))[0, 0]) for png in (light, dark)]
+    assert papers[0] > 230
+    assert papers[1] < 60
+    assert ink(dark) == pytest.approx(ink(light), rel=0.2)
+
+
+def test_the_charts_take_the_tables_of_the_datasets() -> None:
+    assert set(CANDLES.columns) <= set(DATASETS["daily_candles"].schema.polars)
+    assert set(EXPECTATIONS.columns) <= set(DATASETS["expectations"].schema.polars)
