@@ -50,7 +50,7 @@ def draw_symbol(folder: Folder, rows: SymbolRows) -> Sequence[Folder]:
     expectations = stored("expectations")
     charts: Mapping[str, Callable[..., bytes]] = {
         "moves": partial(moves_chart, rows.series),
-        "volatility_cone": partial(cone_chart, rows.cone),
+        "volatility_cone": partial(cone_chart, rows.cone, series=rows.series),
         "implied_volatility": partial(iv_history_chart, stored("daily_candles")),
         "variance_premium": partial(premium_chart, expectations),
         "forecast_calibration": partial(calibration_chart, expectations),

@@ -6,6 +6,9 @@ Their common look: see `canvas`.
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -24,14 +27,16 @@ _LABEL_SPACING: Final = 1.25
 """When the days of two expirations differ by less than this factor, the second label would cover the first."""
 
 
-def cone_chart(cone: pl.DataFrame, *, symbol: str, is_simulated: bool) -> bytes:
+def cone_chart(cone: pl.DataFrame, *, symbol: str, is_simulated: bool, series: pl.DataFrame | None = None) -> bytes:
     """Draw where a symbol's volatility stands among all that it has had, per horizon.
 
     Args:
         cone: `volatility_cone`, of any symbols.
         symbol: Which one to show.
         is_simulated: Whether the data is invented.
+        series: `returns_stddev`, for the implied volatility of each expiration; None leaves it out.
     """
+    # Reads better in one piece: a docstring, the bands, the lines and the labels.
     rows = cone.filter(symbol=symbol).drop_nulls("median").sort("horizon_sessions")
     figure, axes = canvas(
         f"{symbol}: volatility cone",
@@ -55,6 +60,8 @@ def cone_chart(cone: pl.DataFrame, *, symbol: str, is_simulated: bool) -> bytes:
         axes.fill_between(x, rows[low], rows[high], color=BLUE, alpha=alpha, linewidth=0, label=label)
     axes.plot(x, rows["median"], color=BLUE, linewidth=1.6, label="median")
     axes.plot(x, rows["current"], color=ORANGE, linewidth=1.8, marker="o", markersize=6, label="today")
+    if series is not None:
+        _draw_implied(axes, series.filter(symbol=symbol), rows["horizon_sessions"].to_list())
     labels = [
         f"{horizon}\n" + ("none\ntoday" if current is None else f"{current:.1%}\nabove {share:.0%}")
         for horizon, current, share in rows.select("horizon_sessions", "current", "current_percentile").iter_rows()
@@ -66,6 +73,30 @@ def cone_chart(cone: pl.DataFrame, *, symbol: str, is_simulated: bool) -> bytes:
     _percent_axis(axes)
     legend(axes)
     return to_png(figure)
+
+
+def _draw_implied(axes: Axes, series: pl.DataFrame, horizons: Sequence[int]) -> None:
+    """Today's implied volatility of each expiration, between the horizons of the cone that it lies between."""
+    priced = (
+        series.filter(
+            pl.col("implied_volatility").is_not_null()
+            & pl.col("horizon_sessions").is_between(horizons[0], horizons[-1])
+        )
+        .group_by("horizon_sessions")
+        .agg(pl.col("implied_volatility").mean())
+        .sort("horizon_sessions")
+    )
+    if priced.is_empty():
+        return
+    places = []
+    for horizon in priced["horizon_sessions"]:
+        after = bisect_left(horizons, horizon)
+        low, high = horizons[max(after - 1, 0)], horizons[after]
+        share = 1.0 if high == low else math.log(horizon / low) / math.log(high / low)
+        places.append(after - 1 + share if after else 0.0)
+    axes.plot(
+        places, priced["implied_volatility"], color=INK, linewidth=1.2, marker="D", markersize=4, label="IV today"
+    )
 
 
 def moves_chart(series: pl.DataFrame, *, symbol: str, is_simulated: bool) -> bytes:

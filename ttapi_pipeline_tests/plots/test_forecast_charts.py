@@ -14,6 +14,7 @@ from PIL import Image
 
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.plots.canvas import darkened
+from ttapi_pipeline.plots.charts import cone_chart
 from ttapi_pipeline.plots.forecast_charts import calibration_chart, iv_history_chart, premium_chart
 
 DAYS = [date(2024, 1, 2) + timedelta(days=day) for day in range(300)]
@@ -51,6 +52,19 @@ def test_rows_are_drawn_and_without_rows_a_sentence_is(chart: Callable[..., byte
     assert ink(drawn) > ink(empty) > 0.005
     assert chart(rows, symbol="B", is_simulated=False) != drawn
     assert chart(rows, symbol="A", is_simulated=True) != drawn
+
+
+def test_the_cone_shows_todays_implied_volatility_between_its_horizons(table: Callable[..., pl.DataFrame]) -> None:
+    quantiles = {"minimum": 0.1, "p10": 0.15, "p25": 0.2, "median": 0.25, "p75": 0.3, "p90": 0.35, "maximum": 0.6}
+    rows = [{"symbol": "A", "horizon_sessions": sessions, **quantiles} for sessions in (5, 10, 21, 42)]
+    cone = table("volatility_cone", rows)
+    series = table(
+        "returns_stddev",
+        [{"symbol": "A", "horizon_sessions": sessions, "implied_volatility": 0.5} for sessions in (1, 5, 15, 42, 90)],
+    )
+    without = cone_chart(cone, symbol="A", is_simulated=False)
+    assert cone_chart(cone, symbol="A", is_simulated=False, series=series) != without
+    assert cone_chart(cone, symbol="A", is_simulated=False, series=series.clear()) == without
 
 
 def test_a_dark_chart_has_dark_paper_and_the_same_lines() -> None:
