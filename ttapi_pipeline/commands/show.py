@@ -40,5 +40,5 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         from ttapi_pipeline.commands.symbol_charts import draw_symbol
 
         for path in draw_symbol(folder, rows):
-            console.print(str(path), soft_wrap=True)
+            console.print(str(path), markup=False, soft_wrap=True)
     return OK
