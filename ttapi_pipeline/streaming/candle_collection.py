@@ -29,6 +29,10 @@ DEADLINE_SECONDS: Final = 30.0
 MAX_FAILURES: Final = 6
 """Failures in a row, of links or of subscriptions, without a symbol completed in between, that end the collection."""
 
+MOST_EVENTS: Final = 50_000
+"""The most events of one symbol that are kept: a century of sessions, each of them twice. A snapshot with more has no
+end, and would fill the memory."""
+
 _LOGGER: Final = logging.getLogger(__name__)
 
 
@@ -227,6 +231,7 @@ class _Collector:
             finished = self._take_finished()
             refusals = 0 if finished else refusals
             finished += self._take_expired(connection.heard_at)
+            finished += self._take_endless()
             # A server may refuse a burst of subscriptions entry by entry. All of that counts as one refusal.
             if is_refused and not self._is_paused:
                 refusals += 1
@@ -296,6 +301,14 @@ class _Collector:
                 self._progress(self.settled, self._total)
                 expired.append(request)
         return expired
+
+    def _take_endless(self) -> list[_Request]:
+        endless = [request for request in self._in_flight.values() if request.series.events > MOST_EVENTS]
+        for request in endless:
+            del self._in_flight[request.candle_symbol]
+            self._missing[request.symbol] = f"a snapshot without an end: {request.series.events:,} events"
+            self._progress(self.settled, self._total)
+        return endless
 
     def _take_unbegun(self) -> list[_Request]:
         """Put the symbols whose snapshot has not begun back to the front of the queue."""

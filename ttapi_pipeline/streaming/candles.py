@@ -190,12 +190,14 @@ class CandleSeries:
         is_available: Whether a snapshot has been applied.
         is_snipped: Whether the server cut that snapshot off, so that older bars are missing.
         has_begun: Whether any event of a snapshot has come.
+        events: How many events have come, those of earlier snapshots included.
     """
 
     def __init__(self) -> None:
         self.is_available = False
         self.is_snipped = False
         self.has_begun = False
+        self.events = 0
         self._in_snapshot = False
         self._replaces = False
         self._ended: EventFlag | None = None
@@ -205,6 +207,7 @@ class CandleSeries:
 
     def receive(self, rows: CandleRows) -> None:
         """Take events in the order in which they came."""
+        self.events += len(rows)
         # Neighbouring rows without a mark are taken at once, and so are the inner rows of a transaction.
         start = 0
         for mark, length in _runs((rows.flags & _MARKS).tolist()):

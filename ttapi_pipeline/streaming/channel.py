@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from ttapi_pipeline.core.errors import ProtocolError
 from ttapi_pipeline.streaming.events import ChannelClosed, CompactColumns, FeedData
 from ttapi_pipeline.streaming.messages import Contract
 
 Message = Mapping[str, Any]
+
+MOST_TYPES: Final = 64
+MOST_FIELDS: Final = 256
+"""A feed has some twenty types with some twenty fields. Announcements without an end would fill the memory."""
 
 
 class ChannelState(StrEnum):
@@ -137,12 +141,14 @@ class FeedChannel:
             The frames that waited, when this makes the channel ready; None when it was ready before, or is closed.
 
         Raises:
-            ProtocolError: A type has no fields, or a field twice.
+            ProtocolError: A type has no fields, or a field twice, or there are more types or fields than a feed has.
         """
         for event_type, names in event_fields.items():
             if not names or len(set(names)) != len(names):
                 raise ProtocolError(f"FEED_CONFIG: the fields of {self._quote(event_type)} are empty or repeated")
             self._layouts[event_type] = {name: place for place, name in enumerate(names)}
+            if len(self._layouts) > MOST_TYPES or len(names) > MOST_FIELDS:
+                raise ProtocolError(f"FEED_CONFIG: more than {MOST_TYPES} types, or {MOST_FIELDS} fields of one")
         if self.state is not ChannelState.OPENED:
             return None
         self.state = ChannelState.READY

@@ -95,7 +95,7 @@ class FeedConnection:
         self._live_at: float | None = None
         self._reconnects = 0
         self._reason = ""
-        self._links = Links(self._open, self, backoff=options.backoff, clock=clock)
+        self._links = Links(self._open, self, backoff=options.backoff, clock=clock, resumes_at_once=True)
 
     @property
     def frames(self) -> int:

@@ -107,6 +107,7 @@ class Links:
         backoff: Backoff,
         clock: Clock,
         max_failures: int | None = None,
+        resumes_at_once: bool = False,
     ) -> None:
         """Links of which none is open yet.
 
@@ -117,6 +118,8 @@ class Links:
             clock: For the delays.
             max_failures: This many failures in a row end the iteration, and so does an error that no repetition mends,
                 such as a 404 of the token service. With None, nothing but refused credentials ends it.
+            resumes_at_once: Whether a link that is lost after the work has advanced is replaced without a delay. Delays
+                are for links that do not work.
         """
         self.failures = 0
         self.has_opened = False
@@ -125,6 +128,7 @@ class Links:
         self._backoff = backoff
         self._clock = clock
         self._max_failures = max_failures
+        self._resumes_at_once = resumes_at_once
         self._loss: ApiError | StreamError | None = None
         self._has_ended = False
 
@@ -158,11 +162,12 @@ class Links:
 
     async def _wait_after(self, loss: ApiError | StreamError) -> None:
         self._loss = None
-        self.failures = 1 if self._work.has_advanced else self.failures + 1
+        has_advanced = self._work.has_advanced
+        self.failures = 1 if has_advanced else self.failures + 1
         if self._is_final(loss):
             raise loss
         self._work.note_loss(loss)
-        delay = self._backoff.seconds(self.failures)
+        delay = 0.0 if has_advanced and self._resumes_at_once else self._backoff.seconds(self.failures)
         if isinstance(loss, AuthError) and loss.retry_at is not None:
             delay = max(delay, (loss.retry_at - self._clock.now()).total_seconds())
         _LOGGER.warning("%s: %s; a new link in %.1f s", self._work.name, loss, delay)

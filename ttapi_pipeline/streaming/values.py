@@ -72,7 +72,10 @@ def floats(column: Sequence[Any]) -> NDArray[np.float64]:
             return np.array(column, dtype=np.float64)
         except OverflowError:
             pass
-    return np.array([_float(value) for value in column], dtype=np.float64)
+    # A column without any value is common among candles, and is read without a look at each of them.
+    if column.count("NaN") == len(column):
+        return np.full(len(column), np.nan)
+    return np.array([value if type(value) is float else _float(value) for value in column], dtype=np.float64)
 
 
 def integers(column: Sequence[Any]) -> NDArray[np.int64]:

@@ -21,6 +21,7 @@ from ttapi_pipeline.datasets.daily_candles import build as daily_candles
 from ttapi_pipeline.datasets.daily_candles.build import build_daily_candles
 from ttapi_pipeline.datasets.daily_candles.table import CANDLE_ABSENCES
 from ttapi_pipeline.streaming.candles import CandleHistory
+from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 from ttapi_pipeline_tests.support.examples import examples
 
 START = date(2026, 6, 1)
@@ -151,6 +152,20 @@ async def test_an_answer_without_the_sessions_that_have_closed_since_is_named(mo
     feed = Feed("AB", drop=lambda symbol, _: SESSIONS[-3:] if symbol == "B" else ())
     build = await refreshed(feed, monkeypatch, dict.fromkeys("AB", dict.fromkeys(SESSIONS[:-3], 10.0)))
     assert build.missing == {"B": "the feed has no bar after 2026-11-17, and 3 sessions have closed since"}
+
+
+async def test_a_feed_that_stands_still_while_sessions_close_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed = Feed("AB", drop=lambda *_: SESSIONS[-3:])
+    # Without stored bars, nothing says that the feed goes on: the clock of a simulator may have been stopped.
+    build = await refreshed(feed, monkeypatch, None)
+    assert build.missing == {}
+    again = rows(build).lazy()
+    assert (await refreshed(feed, monkeypatch, again, now=NOW + timedelta(hours=1))).missing == {}
+    # It was current in the night after the session of 2026-11-17, and three sessions have closed since.
+    then = again.with_columns(fetched_at=pl.lit(datetime(2026, 11, 18, 2, tzinfo=UTC), UTC_DATETIME))
+    build = await refreshed(feed, monkeypatch, then)
+    said = "the feed has no bar after 2026-11-17, and 3 sessions have closed since"
+    assert build.missing == dict.fromkeys("AB", said)
 
 
 async def test_a_share_that_was_halted_long_ago_is_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:

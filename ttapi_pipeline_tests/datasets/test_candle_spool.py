@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -112,6 +114,37 @@ def test_what_is_published_is_forgotten(tmp_path: Path) -> None:
     spool.put(history("AAPL", CLOSES), START)
     spool.clear()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_another_instance_removes_is_made_again(tmp_path: Path) -> None:
+    ours, other = spool_in(tmp_path), spool_in(tmp_path)
+    other.clear()
+    ours.put(history("AAPL", CLOSES), START)
+    assert len(other.take({"AAPL": START}, last_session=SESSION)) == 1
+
+
+def test_two_instances_that_open_write_and_clear_do_not_disturb_one_another(tmp_path: Path) -> None:
+    def work(session: date) -> None:
+        for _ in range(40):
+            spool = spool_in(tmp_path, session=session)
+            spool.put(history("AAPL", CLOSES), START)
+            spool.take({"AAPL": START}, last_session=SESSION)
+            spool.clear()
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, [SESSION, SESSION, date(2026, 11, 19), date(2026, 11, 19)]))
+
+
+@pytest.mark.parametrize("day", [date(1969, 12, 31), date(2199, 1, 4), START - timedelta(days=1)])
+def test_a_history_with_a_bar_that_cannot_be_is_fetched_again(tmp_path: Path, day: date) -> None:
+    spool_in(tmp_path).put(history("AAPL", {**CLOSES, day: 10.0}), START)
+    assert spool_in(tmp_path).take({"AAPL": START}, last_session=SESSION) == []
+
+
+def test_a_history_remembers_what_was_lost_of_it(tmp_path: Path) -> None:
+    spool_in(tmp_path).put(replace(history("AAPL", CLOSES), lost={"close": 2}), START)
+    (got,) = spool_in(tmp_path).take({"AAPL": START}, last_session=SESSION)
+    assert got.lost == {"close": 2}
 
 
 def test_a_full_disk_is_a_storage_error_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,13 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ttapi_pipeline.core.errors import AuthError, StorageError, TransportError
+from ttapi_pipeline.streaming import candle_collection
 from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.candle_collection import collect_daily_candles
 from ttapi_pipeline.streaming.candles import CandleHistory
@@ -19,7 +21,6 @@ from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
-    from datetime import date
 
     from websockets.asyncio.server import ServerConnection
 
@@ -68,6 +69,42 @@ async def test_what_is_asked_for_is_a_history_of_few_fields_from_midnight_utc(ex
     # 20759 days from 1970-01-01 to 2026-11-02, the dayId 20777 of 2026-11-20 less 18.
     assert subscription["add"] == [{"type": "Candle", "symbol": "AAPL{=d}", "fromTime": 20759 * 86_400_000}]
     assert [entry["symbol"] for entry in removal["remove"]] == ["AAPL{=d}"]
+
+
+async def test_a_snapshot_without_an_end_costs_its_symbol_and_no_memory(
+    exchange: Exchange, start: date, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candle_collection, "MOST_EVENTS", 300)
+
+    async def answer(socket: ServerConnection, symbol: str, link: int) -> None:
+        if not symbol.startswith("BAD"):
+            await exchange.send_two_bars(socket, symbol, link)
+            return
+        await exchange.send_bars(socket, (4, symbol, "2026-11-20", 11.0))
+        for _ in range(40):
+            await exchange.send_bars(socket, *[(0, symbol, "2026-11-19", 10.0)] * 10)
+
+    exchange.answer = answer
+    collection = await collect(exchange, "AAPL BAD KO", start, in_flight=1)
+    assert closes(collection) == {"AAPL": [10.0, 11.0], "KO": [10.0, 11.0]}
+    assert list(collection.missing) == ["BAD"]
+    assert collection.missing["BAD"].startswith("a snapshot without an end: ")
+    assert exchange.links == 1
+
+
+async def test_values_that_cannot_be_are_counted_and_a_symbol_without_any_bar_says_why(
+    exchange: Exchange, start: date
+) -> None:
+    async def answer(socket: ServerConnection, symbol: str, link: int) -> None:
+        close = "Infinity" if symbol.startswith("BAD") else 10.0
+        bars = [(4, symbol, "2026-11-20", close), (0, symbol, "2199-01-04", 10.0), (10, symbol, "2026-11-02", "NaN")]
+        await exchange.send_bars(socket, *bars)
+
+    exchange.answer = answer
+    collection = await collect(exchange, "AAPL BAD", start, last_session=date(2026, 11, 20))
+    assert closes(collection) == {"AAPL": [10.0]}
+    assert collection.missing == {"BAD": "no bar that came can be: close in 1, time in 1"}
+    assert collection.lost == {"candle.close": 1, "candle.time": 2}
 
 
 async def test_no_symbol_is_a_collection_without_a_link(exchange: Exchange, start: date) -> None:

@@ -173,7 +173,7 @@ async def collect(feed: QuoteFeed, into: list[tuple[str, int]]) -> None:
 
 
 @asynccontextmanager
-async def running(*faults: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Run]:
+async def running(*faults: str, monkeypatch: pytest.MonkeyPatch, options: FeedOptions = OPTIONS) -> AsyncIterator[Run]:
     clock = LoopClock(FRIDAY_MORNING)
     made: dict[EventSource, dict[tuple[str, int], datetime]] = defaultdict(dict)
     make_sale = EventSource._time_and_sale
@@ -198,7 +198,7 @@ async def running(*faults: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         await until(lambda: witness.health().sales)
         (source_of_witness,) = made
         feed = await stack.enter_async_context(
-            quote_feed(open_link, SYMBOLS, options=OPTIONS, clock=clock, on_gap=gaps.append)
+            quote_feed(open_link, SYMBOLS, options=options, clock=clock, on_gap=gaps.append)
         )
         received: list[tuple[str, int]] = []
         witnessed: list[tuple[str, int]] = []
@@ -264,6 +264,21 @@ async def test_it_recovers_from_a_fault_by_itself(
     assert sum("live again" in line for line in lines) == health.gaps + calm.gaps - calm.open_gaps
     assert health.gaps <= health.reconnects + 1
     assert sum(line.endswith(("live, 2 symbols", "live, 3 symbols")) for line in lines) <= 2
+
+
+@pytest.mark.parametrize("seconds", [25, 8])
+async def test_where_links_are_short_lived_hardly_anything_is_lost(
+    seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(f"dx-lifetime:seconds={seconds}", monkeypatch=monkeypatch, options=CALM) as run:
+        began_at = run.clock.now()
+        await until(lambda: len(run.gaps) >= 12)
+        passed = (run.clock.now() - began_at).total_seconds()
+        lost = sum((gap.until - gap.since).total_seconds() for gap in run.gaps if gap.until is not None)
+        # Between two links are a token, a handshake, and the subscriptions, a fifth of a second apart.
+        assert lost / passed < {25: 0.2, 8: 0.4}[seconds], (lost, passed)
+        assert run.feed.health().reconnects <= passed / seconds + 1
+        assert not run.lost_sales()
 
 
 async def test_faults_of_candles_leave_quotes_alone(monkeypatch: pytest.MonkeyPatch) -> None:

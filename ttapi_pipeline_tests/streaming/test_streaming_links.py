@@ -76,9 +76,16 @@ class Job:
         finally:
             self.open_links -= 1
 
-    def links(self, max_failures: int | None = None) -> Links:
+    def links(self, max_failures: int | None = None, *, resumes_at_once: bool = False) -> Links:
         backoff = Backoff(first_seconds=2.0, most_seconds=16.0, uniform=lambda: 1.0)
-        return Links(self.open, self, backoff=backoff, clock=self.clock, max_failures=max_failures)
+        return Links(
+            self.open,
+            self,
+            backoff=backoff,
+            clock=self.clock,
+            max_failures=max_failures,
+            resumes_at_once=resumes_at_once,
+        )
 
     async def run(self, links: Links) -> None:
         async for link in links:
@@ -128,6 +135,13 @@ async def test_after_an_advance_failures_are_counted_anew() -> None:
     await job.run(links)
     assert job.events == ["a", "half done", "b"]
     assert job.clock.sleeps == [2.0, 2.0, 4.0]
+
+
+async def test_a_link_that_did_its_work_may_be_replaced_at_once_and_a_failed_one_never_is() -> None:
+    job = Job([1, StreamClosedError("a"), 1, 1], steps=3)
+    await job.run(job.links(resumes_at_once=True))
+    assert job.events == ["half done", "a", "half done"]
+    assert job.clock.sleeps == [0.0, 4.0, 0.0]
 
 
 async def test_an_error_after_the_work_is_done_is_the_end() -> None:

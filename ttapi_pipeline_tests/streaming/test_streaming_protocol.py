@@ -209,6 +209,18 @@ def test_what_the_server_may_not_say_is_refused(message: dict[str, Any]) -> None
         tell(ready(), **message)
 
 
+@pytest.mark.parametrize(
+    "layouts",
+    [
+        {f"Type{number}": ["eventSymbol"] for number in range(65)},
+        {"Quote": [f"field{number}" for number in range(257)]},
+    ],
+)
+def test_announcements_without_an_end_are_refused(layouts: dict[str, list[str]]) -> None:
+    with pytest.raises(ProtocolError, match="more than 64 types, or 256 fields of one"):
+        tell(ready(), type="FEED_CONFIG", channel=1, eventFields=layouts)
+
+
 def test_a_cancelled_channel_is_silent_until_it_is_closed() -> None:
     protocol = ready()
     protocol.close_channel(1)

@@ -27,6 +27,7 @@ from ttapi_pipeline.datasets.daily_candles.holes import (
     absences,
     behind,
     confirmed,
+    due_sessions,
     holes,
     holes_in_words,
     settled_sessions,
@@ -220,7 +221,8 @@ async def build_daily_candles(
         missing |= refused
     frame = merge_candles(fresh, kept, replaced=taken)
     mended = await _mended(feed, frame, settled, absent)
-    ends, ended = behind(mended.frame.lazy(), settled, [history.symbol for history in histories.rows])
+    due = due_sessions(settled, calendar, kept, newest=mended.frame["session"].max())
+    ends, ended = behind(mended.frame.lazy(), due, [history.symbol for history in histories.rows])
     return Build(
         frame=mended.frame,
         missing={**ends, **mended.missing, **missing},

@@ -121,6 +121,24 @@ def _hole(first: date, last: date, count: int) -> str:
     return f"the feed has no bars of {count} sessions between others, from {first} to {last}"
 
 
+def due_sessions(settled: pl.Series, calendar: pl.DataFrame, stored: pl.LazyFrame, *, newest: object) -> pl.Series:
+    """The sessions that a symbol must have bars up to.
+
+    All of them, if any has settled since the stored bars were fetched. Otherwise those that any symbol has: a feed may
+    stand still as a whole, as a simulator does whose clock was stopped.
+
+    Args:
+        settled: Sessions whose bars are final, ascending.
+        calendar: Schema TRADING_CALENDAR.
+        stored: The bars of earlier fetches.
+        newest: The newest session of any bar; None without one.
+    """
+    fetched_at = stored.select(pl.col("fetched_at").max()).collect().item()
+    if fetched_at is not None and len(settled_sessions(calendar, now=fetched_at)) < len(settled):
+        return settled
+    return settled.filter(settled <= newest) if isinstance(newest, date) else settled.clear()
+
+
 def behind(bars: pl.LazyFrame, settled: pl.Series, symbols: Sequence[str]) -> tuple[Mapping[str, str], int]:
     """The symbols whose bars end too early, with a sentence, and the number of those that ended long ago.
 

@@ -9,6 +9,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from datetime import date
 from pathlib import Path
@@ -26,6 +27,8 @@ from ttapi_pipeline.streaming.candles import CandleHistory
 _FORMAT: Final = 3
 """Histories of an earlier format may hold bars that cannot be, and are not read."""
 
+_TRIES: Final = 5
+
 _COLUMNS: Final = tuple(
     each.name for each in fields(CandleHistory) if each.name not in {"symbol", "is_snipped", "lost"}
 )
@@ -33,6 +36,8 @@ _COLUMNS: Final = tuple(
 
 class CandleSpool:
     """One file per complete history, for one origin and one session: it is out of date once another session has closed.
+
+    Two instances may share it. Each can find that the other has published, and removed everything.
 
     Args:
         folder: Where; what is there of another origin or session is removed.
@@ -49,13 +54,14 @@ class CandleSpool:
         key = json.dumps([_FORMAT, origin, session.isoformat()])
         self._folder = folder / hashlib.sha256(key.encode()).hexdigest()[:16]
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            for other in folder.iterdir():
-                if other != self._folder:
-                    shutil.rmtree(other)
-            if not is_trusted:
-                for path in self._folder.iterdir():
-                    path.unlink(missing_ok=True)
+            # Another instance may be removing all of it at this moment. `put` makes the folder again.
+            with suppress(FileNotFoundError, FileExistsError):
+                self._folder.mkdir(parents=True, exist_ok=True)
+                for other in [each for each in folder.iterdir() if each != self._folder]:
+                    shutil.rmtree(other, ignore_errors=True)
+                if not is_trusted:
+                    for path in self._folder.iterdir():
+                        path.unlink(missing_ok=True)
         except OSError as error:
             raise storage_error(folder, error) from error
 
@@ -76,11 +82,17 @@ class CandleSpool:
                 lost=np.array(json.dumps(dict(history.lost))),
                 **columns,
             )
-            # A history that the machine's power has cut short is fetched again, so it need not be durable.
-            with replacing(target, is_durable=False) as staging:
-                staging.write_bytes(seal(content.getvalue(), by=_sealed_by(history.symbol, start)))
+            sealed = seal(content.getvalue(), by=_sealed_by(history.symbol, start))
+            for _ in range(_TRIES):
+                with suppress(FileNotFoundError, FileExistsError):
+                    self._folder.mkdir(parents=True, exist_ok=True)
+                    # A history that the machine's power has cut short is fetched again, so it need not be durable.
+                    with replacing(target, is_durable=False) as staging:
+                        staging.write_bytes(sealed)
+                    return
         except OSError as error:
             raise storage_error(target, error) from error
+        # Another instance removes the folder again and again. Without the file, a killed run fetches the history again.
 
     def take(self, requests: Mapping[str, date], *, last_session: date) -> Sequence[CandleHistory]:
         """The histories that are there of those asked for.
