@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import partial
 from types import MappingProxyType
@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from ttapi_pipeline.analytics.volatility import rolling_volatility
+from ttapi_pipeline.analytics.volatility import latest_volatility, rolling_volatility
 
 CONE_HORIZONS: Final = (5, 10, 21, 42, 63, 126, 252)
 CONE_QUANTILES: Final[Mapping[str, float]] = MappingProxyType(
@@ -51,20 +51,35 @@ def volatility_cone(
         - `symbol`, `horizon_sessions` (Int32).
         - `minimum`, `p10`, `p25`, `median`, `p75`, `p90`, `maximum`: quantiles of the rolling volatilities, with
           linear interpolation; null without a window.
-        - `current`: the volatility of the window that ends at `as_of`, or at the last session before it; null when
-          data is missing in that window.
+        - `current`: the volatility of the window that ends at `as_of`, or at the last session before it; null when its
+          last bar or more than a tenth of its returns are missing. Past windows with a missing bar are left out.
         - `current_percentile`: share of the windows with a lower volatility, 0 to 1; null without `current`.
         - `windows_used` (UInt32): number of windows. They overlap, so they are fewer independent observations than
           that. A window in which no close changed is left out.
     """
+    # Reads better in one piece: the docstring defines each column of the query below it.
     sessions = calendar.select(pl.col("session").filter(pl.col("session") <= as_of).unique().sort()).collect()[
         "session"
     ]
     ends = sessions if history is None else sessions.tail(history)
     columns = {f"close_to_close_{horizon}": horizon for horizon in horizons}
+    # Bars on days without a session may follow the last session; without them, its bar is the last of a symbol.
+    closes = bars.select("symbol", "session", "close").filter(pl.col("session") <= ends.max())
+
+    def latest(symbols: Sequence[str]) -> pl.DataFrame:
+        some = closes.filter(pl.col("symbol").is_in(symbols))
+        today = latest_volatility(
+            some,
+            calendar,
+            as_of=as_of,
+            windows=horizons,
+            estimators=["close_to_close"],
+            annualization=annualization,
+        )
+        return today.collect(engine="in-memory")
+
     rolling = rolling_volatility(
-        # Bars on days without a session may follow the last session; without them, its bar is the last of a symbol.
-        bars.select("symbol", "session", "close").filter(pl.col("session") <= ends.max()),
+        closes,
         calendar,
         windows=horizons,
         estimators=["close_to_close"],
@@ -76,7 +91,7 @@ def volatility_cone(
     is_last = pl.col("session") == ends.max()
     counted = rolling.filter(pl.col("session") >= ends.min()).select("symbol", is_last.alias("is_last"), *moved)
     return counted.map_batches(
-        partial(_cones, horizons=horizons),
+        partial(_cones, horizons=horizons, latest=latest),
         schema=pl.Schema(_CONE),
         # The result has other columns than the input, so neither columns nor filters may be pushed into it.
         predicate_pushdown=False,
@@ -85,7 +100,9 @@ def volatility_cone(
     ).sort("symbol", "horizon_sessions")
 
 
-def _cones(rolling: pl.DataFrame, *, horizons: Sequence[int]) -> pl.DataFrame:
+def _cones(
+    rolling: pl.DataFrame, *, horizons: Sequence[int], latest: Callable[[Sequence[str]], pl.DataFrame]
+) -> pl.DataFrame:
     """Make the cones of all symbols.
 
     In NumPy, whose sort of an array takes a tenth of the time of Polars' sort of a group.
@@ -93,15 +110,21 @@ def _cones(rolling: pl.DataFrame, *, horizons: Sequence[int]) -> pl.DataFrame:
     Args:
         rolling: `symbol`, `is_last` and a column per horizon, NaN where there is no volatility; sorted by symbol.
         horizons: Of the columns, in their order.
+        latest: Gives the volatilities of the last windows of some symbols, few missing bars or not.
     """
     runs = rolling["symbol"].rle().struct.unnest()
     ends = runs["len"].cum_sum()
     is_last = rolling["is_last"].to_numpy()
+    gapped = rolling.filter("is_last", pl.any_horizontal(pl.col(rolling.columns[2:]).is_nan()))["symbol"].to_list()
+    today = {row[0]: row[1:] for row in latest(gapped).iter_rows()} if gapped else {}
     rows = []
-    for name, horizon in zip(rolling.columns[2:], horizons, strict=True):
+    for place, (name, horizon) in enumerate(zip(rolling.columns[2:], horizons, strict=True)):
         volatilities = rolling[name].to_numpy()
         for symbol, length, end in zip(runs["value"], runs["len"], ends, strict=True):
             current = float(volatilities[end - 1]) if is_last[end - 1] else math.nan
+            if math.isnan(current) and symbol in today:
+                found = today[symbol][place]
+                current = found if found is not None and found > _UNMOVED else math.nan
             placed = _placed(volatilities[end - length : end], current)
             rows.append({"symbol": symbol, "horizon_sessions": horizon, **placed})
     return pl.DataFrame(rows, schema=_CONE)

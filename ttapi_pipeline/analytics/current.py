@@ -23,8 +23,9 @@ YEAR: Final = 252
 
 REASONS: Final = {
     "no_bars": "the symbol has no usable close up to the as-of session",
+    "not_current": "the symbol has no usable close of the as-of session itself",
     "short_history": "the symbol's first usable close comes too late for the window",
-    "gap": "sessions of the window have no usable close",
+    "gap": "more than a tenth of the returns of the window are missing",
     "bad_range": "bars of the window lack an open, high or low, or these contradict open and close, or are twice away",
     "unchanged_close": "every price of the window is the same: one that nobody updates, not a calm one",
 }
@@ -101,20 +102,24 @@ def current_volatility(
             for name in names
             for window in windows
         )
-        .drop("history", *(f"{family}_moved" for family in families))
+        .drop("history", "is_current", *(f"{family}_moved" for family in families))
         .sort("symbol")
     )
 
 
 def _histories(bars: pl.LazyFrame, ages: pl.LazyFrame) -> pl.LazyFrame:
-    """`symbol` and `history`, how many sessions ago its first usable close was; null without a usable close."""
+    """`symbol`; `history`, how many sessions ago its first usable close was, null without one; `is_current`."""
+    last = ages.select(pl.col("session").max()).collect().item()
     return (
         bars.group_by("symbol")
-        .agg(session=pl.col("session").filter(usable_price("close").is_not_null()).min())
+        .agg(
+            session=pl.col("session").filter(usable_price("close").is_not_null()).min(),
+            last=pl.col("session").filter(usable_price("close").is_not_null()).max(),
+        )
         # To look up one date per symbol is cheaper than to number millions of bars.
         .sort("session")
         .join_asof(ages.sort("session"), on="session", strategy="forward")
-        .select("symbol", history="age")
+        .select("symbol", history="age", is_current=pl.col("last") == last)
     )
 
 
@@ -141,6 +146,8 @@ def _reason(family: str, window: int) -> pl.Expr:
         .then(pl.when(unmoved).then(pl.lit("unchanged_close")))
         .when(pl.col("history").is_null())
         .then(pl.lit("no_bars"))
+        .when(~pl.col("is_current"))
+        .then(pl.lit("not_current"))
         .when(pl.col("history") < window)
         .then(pl.lit("short_history"))
         .when(pl.col(f"close_to_close_{window}").is_not_null())
@@ -180,21 +187,29 @@ def volatility_rank(
         - `hv_percentile`: share of the `span` sessions before today with a lower volatility, 0 to 1; null likewise.
         - `hv_values_used` (Int32): number of volatilities in the span.
     """
+    # Reads better in one piece: the docstring defines each column of the query below it.
     ages = _ages(calendar, as_of=as_of)
     recent = _tail(bars.select("symbol", "session", "close"), ages, sessions=window + span + 1)
+    name, only = f"close_to_close_{window}", ("close_to_close",)
     rolling = rolling_volatility(
-        recent, calendar, windows=[window], estimators=["close_to_close"], annualization=annualization
-    ).rename({f"close_to_close_{window}": "hv"})
+        recent, calendar, windows=[window], estimators=only, annualization=annualization
+    ).rename({name: "hv"})
+    latest = latest_volatility(
+        recent, calendar, as_of=as_of, windows=[window], estimators=only, annualization=annualization
+    )
     hv, age = pl.col("hv"), pl.col("age")
-    today, year, before = hv.filter(age == 0).first(), hv.filter(age < span), hv.filter((age > 0) & (age <= span))
+    # The last window may have few missing bars, which the rolling ones may not.
+    today = hv.filter(age == 0).first().fill_null(pl.col(name).first())
+    year, before = hv.filter(age < span), hv.filter((age > 0) & (age <= span))
     is_enough = pl.col("hv_values_used") >= least
     return (
         rolling.join(ages, on="session")
+        .join(latest, on="symbol", how="left")
         .group_by("symbol")
         .agg(
             today=today,
-            low=year.min(),
-            high=year.max(),
+            low=pl.min_horizontal(year.min(), today),
+            high=pl.max_horizontal(year.max(), today),
             below=(before < today).mean(),
             hv_values_used=year.count().cast(pl.Int32),
         )

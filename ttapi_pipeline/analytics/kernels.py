@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ttapi_pipeline.analytics.estimators import BELIEVABLE_RANGE, ESTIMATORS, Measures
+from ttapi_pipeline.analytics.returns import COMPLETE
 
 Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int32]
@@ -30,6 +31,7 @@ _TERMS_OF_CLOSES: Final = 4
 """Rows of terms. Closes alone fill two of them, but four are summed at a time."""
 # Compiled code takes the value of a global when it is compiled.
 _BELIEVABLE_RANGE: Final = BELIEVABLE_RANGE
+_COMPLETE: Final = COMPLETE
 _LOG_4: Final = 2 * math.log(2)
 
 
@@ -63,7 +65,11 @@ def fill_rolling(bars: Floats, runs: Rows, measures: Measures, out: Floats) -> N
 
 
 def fill_latest(bars: Floats, runs: Rows, measures: Measures, out: Floats) -> None:
-    """Measure the last window of every run, as `fill_rolling` does; `out` has a place for each run."""
+    """Measure the last window of every run, as `fill_rolling` does; `out` has a place for each run.
+
+    A run may hold bars without prices for sessions that are missing. A window is measured if COMPLETE of its returns
+    are there.
+    """
     _fill_logs(bars)
     _measure_ends(bars, runs, *_numbers(measures), measures.annualization, out)
 
@@ -149,9 +155,37 @@ def _measure_ends(bars: Floats, runs: Rows, windows: Rows, estimators: Rows, ann
             begin = end - windows[place] - first
             for term in range(count):
                 sums[term, 0] = terms[term, begin : end - first].sum() if begin >= 0 else math.nan
+            is_partial = begin >= 0 and end - windows[place] > runs[run] and math.isnan(sums[_R, 0])
+            n, in_range = windows[place], windows[place]
+            if is_partial:
+                n, in_range = _sum_present(terms[:count, begin : end - first], sums)
             for number in range(len(estimators)):
                 values = out[number * len(windows) + place, run : run + 1]
-                _volatility(estimators[number], sums, windows[place], annualization, values)
+                used = n if estimators[number] <= _ZERO_MEAN else in_range
+                if used >= max(2.0, _COMPLETE * windows[place]):
+                    _volatility(estimators[number], sums, used, annualization, values)
+                else:
+                    values[0] = math.nan
+
+
+@compiled
+def _sum_present(terms: Floats, sums: Floats) -> tuple[int, int]:
+    """Sum up the terms of the bars that are there and have one before them.
+
+    Returns:
+        How many they are; for the estimators with a range 0 if one of them is not believed.
+    """
+    sums[:] = 0.0
+    n, in_range = 0, 0
+    for place in range(terms.shape[1]):
+        if math.isnan(terms[_R, place]):
+            continue
+        n += 1
+        for term in range(len(terms)):
+            sums[term, 0] += terms[term, place]
+    if len(terms) == _TERMS and not (math.isnan(sums[_O, 0]) or math.isnan(sums[_RS, 0])):
+        in_range = n
+    return n, in_range
 
 
 @compiled

@@ -12,7 +12,7 @@ from datetime import date
 import polars as pl
 
 from ttapi_pipeline.analytics.estimators import Measures
-from ttapi_pipeline.analytics.returns import last_index, session_table
+from ttapi_pipeline.analytics.returns import SessionTable, last_index, session_table
 
 
 def rolling_volatility(
@@ -86,6 +86,9 @@ def latest_volatility(
 ) -> pl.LazyFrame:
     """The volatilities that `rolling_volatility` has in the row of one session; no other window is measured.
 
+    A window in which bars are missing has a value here, of the returns that are there, if at least COMPLETE of them are
+    and the last bar is: for months, a bar that a halt or a feed left out would blank what it hardly changes.
+
     Args:
         bars: As for `rolling_volatility`; bars after `as_of` or before the longest window change nothing.
         calendar: `session`, covering the bars and `as_of`.
@@ -95,7 +98,8 @@ def latest_volatility(
         annualization: Sessions per year.
 
     Returns:
-        One row per symbol of `bars`, in any order: `symbol` and the volatilities, null as in `rolling_volatility`.
+        One row per symbol of `bars`, in any order: `symbol` and the volatilities; null as in `rolling_volatility`,
+        but for windows with few missing bars.
 
     Raises:
         ValueError: As by `rolling_volatility`.
@@ -106,7 +110,7 @@ def latest_volatility(
     def measure(past: pl.DataFrame) -> pl.DataFrame:
         from ttapi_pipeline.analytics.windows import latest_columns  # noqa: PLC0415 - imports Numba
 
-        return latest_columns(past, sessions, measures, last=last)
+        return latest_columns(_without_gaps(past, sessions, measures, last=last), sessions, measures, last=last)
 
     past = bars.filter(pl.col("session") <= as_of).select("symbol", "session", *measures.prices)
     return past.sort("symbol", "session").map_batches(
@@ -117,3 +121,36 @@ def latest_volatility(
         projection_pushdown=False,
         slice_pushdown=False,
     )
+
+
+def _without_gaps(bars: pl.DataFrame, sessions: SessionTable, measures: Measures, *, last: int) -> pl.DataFrame:
+    """Add bars without prices for the sessions of the longest window that a symbol's bars leave out.
+
+    Args:
+        bars: Sorted by symbol and session, up to the last session.
+        sessions: Of the calendar.
+        measures: What is to be measured.
+        last: The number of the last session.
+    """
+    place = pl.col("session").to_physical() - sessions.first_day
+    recent = (
+        bars.lazy()
+        .select(
+            "symbol", "session", index=pl.lit(sessions.index).gather(pl.when(place >= 0).then(place), null_on_oob=True)
+        )
+        .filter(pl.col("index") >= last - max(measures.windows) - 1)
+    )
+    spans = recent.group_by("symbol").agg(first=pl.col("index").min(), last=pl.col("index").max(), there=pl.len())
+    gapped = spans.filter((pl.col("last") == last) & (pl.col("there") < pl.col("last") - pl.col("first") + 1)).collect()
+    if gapped.is_empty():
+        return bars
+    wanted = gapped.select("symbol", index=pl.int_ranges("first", pl.col("last") + 1)).explode("index").lazy()
+    day = pl.int_range(sessions.first_day, sessions.first_day + len(sessions.index), eager=True).cast(pl.Int32)
+    days = pl.LazyFrame({"index": sessions.index, "session": day.cast(pl.Date)}).drop_nulls()
+    missing = (
+        wanted.join(recent.select("symbol", pl.col("index").cast(pl.Int64)), on=["symbol", "index"], how="anti")
+        .join(days.with_columns(pl.col("index").cast(pl.Int64)), on="index")
+        .select("symbol", "session")
+        .collect()
+    )
+    return pl.concat([bars, missing], how="diagonal").sort("symbol", "session")

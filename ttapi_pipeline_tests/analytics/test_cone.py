@@ -58,3 +58,19 @@ def test_a_symbol_without_today_or_without_history_has_a_cone_with_nulls() -> No
     assert rows["HALT", 5]["current_percentile"] is None
     assert rows["HALT", 5]["median"] is not None
     assert (rows["NEW", 21]["median"], rows["NEW", 21]["windows_used"]) == (None, 0)
+
+
+def test_a_missing_bar_does_not_blank_today_for_as_long_as_a_window() -> None:
+    gap = market().filter(pl.col("session") != SESSIONS[-8])
+    short, long = cone(gap).to_dicts()
+    # Two of 21 returns are less than a tenth, two of 5 are not; past windows with the gap are left out.
+    assert (short["current"], short["current_percentile"]) == (
+        cone(market())["current"][0],
+        short["current_percentile"],
+    )
+    closes = market().with_columns(close=pl.when(pl.col("session") != SESSIONS[-8]).then("close"))["close"]
+    returns = np.diff(np.log(closes.to_numpy()))
+    assert long["current"] == pytest.approx(np.nanstd(returns[-21:], ddof=1) * 252**0.5, rel=1e-12)
+    assert long["windows_used"] == cone(market())["windows_used"][1] - 8
+    assert 0 <= long["current_percentile"] <= 1
+    assert cone(market().filter(pl.col("session") != SESSIONS[-3])).to_dicts()[0]["current"] is None

@@ -123,7 +123,9 @@ def test_each_null_has_its_reason() -> None:
     missing = pl.col("session") == SESSIONS[-5]
     frames = {
         "FULL": market(),
-        "GAP": market().filter(~missing),
+        "ONE": market().filter(~missing),
+        "GAP": market().filter(~missing & (pl.col("session") != SESSIONS[-9])),
+        "HALT": market().filter(pl.col("session") != SESSIONS[-1]),
         "NEW": market(15),
         "NO_RANGE": market().with_columns(open=pl.when(~missing).then("open")),
         "ODD": market().with_columns(high=pl.when(missing).then(pl.col("low") * 0.9).otherwise("high")),
@@ -134,7 +136,9 @@ def test_each_null_has_its_reason() -> None:
     reasons = {row["symbol"]: row for row in result.iter_rows(named=True)}
     expected = {
         "FULL": (None, None),
+        "ONE": (None, None),
         "GAP": ("gap", "gap"),
+        "HALT": ("not_current", "not_current"),
         "NEW": ("short_history", "short_history"),
         "NO_RANGE": (None, "bad_range"),
         "ODD": (None, "bad_range"),

@@ -371,3 +371,46 @@ def test_an_unknown_estimator_or_a_window_of_one_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         rolling_volatility(market().lazy(), CALENDAR, windows=sessions, estimators=estimators)
+
+
+class TestMissingBars:
+    """A bar that is missing costs today's windows its returns; one that contradicts itself costs them the estimator."""
+
+    @settings(max_examples=examples(30))
+    @given(st.sets(st.integers(1, len(SESSIONS) - 2), max_size=6), st.integers(10, 60))
+    def test_a_window_is_measured_from_nine_tenths_of_its_returns(self, missing: set[int], window: int) -> None:
+        days = [SESSIONS[place] for place in sorted(missing)]
+        kept = market().filter(~pl.col("session").is_in(days))
+        query = latest_volatility(
+            kept.lazy(), CALENDAR, as_of=SESSIONS[-1], windows=[window], estimators=["close_to_close", "zero_mean"]
+        )
+        row = query.collect().row(0, named=True)
+        closes = market().with_columns(close=pl.when(~pl.col("session").is_in(days)).then("close"))["close"].to_numpy()
+        returns = np.diff(np.log(closes))[-window:]
+        there = np.count_nonzero(~np.isnan(returns))
+        if there >= 0.9 * window and len(returns) == window:
+            assert row[f"close_to_close_{window}"] == pytest.approx(
+                np.nanstd(returns, ddof=1) * math.sqrt(252), rel=1e-10
+            )
+            assert row[f"zero_mean_{window}"] == pytest.approx(math.sqrt(np.nanmean(returns**2) * 252), rel=1e-10)
+        else:
+            assert row[f"close_to_close_{window}"] is None
+
+    def test_estimators_with_a_range_leave_out_the_bar_after_the_gap_and_believe_no_slip(self) -> None:
+        gap = market().filter(pl.col("session") != SESSIONS[-5])
+        slip = pl.when(pl.col("session") == SESSIONS[-9]).then(pl.col("high") * 4).otherwise("high")
+        names = ["parkinson", "garman_klass", "rogers_satchell", "yang_zhang"]
+        results = {
+            key: latest_volatility(
+                bars.lazy(), CALENDAR, as_of=SESSIONS[-1], windows=[40], estimators=["close_to_close", *names]
+            )
+            .collect()
+            .row(0, named=True)
+            for key, bars in {"gap": gap, "both": gap.with_columns(high=slip)}.items()
+        }
+        assert {results["both"][f"{name}_40"] for name in names} == {None}
+        assert results["both"]["close_to_close_40"] is not None
+        used = market().tail(40).filter(~pl.col("session").is_in([SESSIONS[-5], SESSIONS[-4]]))
+        ranges = (used["high"].log() - used["low"].log()).to_numpy()
+        expected = math.sqrt(np.mean(ranges**2) / (4 * math.log(2)) * 252)
+        assert results["gap"]["parkinson_40"] == pytest.approx(expected, rel=1e-12)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,8 @@ from ttapi_pipeline.datasets.eod_snapshot.build import build_eod_snapshot
 from ttapi_pipeline.datasets.eod_snapshot.reading import most_traded
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.symbols.table import SYMBOLS
-from ttapi_pipeline.datasets.volatility.build import BROKER_TOLERANCE, build_volatility
+from ttapi_pipeline.datasets.volatility.build import build_volatility
+from ttapi_pipeline.datasets.volatility.comparisons import BROKER_TOLERANCE
 from ttapi_pipeline.datasets.volatility_cone.build import build_volatility_cone, volatility_cone_frame
 from ttapi_pipeline.tables.rules import violations
 from ttapi_pipeline_tests.support.series import build_series
@@ -157,7 +158,8 @@ def test_every_symbol_of_the_universe_has_a_row_with_its_reason(
     snapshot_of: Callable[..., pl.LazyFrame], table: Table, calendar: pl.LazyFrame, now: datetime
 ) -> None:
     closes = {
-        "GAP": [*walk(50), None, *walk(5, seed=2)],
+        "GAP": [*walk(50), None, *walk(5, seed=2), None, *walk(5, seed=3)],
+        "ONE": [*walk(50), None, *walk(5, seed=2)],
         "GONE": [*walk(300), *[None] * 3],
         "NEW": walk(15),
         "STALE": [7.0] * 100,
@@ -167,7 +169,8 @@ def test_every_symbol_of_the_universe_has_a_row_with_its_reason(
     reasons = {row["symbol"]: row["close_to_close_21_reason"] for row in frame.iter_rows(named=True)}
     assert reasons == {
         "GAP": "gap",
-        "GONE": "gap",
+        "ONE": None,
+        "GONE": "not_current",
         "NEW": "short_history",
         "NONE": "no_bars",
         "STALE": "unchanged_close",
@@ -201,16 +204,110 @@ def test_an_announcement_that_has_passed_is_left_out_and_one_to_come_is_not(
     closes = {"AHEAD": walk(), "PAST": walk()}
     rows = [
         {"symbol": "AHEAD", "announced_date": date(2027, 1, 20), "time_of_day": "AMC"},
-        {"symbol": "PAST", "announced_date": SESSIONS[-5], "time_of_day": "AMC"},
+        # With one before the window and one ahead, none is missing.
+        *(
+            {"symbol": "PAST", "announced_date": day, "time_of_day": "AMC"}
+            for day in (SESSIONS[-68], SESSIONS[-5], date(2027, 2, 1))
+        ),
     ]
     frame = volatility(snapshot_of(closes), NO_SYMBOLS, calendar, now, table("earnings", rows).lazy())
     ahead, past = frame.iter_rows(named=True)
     assert (ahead["close_to_close_30_ex_earnings"], ahead["earnings_sessions_left_out_30"]) == (None, None)
-    assert ahead["close_to_close_30_ex_earnings_reason"] == "no_announcement"
+    assert ahead["close_to_close_30_ex_earnings_reason"] == "unknown_announcements"
+    assert (ahead["earnings_move"], ahead["earnings_moves_used"]) == (None, 0)
     returns = np.diff(np.log(walk()))[-30:]
     kept = np.delete(returns, [25, 26])  # SESSIONS[-5] and the session after it
     assert past["close_to_close_30_ex_earnings"] == pytest.approx(np.std(kept, ddof=1) * math.sqrt(252))
     assert past["earnings_sessions_left_out_30"] == 2
+    logs = np.log(walk())
+    moves = [logs[-67] - logs[-68], logs[-4] - logs[-5]]
+    assert past["earnings_moves_used"] == 2
+    assert past["earnings_move"] == pytest.approx(math.sqrt(np.mean(np.square(moves))))
+
+
+def test_a_jump_that_expirations_price_into_the_next_report_stands_beside_the_past_ones(
+    snapshot_of: Callable[..., pl.LazyFrame], table: Table, calendar: pl.LazyFrame, now: datetime
+) -> None:
+    reports = [
+        {"symbol": "A", "announced_date": day, "time_of_day": "AMC"} for day in (SESSIONS[-40], date(2026, 12, 1))
+    ]
+    expirations = {date(2026, 11, 27): 0.3, date(2026, 12, 4): 0.5, date(2026, 12, 11): 0.45}
+    implied = [
+        {
+            "symbol": "A",
+            "expiration_date": day,
+            "settlement_type": "PM",
+            "option_chain_type": "Standard",
+            "implied_volatility": value,
+            "implied_volatility_at": now,
+        }
+        for day, value in expirations.items()
+    ]
+
+    def build(moment: datetime) -> Mapping[str, object]:
+        rows = [{**row, "implied_volatility_at": moment} for row in implied]
+        built = build_volatility(
+            snapshot_of({"A": walk()}),
+            NO_SYMBOLS,
+            table("earnings", reports).lazy(),
+            calendar,
+            annualization=252,
+            now=now,
+            implied=table("implied_volatility", rows).lazy(),
+        )
+        return built.frame.lazy().collect().row(0, named=True)
+
+    row = build(now)
+    assert row["implied_earnings_move"] == pytest.approx(math.sqrt(14 / 365 * (0.5**2 - 0.3**2)))
+    jump = abs(math.log(walk()[-39] / walk()[-40]))
+    assert row["earnings_move"] == pytest.approx(jump)
+    assert row["earnings_move_ratio"] == pytest.approx(math.sqrt(14 / 365 * (0.5**2 - 0.3**2)) / jump)
+    old = build(datetime(2026, 11, 19, 21, tzinfo=UTC))
+    assert (old["implied_earnings_move"], old["implied_earnings_move_reason"]) == (None, "no_expirations")
+
+
+@pytest.mark.parametrize(
+    ("windows", "counts"),
+    [({30: 30, 90: 90}, "sessions"), ({30: 21, 90: 63}, "days"), ({30: 10, 90: 60}, None), ({30: 30}, None)],
+)
+def test_what_the_windows_of_the_broker_count_is_found(
+    snapshot_of: Callable[..., pl.LazyFrame],
+    table: Table,
+    calendar: pl.LazyFrame,
+    now: datetime,
+    *,
+    windows: Mapping[int, int],
+    counts: str | None,
+) -> None:
+    returns = np.diff(np.log(walk()))
+    # The broker may take 250 sessions for a year and leave the mean in.
+    figures = {
+        f"historical_volatility_{days}_day": float(np.sqrt(np.mean(returns[-sessions:] ** 2) * 250))
+        for days, sessions in windows.items()
+    }
+    row = volatility(snapshot_of({"A": walk()}), table("symbols", [{"symbol": "A", **figures}]).lazy(), calendar, now)
+    assert row["broker_volatility_counts"].to_list() == [counts]
+
+
+def test_thirty_days_of_implied_volatility_stand_beside_21_sessions_of_the_same_moment(
+    snapshot_of: Callable[..., pl.LazyFrame], table: Table, calendar: pl.LazyFrame, now: datetime
+) -> None:
+    moments = {"NOW": now, "OLD": datetime(2026, 11, 19, 21, tzinfo=UTC)}
+    rows = [
+        {"symbol": name, "implied_volatility_30_day": 0.3, "metrics_updated_at": moment}
+        for name, moment in moments.items()
+    ]
+    frame = volatility(
+        snapshot_of({name: walk() for name in (*moments, "NONE")}), table("symbols", rows).lazy(), calendar, now
+    )
+    own = float(np.std(np.diff(np.log(walk()))[-21:], ddof=1)) * math.sqrt(252)
+    assert dict(frame.select("symbol", "iv_rv_spread_reason").rows()) == {
+        "NOW": None,
+        "OLD": "stale_implied_volatility",
+        "NONE": "no_implied_volatility",
+    }
+    assert frame.filter(symbol="NOW")["iv_rv_spread_21"].item() == pytest.approx(0.3 - own)
+    assert frame.filter(pl.col("symbol") != "NOW")["iv_rv_spread_30"].null_count() == 2
 
 
 def test_implied_volatility_stands_in_its_own_year_beside_the_brokers_rank(

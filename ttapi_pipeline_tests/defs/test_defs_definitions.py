@@ -63,8 +63,11 @@ class TestDefinitions:
                 *("symbols", "earnings", "trading_calendar"),
             },
             "earnings": {"symbols"},
-            "volatility": {"symbols", "earnings", "eod_snapshot", "daily_candles", "trading_calendar"},
-            "volatility_cone": {"eod_snapshot", "trading_calendar"},
+            "volatility": {
+                *("symbols", "implied_volatility", "earnings"),
+                *("eod_snapshot", "daily_candles", "trading_calendar"),
+            },
+            "volatility_cone": {"eod_snapshot", "universe", "trading_calendar"},
             "variance_premium": {"eod_snapshot", "daily_candles", "trading_calendar"},
             "expectations": {
                 "expiration_series",

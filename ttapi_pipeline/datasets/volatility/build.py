@@ -15,20 +15,22 @@ import polars as pl
 
 from ttapi_pipeline.analytics.current import bar_quality, current_volatility, volatility_rank
 from ttapi_pipeline.analytics.earnings import volatility_without_earnings
+from ttapi_pipeline.analytics.earnings_moves import implied_earnings_moves, past_earnings_moves
 from ttapi_pipeline.analytics.implied_history import implied_volatility_history
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
 from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session, most_traded
+from ttapi_pipeline.datasets.implied_volatility.reading import moment_reason
+from ttapi_pipeline.datasets.implied_volatility.table import IMPLIED_VOLATILITY
 from ttapi_pipeline.datasets.refresh import Refresh
+from ttapi_pipeline.datasets.volatility.comparisons import broker_counts, differences, is_far_from_broker
 from ttapi_pipeline.datasets.volatility.table import BROKER_WINDOWS, EX_EARNINGS_WINDOWS, VOLATILITY
 from ttapi_pipeline.plots.charts import ranking_chart
 from ttapi_pipeline.plots.forecast_charts import iv_history_chart
 
-BROKER_TOLERANCE: Final = 0.03
-"""Difference from the broker's historical volatility, as a fraction, above which a row is marked: three points."""
-
 _RANK_WINDOW: Final = 30
 _NO_CANDLES: Final = pl.LazyFrame(schema=DAILY_CANDLES.polars)
+_NO_IMPLIED: Final = pl.LazyFrame(schema=IMPLIED_VOLATILITY.polars)
 _IMPLIED: Final = ("symbol", "session", "implied_volatility")
 _FROM_SYMBOLS: Final = (
     "symbol",
@@ -38,6 +40,7 @@ _FROM_SYMBOLS: Final = (
     "implied_volatility_rank",
     "implied_volatility_percentile",
     "metrics_updated_at",
+    "fetched_at",
     "earnings_date",
     "earnings_time_of_day",
 )
@@ -52,17 +55,19 @@ def volatility_frame(
     as_of: date,
     annualization: int,
     candles: pl.LazyFrame = _NO_CANDLES,
+    implied: pl.LazyFrame = _NO_IMPLIED,
 ) -> pl.DataFrame:
     """One row per symbol of the snapshot or of `symbols`.
 
     Args:
         snapshot: `eod_snapshot`; closes adjusted for splits. Only final bars count.
         symbols: `symbols`.
-        earnings: `earnings`; dates after `as_of` change nothing.
+        earnings: `earnings`.
         calendar: `trading_calendar`.
         as_of: Session that every window ends at.
         annualization: Sessions per year.
         candles: `daily_candles`, for its implied volatilities; final ones count.
+        implied: `implied_volatility`, for the jump that expirations price into the next report.
     """
     # Reads better in one piece: the measures, the joins and the columns made of both.
     bars = snapshot.filter(pl.col("is_final") & (pl.col("session") <= as_of))
@@ -72,9 +77,17 @@ def volatility_frame(
         current_volatility(bars, calendar, as_of=as_of, annualization=annualization),
         volatility_rank(bars, calendar, as_of=as_of, window=_RANK_WINDOW, annualization=annualization),
         volatility_without_earnings(
-            bars, calendar, earnings, as_of=as_of, windows=EX_EARNINGS_WINDOWS, annualization=annualization
+            bars,
+            calendar,
+            earnings,
+            as_of=as_of,
+            windows=EX_EARNINGS_WINDOWS,
+            annualization=annualization,
+            silent=_symbols_that_are(symbols, "is_etf", "is_index"),
         ),
-        bar_quality(bars, calendar, as_of=as_of),
+        bar_quality(bars, calendar, as_of=as_of, unvolumed=_symbols_that_are(symbols, "is_index")),
+        implied_earnings_moves(_expirations(implied, calendar, as_of=as_of), earnings, as_of=as_of),
+        past_earnings_moves(bars, calendar, earnings, as_of=as_of),
         implied_volatility_history(candles.filter("is_final").select(_IMPLIED), calendar, as_of=as_of),
     )
     frame = metrics.select("symbol").collect()
@@ -82,18 +95,17 @@ def volatility_frame(
     joined = frame.lazy().join(metrics, on="symbol", how="left").join(totals, on="symbol", how="left")
     for measure in measures:
         joined = joined.join(measure, on="symbol", how="left")
-    differences = {
-        f"historical_volatility_{days}_day_difference": pl.col(f"close_to_close_{days}")
-        - pl.col(f"historical_volatility_{days}_day")
-        for days in BROKER_WINDOWS
-    }
     has_no_bars = pl.col("session_count").is_null()
-    reasons = [name for name in VOLATILITY.polars if name.endswith("_reason") and name != "iv_reason"]
+    reasons = [
+        name
+        for name in VOLATILITY.polars
+        if name.startswith(("close_to_close", "yang_zhang")) and name.endswith("_reason")
+    ]
     computed = (
         joined.with_columns(
             pl.when(has_no_bars).then(pl.lit("no_bars")).otherwise(pl.col(name)).alias(name) for name in reasons
         )
-        .with_columns(**differences)
+        .with_columns(**differences(), iv_rv_spread_reason=_spread_reason(calendar, as_of=as_of))
         .with_columns(
             as_of_session=pl.lit(as_of),
             iv_values_used=pl.col("iv_values_used").fill_null(0),
@@ -104,13 +116,45 @@ def volatility_frame(
             iv_percentile_difference=pl.col("iv_percentile") - pl.col("implied_volatility_percentile"),
             session_count=pl.col("session_count").fill_null(0),
             has_more_than_30_sessions=pl.col("has_more_than_30_sessions").fill_null(value=False),
-            is_far_from_broker=pl.max_horizontal(pl.col(*differences).abs()) > BROKER_TOLERANCE,
-            iv_rv_spread_30=pl.col("implied_volatility_30_day") - pl.col("close_to_close_30"),
+            is_far_from_broker=is_far_from_broker(),
+            broker_volatility_counts=broker_counts(),
+            **{
+                f"iv_rv_spread_{window}": pl.when(pl.col("iv_rv_spread_reason").is_null()).then(
+                    pl.col("implied_volatility_30_day") - pl.col(f"close_to_close_{window}")
+                )
+                for window in (21, 30)
+            },
+            earnings_moves_used=pl.col("earnings_moves_used").fill_null(0),
+            earnings_move_ratio=pl.col("implied_earnings_move") / pl.col("earnings_move"),
+            implied_earnings_move_reason=pl.when(pl.col("implied_earnings_move").is_null()).then(
+                pl.col("implied_earnings_move_reason").fill_null("no_announcement")
+            ),
         )
         .select(VOLATILITY.polars.names())
         .sort("symbol")
     )
     return computed.collect()
+
+
+def _symbols_that_are(symbols: pl.LazyFrame, *flags: str) -> list[str]:
+    """The symbols of which one of some flags holds."""
+    found: list[str] = symbols.filter(pl.any_horizontal(flags)).select("symbol").collect()["symbol"].to_list()
+    return found
+
+
+def _expirations(implied: pl.LazyFrame, calendar: pl.LazyFrame, *, as_of: date) -> pl.LazyFrame:
+    """The implied volatilities of the session's moment, of expirations that settle on a close."""
+    at = pl.coalesce("implied_volatility_at", "fetched_at")
+    is_of_moment = moment_reason(pl.col("implied_volatility"), at, calendar, as_of=as_of).is_null()
+    is_usual = (pl.col("settlement_type") == "PM") & (pl.col("option_chain_type") == "Standard")
+    return implied.filter(is_of_moment & is_usual).select("symbol", "expiration_date", "implied_volatility")
+
+
+def _spread_reason(calendar: pl.LazyFrame, *, as_of: date) -> pl.Expr:
+    """Why an implied volatility is not compared with ours: no bars, or not of one moment with them."""
+    at = pl.coalesce("metrics_updated_at", "fetched_at")
+    implied = moment_reason(pl.col("implied_volatility_30_day"), at, calendar, as_of=as_of)
+    return pl.coalesce("close_to_close_21_reason", implied)
 
 
 def _totals(bars: pl.LazyFrame, *, as_of: date) -> pl.LazyFrame:
@@ -136,6 +180,7 @@ def build_volatility(
     annualization: int,
     now: datetime,
     candles: pl.LazyFrame = _NO_CANDLES,
+    implied: pl.LazyFrame = _NO_IMPLIED,
 ) -> Build:
     """Compute everything as of the snapshot's last final session.
 
@@ -144,7 +189,14 @@ def build_volatility(
     """
     as_of = last_final_session(snapshot, calendar, now=now)
     frame = volatility_frame(
-        snapshot, symbols, earnings, calendar, as_of=as_of, annualization=annualization, candles=candles
+        snapshot,
+        symbols,
+        earnings,
+        calendar,
+        as_of=as_of,
+        annualization=annualization,
+        candles=candles,
+        implied=implied,
     )
     shown = most_traded(snapshot, as_of=as_of)
     return Build(
@@ -157,7 +209,13 @@ def build_volatility(
             "symbols_with_cautions": frame["cautions"].count(),
             "symbols_far_from_broker": int(frame["is_far_from_broker"].sum()),
             "symbols_without_iv_rank": frame["iv_rank"].null_count(),
-            "symbols_without_announcement": frame["earnings_sessions_left_out_30"].null_count(),
+            "symbols_with_unknown_announcements": frame["earnings_sessions_left_out_30"].null_count(),
+            "symbols_with_implied_earnings_move": frame["implied_earnings_move"].count(),
+            "symbols_not_current": frame.filter(close_to_close_10_reason="not_current").height,
+            **{
+                f"symbols_whose_broker_counts_{what}": frame.filter(broker_volatility_counts=what).height
+                for what in ("sessions", "days")
+            },
         },
         charts={
             "iv_rv_ranking": partial(ranking_chart, frame),
@@ -176,6 +234,7 @@ def build(
     eod_snapshot: pl.LazyFrame,
     daily_candles: pl.LazyFrame,
     symbols: pl.LazyFrame,
+    implied_volatility: pl.LazyFrame,
     earnings: pl.LazyFrame,
     trading_calendar: pl.LazyFrame,
 ) -> Build:
@@ -188,4 +247,5 @@ def build(
         annualization=refresh.settings.annualization_sessions,
         now=refresh.now,
         candles=daily_candles,
+        implied=implied_volatility,
     )

@@ -15,6 +15,9 @@ from ttapi_pipeline.tables.schema import DATE, FLAG, FLOAT, SMALL, STRING, TIMES
 BROKER_WINDOWS: Final = (30, 60, 90)
 """Days of the broker's historical volatilities."""
 
+CALENDAR_WINDOWS: Final = {30: 21, 90: 63}
+"""Sessions that as many calendar days have, about."""
+
 EX_EARNINGS_WINDOWS: Final = (30, 90)
 """Sessions in the windows of the volatilities without earnings."""
 
@@ -55,6 +58,15 @@ VOLATILITY: Final = DatasetSchema(
             Column(f"historical_volatility_{days}_day_difference", FLOAT, f"close_to_close_{days} less the broker's")
             for days in BROKER_WINDOWS
         ),
+        *(
+            Column(
+                f"historical_volatility_{days}_day_difference_{sessions}",
+                FLOAT,
+                f"close_to_close_{sessions}, of about as many sessions as {days} calendar days have, less the broker's",
+            )
+            for days, sessions in CALENDAR_WINDOWS.items()
+        ),
+        Column("broker_volatility_counts", STRING, "What its windows count: sessions or days; null when undecided"),
         Column("is_far_from_broker", FLAG, "Whether one of these is above 3 points; null without the broker's"),
         Column("implied_volatility", FLOAT, "Annualised implied volatility at the close of the as-of session"),
         Column("iv_rank", FLOAT, "Its place between the low and the high of 252 sessions, today included, 0 to 1"),
@@ -72,7 +84,9 @@ VOLATILITY: Final = DatasetSchema(
         Column("iv_percentile_difference", FLOAT, "iv_percentile less the broker's"),
         Column("metrics_updated_at", TIMESTAMP, "When the broker computed its metrics; null without metrics"),
         Column("implied_volatility_30_day", FLOAT, "Annualised implied volatility at 30 days"),
+        Column("iv_rv_spread_21", FLOAT, "implied_volatility_30_day less close_to_close_21, about as many sessions"),
         Column("iv_rv_spread_30", FLOAT, "implied_volatility_30_day less close_to_close_30"),
+        Column("iv_rv_spread_reason", STRING, "Why iv_rv_spread_21 is null"),
         Column("earnings_date", DATE, "Expected report date; null when none is known"),
         Column("earnings_time_of_day", STRING, "BTO before the open, AMC after the close"),
         *(
@@ -85,11 +99,18 @@ VOLATILITY: Final = DatasetSchema(
                     f"close_to_close_{window} without the sessions of known announcements",
                 ),
                 Column(
-                    f"earnings_sessions_left_out_{window}", SMALL, "How many were left out; null when none is known"
+                    f"earnings_sessions_left_out_{window}", SMALL, "How many were left out; null unless all are known"
                 ),
                 Column(f"close_to_close_{window}_ex_earnings_reason", STRING, "Why it is null"),
             )
         ),
+        Column("implied_earnings_move", FLOAT, "Jump priced into the next report, one standard deviation, a fraction"),
+        Column("implied_earnings_move_reason", STRING, "Why it is null"),
+        Column(
+            "earnings_move", FLOAT, "Root mean square of the moves at the last known reports, up to 12; null without"
+        ),
+        Column("earnings_moves_used", SMALL, "How many they are"),
+        Column("earnings_move_ratio", FLOAT, "implied_earnings_move over earnings_move"),
         Column("missing_sessions", SMALL, "Sessions without a bar in the last 252; null without bars there"),
         Column("unchanged_closes", SMALL, "Returns of exactly 0 in the last 252 sessions"),
         Column("zero_volume_sessions", SMALL, "Bars without volume in the last 252 sessions"),
@@ -104,10 +125,10 @@ DATASET: Final = Dataset(
     schema=VOLATILITY,
     description="Realised volatility by every estimator, its rank, the broker's beside it; one row per symbol.",
     ttl=timedelta(days=1),
-    code_version="4",
+    code_version="5",
     group="analytics",
     source="computed",
-    upstream=("eod_snapshot", "daily_candles", "symbols", "earnings", "trading_calendar"),
+    upstream=("eod_snapshot", "daily_candles", "symbols", "implied_volatility", "earnings", "trading_calendar"),
     # Each new session reads the calendar again. A closure announced for next year is no reason to start over.
     consults=("trading_calendar",),
     shaped_by=("origin", "annualization_sessions"),
@@ -127,6 +148,10 @@ DATASET: Final = Dataset(
         ),
         "ranks and percentiles of implied volatility are between 0 and 1": (
             "COALESCE(iv_rank BETWEEN 0 AND 1, TRUE) AND COALESCE(iv_percentile BETWEEN 0 AND 1, TRUE)"
+        ),
+        "a null spread and a null jump have a reason": (
+            "(iv_rv_spread_21 IS NULL) = (iv_rv_spread_reason IS NOT NULL) AND "
+            "(implied_earnings_move IS NULL) = (implied_earnings_move_reason IS NOT NULL)"
         ),
         "a null rank of implied volatility has a reason": "(iv_rank IS NULL) = (iv_reason IS NOT NULL)",
     },
@@ -163,6 +188,13 @@ DATASET: Final = Dataset(
         "implied_volatility_30_day": ("symbols.implied_volatility_30_day",),
         "iv_rv_spread_30": ("symbols.implied_volatility_30_day", *CLOSES_OF_SNAPSHOT),
         "earnings_date": ("symbols.earnings_date",),
+        "iv_rv_spread_21": ("symbols.implied_volatility_30_day", *CLOSES_OF_SNAPSHOT),
+        "broker_volatility_counts": (
+            *CLOSES_OF_SNAPSHOT,
+            *(f"symbols.historical_volatility_{days}_day" for days in BROKER_WINDOWS),
+        ),
+        "implied_earnings_move": ("implied_volatility.implied_volatility", "earnings.announced_date"),
+        "earnings_move": (*CLOSES_OF_SNAPSHOT, "earnings.announced_date", "earnings.time_of_day"),
         "*_ex_earnings": (*CLOSES_OF_SNAPSHOT, "earnings.announced_date", "earnings.time_of_day"),
         "cautions": QUALITY_OF_SNAPSHOT,
         "earnings_sessions_left_out_*": ("earnings.announced_date", "earnings.time_of_day"),

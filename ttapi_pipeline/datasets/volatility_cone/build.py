@@ -7,6 +7,7 @@ A table of its own, one row per symbol and horizon: seven horizons of ten figure
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, datetime
 from functools import partial
 from typing import Final
@@ -24,7 +25,7 @@ from ttapi_pipeline.plots.charts import cone_chart
 
 REASONS: Final = {
     "no_window": "the symbol never had a full window in which its price moved",
-    "not_current": "sessions are missing in the window that ends at the as-of session, or its price never moved",
+    "not_current": "its last bar or more than a tenth of its returns are missing, or its price never moved",
 }
 """What each word of the reason column means."""
 
@@ -35,6 +36,7 @@ def volatility_cone_frame(
     *,
     as_of: date,
     annualization: int,
+    indices: Collection[str] = (),
     rows_at_a_time: int = ROWS_AT_A_TIME,
 ) -> pl.DataFrame:
     """One row per symbol of the snapshot and horizon.
@@ -44,6 +46,7 @@ def volatility_cone_frame(
         calendar: `trading_calendar`.
         as_of: Session that today's volatility ends at.
         annualization: Sessions per year.
+        indices: Symbols without volume of their own.
         rows_at_a_time: Changes nothing but the memory that it takes.
     """
     sessions = calendar.select("session").collect().lazy()
@@ -51,7 +54,9 @@ def volatility_cone_frame(
     def cones(part: pl.LazyFrame) -> pl.LazyFrame:
         past = part.filter(pl.col("is_final") & (pl.col("session") <= as_of))
         bars = past.select("symbol", "session", "close")
-        quality = bar_quality(past, sessions, as_of=as_of, sessions=None, is_sorted=True).select("symbol", "cautions")
+        quality = bar_quality(past, sessions, as_of=as_of, sessions=None, unvolumed=indices, is_sorted=True).select(
+            "symbol", "cautions"
+        )
         cone = volatility_cone(bars, sessions, as_of=as_of, annualization=annualization, is_sorted=True)
         return cone.join(quality, on="symbol", how="left", maintain_order="left")
 
@@ -67,7 +72,12 @@ def volatility_cone_frame(
 
 
 def build_volatility_cone(
-    snapshot: pl.LazyFrame, calendar: pl.LazyFrame, *, annualization: int, now: datetime
+    snapshot: pl.LazyFrame,
+    calendar: pl.LazyFrame,
+    *,
+    annualization: int,
+    now: datetime,
+    indices: Collection[str] = (),
 ) -> Build:
     """Compute the cones as of the snapshot's last final session.
 
@@ -75,7 +85,7 @@ def build_volatility_cone(
         DataError: There is no final bar.
     """
     as_of = last_final_session(snapshot, calendar, now=now)
-    frame = volatility_cone_frame(snapshot, calendar, as_of=as_of, annualization=annualization)
+    frame = volatility_cone_frame(snapshot, calendar, as_of=as_of, annualization=annualization, indices=indices)
     return Build(
         frame=frame,
         sources={"computed": frame.height},
@@ -88,11 +98,14 @@ def build_volatility_cone(
     )
 
 
-def build(refresh: Refresh, eod_snapshot: pl.LazyFrame, trading_calendar: pl.LazyFrame) -> Build:
+def build(
+    refresh: Refresh, eod_snapshot: pl.LazyFrame, universe: pl.LazyFrame, trading_calendar: pl.LazyFrame
+) -> Build:
     """Compute from what is stored."""
     return build_volatility_cone(
         eod_snapshot,
         trading_calendar,
         annualization=refresh.settings.annualization_sessions,
         now=refresh.now,
+        indices=universe.filter("is_index").select("symbol").collect()["symbol"].to_list(),
     )

@@ -41,10 +41,10 @@ DATASET: Final = Dataset(
     schema=VOLATILITY_CONE,
     description="Today's volatility among all that a symbol has had; one row per symbol and horizon.",
     ttl=timedelta(days=1),
-    code_version="2",
+    code_version="3",
     group="analytics",
     source="computed",
-    upstream=("eod_snapshot", "trading_calendar"),
+    upstream=("eod_snapshot", "universe", "trading_calendar"),
     # Each new session reads the calendar again. A closure announced for next year is no reason to start over.
     consults=("trading_calendar",),
     shaped_by=("origin", "annualization_sessions"),
