@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ttapi_pipeline.core.errors import InvalidFormatError, StorageError
@@ -179,6 +179,9 @@ def test_a_clock_that_was_ahead_for_one_run_is_forgotten(on: Day) -> None:
 
 
 @settings(max_examples=examples(50))
+@example(
+    [(1, 1, 90), (20, 10, 0), (1, 4, 0)]
+)  # A date near two that are known is of the one and replaces not the other.
 @given(
     st.lists(
         st.tuples(st.integers(1, 30), st.integers(0, 12), st.sampled_from([0, 0, -900, -90, -3, 90, 900])), max_size=30

@@ -26,6 +26,7 @@ def flip_bit(path: Path, position: int, bit: int) -> None:
 
 def flip_any_bit(path: Path, chance: random.Random) -> str:
     """Turn over a random bit, and say which."""
-    position, bit = chance.randrange(path.stat().st_size), chance.randrange(8)
+    # Drawn as a share: what is drawn must not depend on the size of a file, which differs by a digit of its times.
+    position, bit = chance.randrange(2**32) * path.stat().st_size >> 32, chance.randrange(8)
     flip_bit(path, position, bit)
     return f"{path.name}, byte {position}, bit {bit}"

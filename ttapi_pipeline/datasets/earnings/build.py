@@ -87,14 +87,9 @@ def merge_announcements(
     stored = EARNINGS.polars.to_frame() if known is None else known
     kept = _kept(stored.filter(pl.col("source") != _FILE), expected, today=today)
     # Beside dates from a later day than today, another one of the same report is not taken for a new one.
-    doubted = kept.filter("is_in_doubt").select("symbol", known_date="announced_date")
-    repeated = (
-        expected.join(doubted, on="symbol")
-        .filter((pl.col("known_date") - pl.col("announced_date")).abs() <= SAME_REPORT)
-        .select(_KEY)
-    )
+    repeated = kept.filter("is_repeated").select("symbol").unique()
     kept = kept.select(stored.columns)
-    rows = pl.concat([kept, expected.join(repeated, on=_KEY, how="anti").select(kept.columns)])
+    rows = pl.concat([kept, expected.join(repeated, on="symbol", how="anti").select(kept.columns)])
     if given is not None:
         near = (
             rows.join(given.select("symbol", given_date="announced_date"), on="symbol")
@@ -108,22 +103,26 @@ def merge_announcements(
 
 
 def _kept(named: pl.DataFrame, expected: pl.DataFrame, *, today: date) -> pl.DataFrame:
-    """The rows that the broker named and that its new dates do not replace, and whether the clock is in doubt there."""
+    """The rows that the broker named and its new dates do not replace; whether one of them is the new date itself."""
     named_on = pl.col("fetched_at").dt.convert_time_zone(NEW_YORK.key).dt.date()
     latest = named.group_by("symbol").agg(latest=named_on.max())
     announced, new = pl.col("announced_date"), pl.col("expected_date")
     is_moved = (new - announced).abs() <= SAME_REPORT
     is_in_doubt = pl.col("latest") > today
+    # A date of the same report that stays whatever is said now: then the new date is not taken, and replaces nothing.
+    is_the_same = is_in_doubt & (announced < pl.col("latest")) & (announced != new) & is_moved
     stays = (
-        pl.when(is_in_doubt)
+        pl.when("is_repeated")
+        .then(statement=True)
+        .when(is_in_doubt)
         .then((announced != new) & ((announced < pl.col("latest")) | ~is_moved))
         .otherwise((announced < today) & ~is_moved)
     )
     return (
         named.join(latest, on="symbol")
         .join(expected.select("symbol", expected_date="announced_date"), on="symbol", how="left")
+        .with_columns(is_repeated=is_the_same.fill_null(value=False).any().over("symbol"))
         .filter(new.is_null() | stays)
-        .with_columns(is_in_doubt=is_in_doubt)
     )
 
 
