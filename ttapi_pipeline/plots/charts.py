@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The charts: a symbol's cone, its realised and implied moves, the universe by IV less RV, coverage over time.
+"""The charts: a symbol's cone, its implied, forecast and usual moves, the universe by IV less RV, coverage over time.
 
 Their common look: see `canvas`.
 """
@@ -100,14 +100,14 @@ def _draw_implied(axes: Axes, series: pl.DataFrame, horizons: Sequence[int]) -> 
 
 
 def moves_chart(series: pl.DataFrame, *, symbol: str, is_simulated: bool) -> bytes:
-    """Draw the move that options price in until each expiration, and the usual move over as many sessions.
+    """Draw the moves until each expiration: what options price in, what past prices let expect, what was usual.
 
     Args:
         series: `returns_stddev`, of any symbols.
         symbol: Which one to show: of its expirations, those with the root of the same name and PM settlement.
         is_simulated: Whether the data is invented.
     """
-    move, error = pl.col("usual_move"), pl.col("usual_move_rel_error")
+    move, error = pl.col("forecast_move"), pl.col("forecast_move_rel_error")
     rows = (
         series.filter(
             (pl.col("symbol") == symbol)
@@ -118,12 +118,12 @@ def moves_chart(series: pl.DataFrame, *, symbol: str, is_simulated: bool) -> byt
         .with_columns(
             implied=pl.col("expected_move") / pl.col("close"), low=move * (1 - error), high=move * (1 + error)
         )
-        .filter(move.is_not_null() | pl.col("implied").is_not_null())
+        .filter(pl.any_horizontal(pl.col("implied", "usual_move").is_not_null(), move.is_not_null()))
         .sort("dte")
     )
     figure, axes = canvas(
-        f"{symbol}: implied against realised move",
-        "One standard deviation until each expiration, as a share of the price; the band is its standard error.",
+        f"{symbol}: implied, forecast and usual move",
+        "One standard deviation until each expiration, as a share of the price; the band is the error of the forecast.",
         is_simulated=is_simulated,
     )
     if rows.is_empty():
@@ -132,7 +132,7 @@ def moves_chart(series: pl.DataFrame, *, symbol: str, is_simulated: bool) -> byt
     _draw_moves(axes, rows)
     _log_axes(axes, rows)
     axes.set_xlabel(
-        f"calendar days to expiration from {rows['as_of_session'][0]}; n× is implied over realised",
+        f"calendar days to expiration from {rows['as_of_session'][0]}; n× is implied over forecast",
         fontsize=9.5,
         color=MUTED,
     )
@@ -142,17 +142,11 @@ def moves_chart(series: pl.DataFrame, *, symbol: str, is_simulated: bool) -> byt
 
 
 def _draw_moves(axes: Axes, rows: pl.DataFrame) -> None:
-    """Both moves with the error of the realised one, and their ratio wherever there is room for its label."""
-    realised = rows.drop_nulls("usual_move")
-    axes.fill_between(realised["dte"], realised["low"], realised["high"], color=BLUE, alpha=0.18, linewidth=0)
-    axes.plot(
-        realised["dte"],
-        realised["usual_move"],
-        color=BLUE,
-        marker="o",
-        markersize=5,
-        label="realised",
-    )
+    """The moves with the error of the forecast, and the ratio of implied to forecast where its label has room."""
+    forecast, usual = rows.drop_nulls("forecast_move"), rows.drop_nulls("usual_move")
+    axes.fill_between(forecast["dte"], forecast["low"], forecast["high"], color=BLUE, alpha=0.18, linewidth=0)
+    axes.plot(usual["dte"], usual["usual_move"], color=MUTED, linewidth=1.2, linestyle="--", label="usual")
+    axes.plot(forecast["dte"], forecast["forecast_move"], color=BLUE, marker="o", markersize=5, label="forecast")
     implied = rows.drop_nulls("implied")
     axes.plot(implied["dte"], implied["implied"], color=ORANGE, marker="D", markersize=5, label="implied by options")
     labelled = 0.0

@@ -247,34 +247,58 @@ def _strip(row: dict[str, Any], *, width: int, most: float) -> Text:
 
 
 def _expirations(series: pl.DataFrame, *, is_wide: bool) -> RenderableType:
+    """Each column explains the next: ratio is implied over forecast, z the logarithm of the ratio over its error."""
     if series.is_empty():
         return Text("No listed expirations.")
-    table = _table("Moves until each expiration, one standard deviation")
-    for label in ("expiration", "days", "IV", "implied", "realised", "ratio"):
+    table = _table("Moves until each expiration, one deviation; ratio is implied / forecast")
+    table.padding = (0, 1, 0, 0)
+    for label in ("expiration", "days", "IV", "implied", "usual", "forecast", "ratio", "z"):
         table.add_column(label, justify="left" if label == "expiration" else "right", no_wrap=True)
     if is_wide:
         for label in ("dollars", "IV−RV", "sessions", "var. ratio"):
             table.add_column(label, justify="right", no_wrap=True)
-    table.add_column("why none", overflow="fold")
-    has_roots = series["root_symbol"].n_unique() > 1 or series["settlement_type"].n_unique() > 1
+    table.add_column("note", overflow="fold")
+    has_roots = series["root_symbol"].n_unique() > 1
+    # A root with one settlement says it by its name, as SPX and SPXW do.
+    has_settlements = series.select("root_symbol", "settlement_type").n_unique() > series["root_symbol"].n_unique()
     for row in series.iter_rows(named=True):
         name = str(row["expiration_date"])
-        if has_roots:
-            name += f" {row['root_symbol']} {row['settlement_type']}"
+        name += f" {row['root_symbol']}" if has_roots else ""
+        name += f" {row['settlement_type']}" if has_settlements else ""
         implied = None if not row["close"] or row["expected_move"] is None else row["expected_move"] / row["close"]
-        move, error = row["usual_move"], row["usual_move_rel_error"]
-        realised = "–" if move is None else f"{_percent(move)} ± {_percent(move * error)}"
-        cells = [name, str(row["dte"]), _percent(row["implied_volatility"]), _percent(implied), realised]
-        cells.append("–" if row["move_ratio"] is None else f"{row['move_ratio']:.2f}")
+        cells = [
+            name,
+            str(row["dte"]),
+            _percent(row["implied_volatility"]),
+            _percent(implied),
+            _percent(row["usual_move"]),
+            _forecast(row),
+            _number(row["move_ratio"]),
+            "–" if row["move_ratio_z"] is None else f"{row['move_ratio_z']:+.1f}".replace("-", "−"),
+        ]
         if is_wide:
             cells += [
                 "–" if row["expected_move"] is None else f"{row['expected_move']:,.2f}",
                 _points(row["iv_rv_spread"]),
                 "–" if row["horizon_sessions"] is None else str(row["horizon_sessions"]),
-                "–" if row["variance_ratio"] is None else f"{row['variance_ratio']:.2f}",
+                _number(row["variance_ratio"]),
             ]
-        table.add_row(*cells, _words(row["usual_move_reason"]))
+        table.add_row(*cells, _note(row))
     return table
+
+
+def _forecast(row: dict[str, Any]) -> str:
+    move, error = row["forecast_move"], row["forecast_move_rel_error"]
+    return _percent(move) if move is None or error is None else f"{_percent(move)} ± {_percent(move * error)}"
+
+
+def _note(row: dict[str, Any]) -> str:
+    """Why a figure is missing, each reason once; else that a report comes before the expiration."""
+    named = (row[f"{name}_reason"] for name in ("expected_move", "move_ratio", "usual_move"))
+    reasons = list(dict.fromkeys(_words(reason) for reason in named if reason))
+    if row["has_earnings_before_expiration"]:
+        reasons.append("report")
+    return ", ".join(reasons)
 
 
 def _table(title: str) -> Table:
@@ -285,6 +309,10 @@ def _table(title: str) -> Table:
 
 def _words(reason: str | None) -> str:
     return "" if reason is None else reason.replace("_", " ")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 def _percent(value: float | None, *, digits: int = 1) -> str:

@@ -65,8 +65,9 @@ def series(table: Table, **values: object) -> pl.DataFrame:
                 **row,
                 "dte": dte,
                 "expected_move": 2.0 * dte**0.5,
-                "usual_move": 0.01 * dte**0.5 if dte < 100 else None,
-                "usual_move_rel_error": 0.2,
+                "usual_move": 0.012 * dte**0.5 if dte < 20 else None,
+                "forecast_move": 0.01 * dte**0.5 if dte < 100 else None,
+                "forecast_move_rel_error": 0.2,
                 "move_ratio": 2.0 if dte < 100 else None,
             }
             for dte in (0, 7, 8, 30, 365)
@@ -96,13 +97,18 @@ def test_the_cone_says_where_today_stands(cone: pl.DataFrame, figures: list[Figu
     assert {"5\n28.0%\nabove 61%", "21\n22.0%\nabove 23%", "252\nnone\ntoday"} <= set(said)
 
 
-def test_moves_compare_what_is_implied_with_what_was(table: Table, figures: list[Figure]) -> None:
+def test_moves_compare_what_is_implied_with_the_forecast_of_the_ratio(table: Table, figures: list[Figure]) -> None:
     moves_chart(series(table), symbol="NVDA", is_simulated=False)
     axes = figures[0].axes[0]
-    realised, implied = axes.get_lines()
+    usual, forecast, implied = axes.get_lines()
+    assert [line.get_label() for line in (usual, forecast, implied)] == ["usual", "forecast", "implied by options"]
     assert np.asarray(implied.get_xdata()).tolist() == [7, 8, 30, 365]
     assert np.asarray(implied.get_ydata()).tolist() == pytest.approx([0.02 * dte**0.5 for dte in (7, 8, 30, 365)])
-    assert np.asarray(realised.get_xdata()).tolist() == [7, 8, 30]
+    assert np.asarray(usual.get_xdata()).tolist() == [7, 8]
+    assert np.asarray(forecast.get_xdata()).tolist() == [7, 8, 30]
+    drawn = zip(np.asarray(implied.get_ydata()), np.asarray(forecast.get_ydata()), strict=False)
+    assert [each / own for each, own in drawn] == pytest.approx([2.0, 2.0, 2.0])
+    assert any("implied over forecast" in word for word in words(figures[0]))
     # The label of 8 days would cover that of 7.
     assert [text.get_text() for text in axes.texts] == ["2.00×", "2.00×"]
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.terminal.show import SymbolView, read_symbol
 from ttapi_pipeline.terminal.status_grid import render
+from ttapi_pipeline_tests.support.documents import ROOT, python_blocks
 
 NOW = datetime(2026, 11, 21, 15, 0, tzinfo=UTC)
 AS_OF = date(2026, 11, 20)
@@ -55,12 +57,15 @@ SERIES = {
     "is_written_on_future": False,
     "lookback_sessions": 252,
     "close": 1000.0,
-    "usual_move": 0.057,
+    "usual_move": 0.061,
     "usual_move_rel_error": 0.2,
+    "forecast_move": 0.0568,
+    "forecast_move_rel_error": 0.1,
     "variance_ratio": 0.67,
     "implied_volatility": 0.273,
     "expected_move": 75.6,
-    "move_ratio": 1.33,
+    "move_ratio": 1.331,
+    "move_ratio_z": 2.86,
     "iv_rv_spread": 0.054,
     "returns_used": 19,
     "returns_lookback_used": 252,
@@ -94,7 +99,8 @@ def folder(tmp_path: Path) -> Path:
     not_today = {**cone, "horizon_sessions": 21, **CONE, "reason": "not_current"}
     store(data, "volatility_cone", [{**cone, "horizon_sessions": 5, **CONE, **today}, not_today, no_window])
     far = {"expiration_date": date(2029, 1, 19), "dte": 791, "usual_move": None}
-    silent = dict.fromkeys(("horizon_sessions", "variance_ratio", "expected_move", "move_ratio", "iv_rv_spread"))
+    ratios = ("variance_ratio", "move_ratio", "move_ratio_z")
+    silent = dict.fromkeys(("horizon_sessions", "expected_move", "iv_rv_spread", *ratios))
     reason = {"usual_move_reason": "short_lookback"}
     series: list[dict[str, Any]] = [
         {"symbol": "BRK/B", "root_symbol": "BRKB", **SERIES},
@@ -114,7 +120,7 @@ def test_a_wide_terminal_shows_everything(folder: Path) -> None:
     month = next(line.split() for line in lines if line.lstrip().startswith("30 "))
     assert month == ["30", "30.8%", "–", "22.5%", "–", "–", "36.2%", "30.1%"]
     assert any(line.split()[:1] == ["252"] and "short history" in line for line in lines)
-    assert any(line.lstrip().startswith("2026-12-18 BRKB PM") and "5.7% ± 1.1%" in line for line in lines)
+    assert any(line.lstrip().startswith("2026-12-18 BRKB") and "5.7% ± 0.6%" in line for line in lines)
     assert "short lookback" in text
     assert max(len(line) for line in lines) <= 130
 
@@ -126,6 +132,44 @@ def test_a_narrow_terminal_shows_what_matters_most(folder: Path) -> None:
     assert "variance" not in text
     assert "…" not in text
     assert max(len(line) for line in text.splitlines()) <= 80
+
+
+def test_each_column_of_an_expiration_follows_from_those_before_it(folder: Path) -> None:
+    """7.56 of 100 over a forecast of 5.68 is 1.331, and ln 1.331 = 0.286 is 2.86 times its error of 0.1."""
+    row = {"symbol": "BRK/B", "root_symbol": "BRKB", **SERIES}
+    opening = {**row, "settlement_type": "AM", "has_earnings_before_expiration": True}
+    no_price = dict.fromkeys(("implied_volatility", "expected_move", "move_ratio", "move_ratio_z", "iv_rv_spread"))
+    reasons = dict.fromkeys(("expected_move_reason", "move_ratio_reason"), "no_implied_volatility")
+    unpriced = {**row, **no_price, **reasons, "expiration_date": date(2026, 12, 24), "dte": 34}
+    store(folder, "returns_stddev", [row, opening, unpriced])
+    text = render(SymbolView(read_symbol(folder, "BRK/B")), width=80)
+    table = text[text.index("Moves until each expiration") :]
+    assert "ratio is implied / forecast" in table.splitlines()[0]
+    cells = [line.split() for line in table.splitlines() if line.lstrip().startswith("2026-12-")]
+    figures = ["28", "27.3%", "7.6%", "6.1%", "5.7%", "±", "0.6%", "1.33", "+2.9"]
+    assert cells[0] == ["2026-12-18", "AM", *figures, "report"]
+    assert cells[1] == ["2026-12-18", "PM", *figures]
+    assert cells[2][:10] == ["2026-12-24", "PM", "34", "–", "–", "6.1%", "5.7%", "±", "0.6%", "–"]
+    assert table.count("implied") == 3  # the title, the heading, and the reason once
+    assert max(len(line) for line in text.splitlines()) <= 80
+
+
+def test_the_first_example_of_readme_prints_columns_that_explain_one_another(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"symbol": "BRK/B", "root_symbol": "BRKB", **SERIES, "has_earnings_before_expiration": False}
+    reported = {**row, "root_symbol": "1BRKB", "has_earnings_before_expiration": True}
+    store(folder, "returns_stddev", [row, reported])
+    monkeypatch.chdir(folder.parent)
+    example = python_blocks(ROOT / "README.md")[0]
+    with pl.Config(tbl_width_chars=200):
+        exec(compile(example, "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "…" not in printed  # Polars shows eight columns, and hides the middle of a wider table
+    (cells,) = [line.strip("│").split("┆") for line in printed.splitlines() if "BRK/B" in line]
+    close, dollars, forecast, ratio, error, z = (float(cell) for cell in cells[2:])
+    assert dollars / close / forecast == pytest.approx(ratio, rel=1e-3)
+    assert math.log(ratio) / error == pytest.approx(z, rel=1e-3)
 
 
 def test_the_premium_and_our_own_rank_are_said_where_they_are_stored(folder: Path) -> None:

@@ -217,7 +217,7 @@ def build_returns_stddev(inputs: Inputs, *, now: datetime, lookback: int, annual
             "rows_without_implied_volatility": frame["implied_volatility"].null_count(),
             "rows_with_stale_implied_volatility": frame.filter(expected_move_reason="stale_implied_volatility").height,
         },
-        charts={"implied_and_realised_moves": partial(moves_chart, frame, symbol=most_traded(snapshot, as_of=as_of))},
+        charts={"implied_and_forecast_moves": partial(moves_chart, frame, symbol=most_traded(snapshot, as_of=as_of))},
     )
 
 
