@@ -79,7 +79,7 @@ def _draw_implied(axes: Axes, series: pl.DataFrame, horizons: Sequence[int]) -> 
     """Today's implied volatility of each expiration, between the horizons of the cone that it lies between."""
     priced = (
         series.filter(
-            pl.col("implied_volatility").is_not_null()
+            pl.col("expected_move").is_not_null()  # null where the implied volatility is not of the last session
             & pl.col("horizon_sessions").is_between(horizons[0], horizons[-1])
         )
         .group_by("horizon_sessions")

@@ -346,6 +346,21 @@ class TestMoments:
         assert dict(built.frame.select("symbol", "cautions").rows()) == {"AAA": "zero_volume", "SPX": None}
 
 
+def test_the_build_draws_its_moves_and_the_cone_with_the_implied_volatility_of_today(
+    calendar_frame: CalendarFrame, candles_frame: CandlesFrame, expirations_frame: ExpirationsFrame, now: datetime
+) -> None:
+    closes = {day: 100.0 + place * 7 % 3 for place, day in enumerate(sessions_between(date(2026, 6, 1), FRIDAY))}
+    built = build_series(
+        now,
+        expiration_series=expirations_frame({"AAA": [date(2026, 12, 18)]}),
+        eod_snapshot=candles_frame({"AAA": closes}).with_columns(adjustment=pl.lit("split")),
+        trading_calendar=calendar_frame(date(2026, 1, 2), date(2026, 12, 31)),
+    )
+    assert set(built.charts) == {"implied_and_forecast_moves", "volatility_cone_with_iv"}
+    for chart in built.charts.values():
+        assert chart(is_simulated=True).startswith(b"\x89PNG")
+
+
 def test_a_symbol_whose_last_bar_is_older_has_no_figure_of_today(
     calendar_frame: CalendarFrame, candles_frame: CandlesFrame, expirations_frame: ExpirationsFrame, now: datetime
 ) -> None:

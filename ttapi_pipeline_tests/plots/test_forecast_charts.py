@@ -58,13 +58,13 @@ def test_the_cone_shows_todays_implied_volatility_between_its_horizons(table: Ca
     quantiles = {"minimum": 0.1, "p10": 0.15, "p25": 0.2, "median": 0.25, "p75": 0.3, "p90": 0.35, "maximum": 0.6}
     rows = [{"symbol": "A", "horizon_sessions": sessions, **quantiles} for sessions in (5, 10, 21, 42)]
     cone = table("volatility_cone", rows)
-    series = table(
-        "returns_stddev",
-        [{"symbol": "A", "horizon_sessions": sessions, "implied_volatility": 0.5} for sessions in (1, 5, 15, 42, 90)],
-    )
+    priced = {"symbol": "A", "implied_volatility": 0.5, "expected_move": 3.0}
+    series = table("returns_stddev", [{**priced, "horizon_sessions": sessions} for sessions in (1, 5, 15, 42, 90)])
+    stale = series.with_columns(expected_move=pl.lit(None, pl.Float64))
     without = cone_chart(cone, symbol="A", is_simulated=False)
     assert cone_chart(cone, symbol="A", is_simulated=False, series=series) != without
     assert cone_chart(cone, symbol="A", is_simulated=False, series=series.clear()) == without
+    assert cone_chart(cone, symbol="A", is_simulated=False, series=stale) == without
 
 
 def test_a_dark_chart_has_dark_paper_and_the_same_lines() -> None:

@@ -14,6 +14,7 @@ from typing import Final
 
 import polars as pl
 
+from ttapi_pipeline.analytics.cone import volatility_cone
 from ttapi_pipeline.analytics.current import YEAR, bar_quality
 from ttapi_pipeline.analytics.horizons import expiration_horizons, horizon_statistics
 from ttapi_pipeline.analytics.implied import clock_ratio, expected_move, implied_stddev, move_ratio
@@ -25,7 +26,7 @@ from ttapi_pipeline.datasets.implied_volatility.reading import moment_reason
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.returns_stddev.events import with_dividend, with_earnings
 from ttapi_pipeline.datasets.returns_stddev.table import RETURNS_STDDEV
-from ttapi_pipeline.plots.charts import moves_chart
+from ttapi_pipeline.plots.charts import cone_chart, moves_chart
 
 CAUTIONS: Final = {
     "few_sessions": "1 to 4 sessions are left: returns_stddev rests on as few returns, and a weekend weighs much",
@@ -203,6 +204,7 @@ def build_returns_stddev(inputs: Inputs, *, now: datetime, lookback: int, annual
     snapshot = inputs.eod_snapshot
     as_of = last_final_session(snapshot, inputs.trading_calendar, now=now)
     frame = returns_stddev_frame(inputs, as_of=as_of, lookback=lookback, annualization=annualization)
+    shown = most_traded(snapshot, as_of=as_of)
     return Build(
         frame=frame,
         sources={"computed": frame.height},
@@ -217,8 +219,26 @@ def build_returns_stddev(inputs: Inputs, *, now: datetime, lookback: int, annual
             "rows_without_implied_volatility": frame["implied_volatility"].null_count(),
             "rows_with_stale_implied_volatility": frame.filter(expected_move_reason="stale_implied_volatility").height,
         },
-        charts={"implied_and_forecast_moves": partial(moves_chart, frame, symbol=most_traded(snapshot, as_of=as_of))},
+        charts={
+            "implied_and_forecast_moves": partial(moves_chart, frame, symbol=shown),
+            "volatility_cone_with_iv": partial(
+                _cone_with_iv, inputs, frame, symbol=shown, as_of=as_of, annualization=annualization
+            ),
+        },
     )
+
+
+def _cone_with_iv(
+    inputs: Inputs, frame: pl.DataFrame, *, symbol: str, as_of: date, annualization: int, is_simulated: bool
+) -> bytes:
+    """The cone of a symbol with today's implied volatilities, which are not in `volatility_cone`."""
+    bars = inputs.eod_snapshot.filter(
+        pl.col("is_final") & (pl.col("symbol") == symbol) & (pl.col("session") <= as_of)
+    ).select("symbol", "session", "close")
+    calendar = inputs.trading_calendar.select("session")
+    cone = volatility_cone(bars, calendar, as_of=as_of, annualization=annualization, is_sorted=True)
+    dated = cone.with_columns(as_of_session=pl.lit(as_of)).collect()
+    return cone_chart(dated, symbol=symbol, series=frame, is_simulated=is_simulated)
 
 
 def _symbols(frame: pl.DataFrame, reason: str) -> int:
