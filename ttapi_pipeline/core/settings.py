@@ -246,7 +246,8 @@ class Settings:
         variables.integer(20, 5040),
         accepts="a whole number from 20 to 5040",
         default=252,
-        meaning="daily returns behind the lookback and horizon columns",
+        meaning="least number of daily returns behind the figures of a horizon; longer horizons look back ten times "
+        "their length",
     )
     simulator_seed: int = setting(
         "TT_SIMULATOR_SEED",
