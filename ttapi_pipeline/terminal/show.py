@@ -33,6 +33,12 @@ from ttapi_pipeline.tables.schema import DatasetSchema
 _WIDE: Final = 100
 """A terminal with fewer columns than this gets the most important columns of each table alone."""
 
+_NOTES: Final = {
+    "report": "earnings come before the expiration",
+    "few": "1 to 4 sessions are left, and a weekend raises the ratio",
+}
+"""Short words about an expiration, since a terminal of 80 columns has room for six letters, and what they mean."""
+
 # Drawn in this order, so that the inner range of the cone covers the outer one.
 _CONE_MARKS: Final = (("minimum", "maximum", "─"), ("p10", "p90", "░"), ("p25", "p75", "▒"))
 
@@ -261,6 +267,7 @@ def _expirations(series: pl.DataFrame, *, is_wide: bool) -> RenderableType:
     has_roots = series["root_symbol"].n_unique() > 1
     # A root with one settlement says it by its name, as SPX and SPXW do.
     has_settlements = series.select("root_symbol", "settlement_type").n_unique() > series["root_symbol"].n_unique()
+    notes: list[str] = []
     for row in series.iter_rows(named=True):
         name = str(row["expiration_date"])
         name += f" {row['root_symbol']}" if has_roots else ""
@@ -283,22 +290,29 @@ def _expirations(series: pl.DataFrame, *, is_wide: bool) -> RenderableType:
                 "–" if row["horizon_sessions"] is None else str(row["horizon_sessions"]),
                 _number(row["variance_ratio"]),
             ]
-        table.add_row(*cells, _note(row))
-    return table
+        notes.append(_note(row))
+        table.add_row(*cells, notes[-1])
+    said = {word for note in notes for word in note.split(", ")}
+    lines = [Text(f"{word}: {meaning}") for word, meaning in _NOTES.items() if word in said]
+    if series["is_written_on_future"].any():
+        lines.append(Text("The options are on a future; close and moves are those of the index.", style="yellow"))
+    return Group(table, *lines)
 
 
 def _forecast(row: dict[str, Any]) -> str:
     move, error = row["forecast_move"], row["forecast_move_rel_error"]
-    return _percent(move) if move is None or error is None else f"{_percent(move)} ± {_percent(move * error)}"
+    if move is None or error is None:
+        return _percent(move)
+    return f"{_percent(move)} ± {_percent(move * error, digits=1 if move * error >= 0.001 else 2)}"
 
 
 def _note(row: dict[str, Any]) -> str:
-    """Why a figure is missing, each reason once; else that a report comes before the expiration."""
+    """Why a figure is missing, each reason once, and the words of _NOTES that hold."""
     named = (row[f"{name}_reason"] for name in ("expected_move", "move_ratio", "usual_move"))
-    reasons = list(dict.fromkeys(_words(reason) for reason in named if reason))
-    if row["has_earnings_before_expiration"]:
-        reasons.append("report")
-    return ", ".join(reasons)
+    words = list(dict.fromkeys(_words(reason) for reason in named if reason))
+    cautions = (row["cautions"] or "").split()
+    holds = {"report": row["has_earnings_before_expiration"], "few": "few_sessions" in cautions}
+    return ", ".join([*words, *(word for word in _NOTES if holds[word])])
 
 
 def _table(title: str) -> Table:

@@ -148,10 +148,28 @@ def test_each_column_of_an_expiration_follows_from_those_before_it(folder: Path)
     cells = [line.split() for line in table.splitlines() if line.lstrip().startswith("2026-12-")]
     figures = ["28", "27.3%", "7.6%", "6.1%", "5.7%", "±", "0.6%", "1.33", "+2.9"]
     assert cells[0] == ["2026-12-18", "AM", *figures, "report"]
+    assert "report: earnings come before the expiration" in text
+    assert "few: " not in text
     assert cells[1] == ["2026-12-18", "PM", *figures]
     assert cells[2][:10] == ["2026-12-24", "PM", "34", "–", "–", "6.1%", "5.7%", "±", "0.6%", "–"]
     assert table.count("implied") == 3  # the title, the heading, and the reason once
     assert max(len(line) for line in text.splitlines()) <= 80
+
+
+def test_options_on_an_index_say_what_their_figures_are_and_fit_into_80_columns(folder: Path) -> None:
+    index = {"symbol": "SPX", **SERIES, "forecast_move": 0.0088, "forecast_move_rel_error": 0.05}
+    weekly = {**index, "root_symbol": "SPXW", "cautions": "few_sessions", "dte": 3, "horizon_sessions": 1}
+    monthly = {**index, "root_symbol": "SPX", "settlement_type": "AM", "is_written_on_future": True}
+    store(folder, "returns_stddev", [weekly, monthly])
+    lines = render(SymbolView(read_symbol(folder, "SPX")), width=80).splitlines()
+    rows = [line for line in lines if line.lstrip().startswith("2026-12-18")]
+    # The root says the settlement. An error of 0.0% would hide where the z comes from.
+    assert [row.split()[1] for row in rows] == ["SPX", "SPXW"]
+    assert [row.split()[-1] for row in rows] == ["+2.9", "few"]
+    assert all("0.9% ± 0.04%" in row for row in rows)
+    assert lines[-2].startswith("few: 1 to 4 sessions")
+    assert lines[-1].startswith("The options are on a future")
+    assert max(len(line) for line in lines) <= 80
 
 
 def test_the_first_example_of_readme_prints_columns_that_explain_one_another(
