@@ -23,7 +23,16 @@ from numpy.typing import NDArray
 from ttapi_pipeline.core.errors import ProtocolError
 from ttapi_pipeline.streaming.candle_symbols import canonical_candle_symbol
 from ttapi_pipeline.streaming.events import FeedData
-from ttapi_pipeline.streaming.values import AMOUNT, NO_INTEGER, PRICE, VOLATILITY, Range, floats, integers
+from ttapi_pipeline.streaming.values import (
+    AMOUNT,
+    NO_INTEGER,
+    PRICE,
+    VOLATILITY,
+    Range,
+    believed_range,
+    floats,
+    integers,
+)
 
 T = TypeVar("T")
 
@@ -156,7 +165,8 @@ class CandleHistory:
         implied_volatility: float64, a fraction, annualised.
         open_interest: float64, contracts.
         is_snipped: Whether the server cut the history off at its limit, so that older bars exist.
-        lost: How often a field came with a value that cannot be. Without time or close, the whole bar is set aside.
+        lost: How often a field came with a value that cannot be. Without time or close, the whole bar is set aside;
+            a close outside of low and high counts as one.
     """
 
     symbol: str
@@ -225,7 +235,8 @@ class CandleSeries:
         """The bars of a series of daily candles, possibly no bar.
 
         A bar's session is the UTC date of its time. Where two bars share a session, the later one wins. A bar without a
-        close, or outside of the sessions, is set aside: it neither is a bar nor replaces one.
+        close, with a close outside of its own low and high, or outside of the sessions, is set aside: it neither is a
+        bar nor replaces one.
 
         Args:
             symbol: The name that the history gets.
@@ -297,12 +308,16 @@ def _removes(rows: CandleRows) -> NDArray[np.bool_]:
 
 
 def _usable(rows: CandleRows, lost: Counter[str], *, first: date, last: date) -> CandleRows:
-    """The events without the bars that cannot be. A bar needs a time and a close, and all else is a field of it."""
+    """The events without the bars that cannot be. A bar needs a time and a close within low and high.
+
+    All else is a field of it.
+    """
     days = rows.times // _MILLISECONDS_PER_DAY
     least, most = (np.datetime64(day, "D").astype(np.int64) for day in (first, last))
     is_bar = ~_removes(rows)
     has_time = (days >= least) & (days <= most)
-    has_close = ~np.isnan(PRICE.believed(rows.numbers[_CLOSE])[0])
+    opened, high, low, close = (PRICE.believed(column)[0] for column in rows.numbers[_PRICES])
+    has_close = ~np.isnan(close) & believed_range(opened, high, low, close)[-1]
     lost["time"] += int(np.count_nonzero(is_bar & ~has_time))
     lost["close"] += int(np.count_nonzero(is_bar & has_time & ~has_close))
     is_kept = ~is_bar | (has_time & has_close)
@@ -326,6 +341,10 @@ def _believed(numbers: NDArray[np.float64], lost: Counter[str]) -> Mapping[str, 
     for name, column in zip(NUMBER_FIELDS, numbers, strict=True):
         bars[name], is_lost = _RANGES[name].believed(column)
         lost[name] += int(np.count_nonzero(is_lost | (column == 0.0) & zeros_lost.get(name, np.False_)))
+    opened, high, low, _ = believed_range(bars["open"], bars["high"], bars["low"], bars["close"])
+    for name, prices in (("open", opened), ("high", high), ("low", low)):
+        lost[name] += int(np.count_nonzero(np.isnan(prices) & ~np.isnan(bars[name])))
+        bars[name] = prices
     bars["volume"] = np.where((volume == 0.0) & has_traded, np.nan, bars["volume"])
     return bars
 

@@ -61,6 +61,43 @@ VOLATILITY: Final = Range(100.0, has_zero=False)
 """Implied volatility, a fraction. A price that moves has one."""
 
 
+FAR: Final = 10.0
+"""No share has gone up tenfold and come back, or down to a tenth and come back, within one session. Trades at such
+prices are clearly erroneous ones, which exchanges cancel: 0.01 dollars for shares of 40 on 2010-05-06, for example."""
+
+
+def believed_range(
+    opened: NDArray[np.float64], high: NDArray[np.float64], low: NDArray[np.float64], close: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Open, high and low of bars, with NaN where they contradict the bar, and the closes that fit in what is left.
+
+    Of a low above its high, those count that hold open and close on their side. An open outside of low and high is not
+    one. A high more than FAR times above both open and close is not one, and neither is a low as far below both. Of a
+    close outside of low and high and these two, any may be the wrong one.
+
+    Args:
+        opened, high, low: Prices, NaN where there is none. A price that is not there contradicts nothing.
+        close: Prices.
+    """
+    # Comparisons with NaN are false, and `fmin` and `fmax` pass over it.
+    is_crossed = low > high
+    if is_crossed.any():
+        high, low = (
+            np.where(is_crossed & ~(high >= np.fmax(opened, close)), np.nan, high),
+            np.where(is_crossed & ~(low <= np.fmin(opened, close)), np.nan, low),
+        )
+    is_outside = (opened < low) | (opened > high)
+    if is_outside.any():
+        opened = np.where(is_outside, np.nan, opened)
+    is_far = high / FAR > np.fmax(opened, close)
+    if is_far.any():
+        high = np.where(is_far, np.nan, high)
+    is_far = low * FAR < np.fmin(opened, close)
+    if is_far.any():
+        low = np.where(is_far, np.nan, low)
+    return opened, high, low, ~((close < low) | (close > high))
+
+
 def floats(column: Sequence[Any]) -> NDArray[np.float64]:
     """Read a column of numbers.
 

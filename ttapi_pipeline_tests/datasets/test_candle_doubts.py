@@ -267,15 +267,20 @@ async def test_bars_that_an_earlier_version_stored_and_that_cannot_be_are_left_o
     bad: dict[date, float] = {date(1950, 1, 3): 10.0, date(2199, 1, 3): 10.0, **FULL}
     bad |= {SESSIONS[5]: float("inf"), SESSIONS[9]: -5.0, SESSIONS[20]: 1e308}
     volumes = pl.when(pl.col("session") == SESSIONS[40]).then(float("-inf")).otherwise("volume")
-    previous = stored({"A": FULL, "B": bad}).with_columns(volume=volumes)
+    highs = pl.when(pl.col("session").is_in([SESSIONS[30], SESSIONS[50]])).then(99999.0).otherwise("high")
+    lows = pl.when(pl.col("session") == SESSIONS[50]).then(10.5).otherwise("low")
+    previous = stored({"A": FULL, "B": bad}).with_columns(volume=volumes, high=highs, low=lows)
     feed = Feed("AB")
     build = await refreshed(feed, monkeypatch, previous)
-    assert feed.asked == [{"A": SESSIONS[-11], "B": SESSIONS[4]}]
+    # Of A, the bar whose close is below its low is asked for again.
+    assert feed.asked == [{"A": SESSIONS[49], "B": SESSIONS[4]}]
     frame = rows(build)
+    assert frame.filter(symbol="A")["session"].to_list() == list(SESSIONS)
+    assert frame.filter(symbol="A", session=SESSIONS[30])["high"].to_list() == [None]
     assert frame.filter(symbol="B")["session"].to_list() == list(SESSIONS)
     assert set(frame["close"]) == {10.0}
     assert frame.filter(symbol="A", session=SESSIONS[40])["volume"].to_list() == [None]
-    assert (build.missing, build.statistics["stored_bars_dropped"]) == ({}, 5)
+    assert (build.missing, build.statistics["stored_bars_dropped"]) == ({}, 7)
 
 
 DAYS = st.frozensets(st.sampled_from(SESSIONS[1:-1]), max_size=12)

@@ -56,6 +56,11 @@ def test_values_and_times_that_cannot_be_cost_themselves_and_are_named(world: An
     # In the window of ten sessions, where bars are stored, and far behind it.
     for number, value in enumerate(["Infinity", "-Infinity", "0", "-1", "1e308", "true", '"dear"']):
         spoil(world, "AAPL", "close", value, first=10 + number)
+    # Of a close outside of its own low and high, nothing is believed; of a high or low far away, the rest.
+    spoil(world, "AAPL", "close", "0.01")
+    spoil(world, "AAPL", "close", "99999.99", first=20)
+    spoil(world, "KO", "high", "99999", first=30)
+    spoil(world, "KO", "low", "0.0001", first=31)
     for number, value in enumerate(["Infinity", "0", "-1", "1e308", "true"]):
         spoil(world, "KO", "volume", value, first=10 + number)
         spoil(world, "KO", "vwap", value, first=20 + number)
@@ -75,11 +80,14 @@ def test_values_and_times_that_cannot_be_cost_themselves_and_are_named(world: An
         spoiled = bar(after, "KO", LAST[20 + number])
         assert spoiled == {**(bar(before, "KO", LAST[20 + number]) or {}), "vwap": None}
     assert bar(after, "KO", LAST[3]) == {**(bar(before, "KO", LAST[3]) or {}), "trade_count": None}
-    assert stored.lost == {"candle.close": 7, "candle.time": 3, "candle.volume": 5, "candle.vwap": 5}
+    for number, field in ((30, "high"), (31, "low")):
+        assert bar(after, "KO", LAST[number]) == {**(bar(before, "KO", LAST[number]) or {}), field: None}
+    fields = {"close": 9, "high": 1, "low": 1, "time": 3, "volume": 5, "vwap": 5}
+    assert stored.lost == {f"candle.{name}": count for name, count in fields.items()}
     assert stored.missing == {}
     check = coverage(result, "daily_candles")
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert check.description == "20 values could not be read"
+    assert check.description == "24 values could not be read"
     # Nothing of it is left behind: the next run is whole again.
     world.exchange.reset()
     assert world.run("daily_candles", force=True).success

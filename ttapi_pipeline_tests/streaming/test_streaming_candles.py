@@ -241,6 +241,59 @@ def test_a_field_that_cannot_be_costs_itself(field: str, value: object) -> None:
     assert history.lost == {field: 1}
 
 
+BAR = {"open": 20.0, "high": 22.0, "low": 18.0, "close": 21.0}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "lost"),
+    [
+        ({"close": 99999.99}, "close"),
+        ({"close": 0.01}, "close"),
+        ({"close": 22.5}, "close"),
+        ({"high": 20.5}, "close"),
+        ({"low": 21.5}, "close"),
+        ({"high": 99999.0}, "high"),
+        ({"high": 220.5}, "high"),
+        ({"high": 17.0}, "high"),
+        ({"low": 99999.0}, "low"),
+        ({"low": 1.9}, "low"),
+        ({"low": 23.0}, "low"),
+        ({"open": 99999.0}, "open"),
+        ({"open": 0.01}, "open"),
+        ({"high": 210.0}, None),
+        ({"low": 2.0}, None),
+        ({"close": 22.0}, None),
+        ({"high": "NaN", "low": "NaN", "close": 99999.0}, None),
+    ],
+)
+def test_a_price_that_contradicts_its_bar_costs_itself_or_the_bar(wrong: dict[str, object], lost: str | None) -> None:
+    frame = data([(4, "A{=d}", 3, 0, 3.0), (0, "A{=d}", 2, 0, 2.0), (8, "A{=d}", 1, 0, 1.0)])
+    columns: dict[str, list[Any]] = {name: list(values) for name, values in frame.columns.items()}
+    for name, value in {**BAR, **wrong}.items():
+        columns[name][1] = value
+    series = CandleSeries()
+    for _, events in candle_rows(FeedData(1, "Candle", 3, columns)):
+        series.receive(events)
+    history = series.daily_history("A")
+    assert history.close.tolist() == ([1.0, 3.0] if lost == "close" else [1.0, wrong.get("close", 21.0), 3.0])
+    assert history.lost == ({lost: 1} if lost else {})
+    if lost not in {"close", None}:
+        kept = {name: float(getattr(history, name)[1]) for name in BAR if name != lost}
+        assert kept == {name: value for name, value in BAR.items() if name != lost}
+        assert np.isnan(getattr(history, lost)[1])
+
+
+def test_a_bar_with_a_close_outside_of_its_range_replaces_no_good_one() -> None:
+    frame = data([(4, "A{=d}", 2, 0, 2.0), (0, "A{=d}", 1, 1, 1.5), (8, "A{=d}", 1, 0, 1.0)])
+    columns: dict[str, list[Any]] = {name: list(values) for name, values in frame.columns.items()}
+    columns["high"][1] = 1.4
+    columns["low"][1] = 1.2
+    series = CandleSeries()
+    for _, events in candle_rows(FeedData(1, "Candle", 3, columns)):
+        series.receive(events)
+    assert closes(series) == {1: 1.0, 2: 2.0}
+
+
 @pytest.mark.parametrize(
     ("field", "column"), [("vwap", "vwap"), ("count", "count"), ("impVolatility", "implied_volatility")]
 )
@@ -356,13 +409,15 @@ def test_any_value_in_any_field_costs_itself_or_its_bar(spoiled: dict[tuple[int,
     came = dict(zip(history.session.astype(np.int64).tolist(), range(len(history)), strict=True))
     for row, day in enumerate(days):
         names = {name for at, name in spoiled if at == row}
-        if not names & {"time", "close"}:
+        # Of a close outside of low and high, any may be wrong; of one wrong number of the three, the other two tell.
+        has_range = not {"low", "high"} <= names
+        if not names & {"time", "close"} and has_range:
             assert day in came
         elif day not in came:
             continue
         for name, column in (("open", "open"), ("volume", "volume"), ("vwap", "vwap"), ("count", "count")):
             value = float(getattr(history, column)[came[day]])
-            if name not in names and not names & {"time", "sequence", "count", "volume"}:
+            if name not in names and not names & {"time", "sequence", "count", "volume"} and has_range:
                 assert value == columns[name][row]
             assert math.isnan(value) or 0 <= value <= 1e15
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.streaming.candles import FIRST_SESSION
-from ttapi_pipeline.streaming.values import AMOUNT, PRICE, VOLATILITY, Range
+from ttapi_pipeline.streaming.values import AMOUNT, FAR, PRICE, VOLATILITY, Range
 
 LEAST_SHARE_REPLACED: Final = 0.9
 """A history replaces a stored one only if it has this share of its bars."""
@@ -33,21 +33,32 @@ _FIELDS: Final[Mapping[str, Range]] = {
 def possible(stored: pl.LazyFrame) -> tuple[pl.LazyFrame, int]:
     """The stored bars that can be, with null in place of other values that cannot, and how many bars are left out.
 
-    An earlier version took whatever the feed sent. A bar before there were sessions, later than it was fetched, or
-    without a close that can be, is left out.
+    An earlier version took whatever the feed sent. A bar before there were sessions, later than it was fetched,
+    without a close that can be, or with one outside of its own low and high, is left out.
     """
     fetched_on = pl.col("fetched_at").dt.convert_time_zone(NEW_YORK.key).dt.date()
-    can_be = (pl.col("session") >= FIRST_SESSION) & (pl.col("session") <= fetched_on) & _in_range("close", PRICE)
-    spoiled = pl.any_horizontal(~_in_range(name, kind) for name, kind in _FIELDS.items())
+    low, high = (pl.when(_can_be(name)).then(name) for name in ("low", "high"))
+    is_outside = ((pl.col("close") < low) | (pl.col("close") > high)).fill_null(value=False)
+    is_session = (pl.col("session") >= FIRST_SESSION) & (pl.col("session") <= fetched_on)
+    can_be = is_session & _in_range("close", PRICE) & ~is_outside
+    spoiled = pl.any_horizontal(~_can_be(name) for name in _FIELDS)
     counts = stored.select(left_out=(~can_be).sum(), spoiled=spoiled.sum()).collect()
     left_out = int(counts["left_out"].item())
     if left_out:
         stored = stored.filter(can_be)
     if counts["spoiled"].item():
-        stored = stored.with_columns(
-            pl.when(_in_range(name, kind)).then(name).alias(name) for name, kind in _FIELDS.items()
-        )
+        stored = stored.with_columns(pl.when(_can_be(name)).then(name).alias(name) for name in _FIELDS)
     return stored, left_out
+
+
+def _can_be(name: str) -> pl.Expr:
+    """Whether a field of a bar is in the range of its kind, and no high or low that is far from open and close."""
+    can_be = _in_range(name, _FIELDS[name])
+    if name == "high":
+        can_be &= (pl.col("high") / FAR <= pl.max_horizontal("open", "close")).fill_null(value=True)
+    if name == "low":
+        can_be &= (pl.col("low") * FAR >= pl.min_horizontal("open", "close")).fill_null(value=True)
+    return can_be
 
 
 def _in_range(name: str, kind: Range) -> pl.Expr:

@@ -24,7 +24,7 @@ from ttapi_pipeline.core.symbology import file_stem
 from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.streaming.candles import CandleHistory
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 """Histories of an earlier format may hold bars that cannot be, and are not read."""
 
 _TRIES: Final = 5
