@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Final, Protocol
 
 import polars as pl
@@ -15,6 +15,9 @@ from ttapi_pipeline.core.manifest import Fact
 from ttapi_pipeline.storage.incremental.pieces import Pieces
 
 _SEVERAL: Final = 3
+_SHOWN: Final = 3
+_OPEN_FOR: Final = timedelta(days=4)
+"""How long a list may hold an expiration that has passed: on the Tuesday after a holiday, that of the Friday before."""
 
 
 class Chart(Protocol):
@@ -111,3 +114,62 @@ def unexpired(previous: pl.LazyFrame | None, symbols: Iterable[str], *, today: d
         return []
     alive = previous.filter((pl.col("expiration_date") >= today) & pl.col("symbol").is_in(asked))
     return alive.select(pl.col("symbol").unique().sort()).collect()["symbol"].to_list()
+
+
+def is_past(expiration_date: date, *, today: date) -> bool:
+    """Whether an expiration has passed for too long to be in a list of open ones, be the list one of the last session.
+
+    Args:
+        expiration_date: As the source lists it.
+        today: In New York.
+    """
+    return expiration_date < today - _OPEN_FOR
+
+
+def left_out(
+    fresh: pl.DataFrame, previous: pl.LazyFrame | None, key: Sequence[str], *, missing: Iterable[str], today: date
+) -> pl.DataFrame:
+    """The stored rows of expirations that are still ahead and did not come although others of their symbol did.
+
+    Args:
+        fresh: What came.
+        previous: What is stored, in the same schema; None when there is nothing that may be carried over.
+        key: The columns that tell one row from another.
+        missing: The symbols that are carried over whole.
+        today: In New York. An expiration of today may have closed, and an AM-settled one of tomorrow.
+
+    Returns:
+        Rows of `previous`. A kind of chain other than Standard that is gone as a whole was delisted, and is not among
+        them: contracts that a corporate action adjusted go in that way.
+    """
+    if previous is None:
+        return fresh.clear()
+    is_am = pl.col("settlement_type") == "AM"
+    last_day = pl.when(is_am).then(pl.lit(today + timedelta(days=1))).otherwise(pl.lit(today))
+    is_ahead = pl.col("expiration_date") > last_day
+    chain = [name for name in ("symbol", "root_symbol", "option_chain_type") if name in fresh.columns]
+    came = fresh.lazy()
+    gone = (
+        previous.filter(is_ahead, ~pl.col("symbol").is_in(sorted(missing)))
+        .join(came, on="symbol", how="semi")
+        .join(came, on=list(key), how="anti")
+    )
+    is_standard = pl.col("option_chain_type") == "Standard"
+    adjusted = gone.filter(~is_standard).join(came, on=chain, how="semi")
+    return pl.concat([gone.filter(is_standard), adjusted]).select(fresh.columns).collect()
+
+
+def named(rows: pl.DataFrame, *, what: str) -> Mapping[str, str]:
+    """A reason for each symbol with rows that were left out, with the first of their dates.
+
+    Args:
+        rows: What `left_out` found.
+        what: The things that did not come, in words.
+    """
+    by_symbol = rows.group_by("symbol").agg(pl.len(), pl.col("expiration_date").unique().sort()).sort("symbol")
+    reasons = {}
+    for symbol, count, days in by_symbol.iter_rows():
+        shown = ", ".join(day.isoformat() for day in days[:_SHOWN])
+        more = " and later" if len(days) > _SHOWN else ""
+        reasons[symbol] = f"{count} of the stored {what} ahead did not come and stay as they were: {shown}{more}"
+    return reasons

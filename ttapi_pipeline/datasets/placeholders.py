@@ -46,6 +46,11 @@ def positive(number: float | None) -> float | None:
     return number if number is not None and number > 0 else None
 
 
+def is_impossible(number: float | None) -> bool:
+    """Whether a quantity that is never negative came as a negative number other than -1, which stands for "unknown"."""
+    return number is not None and number < 0 and number != -1
+
+
 def not_zero(number: float | None) -> float | None:
     """A quantity that may be negative and is never zero; None for a placeholder."""
     return number or None

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from ttapi_pipeline.client import Account, Balance, Equity, Listing, MarketMetri
 from ttapi_pipeline.client.models import Earnings, ExpirationVolatility, Watchlist, WatchlistEntry
 from ttapi_pipeline.core.collection import Collection, no_progress
 from ttapi_pipeline.core.errors import AuthError, CoverageError, DataError, HttpError, TransportError
+from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.universes import SP500_AS_OF, sp500
 from ttapi_pipeline.datasets.accounts.build import accounts_frame, build_accounts
@@ -319,6 +320,67 @@ class TestMarketMetrics:
             "rows_carried_over": 1,
             "rows_rejected": 0,
         }
+
+    async def test_volatilities_that_vanish_before_their_expiration_stay_and_are_named(
+        self, fake_client: FakeClient, universe_rows: Callable[..., pl.DataFrame], now: datetime
+    ) -> None:
+        past, today = date(2019, 1, 18), now.astimezone(NEW_YORK).date()
+        near, far = today + timedelta(days=14), today + timedelta(days=42)
+
+        def metrics(symbol: str, *listed: tuple[date, float | None]) -> MarketMetrics:
+            entries = [ExpirationVolatility(expiration_date=day, implied_volatility=each) for day, each in listed]
+            return MarketMetrics(symbol=symbol, option_expiration_implied_volatilities=tuple(entries))
+
+        stored = [
+            metrics("ALL", (near, 0.2), (far, 0.2)),
+            metrics("ONE", (near, 0.2), (far, 0.2)),
+            metrics("PAST", (near, 0.2)),
+            metrics("GONE", (today, 0.2), (near, None)),
+            metrics("SAME", (near, 0.2), (far, None)),
+        ]
+        previous = implied_volatility_frame(stored, fetched_at=YESTERDAY)
+        came = [
+            metrics("ALL", (near, 0.0), (far, -1.0)),
+            metrics("ONE", (near, 0.3)),
+            metrics("PAST", (past, 0.4)),
+            # Its one volatility was of an expiration that is over, and another has never had one.
+            metrics("GONE", (near, None)),
+            metrics("SAME", (near, 0.2), (near, 0.2), (near, 0.5), (far, -0.5)),
+        ]
+        client: Any = fake_client(market_metrics=Collection(came, requested=5))
+        universe = universe_rows("ALL", "ONE", "PAST", "GONE", "SAME")
+
+        async def build(least: float) -> Any:
+            return await build_implied_volatility(
+                client, universe, previous=previous.lazy(), now=now, min_coverage=least, progress=no_progress
+            )
+
+        built = await build(0.6)
+        columns = ("symbol", "expiration_date", "implied_volatility", "fetched_at")
+        assert built.frame.lazy().collect().sort("symbol", "expiration_date").select(columns).rows() == [
+            ("ALL", near, 0.2, YESTERDAY),
+            ("ALL", far, 0.2, YESTERDAY),
+            ("GONE", near, None, now),
+            ("ONE", near, 0.3, now),
+            ("ONE", far, 0.2, YESTERDAY),
+            ("PAST", near, 0.2, YESTERDAY),
+            ("SAME", near, 0.2, now),
+            ("SAME", far, None, now),
+        ]
+        assert built.missing == {
+            "ALL": "no implied volatility came, and stored ones are still ahead",
+            "PAST": "no expiration came, and stored ones are still ahead",
+            "ONE": f"1 of the stored volatilities ahead did not come and stay as they were: {far}",
+        }
+        name = "option-expiration-implied-volatilities[]"
+        lost = {key: value for key, value in built.statistics.items() if key.startswith("lost ")}
+        assert lost == {
+            f"lost {name}": 1,
+            f"lost {name}.expiration-date": 1,
+            f"lost {name}.implied-volatility": 1,
+        }
+        with pytest.raises(CoverageError, match="2 of 5 are missing"):
+            await build(0.7)
 
 
 class TestCarryOver:

@@ -113,6 +113,25 @@ def test_one_expiration_without_a_number_costs_that_number(world: Any) -> None:
     assert coverage(result, "implied_volatility").description == "1 missing, 2 values could not be read"
 
 
+def test_volatilities_that_become_zero_or_are_left_out_stay_and_are_named(world: Any) -> None:
+    before = table(world, "implied_volatility")
+    expirations = before.filter(symbol="AAPL", settlement_type="PM")["expiration_date"].unique().sort().to_list()
+    play(world, METRICS, f"data.items[symbol=KO].{IV_LIST}[*].implied-volatility", 0)
+    play(world, METRICS, f"{AAPL}.{IV_LIST}[expiration-date={expirations[-1]}].expiration-date", "2019-01-18")
+    result = world.run("implied_volatility", force=True)
+    after = table(world, "implied_volatility")
+    assert after.drop("fetched_at").equals(before.drop("fetched_at"))
+    stays = (pl.col("symbol") == "KO") | ((pl.col("symbol") == "AAPL") & (pl.col("expiration_date") == expirations[-1]))
+    assert after.filter(stays).equals(before.filter(stays))
+    stored = world.manifest("implied_volatility").provenance
+    assert dict(stored.missing) == {
+        "AAPL": f"1 of the stored volatilities ahead did not come and stay as they were: {expirations[-1]}",
+        "KO": "no implied volatility came, and stored ones are still ahead",
+    }
+    assert stored.lost == {f"{IV_LIST}[].expiration-date": 1}
+    assert coverage(result, "implied_volatility").severity == dg.AssetCheckSeverity.WARN
+
+
 def test_placeholders_of_the_metrics_are_null_and_no_loss(world: Any) -> None:
     for name, value in {
         "dividend-ex-date": "1970-01-01",
