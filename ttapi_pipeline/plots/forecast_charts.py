@@ -6,6 +6,7 @@ Their common look: see `canvas`. Charts of realised volatility: see `charts`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,16 @@ _YEAR: Final = 252
 _NOMINAL: Final = tuple(step / 40 for step in range(1, 40))
 _FEWEST: Final = 20
 """Expirations below which a calibration says nothing."""
-_COLOURS: Final = (ORANGE, BLUE, "#2f855a", "#805ad5", "#b7791f", MUTED)
+_COLOURS: Final[Mapping[str, str]] = {
+    "close_to_close": MUTED,
+    "yang_zhang": "#553c9a",
+    "ewma": BLUE,
+    "har": "#2f855a",
+    "horizon_rms": "#97266d",
+    "iv_30_day": ORANGE,
+    "iv_expiration": "#744210",
+}
+"""A method has its colour in every chart; those of implied volatility are warm."""
 
 
 def iv_history_chart(candles: pl.DataFrame, *, symbol: str, is_simulated: bool) -> bytes:
@@ -133,7 +143,7 @@ def calibration_chart(expectations: pl.DataFrame, *, symbol: str | None = None, 
         if len(distance) < _FEWEST:
             continue
         inside = [float(distance.search_sorted(width, side="right")) / len(distance) for width in widths]
-        axes.plot(_NOMINAL, inside, color=_COLOURS[shown % len(_COLOURS)], linewidth=1.5, label=str(method))
+        axes.plot(_NOMINAL, inside, color=_COLOURS.get(str(method), INK), linewidth=1.5, label=str(method))
         shown += 1
     if not shown:
         note(axes, f"Fewer than {_FEWEST} expirations are scored.")

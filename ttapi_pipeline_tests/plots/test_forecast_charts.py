@@ -12,7 +12,9 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from ttapi_pipeline.analytics.tenors import METHODS
 from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.plots import forecast_charts
 from ttapi_pipeline.plots.canvas import darkened
 from ttapi_pipeline.plots.charts import cone_chart
 from ttapi_pipeline.plots.forecast_charts import calibration_chart, iv_history_chart, premium_chart
@@ -74,6 +76,11 @@ def test_a_dark_chart_has_dark_paper_and_the_same_lines() -> None:
     assert papers[0] > 230
     assert papers[1] < 60
     assert ink(dark) == pytest.approx(ink(light), rel=0.2)
+
+
+def test_each_method_has_a_colour_of_its_own() -> None:
+    assert set(forecast_charts._COLOURS) == {*METHODS, "iv_expiration"}
+    assert len(set(forecast_charts._COLOURS.values())) == len(forecast_charts._COLOURS)
 
 
 def test_the_charts_take_the_tables_of_the_datasets() -> None:
