@@ -27,7 +27,7 @@ BELOW = {
     "client": {"core"},
     "streaming": {"core"},
     "storage": {"core", "tables"},
-    "metastock": {"core", "tables", "storage", "client", "streaming"},
+    "metastock": {"core", "analytics", "tables", "storage", "client", "streaming"},
     "broker": {"core", "client", "streaming", "simulator", "storage"},
     "plots": {"core", "tables", "analytics", "storage"},
     "datasets": {

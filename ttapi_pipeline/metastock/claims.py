@@ -2,8 +2,9 @@
 """Gives each symbol to one spelling of a ticker, so that rows of two instruments are never put together.
 
 Files of one dialect in one folder are taken for one vendor's, whose scheme their tickers prove together (`evidence`).
-Where several spellings lead to one symbol, one of them has it and the others are set aside, by name. Only the user can
-say that they are one, by naming them in the symbol map.
+Where several spellings lead to one symbol, one of them has it and the others are set aside, by name. So are files of
+one spelling that are two instruments (`rivals`). Only the user can say that they are one, by naming them in the symbol
+map.
 """
 
 from __future__ import annotations
@@ -45,9 +46,12 @@ CONFLICTS: Final = pl.Schema(
         "spelling": pl.String(),
         "file": pl.UInt32(),
         "rows": pl.UInt32(),
+        "files": pl.UInt32(),
+        "why": pl.String(),
     }
 )
-"""One row per file and spelling that is set aside: the symbol, which spelling has it, and the rank of the file."""
+"""One row per file and spelling that is set aside: the symbol, which spelling has it, and the rank of the file. Where
+files of one spelling are two instruments: one row per source, with its first file, the number of its files, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,9 @@ def settle(contents: pl.DataFrame, files: pl.DataFrame, symbols: Symbols) -> Cla
     found = found.join(lost, on=["symbol", "spelling"], how="left", maintain_order="left")
     is_lost = pl.col("kept").is_not_null() & (pl.col("rows") > 0)
     conflicts = (
-        found.filter(is_lost).select("symbol", "kept", "spelling", "rows", file="rank").select(CONFLICTS.names())
+        found.filter(is_lost)
+        .with_columns(file="rank", files=pl.lit(1, pl.UInt32), why=pl.lit(None, pl.String))
+        .select(CONFLICTS.names())
     )
     reason = pl.format(
         "{} leads to {} as {} does, which has it: rows of two spellings are never put together; name both in"
@@ -95,6 +101,44 @@ def settle(contents: pl.DataFrame, files: pl.DataFrame, symbols: Symbols) -> Cla
         symbol=pl.when(~is_lost).then("symbol"),
     )
     return Claims(settled.select(*contents.columns, "symbol", "reason"), schemes, conflicts.sort(CONFLICTS.names()))
+
+
+def without_rivals(claims: Claims, rivals: pl.DataFrame, sources: pl.Series, names: pl.Series) -> Claims:
+    """Set the files of other instruments aside.
+
+    Args:
+        claims: As `settle` gives them.
+        rivals: Schema `rivals.RIVALS`.
+        sources: The source of each file, by rank.
+        names: Likewise its name.
+    """
+    found = claims.contents.with_columns(source=sources.gather(claims.contents["rank"]))
+    named = rivals.with_columns(kept=names.gather(rivals["kept"]))
+    found = found.join(named, on=["symbol", "source"], how="left", maintain_order="left")
+    is_lost = pl.col("why").is_not_null() & (pl.col("rows") > 0)
+    conflicts = (
+        found.filter(is_lost)
+        .sort("rank")
+        .group_by("symbol", "source", "spelling", "why", maintain_order=True)
+        .agg(
+            kept=pl.format("{} of {}", "spelling", "kept").first(),
+            file=pl.first("rank"),
+            rows=pl.sum("rows"),
+            files=pl.len(),
+        )
+        .select(pl.col(name).cast(dtype) for name, dtype in CONFLICTS.items())
+    )
+    reason = pl.format(
+        "{} is another instrument here than in {}, since {}: rows of two instruments are never put together; name it in"
+        " TT_METASTOCK_SYMBOL_MAP if they are one",
+        "spelling",
+        "kept",
+        "why",
+    )
+    contents = found.with_columns(
+        reason=pl.when(is_lost).then(reason).otherwise("reason"), symbol=pl.when(~is_lost).then("symbol")
+    ).select(claims.contents.columns)
+    return Claims(contents, claims.schemes, pl.concat([claims.conflicts, conflicts]).sort(CONFLICTS.names()))
 
 
 def _meanings(found: pl.DataFrame, symbols: Symbols) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -20,10 +20,11 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from ttapi_pipeline.metastock import limits
-from ttapi_pipeline.metastock.claims import settle
+from ttapi_pipeline.metastock.claims import Claims, settle, without_rivals
 from ttapi_pipeline.metastock.file_cache import IDENTITY, FileCache
 from ttapi_pipeline.metastock.frames import BARS, CONTENTS, ROWS, is_contradicted
 from ttapi_pipeline.metastock.identity import Symbols
+from ttapi_pipeline.metastock.rivals import RIVALS, find_rivals, sources_of
 from ttapi_pipeline.tables.sorting import sort_keys
 
 SymbolRange = tuple[str, str | None]
@@ -92,17 +93,36 @@ class CurrentBars:
             known.select("rank", folder, "dialect"),
             symbols,
         )
-        self.contents: Final = claims.contents
-        self.schemes: Final = claims.schemes
-        self.conflicts: Final = claims.conflicts
-        # Batches in which a spelling does not mean the same in every file, or in which rows are set aside.
-        meanings = self.contents.group_by("batch", "spelling").agg(meanings=pl.col("symbol").n_unique())
-        self._with_several_meanings = set(meanings.filter(pl.col("meanings") > 1)["batch"])
+        self._use(claims)
         # Per batch all spellings of its files, in order.
         self._spellings: dict[str, pl.Series] = {
             str(batch): found["spelling"].unique().sort() for (batch,), found in self.contents.group_by("batch")
         }
+        sources = sources_of(names)
+        rivals = self._rivals(sources, symbols)
+        if not rivals.is_empty():
+            self._use(without_rivals(claims, rivals, sources, names))
+
+    def _use(self, claims: Claims) -> None:
+        self.contents = claims.contents
+        self.schemes = claims.schemes
+        self.conflicts = claims.conflicts
+        # Batches in which a spelling does not mean the same in every file, or in which rows are set aside.
+        meanings = self.contents.group_by("batch", "spelling").agg(meanings=pl.col("symbol").n_unique())
+        self._with_several_meanings = set(meanings.filter(pl.col("meanings") > 1)["batch"])
         self._used = self.contents.filter(pl.col("rows") > 0, pl.col("symbol").is_not_null())
+
+    def _rivals(self, sources: pl.Series, symbols: Symbols) -> pl.DataFrame:
+        """Sources of a symbol that are another instrument, schema `rivals.RIVALS`; none where the user names it."""
+        used = self._used.with_columns(source=sources.gather(self._used["rank"]))
+        shared = used.filter(pl.col("source").n_unique().over("symbol") > 1)
+        named = [each for each in shared["spelling"].unique() if symbols.is_mapped(each)]
+        shared = shared.filter(~pl.col("spelling").is_in(named).any().over("symbol"))
+        found = [pl.DataFrame(schema=RIVALS)]
+        for wanted in _portions(shared):
+            rows = self._rows(_is_one_of("symbol", wanted), ("symbol", "session", "open", "close"))
+            found.append(find_rivals(rows.with_columns(source=sources.gather(rows["file"]))))
+        return pl.concat(found)
 
     @cached_property
     def duplicates(self) -> pl.DataFrame:
@@ -111,16 +131,10 @@ class CurrentBars:
         A row is contradicted by one with another close (`frames.is_contradicted`).
         Only symbols that are in several files are looked at. In most folders there are none.
         """
-        shared = (
-            self._used.group_by("symbol")
-            .agg(pl.col("rank").n_unique().alias("files"), pl.col("rows").sum().cast(pl.Int64))
-            .filter(pl.col("files") > 1)
-            .sort("symbol")
-        )
+        shared = self._used.filter(pl.col("rank").n_unique().over("symbol") > 1)
         lost = [pl.DataFrame(schema={"rank": pl.UInt32(), "lost": pl.UInt32(), "contradicted": pl.UInt32()})]
-        total = pl.col("rows").cum_sum() // limits.RANGE_ROWS
-        for _, symbols in shared.group_by(total.alias("range"), maintain_order=True):
-            rows = self._rows(_is_one_of("symbol", symbols["symbol"]), ("symbol", "session", "close")).sort(
+        for symbols in _portions(shared):
+            rows = self._rows(_is_one_of("symbol", symbols), ("symbol", "session", "close")).sort(
                 "symbol", "session", "file"
             )
             is_last = pl.struct("symbol", "session").ne_missing(pl.struct("symbol", "session").shift(-1))
@@ -206,6 +220,14 @@ class CurrentBars:
         symbols = dict(used.select("spelling", "symbol").iter_rows())
         named = runs["value"].replace_strict(symbols, return_dtype=pl.String)
         return rows.with_columns(symbol=named.gather(np.repeat(np.arange(runs.height), runs["len"].to_numpy())))
+
+
+def _portions(contents: pl.DataFrame) -> Iterator[pl.Series]:
+    """The symbols of some contents, in order, as many at a time as have few enough rows."""
+    rows = contents.group_by("symbol").agg(pl.col("rows").sum().cast(pl.Int64)).sort("symbol")
+    total = pl.col("rows").cum_sum() // limits.RANGE_ROWS
+    for _, portion in rows.group_by(total.alias("range"), maintain_order=True):
+        yield portion["symbol"]
 
 
 def _is_within(symbols: SymbolRange) -> pl.Expr:

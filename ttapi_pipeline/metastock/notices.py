@@ -21,8 +21,9 @@ NOTICES: Final = pl.Schema(
     {"kind": pl.String(), "subject": pl.String(), "file": pl.String(), "rows": pl.UInt32(), "notice": pl.String()}
 )
 """One row per notice. `kind`: ``assumption``; ``left out``, which nothing reads; ``warning``, which a person should
-look at; or ``conflict``, rows of a spelling that are set aside since another one has its symbol. `subject` is a
-dialect, the folder, a file or a symbol; `file` and `rows` are null where it is not about a file, or about rows."""
+look at; or ``conflict``, rows that are set aside since another spelling has their symbol, or other files of the same
+spelling. `subject` is a dialect, the folder, a file or a symbol; `file` and `rows` are null where it is not about a
+file, or about rows."""
 
 
 def _counted(count: int, noun: str) -> str:
@@ -196,8 +197,9 @@ def _contradictions(bars: CurrentBars, known: pl.DataFrame, names: pl.Series) ->
 
 
 def _conflicts(conflicts: pl.DataFrame, names: pl.Series) -> Iterator[_Notice]:
-    for symbol, kept, spelling, rank, rows in conflicts.select(CONFLICTS.names()).iter_rows():
+    for symbol, kept, spelling, rank, rows, files, why in conflicts.select(CONFLICTS.names()).iter_rows():
         name = names[rank]
-        count = f"{_counted(rows, 'row')} of {spelling} in {name} {'is' if rows == 1 else 'are'} set aside"
-        sentence = f"{symbol}: {kept} has it, and {count}"
+        where = name if files == 1 else f"{name} and {_counted(files - 1, 'other file')}"
+        count = f"{_counted(rows, 'row')} of {spelling} in {where} {'is' if rows == 1 else 'are'} set aside"
+        sentence = f"{symbol}: {kept} has it, and {count}{'' if why is None else f', since {why}'}"
         yield "conflict", symbol, name, rows, sentence
