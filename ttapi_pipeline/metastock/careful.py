@@ -7,6 +7,7 @@ data file, a record is a line. Small files in which nothing is amiss are read to
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
@@ -25,7 +26,7 @@ from ttapi_pipeline.metastock.layout import FIELDS, NUMBERS, Layout
 from ttapi_pipeline.metastock.row_rules import first_reason, row_rules, without_unusable
 from ttapi_pipeline.metastock.row_values import bar_columns
 from ttapi_pipeline.metastock.scan import ScannedBlock
-from ttapi_pipeline.metastock.series import needs_times, not_daily
+from ttapi_pipeline.metastock.series import needs_times, not_daily, not_daily_runs
 from ttapi_pipeline.metastock.text_rows import Rows, TextRows, sniff_text
 
 _LOST: Final = tuple(f"{name}_lost" for name in FIELDS)
@@ -133,7 +134,7 @@ class _Judge:
         if self._batch.today is not None:
             self._note_future(rejected["session"].filter(rejected["session"] > self._batch.today))
         time = [pl.col("time").hash()] if needs_times(self._layout) and "time" in judged.columns else []
-        self._kept.append(judged.filter(is_good).select("line", "code", "session", *NUMBERS, *time))
+        self._kept.append(judged.filter(is_good).select("line", "code", "session", *NUMBERS, *_LOST, *time))
         self._counts.append(
             judged.filter(pl.col("code").is_not_null())
             .group_by("ticker", "code")
@@ -154,16 +155,9 @@ class _Judge:
             return
         kept = pl.concat(self._kept, how="diagonal")
         self._kept.clear()
-        others = not_daily(kept.drop("line", *NUMBERS), self._layout)
         counts = pl.concat(self._counts).group_by("ticker", "code").agg(pl.all().sum())
-        if others.height:
-            named = others.join(counts.select("code", symbol="ticker"), on="code")
-            dropped = kept.select("line", "code").join(named, on="code", maintain_order="left")
-            text = pl.lit(None, pl.String).alias("raw")
-            self._rejected.append(dropped.select("line", "reason", "symbol", text))
-            kept = kept.join(others, on="code", how="anti", maintain_order="left")
-            is_other = pl.col("code").is_in(others["code"].implode())
-            counts = counts.with_columns(pl.when(~is_other).then(cs.integer() - cs.by_name("code")).otherwise(0))
+        kept, counts = self._drop(kept, counts, not_daily(kept, self._layout), ["code"])
+        kept, counts = self._drop(kept, counts, not_daily_runs(kept, self._layout), ["code", "session"])
         rejected = pl.concat(self._rejected)
         account.rejected = rejected.height
         batch.reject(position, rejected)
@@ -171,6 +165,21 @@ class _Judge:
         account.lost = {each.name.removesuffix("_lost"): int(each.item()) for each in lost if each.item()}
         batch.keep(kept.with_columns(file=pl.lit(position, pl.UInt32)).select(CODED_ROWS.names()))
         batch.note_contents(counts.select(pl.lit(position).alias("file"), spelling="ticker", rows="rows"))
+
+    def _drop(
+        self, kept: pl.DataFrame, counts: pl.DataFrame, others: pl.DataFrame, keys: Sequence[str]
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Reject the rows that have the keys of `others`, for its `reason`; returns the other rows and their counts."""
+        if others.is_empty():
+            return kept, counts
+        dropped = kept.join(others, on=keys, maintain_order="left")
+        dropped = dropped.join(counts.select("code", symbol="ticker"), on="code", maintain_order="left")
+        text = pl.lit(None, pl.String).alias("raw")
+        self._rejected.append(dropped.select("line", "reason", "symbol", text))
+        kept = kept.join(others, on=keys, how="anti", maintain_order="left")
+        left = kept.group_by("code").agg(rows=pl.len(), **{name: pl.col(name).sum() for name in _LOST})
+        counts = counts.select("ticker", "code").join(left, on="code", how="left")
+        return kept, counts.with_columns(cs.exclude("ticker", "code").fill_null(0))
 
     def _cut(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows with the columns of a bar, `code`, and the `reason` against each; null for a good row."""

@@ -25,7 +25,7 @@ from ttapi_pipeline.metastock.layout import FIELDS, IGNORED, NUMBERS, Layout
 from ttapi_pipeline.metastock.options import ImportOptions
 from ttapi_pipeline.metastock.row_rules import RowRule, all_hold, is_sound, row_rules, without_unusable
 from ttapi_pipeline.metastock.row_values import bar_columns, needs_care, numbers_from_text
-from ttapi_pipeline.metastock.series import may_be_sparse, needs_steps, needs_times
+from ttapi_pipeline.metastock.series import may_be_other, may_vary, needs_steps, needs_times
 
 _ODD_BYTES: Final = (b'"', b"\0", b"\x1a")
 """Quotes, zero bytes and a Ctrl-Z, of which a scan does not make what the careful reading does."""
@@ -194,8 +194,9 @@ def _keep_good_files(batch: Batch, layout: Layout, positions: Sequence[int], row
     # Which rows are not daily, only the careful reading tells.
     if needs_times(layout):
         bad.update(rows.filter(pl.struct("file", "code", "session").is_duplicated())["file"].unique())
+        bad.update(may_vary(rows))
     if needs_steps(layout):
-        bad.update(may_be_sparse(runs, rows["session"]))
+        bad.update(may_be_other(runs, rows["session"]))
     if bad:
         rows = rows.filter(~pl.col("file").is_in(bad))
         runs = runs.filter(~pl.col("file").is_in(bad))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from polars.testing import assert_frame_equal
 
 from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline.metastock.importer import import_folder
-from ttapi_pipeline.metastock.series import INTRADAY
+from ttapi_pipeline.metastock.series import CROWDED, INTRADAY, VARIED
 from ttapi_pipeline_tests.support.examples import examples
 from ttapi_pipeline_tests.support.metastock import check_account, folder_of
 
@@ -39,6 +40,7 @@ def last_sessions(key: str) -> Sequence[date]:
         (last_sessions("%G-%V")[:40:-1], "a week"),
         # Monday to Monday, with and without some weeks.
         ([date(2026, 1, 5) + timedelta(weeks=week) for week in range(30) if week not in {4, 11}], "a week"),
+        (last_sessions("%G-%V")[::2], "two weeks"),
         (last_sessions("%Y-%m"), "a month"),
         ([date(2026, month, 1) for month in range(1, 12)], "a month"),
         (last_sessions("%Y-%m")[::3], "a quarter"),
@@ -52,6 +54,117 @@ def test_bars_of_a_longer_period_are_not_daily(days: Sequence[date], length: str
     assert check_account(result)["symbol"].unique().to_list() == ["Y"]
     assert result.rejects["reason"].unique().to_list() == [f"the bars are {length} apart, so these are no daily rows"]
     assert result.rejects.height == len(days)
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(
+    key=st.sampled_from([("%G-%V", 1), ("%G-%V", 2), ("%Y-%m", 1), ("%Y-%m", 3)]),
+    count=st.integers(6, 11),
+    daily=st.tuples(st.integers(0, 30), st.integers(0, 30)).filter(lambda both: sum(both) > 1),
+    copies=st.integers(1, 2),
+    is_newest_first=st.booleans(),
+    start=st.sampled_from(["", "\n"]),
+    is_by_date=st.booleans(),
+)
+def test_a_run_of_bars_of_a_longer_period_is_not_daily_and_the_daily_bars_beside_it_are(
+    key: tuple[str, int],
+    count: int,
+    daily: tuple[int, int],
+    copies: int,
+    *,
+    is_newest_first: bool,
+    start: str,
+    is_by_date: bool,
+) -> None:
+    bars = last_sessions(key[0])[:: key[1]][1 : count + 1]
+    before, after = SESSIONS.index(bars[0]), SESSIONS.index(bars[-1]) + 1
+    daily_bars = [*SESSIONS[max(0, before - daily[0]) : before], *SESSIONS[after : after + daily[1]]]
+    assume(len(daily_bars) > 1)
+    days = sorted([*bars, *daily_bars] * copies, reverse=is_newest_first)
+    if is_by_date:
+        # Two tickers whose rows alternate; the other one is daily.
+        lines = [f"X,{day:%Y%m%d},10\nY,{SESSIONS[at]:%Y%m%d},20\n" for at, day in enumerate(days)]
+        content = start + "Ticker,Date,Close\n" + "".join(lines)
+    else:
+        content = start + rows(days)
+    with folder_of({"X.csv": content}) as folder:
+        result = import_folder(folder)
+    found = check_account(result).filter(pl.col("symbol") == "X")["session"].to_list()
+    # The daily bar just before the run is one period, or nearly, away from the second bar of the run.
+    assert set(found) <= set(daily_bars)
+    assert len(found) >= len(daily_bars) - 1
+    assert result.rejects["reason"].str.contains("apart, so these are no daily rows").all()
+    assert result.rejects.height == copies * (len(daily_bars) + len(bars) - len(found))
+
+
+def test_fields_that_are_lost_in_rows_of_a_longer_period_are_not_counted() -> None:
+    weeks = "".join(f"{day},-1,11,9,10.5,100\n" for day in last_sessions("%G-%V")[:20])
+    days = "".join(f"{day},-1,11,9,10.5,100\n" for day in SESSIONS[-7:])
+    with folder_of({"X.csv": HEADER + weeks + days}) as folder:
+        result = import_folder(folder)
+    assert check_account(result)["session"].to_list() == [*SESSIONS[-7:]]
+    assert result.rejects["reason"].to_list() == ["the bars are a week apart, so these are no daily rows"] * 20
+    assert result.lost == {"open": 7}
+
+
+@settings(max_examples=examples(40), deadline=None)
+@given(
+    bars=st.integers(2, 7),
+    sessions=st.integers(4, 30),
+    single=st.integers(0, 1),
+    is_newest_first=st.booleans(),
+    start=st.sampled_from(["", "\n"]),
+)
+def test_several_different_rows_in_nearly_every_session_are_intraday(
+    bars: int, sessions: int, single: int, *, is_newest_first: bool, start: str
+) -> None:
+    lines = [
+        f"{day},10,12,9,{10 + at / 10},100\n"
+        for number, day in enumerate(SESSIONS[:sessions])
+        for at in range(1 if number < single else bars)
+    ]
+    content = start + HEADER + "".join(lines[:: -1 if is_newest_first else 1])
+    with folder_of({"X.csv": content, "Y.csv": rows(SESSIONS[:9])}) as folder:
+        result = import_folder(folder)
+    assert check_account(result)["symbol"].unique().to_list() == ["Y"]
+    assert result.rejects["reason"].to_list() == [CROWDED] * len(lines)
+
+
+def test_a_second_copy_of_the_bars_behind_the_first_corrects_it() -> None:
+    with folder_of(
+        {"X.csv": rows(SESSIONS[:9]) + rows(SESSIONS[:9]).removeprefix(HEADER).replace("10.5", "10.25")}
+    ) as folder:
+        result = import_folder(folder)
+    assert check_account(result)["close"].to_list() == [10.25] * 9
+    assert result.rejects.is_empty()
+
+
+def test_rows_that_correct_some_sessions_and_rows_that_say_the_same_are_daily() -> None:
+    corrected = HEADER + "".join(f"{day},10,11,9,10.6,100\n" for day in SESSIONS[:6])
+    with folder_of(
+        {"X.csv": rows(SESSIONS[:9]) + corrected.removeprefix(HEADER), "Y.csv": rows([*SESSIONS[:9]] * 3)}
+    ) as folder:
+        result = import_folder(folder)
+    assert check_account(result).height == 18
+    assert check_account(result).filter(symbol="X")["close"].to_list() == [10.6] * 6 + [10.5] * 3
+    assert result.rejects.is_empty()
+
+
+@pytest.mark.parametrize("start", ["", "\n"])
+@pytest.mark.parametrize("form", ["{day} {hour}:30:00,10", "{day},{hour}:30:00,10"])
+def test_one_row_per_session_at_ever_other_times_of_day_is_no_daily_bar(start: str, form: str) -> None:
+    header = "Date,Time,Close" if ",{hour}" in form else "Date,Close"
+
+    def content(hours: Sequence[int]) -> str:
+        lines = [form.format(day=day, hour=hours[at % len(hours)]) for at, day in enumerate(SESSIONS[:30])]
+        return start + "\n".join([header, *lines])
+
+    # Summer time, and half a session now and then, as daily bars have it.
+    daily = content([20] * 8 + [21] * 6 + [17])
+    with folder_of({"X.csv": content([10, 11, 12, 13, 14, 15]), "Y.csv": daily}) as folder:
+        result = import_folder(folder)
+    assert check_account(result)["symbol"].to_list() == ["Y"] * 30
+    assert result.rejects["reason"].to_list() == [VARIED] * 30
 
 
 @settings(max_examples=examples(60), deadline=None)
