@@ -15,7 +15,7 @@ import polars as pl
 from ttapi_pipeline.analytics.estimators import BELIEVABLE_RANGE, ESTIMATORS, FROM_CLOSES, WINDOWS
 from ttapi_pipeline.analytics.implied import rank_in_range
 from ttapi_pipeline.analytics.returns import log_returns, session_index, usable_price
-from ttapi_pipeline.analytics.splits import possible_splits
+from ttapi_pipeline.analytics.splits import STEPS, possible_splits
 from ttapi_pipeline.analytics.volatility import latest_volatility, rolling_volatility
 
 YEAR: Final = 252
@@ -33,13 +33,15 @@ REASONS: Final = {
 
 CAUTIONS: Final = {
     "possible_split": "a bar not known to be adjusted opens as after a split, 5:4 to 50:1 either way",
+    "price_step": "a close is so far from the one before that no split explains it, at whatever time",
     "unknown_adjustment": "the source of some bars does not say if splits are adjusted for, and nothing proves it",
     "bad_range": "some bars lack an open, high or low, or these contradict open and close, or are twice away from them",
     "stale_prices": "a tenth of the closes or more repeat the one before",
     "zero_volume": "some bars have no volume; not said of indices",
     "missing_sessions": "some sessions since the symbol's first bar have none",
 }
-"""What each word of `cautions` means; all of them look at the bars of the last YEAR sessions, or of all that count."""
+"""What each word of `cautions` means. But for `price_step`, all of them look at the bars of the last YEAR sessions, or
+of all that count."""
 
 ADJUSTED: Final = ("split", "rebased")
 """Values of `adjustment` that say that prices are of today's share."""
@@ -48,6 +50,7 @@ CERTAINTY: Final = (*ADJUSTED, "raw", "unknown")
 """All values of `adjustment`, the most certain first."""
 
 _STALE_SHARE: Final = 0.1
+_NO_STEPS: Final = STEPS.to_frame()
 
 
 def current_volatility(
@@ -231,6 +234,7 @@ def bar_quality(
     sessions: int | None = YEAR,
     unvolumed: Collection[str] = (),
     is_sorted: bool = False,
+    steps: pl.DataFrame = _NO_STEPS,
 ) -> pl.LazyFrame:
     """Say what is odd about each symbol's bars of the last sessions; no volatility depends on it.
 
@@ -242,6 +246,7 @@ def bar_quality(
         sessions: How many sessions count; None for all that the symbol has bars of.
         unvolumed: Symbols whose volume says nothing, such as indices: nobody trades them.
         is_sorted: Whether `bars` are sorted by symbol and session; saves sorting them.
+        steps: What `price_steps` finds in all bars of the symbols.
 
     Returns:
         One row per symbol with a bar in these sessions, sorted by symbol:
@@ -276,6 +281,7 @@ def bar_quality(
     )
     said = {
         "possible_split": pl.col("is_split").is_not_null(),
+        "price_step": pl.col("symbol").is_in(steps["symbol"].unique().implode()),
         "unknown_adjustment": pl.col("has_unknown_adjustment"),
         "bad_range": pl.col("has_bad_range"),
         "stale_prices": pl.col("is_stale") & (pl.col("unchanged_closes") > 0),

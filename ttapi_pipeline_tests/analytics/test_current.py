@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ttapi_pipeline.analytics.current import CAUTIONS, REASONS, bar_quality, current_volatility, volatility_rank
-from ttapi_pipeline.analytics.splits import SPLIT_FACTORS, possible_splits
+from ttapi_pipeline.analytics.splits import SPLIT_FACTORS, possible_splits, price_steps
 from ttapi_pipeline.analytics.volatility import rolling_volatility
 from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline_tests.support.examples import examples
@@ -203,7 +203,8 @@ def test_without_todays_volatility_there_is_no_rank_today() -> None:
 
 
 def quality(frame: pl.DataFrame) -> dict[str, object]:
-    return bar_quality(frame.lazy(), CALENDAR, as_of=AS_OF).collect().row(0, named=True)
+    steps = price_steps(frame.lazy().with_columns(source=pl.lit("metastock")))
+    return bar_quality(frame.lazy(), CALENDAR, as_of=AS_OF, steps=steps).collect().row(0, named=True)
 
 
 def test_nothing_is_said_of_good_bars() -> None:
@@ -227,12 +228,14 @@ def test_each_caution_is_said_in_its_word() -> None:
         prices * pl.when(is_old).then(2.0).otherwise(1.0),
         adjustment=pl.when(is_old).then(pl.lit("unknown")).otherwise(pl.lit("split")),
     )
+    stepped = market().with_columns(prices * pl.when(pl.col("session") < SESSIONS[-300]).then(0.0125).otherwise(1.0))
     stale = market().with_columns(pl.when(pl.col("session") >= SESSIONS[-30]).then(9.0).otherwise(prices).name.keep())
     empty = market().with_columns(volume=pl.when(pl.col("session") == AS_OF).then(0.0).otherwise("volume"))
     missing = market().filter(~pl.col("session").is_in(SESSIONS[-3:-1]))
     slipped = pl.when(pl.col("session") == SESSIONS[-7]).then(0.1).otherwise(1.0)
     cautions = {
         "possible_split": quality(split),
+        "price_step": quality(stepped),
         "unknown_adjustment": quality(market().with_columns(adjustment=pl.lit("raw"))),
         "bad_range": quality(market().with_columns(pl.col("low") * slipped)),
         "stale_prices": quality(stale),

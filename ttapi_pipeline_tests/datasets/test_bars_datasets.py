@@ -19,7 +19,8 @@ from ttapi_pipeline.core.collection import Collection, no_progress
 from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline.datasets.daily_candles import build as daily_candles
 from ttapi_pipeline.datasets.daily_candles.build import build_daily_candles, daily_candles_frame, stored_from
-from ttapi_pipeline.datasets.eod_snapshot.sources import compare_sources, explain_conflicts, merge_sources
+from ttapi_pipeline.datasets.eod_snapshot.doubts import explain_conflicts
+from ttapi_pipeline.datasets.eod_snapshot.sources import compare_sources, merge_sources
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.streaming.candles import CandleHistory
 from ttapi_pipeline.tables.rules import repeated_keys, violations

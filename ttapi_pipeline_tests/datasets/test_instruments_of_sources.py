@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttapi_pipeline.analytics.splits import possible_splits
+from ttapi_pipeline.analytics.splits import possible_splits, price_steps
 from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline.datasets.eod_snapshot.sources import compare_sources
 from ttapi_pipeline_tests.support.examples import examples
@@ -134,3 +134,18 @@ def test_twenty_years_of_an_index_have_no_split(package: str, path: str) -> None
         open=frame["Open"].cast(pl.Float64), volume=frame["Volume"].cast(pl.Float64)
     )
     assert possible_splits(bars.lazy()).collect().is_empty()
+
+
+def test_no_crash_is_a_price_step_even_where_every_session_begins_another_source() -> None:
+    table = packaged("skfolio", "datasets/data/sp500_dataset.csv.gz")
+    nothing = pl.lit(None, pl.Float64)
+    companies = [company(ticker) for ticker in table.columns[1:]]
+    traded = [stock(ticker) for ticker in ("AAPL", "FB", "GOOG", "IBM", "MSFT")]
+    for bars in (*companies, *traded):
+        seams = bars.sort("session").with_columns(
+            open=nothing,
+            volume=nothing,
+            adjustment=pl.lit("unknown"),
+            source=pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("metastock")).otherwise(pl.lit("dxlink")),
+        )
+        assert price_steps(seams.lazy()).is_empty()

@@ -267,6 +267,49 @@ def test_a_ratio_that_is_no_split_leaves_a_seam_unless_files_are_to_be_rescaled(
     assert joined.volatility["close_to_close_252"] == pytest.approx(unsplit_volatility(market), rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("scale", "step_back", "files_end", "adjustment"),
+    [
+        pytest.param(1 / 80, 400, 0, "unknown", id="inside files, before candles"),
+        pytest.param(1 / 80, 400, 0, "split", id="inside files that are said to be adjusted"),
+        pytest.param(1 / 55, 100, 100, "unknown", id="at a seam without overlap"),
+        pytest.param(14.3, 100, 100, "split", id="at a seam without overlap, of files said to be adjusted"),
+        pytest.param(10_000.0, 100, 0, "unknown", id="files of another scale throughout"),
+    ],
+)
+def test_a_step_that_no_split_explains_is_told_in_every_table_and_older_bars_are_in_no_figure(
+    *, scale: float, step_back: int, files_end: int, adjustment: str, tables_of: Callable[..., Tables]
+) -> None:
+    market = Market(2.0, back=0)
+    is_old = pl.lit(value=True) if step_back == 100 else pl.col("session") < SESSIONS[-step_back]
+    files = market.bars.head(len(SESSIONS) - files_end).with_columns(
+        pl.col("open", "high", "low", "close") * pl.when(is_old).then(scale).otherwise(1.0)
+    )
+    got = tables_of(files, market.bars.tail(100), adjustment=adjustment)
+    sound = market.bars.tail(step_back)
+    assert all("price_step" in said for said in got.cautions())
+    assert (got.volatility["first_session"], got.volatility["session_count"]) == (SESSIONS[-step_back], step_back)
+    assert got.volatility["close_mean"] == pytest.approx(sound["close"].mean(), rel=1e-6)
+    expected = float(np.std(np.diff(np.log(sound.tail(64)["close"].to_numpy())), ddof=1)) * math.sqrt(252)
+    assert got.volatility["close_to_close_63"] == pytest.approx(expected, rel=1e-6)
+    assert got.cone["windows_used"] == max(0, step_back - 252)
+    (notice,) = got.built.reports["eod_notices"].filter(subject="AAA", kind="warning")["notice"]
+    assert notice.startswith(f"the close of {SESSIONS[-step_back - 1]} is ")
+    assert f"computed from {SESSIONS[-step_back]} on" in notice
+    assert got.built.statistics["doubts"] == 1
+
+
+def test_a_bar_far_from_both_neighbours_is_told_and_keeps_no_older_bar_out(tables_of: Callable[..., Tables]) -> None:
+    market = Market(2.0, back=0)
+    slipped = pl.when(pl.col("session") == SESSIONS[-200]).then(1000.0).otherwise(1.0)
+    files = market.bars.with_columns(pl.col("open", "high", "low", "close") * slipped)
+    got = tables_of(files, market.bars.tail(100))
+    assert all("price_step" in said for said in got.cautions())
+    assert got.volatility["session_count"] == len(SESSIONS)
+    (notice,) = got.built.reports["eod_notices"].filter(subject="AAA", kind="warning")["notice"]
+    assert "1 more such step before" in notice
+
+
 def test_a_single_wrong_close_of_a_file_gives_way_to_the_candle(tables_of: Callable[..., Tables]) -> None:
     market = Market(2.0, back=0)
     slipped = pl.when(pl.col("session") == SESSIONS[-50]).then(0.1).otherwise(1.0)

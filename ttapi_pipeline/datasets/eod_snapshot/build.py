@@ -16,6 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
+from ttapi_pipeline.analytics.splits import price_steps
 from ttapi_pipeline.broker.simulated_files import write_simulated_files
 from ttapi_pipeline.core.collection import ProgressCallback, no_progress
 from ttapi_pipeline.core.manifest import DOUBTS, Provenance, lost_facts
@@ -23,11 +24,11 @@ from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
+from ttapi_pipeline.datasets.eod_snapshot.doubts import doubts, explain_conflicts
 from ttapi_pipeline.datasets.eod_snapshot.sources import (
     BAR_COLUMNS,
     KEY,
     compare_sources,
-    explain_conflicts,
     merge_sources,
     splits_of_sources,
 )
@@ -121,24 +122,25 @@ def build_eod_snapshot(
     merge = _Merge(imported, candles, options=chosen)
     survey = merge.survey(calendar)
     rebased = survey.comparison.filter(pl.col("newest_divisor") != 1.0)
-    conflicts = explain_conflicts(survey.comparison)
+    conflicts, doubted = explain_conflicts(survey.comparison), doubts(survey.steps)
     return Build(
         frame=merge.pieces(survey.comparison),
         missing=conflicts,
         statistics={
             **_accounting(imported),
-            **_losses(imported),
+            **_losses(imported, doubted=doubted.height),
             **_unaccounted(imported, bars=survey.sources.get("metastock", 0) + survey.replaced),
             "metastock_replaced": survey.replaced,
             "symbols_in_conflict": len(conflicts),
             "symbols_without_overlap": survey.comparison.filter(verdict="no_overlap").height,
             "symbols_rebased": survey.splits["symbol"].append(rebased["symbol"]).n_unique(),
             "splits_between_sources": survey.splits.filter(proof="ratio").height,
+            "symbols_with_price_steps": survey.steps["symbol"].n_unique(),
             "bars_on_other_days": survey.bars_on_other_days,
             "missing_sessions": survey.missing_sessions,
         },
         sources=survey.sources,
-        reports={} if imported is None else _reports(imported, survey),
+        reports={} if imported is None else _reports(imported, survey, doubted),
         inputs={METASTOCK_FILES: metastock_version},
         charts={"coverage": partial(coverage_chart, survey.coverage)},
     )
@@ -157,7 +159,7 @@ def _imported(folder: Path, options: SnapshotOptions, progress: ProgressCallback
     )
 
 
-def _reports(imported: FolderImport, survey: Survey) -> Mapping[str, pl.DataFrame]:
+def _reports(imported: FolderImport, survey: Survey, doubted: pl.DataFrame) -> Mapping[str, pl.DataFrame]:
     """What became of the files' rows, and how the two sources compare, as tables."""
     overlaps = survey.comparison.with_columns(
         is_appended=pl.col("verdict") != "other",
@@ -166,7 +168,7 @@ def _reports(imported: FolderImport, survey: Survey) -> Mapping[str, pl.DataFram
     )
     return {
         EOD_REJECTS.name: imported.rejects,
-        EOD_NOTICES.name: imported.notices,
+        EOD_NOTICES.name: pl.concat([imported.notices, doubted.cast(imported.notices.schema)]),
         EOD_OVERLAPS.name: overlaps.select(EOD_OVERLAPS.polars.names()),
         EOD_SPLITS.name: survey.splits,
     }
@@ -214,19 +216,25 @@ class _Merge:
         symbols = self._ranges[position]
         candles = self._feed(symbols)
         if candles.is_empty() and not self._divides_own_splits:
-            bars = {"metastock": self._bars(symbols, KEY)}
-            return RangeSurvey(comparison=COMPARISON.to_frame(), splits=SPLITS.to_frame(), bars=bars)
-        columns = ("open", "close", "volume") if self._divides_own_splits else ("close",)
-        metastock = self._bars(symbols, (*KEY, *columns))
+            bars = self._bars(symbols, (*KEY, "close"))
+            return RangeSurvey(
+                comparison=COMPARISON.to_frame(),
+                splits=SPLITS.to_frame(),
+                bars={"metastock": bars[list(KEY)]},
+                steps=price_steps(self._glued(_widened(bars), candles, COMPARISON.to_frame()).lazy()),
+            )
+        metastock = self._bars(symbols, (*KEY, "open", "close", "volume"))
         is_looked_at = _has_symbol_of(candles) | self._divides_own_splits
         shared = _widened(metastock.filter(is_looked_at))
         comparison = compare_sources(shared.lazy(), candles.lazy())
         glued = self._glued(shared, candles, comparison)
+        alone = self._glued(_widened(metastock.filter(~is_looked_at)), candles.clear(), comparison)
         kept = pl.concat([metastock.filter(~is_looked_at)[list(KEY)], glued.filter(source="metastock")[list(KEY)]])
         return RangeSurvey(
             comparison=comparison,
             splits=splits_of_sources(shared, candles, comparison, adjustment=self._options.adjustment),
             bars={"metastock": kept, "dxlink": glued.filter(source="dxlink")[list(KEY)]},
+            steps=price_steps(pl.concat([alone, glued]).sort(KEY).lazy()),
             replaced=metastock.height - kept.height,
         )
 
@@ -329,16 +337,16 @@ def _unaccounted(imported: FolderImport | None, *, bars: int) -> Mapping[str, st
     return {"metastock_unaccounted": "; ".join(problems)} if problems else {}
 
 
-def _losses(imported: FolderImport | None) -> Mapping[str, int]:
+def _losses(imported: FolderImport | None, *, doubted: int) -> Mapping[str, int]:
     """Fields and rows that could not be read, rows of tickers that were set aside, and what a person should look at."""
     if imported is None:
-        return {}
+        return {DOUBTS: doubted} if doubted else {}
     rejected = int(imported.files["rejected"].cast(pl.Int64).sum())
     kinds = dict(imported.notices.group_by("kind").len().iter_rows())
-    doubts = {DOUBTS: kinds["warning"]} if "warning" in kinds else {}
+    doubtful = kinds.get("warning", 0) + doubted
     return {
         **lost_facts({**imported.lost, "rows": rejected}),
-        **doubts,
+        **({DOUBTS: doubtful} if doubtful else {}),
         "metastock_tickers_set_aside": kinds.get("conflict", 0),
     }
 

@@ -7,6 +7,8 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
+from ttapi_pipeline.analytics.slices import collect_in_slices
+from ttapi_pipeline.analytics.splits import price_steps
 from ttapi_pipeline.core.errors import DataError
 
 
@@ -24,6 +26,20 @@ def last_final_session(snapshot: pl.LazyFrame, calendar: pl.LazyFrame, *, now: d
     if not isinstance(last, date):
         raise DataError("eod_snapshot has no final bar, so there is no session to count from; refresh it first")
     return last
+
+
+def steps_of(snapshot: pl.LazyFrame, *, as_of: date) -> pl.DataFrame:
+    """The steps of closes that no split explains, up to a session; see `price_steps`.
+
+    Args:
+        snapshot: `eod_snapshot`, by symbol and session as it is stored. Only final bars count.
+        as_of: Later bars change nothing.
+    """
+
+    def query(part: pl.LazyFrame) -> pl.LazyFrame:
+        return price_steps(part.filter(pl.col("is_final") & (pl.col("session") <= as_of))).lazy()
+
+    return collect_in_slices(snapshot, query)
 
 
 def most_traded(snapshot: pl.LazyFrame, *, as_of: date) -> str:

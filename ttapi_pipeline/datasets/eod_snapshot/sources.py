@@ -9,7 +9,6 @@ Going through all symbols in bounded memory is done in `build`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 import polars as pl
@@ -366,25 +365,3 @@ def _from_feed(feed: pl.DataFrame, common: pl.DataFrame) -> pl.DataFrame:
             fetched_at="fetched_at",
         )
     )
-
-
-def explain_conflicts(comparison: pl.DataFrame) -> Mapping[str, str]:
-    """A sentence, with the numbers, for each symbol whose sources contradict each other; nothing about those apart."""
-    reasons = {}
-    for row in comparison.filter(pl.col("newest_divisor").is_null()).iter_rows(named=True):
-        common, ratio, first = row["common_sessions"], row["median_ratio"], row["first_candle"]
-        instead = f"candles stand from {first} on, and MetaStock's older bars are on their own scale"
-        match row["verdict"]:
-            case "no_overlap":
-                continue
-            case "short_overlap":
-                why = f"MetaStock and candles share {common} sessions, too few to compare them"
-            case "scale":
-                why = f"candles are {ratio:.4f} times MetaStock over {common} sessions, which is no split"
-            case "other":
-                why = f"MetaStock and candles do not move together over {common} sessions, as if of two instruments"
-                instead = "candles stand alone"
-            case _:
-                why = f"the ratio of candle to MetaStock closes drifts by {row['ratio_spread']:.4f} around {ratio:.4f}"
-        reasons[row["symbol"]] = f"{why}; {instead}"
-    return reasons

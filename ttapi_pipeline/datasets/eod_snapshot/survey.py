@@ -19,6 +19,7 @@ from typing import Final
 
 import polars as pl
 
+from ttapi_pipeline.analytics.splits import STEPS
 from ttapi_pipeline.core.files import left_over
 from ttapi_pipeline.core.ordered import map_in_order
 from ttapi_pipeline.core.seals import seal, unseal
@@ -63,12 +64,13 @@ _RANGES: Final = pl.Schema(
         "per_session": pl.List(pl.Struct(_PER_SESSION)),
         "comparison": pl.List(pl.Struct(COMPARISON)),
         "splits": pl.List(pl.Struct(SPLITS)),
+        "steps": pl.List(pl.Struct(STEPS)),
     }
 )
 """One row per range."""
 
 _WORKERS: Final = 2
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _FILE: Final = "survey.sealed"
 _SEALED_BY: Final = f"survey {_FORMAT} {HASHED_BY}"
 
@@ -81,12 +83,14 @@ class RangeSurvey:
         comparison: Schema COMPARISON, by symbol.
         splits: Schema SPLITS, by symbol and session.
         bars: symbol and session of each row that the snapshot will have, by its source.
+        steps: Schema STEPS, by symbol and session: what no split explains of these rows.
         replaced: Rows of the files that it will not have, since a candle stands there or nowhere anything of them.
     """
 
     comparison: pl.DataFrame
     splits: pl.DataFrame
     bars: Mapping[str, pl.DataFrame]
+    steps: pl.DataFrame
     replaced: int = 0
 
 
@@ -96,6 +100,7 @@ class Survey:
     Attributes:
         comparison: Schema COMPARISON, by symbol.
         splits: Schema SPLITS, by symbol and session.
+        steps: Schema STEPS, by symbol and session.
         coverage: `session`, `source` and `symbols`, how many of them have a bar; in any order.
         bars_on_other_days: Bars on days that are no session, within the calendar's range.
         replaced: Rows of the files that the snapshot will not have.
@@ -105,6 +110,7 @@ class Survey:
     def __init__(self, ranges: pl.DataFrame) -> None:
         self.comparison: Final = _rows(ranges, "comparison")
         self.splits: Final = _rows(ranges, "splits")
+        self.steps: Final = _rows(ranges, "steps")
         self.coverage: Final = (
             _rows(ranges, "per_session").group_by("session", "source").agg(pl.col("symbols").cast(pl.Int64).sum())
         )
@@ -173,6 +179,7 @@ def _summary(key: str, found: RangeSurvey, days: pl.DataFrame) -> pl.DataFrame:
             "per_session": per_session.to_struct().implode(),
             "comparison": found.comparison.select(COMPARISON.names()).to_struct().implode(),
             "splits": found.splits.select(SPLITS.names()).to_struct().implode(),
+            "steps": found.steps.select(STEPS.names()).to_struct().implode(),
         },
         schema=_RANGES,
     )

@@ -19,9 +19,10 @@ from ttapi_pipeline.analytics.current import YEAR, bar_quality
 from ttapi_pipeline.analytics.horizons import expiration_horizons, horizon_statistics
 from ttapi_pipeline.analytics.implied import clock_ratio, expected_move, implied_stddev, move_ratio
 from ttapi_pipeline.analytics.overnight import TYPICAL_SHARE, overnight_share, sessions_left
+from ttapi_pipeline.analytics.splits import bars_since_steps
 from ttapi_pipeline.core.symbology import OPTIONS_ON_FUTURES
 from ttapi_pipeline.datasets.build import Build
-from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session, most_traded
+from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session, most_traded, steps_of
 from ttapi_pipeline.datasets.implied_volatility.reading import moment_reason
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.returns_stddev.events import with_dividend, with_earnings
@@ -68,16 +69,18 @@ def returns_stddev_frame(inputs: Inputs, *, as_of: date, lookback: int, annualiz
     """One row per expiration series that has not expired at `as_of`.
 
     Args:
-        inputs: The snapshot by symbol and session, as it is stored; only final bars count.
+        inputs: The snapshot by symbol and session, as it is stored; only final bars count, and none before a step that
+            no split explains.
         as_of: Session to count from.
         lookback: Daily returns in the lookback columns; the least of the others.
         annualization: Sessions per year.
     """
     calendar = inputs.trading_calendar
     past = inputs.eod_snapshot.filter(pl.col("is_final") & (pl.col("session") <= as_of))
+    steps = steps_of(inputs.eod_snapshot, as_of=as_of)
     series = _priced(inputs, past, as_of=as_of).collect()
     statistics = horizon_statistics(
-        past.select("symbol", "session", "close"),
+        bars_since_steps(past, steps).select("symbol", "session", "close"),
         calendar,
         series.lazy().select(_PAIR),
         as_of=as_of,
@@ -85,11 +88,12 @@ def returns_stddev_frame(inputs: Inputs, *, as_of: date, lookback: int, annualiz
         annualization=annualization,
     )
     known = statistics.collect().lazy()
+    quality = _quality(past, calendar, known, inputs.symbols, as_of=as_of, steps=steps)
     frame = (
         series.lazy()
         # An expiration beyond the calendar has no horizon, and the statistics say so of it too.
         .join(known, on=_PAIR, how="left", nulls_equal=True)
-        .join(_quality(past, calendar, known, inputs.symbols, as_of=as_of), on=_PAIR, how="left", nulls_equal=True)
+        .join(quality, on=_PAIR, how="left", nulls_equal=True)
         .with_columns(pl.col(_SCALED) * (pl.col("sessions_left") / pl.col("horizon_sessions")).sqrt())
         .with_columns(**_comparisons(annualization=annualization))
         .with_columns(move_ratio_z=pl.col("move_ratio").log() / pl.col("forecast_move_rel_error"))
@@ -172,7 +176,13 @@ def _cautions() -> pl.Expr:
 
 
 def _quality(
-    bars: pl.LazyFrame, calendar: pl.LazyFrame, statistics: pl.LazyFrame, symbols: pl.LazyFrame, *, as_of: date
+    bars: pl.LazyFrame,
+    calendar: pl.LazyFrame,
+    statistics: pl.LazyFrame,
+    symbols: pl.LazyFrame,
+    *,
+    as_of: date,
+    steps: pl.DataFrame,
 ) -> pl.LazyFrame:
     """What is odd about the bars that a row is computed from: those of a year, of five years or all, as it needs them.
 
@@ -193,6 +203,7 @@ def _quality(
             sessions=reach,
             unvolumed=indices,
             is_sorted=reach is None,
+            steps=steps,
         )
         parts.append(rows.join(quality.select("symbol", "cautions", "adjustment"), on="symbol", how="left"))
         least = reach or least

@@ -17,9 +17,10 @@ from ttapi_pipeline.analytics.current import bar_quality, current_volatility, vo
 from ttapi_pipeline.analytics.earnings import volatility_without_earnings
 from ttapi_pipeline.analytics.earnings_moves import implied_earnings_moves, past_earnings_moves
 from ttapi_pipeline.analytics.implied_history import implied_volatility_history
+from ttapi_pipeline.analytics.splits import bars_since_steps
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
-from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session, most_traded
+from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session, most_traded, steps_of
 from ttapi_pipeline.datasets.implied_volatility.reading import moment_reason
 from ttapi_pipeline.datasets.implied_volatility.table import IMPLIED_VOLATILITY
 from ttapi_pipeline.datasets.refresh import Refresh
@@ -60,7 +61,8 @@ def volatility_frame(
     """One row per symbol of the snapshot or of `symbols`.
 
     Args:
-        snapshot: `eod_snapshot`; closes adjusted for splits. Only final bars count.
+        snapshot: `eod_snapshot` by symbol and session, as it is stored; closes adjusted for splits. Only final bars
+            count, and none before a step that no split explains.
         symbols: `symbols`.
         earnings: `earnings`.
         calendar: `trading_calendar`.
@@ -70,7 +72,9 @@ def volatility_frame(
         implied: `implied_volatility`, for the jump that expirations price into the next report.
     """
     # Reads better in one piece: the measures, the joins and the columns made of both.
-    bars = snapshot.filter(pl.col("is_final") & (pl.col("session") <= as_of))
+    past = snapshot.filter(pl.col("is_final") & (pl.col("session") <= as_of))
+    steps = steps_of(snapshot, as_of=as_of)
+    bars = bars_since_steps(past, steps)
     metrics = symbols.select(_FROM_SYMBOLS)
     totals = _totals(bars, as_of=as_of)
     measures = (
@@ -85,7 +89,7 @@ def volatility_frame(
             annualization=annualization,
             silent=_symbols_that_are(symbols, "is_etf", "is_index"),
         ),
-        bar_quality(bars, calendar, as_of=as_of, unvolumed=_symbols_that_are(symbols, "is_index")),
+        bar_quality(past, calendar, as_of=as_of, unvolumed=_symbols_that_are(symbols, "is_index"), steps=steps),
         implied_earnings_moves(_expirations(implied, calendar, as_of=as_of), earnings, as_of=as_of),
         past_earnings_moves(bars, calendar, earnings, as_of=as_of),
         implied_volatility_history(candles.filter("is_final").select(_IMPLIED), calendar, as_of=as_of),

@@ -17,6 +17,7 @@ import polars as pl
 from ttapi_pipeline.analytics.cone import volatility_cone
 from ttapi_pipeline.analytics.current import bar_quality
 from ttapi_pipeline.analytics.slices import ROWS_AT_A_TIME, collect_in_slices
+from ttapi_pipeline.analytics.splits import bars_since_steps, price_steps
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session, most_traded
 from ttapi_pipeline.datasets.refresh import Refresh
@@ -42,7 +43,8 @@ def volatility_cone_frame(
     """One row per symbol of the snapshot and horizon.
 
     Args:
-        snapshot: `eod_snapshot`, by symbol and session as it is stored. Only final bars count.
+        snapshot: `eod_snapshot`, by symbol and session as it is stored. Only final bars count, and none before a step
+            that no split explains.
         calendar: `trading_calendar`.
         as_of: Session that today's volatility ends at.
         annualization: Sessions per year.
@@ -53,10 +55,11 @@ def volatility_cone_frame(
 
     def cones(part: pl.LazyFrame) -> pl.LazyFrame:
         past = part.filter(pl.col("is_final") & (pl.col("session") <= as_of))
-        bars = past.select("symbol", "session", "close")
-        quality = bar_quality(past, sessions, as_of=as_of, sessions=None, unvolumed=indices, is_sorted=True).select(
-            "symbol", "cautions"
-        )
+        steps = price_steps(past)
+        bars = bars_since_steps(past.select("symbol", "session", "close"), steps)
+        quality = bar_quality(
+            past, sessions, as_of=as_of, sessions=None, unvolumed=indices, is_sorted=True, steps=steps
+        ).select("symbol", "cautions")
         cone = volatility_cone(bars, sessions, as_of=as_of, annualization=annualization, is_sorted=True)
         return cone.join(quality, on="symbol", how="left", maintain_order="left")
 
