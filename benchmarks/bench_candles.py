@@ -65,7 +65,7 @@ async def ours(url: str, symbols: Sequence[str], folder: Path) -> Result:
 
     async with TastytradeClient(settings, base_url=url) as client:
         calendar = (await build_trading_calendar(client, now=now)).frame.lazy().collect()
-    universe = pl.DataFrame({"symbol": symbols, "streamer_symbol": symbols})
+    universe = pl.DataFrame({"symbol": symbols, "streamer_symbol": symbols, "is_active": True})
     started = time.perf_counter()
     build = await build_daily_candles(
         open_link,

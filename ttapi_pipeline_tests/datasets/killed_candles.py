@@ -51,7 +51,7 @@ async def _collect(url: str, folder: Path, symbols: Sequence[str], progress: Pro
 
     built = await build_daily_candles(
         open_link,
-        pl.DataFrame({"symbol": symbols, "streamer_symbol": symbols}),
+        pl.DataFrame({"symbol": symbols, "streamer_symbol": symbols, "is_active": True}),
         calendar_rows(FIRST, SATURDAY.date(), fetched_at=SATURDAY),
         previous=None,
         history_start=FIRST,

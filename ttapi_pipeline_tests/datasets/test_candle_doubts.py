@@ -81,8 +81,9 @@ def calendar(sessions: Sequence[date]) -> pl.DataFrame:
     return pl.DataFrame({"session": sessions, "closes_at": [each.closes_at for each in hours]})
 
 
-def universe(*symbols: str) -> pl.DataFrame:
-    return pl.DataFrame({"symbol": symbols, "streamer_symbol": symbols})
+def universe(*symbols: str, inactive: Collection[str] = ()) -> pl.DataFrame:
+    is_active = [symbol not in inactive for symbol in symbols]
+    return pl.DataFrame({"symbol": symbols, "streamer_symbol": symbols, "is_active": is_active})
 
 
 def stored(closes: Mapping[str, Closes]) -> pl.LazyFrame:
@@ -106,11 +107,12 @@ async def refreshed(
     now: datetime = NOW,
     is_whole: bool = False,
     min_coverage: float = 0.5,
+    inactive: Collection[str] = (),
 ) -> Build:
     monkeypatch.setattr(daily_candles, "collect_daily_candles", feed)
     return await build_daily_candles(
         lambda: pytest.fail("the feed opens no link"),
-        universe(*feed.closes),
+        universe(*feed.closes, inactive=inactive),
         calendar(SESSIONS),
         previous=stored(previous) if isinstance(previous, Mapping) else previous,
         history_start=START,
@@ -168,12 +170,44 @@ async def test_a_feed_that_stands_still_while_sessions_close_is_named(monkeypatc
     assert build.missing == dict.fromkeys("AB", said)
 
 
-async def test_a_share_that_was_halted_long_ago_is_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    build = await refreshed(
-        Feed("AB", drop=lambda symbol, _: SESSIONS[-11:] if symbol == "B" else ()), monkeypatch, None
-    )
-    assert build.missing == {}
-    assert build.statistics["symbols_ended"] == 1
+@pytest.mark.parametrize("short", [1, 10, 11, 60])
+async def test_bars_that_end_early_are_asked_for_again(monkeypatch: pytest.MonkeyPatch, short: int) -> None:
+    feed = Feed("AB", drop=lambda symbol, number: SESSIONS[-short:] if (symbol, number) == ("B", 1) else ())
+    build = await refreshed(feed, monkeypatch, None)
+    assert feed.asked == [{"A": START, "B": START}, {"B": SESSIONS[-short - 1]}]
+    assert sessions_of(build, "B") == list(SESSIONS)
+    assert (build.missing, build.statistics["holes_filled"]) == ({}, short)
+    assert build.reports[CANDLE_ABSENCES.name].is_empty()
+
+
+@pytest.mark.parametrize("short", [10, 11, 60])
+async def test_bars_that_end_early_are_named_until_the_feed_has_confirmed_it(
+    monkeypatch: pytest.MonkeyPatch, short: int
+) -> None:
+    feed = Feed("AB", drop=lambda symbol, _: SESSIONS[-short:] if symbol == "B" else ())
+    build = await refreshed(feed, monkeypatch, None)
+    said = f"the feed has no bar after {SESSIONS[-short - 1]}, and {short} sessions have closed since"
+    assert (build.missing, build.statistics["symbols_ended"]) == ({"B": said}, 0)
+    # Twelve hours later it may be halted or gone, but not if it ended within ten sessions.
+    for after, is_known in ((timedelta(hours=11), False), (timedelta(hours=12), short > 10), (timedelta(days=1), True)):
+        absent = build.reports[CANDLE_ABSENCES.name].lazy()
+        build = await refreshed(feed, monkeypatch, rows(build).lazy(), absent=absent, now=NOW + after)
+        is_named = not is_known or short <= 10
+        assert build.missing == ({"B": said} if is_named else {})
+        assert build.statistics["symbols_ended"] == (0 if is_named else 1)
+        assert build.reports[CANDLE_ABSENCES.name]["session"].to_list() == [SESSIONS[-short]]
+    # What comes later takes its place.
+    feed.drop = lambda *_: ()
+    absent = build.reports[CANDLE_ABSENCES.name].lazy()
+    build = await refreshed(feed, monkeypatch, rows(build).lazy(), absent=absent, now=NOW + timedelta(days=1))
+    assert sessions_of(build, "B") == list(SESSIONS)
+    assert (build.missing, build.reports[CANDLE_ABSENCES.name].height) == ({}, 0)
+
+
+async def test_a_share_that_is_not_active_may_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed = Feed("AB", drop=lambda symbol, _: SESSIONS[-11:] if symbol == "B" else ())
+    build = await refreshed(feed, monkeypatch, None, inactive="B")
+    assert (build.missing, build.statistics["symbols_ended"]) == ({}, 1)
 
 
 async def test_a_hole_is_fetched_again_from_the_bar_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,7 +317,7 @@ async def test_bars_that_an_earlier_version_stored_and_that_cannot_be_are_left_o
     assert (build.missing, build.statistics["stored_bars_dropped"]) == ({}, 7)
 
 
-DAYS = st.frozensets(st.sampled_from(SESSIONS[1:-1]), max_size=12)
+DAYS = st.frozensets(st.sampled_from(SESSIONS[1:]), max_size=12)
 
 
 @settings(max_examples=examples(60))

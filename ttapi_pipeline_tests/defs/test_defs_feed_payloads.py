@@ -120,19 +120,22 @@ def test_holes_of_answers_and_of_the_stored_table_are_filled_or_named(world: Any
     (world.data / "daily_candles.parquet").unlink()
     (world.data / "daily_candles.json").unlink()
     drop(world, "Candle/AAPL", first=100, rows=3)
+    drop(world, "Candle/MSFT", first=0, rows=60)
     world.exchange.fault("dx-drop", "Candle/IBM", parameters={"share": 0.1, "first": 1, "rows": 400}, count=1, seed=5)
     result = world.run("daily_candles", force=True)
     assert result.success
     stored, after = world.manifest("daily_candles").provenance, candles(world)
     first, last = LAST[102], LAST[100]
     said = f"the feed has no bars of 3 sessions between others, from {first} to {last}"
-    assert dict(stored.missing) == {"AAPL": said}
+    ended = f"the feed has no bar after {LAST[60]}, and 60 sessions have closed since"
+    assert dict(stored.missing) == {"AAPL": said, "MSFT": ended}
+    is_after_end = (pl.col("symbol") == "MSFT") & (pl.col("session") > LAST[60])
     is_hole = (pl.col("symbol") == "AAPL") & pl.col("session").is_between(first, last)
     # The answer of IBM lacked some forty bars, and the second answer had them.
-    assert after.equals(before.filter(~is_hole))
+    assert after.equals(before.filter(~is_hole & ~is_after_end))
     assert stored.statistics["holes_filled"] > 10
     absences = pl.read_parquet(world.data / "candle_absences.parquet")
-    assert absences["session"].to_list() == [first, LAST[101], last]
+    assert absences["session"].to_list() == [first, LAST[101], last, LAST[59]]
     # The feed has found them: without --force, too, they are asked for and put in.
     world.exchange.reset()
     world.clock.at = world.clock.at.replace(hour=23)

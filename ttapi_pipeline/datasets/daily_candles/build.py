@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final
 
@@ -24,16 +24,15 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build, rows_per_source
 from ttapi_pipeline.datasets.daily_candles.doubts import possible, short_answers, short_replacements
 from ttapi_pipeline.datasets.daily_candles.holes import (
-    absences,
     behind,
     confirmed,
     due_sessions,
     holes,
-    holes_in_words,
     settled_sessions,
     starts_before,
     without,
 )
+from ttapi_pipeline.datasets.daily_candles.mending import mended_candles, merge_candles
 from ttapi_pipeline.datasets.daily_candles.revisions import recorded_revisions, restated_symbols, revisions
 from ttapi_pipeline.datasets.daily_candles.spool import CandleSpool
 from ttapi_pipeline.datasets.daily_candles.table import CANDLE_ABSENCES, CANDLE_REVISIONS, DAILY_CANDLES
@@ -103,24 +102,6 @@ def daily_candles_frame(histories: Sequence[CandleHistory], calendar: pl.DataFra
     )
 
 
-def merge_candles(fresh: pl.DataFrame, previous: pl.LazyFrame | None, *, replaced: Sequence[str] = ()) -> pl.DataFrame:
-    """Put the fetched bars over the stored ones: for each session, the newest fetch wins.
-
-    Args:
-        fresh: What came.
-        previous: What is stored; None for nothing.
-        replaced: Symbols whose stored rows are dropped whole.
-    """
-    if previous is None:
-        return fresh
-    kept = (
-        previous.filter(~pl.col("symbol").is_in(list(replaced)))
-        .join(fresh.lazy().select("symbol", "session"), on=["symbol", "session"], how="anti")
-        .collect()
-    )
-    return pl.concat([kept.select(fresh.columns), fresh]).sort("symbol", "session")
-
-
 @dataclass(frozen=True, slots=True)
 class _Feed:
     """The questions to the feed, by symbol."""
@@ -163,6 +144,10 @@ class _Feed:
             empty=frozenset(),
         )
         return histories, daily_candles_frame(histories.rows, self.calendar, now=self.now)
+
+    async def collect_anew(self, starts: Mapping[str, date]) -> tuple[Collection[CandleHistory], pl.DataFrame]:
+        """The same, past the spool."""
+        return await self.collect(starts, is_new=True)
 
 
 async def build_daily_candles(
@@ -220,9 +205,12 @@ async def build_daily_candles(
         fresh, taken, refused = await _restated(feed, fresh, kept, dict.fromkeys(restated, history_start))
         missing |= refused
     frame = merge_candles(fresh, kept, replaced=taken)
-    mended = await _mended(feed, frame, settled, absent)
+    answered = [history.symbol for history in histories.rows]
+    due = due_sessions(settled, calendar, kept, newest=frame["session"].max())
+    mended = await mended_candles(feed.collect_anew, frame, settled, absent, due=due, answered=answered, now=now)
     due = due_sessions(settled, calendar, kept, newest=mended.frame["session"].max())
-    ends, ended = behind(mended.frame.lazy(), due, [history.symbol for history in histories.rows])
+    inactive = universe.filter(~pl.col("is_active"))["symbol"].to_list()
+    ends, ended = behind(mended.frame.lazy(), due, answered, known={*mended.ended, *inactive})
     return Build(
         frame=mended.frame,
         missing={**ends, **mended.missing, **missing},
@@ -277,39 +265,6 @@ async def _restated(
     others = fresh.filter(~pl.col("symbol").is_in(list(starts)))
     reasons = {symbol: f"{_NOT_FETCHED_AGAIN}: {reason}" for symbol, reason in refused.items()}
     return pl.concat([others, again.filter(pl.col("symbol").is_in(taken))]), taken, reasons
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Mended:
-    """The bars after their holes were asked for.
-
-    Attributes:
-        missing: A sentence for each symbol with holes that are not confirmed.
-        absences: Schema CANDLE_ABSENCES.
-        filled: How many bars came.
-        lost: Values that could not be read.
-    """
-
-    frame: pl.DataFrame
-    missing: Mapping[str, str]
-    absences: pl.DataFrame
-    filled: int = 0
-    lost: Mapping[str, int] = field(default_factory=dict)
-
-
-async def _mended(feed: _Feed, frame: pl.DataFrame, settled: pl.Series, absent: pl.LazyFrame | None) -> _Mended:
-    """Ask once more for the bars of holes: one request per symbol, from the bar before its first hole on."""
-    left = holes(frame.lazy(), settled)
-    torn = without(left, confirmed(absent))
-    answers, filled, lost = frame.clear(), 0, dict[str, int]()
-    if torn.height:
-        came, answers = await feed.collect(starts_before(torn, frame.lazy()), is_new=True)
-        new = answers.join(torn, on=["symbol", "session"], how="semi")
-        frame, filled, lost = merge_candles(new, frame.lazy()), new.height, dict(came.lost)
-        left = holes(frame.lazy(), settled)
-    found = absences(left, answers, frame.lazy(), absent, now=feed.now)
-    still = without(left, confirmed(found.lazy()))
-    return _Mended(frame=frame, missing=holes_in_words(still), absences=found, filled=filled, lost=lost)
 
 
 def candle_spool(settings: Settings, *, now: datetime, is_trusted: bool = True) -> CandleSpool | None:

@@ -4,11 +4,14 @@
 A hole is asked for again with each refresh, and its symbol is named as missing. Once the feed has answered without it
 twice, in refreshes that are CONFIRMED_AFTER apart, each time with a complete snapshot that has the bars beside it,
 nothing was traded then as far as anyone can know. It stays in `candle_absences`, and is not asked for any more.
+
+Bars that end too early are treated alike; the first session after the last bar stands for all that follow. Such a
+symbol may be halted or gone, so its end counts as known only when it is also more than BEHIND_SESSIONS old.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -22,7 +25,7 @@ CONFIRMED_AFTER: Final = timedelta(hours=12)
 """Between two refreshes: a feed that had lost bars has had the time to find them."""
 
 BEHIND_SESSIONS: Final = 10
-"""A symbol whose bars end this many settled sessions ago, or fewer, is missing; longer ago, it is halted or gone."""
+"""A symbol whose bars end this many settled sessions ago, or fewer, is missing, even if the feed has confirmed it."""
 
 _KEY: Final = ("symbol", "session")
 
@@ -54,6 +57,22 @@ def holes(bars: pl.LazyFrame, settled: pl.Series) -> pl.DataFrame:
     return expected.join(numbered, on=_KEY, how="anti").select(_KEY).sort(_KEY).collect()
 
 
+def tails(bars: pl.LazyFrame, due: pl.Series, symbols: Sequence[str]) -> pl.DataFrame:
+    """The first session after the last bar of each symbol whose bars end too early; by symbol and session.
+
+    Args:
+        bars: `symbol` and `session` of each bar.
+        due: The sessions that a symbol must have bars up to, ascending.
+        symbols: Those to look at.
+    """
+    last = bars.filter(pl.col("symbol").is_in(list(symbols))).group_by("symbol").agg(pl.col("session").max())
+    following = due.rename("session").to_frame().lazy()
+    ends = last.sort("session").join_asof(
+        following.with_columns(next="session"), on="session", strategy="forward", allow_exact_matches=False
+    )
+    return ends.drop_nulls("next").select("symbol", session="next").sort(_KEY).collect()
+
+
 def confirmed(absences: pl.LazyFrame | None) -> pl.DataFrame:
     """The holes that the feed has confirmed, by symbol and session."""
     if absences is None:
@@ -82,7 +101,7 @@ def absences(
     """The holes that are known to the feed as such, in the schema CANDLE_ABSENCES.
 
     Args:
-        left: The holes that there are, confirmed ones included.
+        left: The holes and tails that there are, confirmed ones included.
         answers: `symbol` and `session` of every bar that came in answer to a question for holes.
         bars: `symbol` and `session` of every bar.
         recorded: Absences of earlier refreshes; None for none.
@@ -93,10 +112,13 @@ def absences(
     torn = left["symbol"].unique().to_list()
     around = bars.filter(pl.col("symbol").is_in(torn)).select(*_KEY, bar="session").sort(_KEY).collect()
     witnessed = left.sort(_KEY)
+    came = answers.select("symbol", bar="session").unique()
     for strategy in ("backward", "forward"):
         beside = witnessed.join_asof(around, on="session", by="symbol", strategy=strategy, check_sortedness=False)
-        came = answers.select("symbol", bar="session").unique()
-        witnessed = beside.join(came, on=("symbol", "bar"), how="semi").drop("bar")
+        # After the last bar of a symbol, there is none that could come.
+        is_end = pl.lit(value=strategy == "forward") & pl.col("bar").is_null()
+        has_come = beside.join(came, on=("symbol", "bar"), how="semi")
+        witnessed = pl.concat([has_come, beside.filter(is_end)]).drop("bar").sort(_KEY)
     moment = pl.lit(now, UTC_DATETIME)
     asked = witnessed.with_columns(first_asked_at=moment, asked_at=moment).select(schema.names())
     return (
@@ -139,22 +161,25 @@ def due_sessions(settled: pl.Series, calendar: pl.DataFrame, stored: pl.LazyFram
     return settled.filter(settled <= newest) if isinstance(newest, date) else settled.clear()
 
 
-def behind(bars: pl.LazyFrame, settled: pl.Series, symbols: Sequence[str]) -> tuple[Mapping[str, str], int]:
-    """The symbols whose bars end too early, with a sentence, and the number of those that ended long ago.
+def behind(
+    bars: pl.LazyFrame, due: pl.Series, symbols: Sequence[str], *, known: Collection[str]
+) -> tuple[Mapping[str, str], int]:
+    """The symbols whose bars end too early, with a sentence, and the number of those that are known to have ended.
 
     Args:
         bars: `symbol` and `session` of each bar.
-        settled: Sessions whose bars are final, ascending.
+        due: The sessions that a symbol must have bars up to, ascending.
         symbols: Those to look at.
+        known: Symbols that may have ended: the feed has confirmed it, or the broker says that they are not active.
     """
     ends = bars.filter(pl.col("symbol").is_in(list(symbols))).group_by("symbol").agg(pl.col("session").max()).collect()
     reasons: dict[str, str] = {}
-    long_ago = 0
+    ended = 0
     for symbol, last in ends.sort("symbol").iter_rows():
-        since = len(settled) - int(settled.search_sorted(last, side="right"))
-        if since > BEHIND_SESSIONS:
-            long_ago += 1
+        since = len(due) - int(due.search_sorted(last, side="right"))
+        if since > BEHIND_SESSIONS and symbol in known:
+            ended += 1
         elif since:
             plural = "sessions have" if since > 1 else "session has"
             reasons[symbol] = f"the feed has no bar after {last}, and {since} {plural} closed since"
-    return reasons, long_ago
+    return reasons, ended

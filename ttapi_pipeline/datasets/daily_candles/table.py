@@ -46,7 +46,7 @@ CANDLE_ABSENCES: Final = DatasetSchema(
     (
         SYMBOL,
         SESSION,
-        required("first_asked_at", TIMESTAMP, "When the feed first answered without a bar of it, between others"),
+        required("first_asked_at", TIMESTAMP, "When the feed first answered without a bar of it, beside others"),
         required("asked_at", TIMESTAMP, "When it did so last. Twelve hours later it is no longer asked"),
     ),
     key=("symbol", "session"),
