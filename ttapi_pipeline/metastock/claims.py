@@ -149,7 +149,7 @@ def _meanings(found: pl.DataFrame, symbols: Symbols) -> tuple[pl.DataFrame, pl.D
     for (place, dialect), group in by_place.sort("place", "spelling").group_by("place", "dialect", maintain_order=True):
         spellings = group["spelling"].to_list()
         # The name of a file without rows says nothing where others have rows.
-        scheme = find_scheme(group.filter("has_rows")["spelling"].to_list() or spellings)
+        scheme = find_scheme(group.filter("has_rows")["spelling"].to_list() or spellings, str(dialect))
         for spelling in spellings:
             symbol = symbols.symbol(spelling, scheme)
             rows.append((place, spelling, symbol, symbols.is_mapped(spelling), symbols.is_stripped(spelling)))

@@ -26,7 +26,9 @@ class Scheme(StrEnum):
     CLASSES = (
         "a dot is followed by a share class and a hyphen by a preferred share (EODData), which are other instruments"
     )
-    UNPROVEN = "a suffix may be an exchange or a kind of share, and not every ticker has one, so that it stays"
+    UNPROVEN = (
+        "a suffix may be an exchange or a kind of share, which the tickers together do not prove, so that it stays"
+    )
 
 
 PROVING: Final = frozenset({"N", "O", "OQ", "K", "PK", "NYS", "NAS"})
@@ -36,7 +38,14 @@ _LONGEST: Final = 5
 """Letters of a ticker that is looked at no further: it is a symbol as it stands, as most are."""
 
 _INDEX: Final = re.compile(r"[.^][A-Za-z0-9]+", re.ASCII)
-_COUNTRY: Final = re.compile(r".+\.(?:us|uk|jp|de|hk|hu|pl)", re.ASCII | re.IGNORECASE)
+_COUNTRIES: Final = (
+    *("us", "ca", "mx", "br", "ar", "cl", "uk", "gb", "ie", "fr", "de", "it", "es", "pt", "nl", "be", "lu", "ch", "at"),
+    *("se", "no", "dk", "fi", "pl", "hu", "cz", "ro", "gr", "tr", "ru", "il", "sa", "ae", "za", "jp", "hk", "cn", "tw"),
+    *("kr", "sg", "my", "th", "in", "au", "nz"),
+)
+"""Two letters of each country (ISO 3166, and uk) whose exchanges vendors sell. No kind of share has two letters."""
+
+_COUNTRY: Final = re.compile(rf".+\.(?:{'|'.join(_COUNTRIES)})", re.ASCII | re.IGNORECASE)
 _FINAM: Final = re.compile(r"US[12]\.(.+)", re.ASCII)
 _RIC: Final = re.compile(r"(?:[A-Z0-9]+[a-z]?(?:_[a-z]{1,2})?\.[A-Z]{1,4}|[a-z0-9]+\.[a-z]{1,4})", re.ASCII)
 _RIC_CLASS: Final = re.compile(r"[A-Z0-9]+[a-z]\.([A-Z]{1,3})", re.ASCII)
@@ -47,15 +56,30 @@ _PREFERRED: Final = re.compile(r"([A-Z0-9]+)\.PR\.?([A-Z]?)", re.ASCII | re.IGNO
 _DOWNLOAD: Final = re.compile(r"(?:(\^[a-z0-9]+)|([a-z0-9.-]+)_us)_d", re.ASCII | re.IGNORECASE)
 
 
-def find_scheme(tickers: Collection[str]) -> Scheme:
-    """The scheme that tickers prove together: of files that belong together, as the files spell them."""
+EODDATA_DIALECTS: Final = frozenset({"D", "EODData"})
+"""Dialects of EODData. A converter may write them, too, so that the dialect alone does not say whose tickers these are:
+one suffix that may be a kind of share does."""
+
+KINDS: Final = frozenset({"K"})
+"""Suffixes of `PROVING` that are kinds of share to EODData."""
+
+
+def find_scheme(tickers: Collection[str], dialect: str = "") -> Scheme:
+    """The scheme that tickers prove together: of files that belong together, as the files spell them.
+
+    Args:
+        tickers: Of all files that belong together.
+        dialect: Of these files. In one of `EODDATA_DIALECTS`, tickers are of Reuters only where none has a suffix that
+            may be a kind of share.
+    """
     stocks = [ticker for ticker in tickers if not _says_it_all(ticker)]
     if stocks and all(map(_COUNTRY.fullmatch, stocks)):
         return Scheme.COUNTRY
     if stocks and all(map(_FINAM.fullmatch, stocks)):
         return Scheme.FINAM
     suffixes = {ticker.rpartition(".")[2].upper() for ticker in stocks if _RIC.fullmatch(ticker)}
-    if stocks and suffixes & PROVING and all(map(_RIC.fullmatch, stocks)):
+    is_eoddata = dialect in EODDATA_DIALECTS and not suffixes <= PROVING - KINDS
+    if suffixes & PROVING and all(map(_RIC.fullmatch, stocks)) and not is_eoddata:
         return Scheme.RIC
     # A vendor writes a share class in one way, so that of two ways one means something else.
     if any(map(_HYPHEN_CLASS.fullmatch, stocks)) and any(map(_DOT_CLASS.fullmatch, stocks)):

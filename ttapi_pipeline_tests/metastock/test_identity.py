@@ -50,6 +50,8 @@ VENDORS: Sequence[tuple[Scheme, Mapping[str, str | None]]] = (
         {"AAPL.O": "AAPL", "BMY.N": "BMY", "SPY.P": "SPY", ".DJX": "DJX", "BRKb.N": "BRK/B", "VOD.L": "VOD/L"},
     ),
     (Scheme.CLASSES, {"BMY": "BMY", "BMY.P": "BMY/P", "AGM.A": "AGM/A", "AGM-A": "AGM/PRA", "KSU-": "KSU/PR"}),
+    (Scheme.COUNTRY, {"aapl.us": "AAPL", "or.fr": "OR/FR", "ko.uk": "KO/UK", "mc.fr": "MC/FR"}),
+    (Scheme.COUNTRY, {"AAPL.US": "AAPL", "NESN.CH": "NESN/CH", "RY.CA": "RY/CA", "^SPX": "SPX"}),
     (Scheme.FINAM, {"US2.AAPL": "AAPL", "US1.BMY": "BMY"}),
     # Evidence that is mixed strips nothing, and a market is no share class.
     (Scheme.UNPROVEN, {"AAPL.O": "AAPL/O", "MSFT": "MSFT", "BRKb.N": "BRK/B"}),
@@ -77,6 +79,29 @@ def test_the_preferred_and_the_rights_of_eoddata_are_other_instruments() -> None
         "KSU": 154.02,
         "KSU/P": 27.9591,
     }
+
+
+@pytest.mark.parametrize("header", [EODDATA, "Symbol,Date,Open,High,Low,Close,Volume\n"])
+@pytest.mark.parametrize(
+    "meanings",
+    [
+        # EODData's own files: a right, a preferred share and classes beside suffixes that Reuters has, too.
+        {"BMY.P": "BMY/P", "GS.N": "GS/N", "KSU.P": "KSU/P", "MS.O": "MS/O"},
+        {"BRK.A": "BRK/A", "BF.A": "BF/A", "GS.K": "GS/K"},
+        {"AGM.N": "AGM/N", "BAC.K": "BAC/K", "HEI.A": "HEI/A"},
+        {"BAC.K": "BAC/K"},
+        {"GS.K": "GS/K", "SPY.Z": "SPY/Z"},
+        # A converter wrote them: exchanges only.
+        {"AAPL.O": "AAPL", "BMY.N": "BMY"},
+    ],
+)
+def test_in_files_of_eoddata_a_kind_of_share_is_no_exchange(header: str, meanings: Mapping[str, str]) -> None:
+    with folder_of({"NYSE_20191125.txt": header + "".join(row(ticker, 3) for ticker in meanings)}) as folder:
+        result = import_folder(folder)
+    assert set(last_closes(result)) == set(meanings.values())
+    stays = [each for each in result.notices.filter(kind="warning")["notice"] if "TT_METASTOCK_SUFFIXES" in each]
+    assert bool(stays) == any("/" in symbol for symbol in meanings.values())
+    assert not any("not every ticker" in each for each in stays)
 
 
 def test_each_folder_proves_its_own_scheme() -> None:
