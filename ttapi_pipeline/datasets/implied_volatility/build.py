@@ -29,6 +29,7 @@ from ttapi_pipeline.datasets.build import (
     unexpired,
 )
 from ttapi_pipeline.datasets.implied_volatility.table import IMPLIED_VOLATILITY
+from ttapi_pipeline.datasets.metrics import without_impossible
 from ttapi_pipeline.datasets.placeholders import is_impossible, known_date, known_moment, known_text, positive
 from ttapi_pipeline.datasets.refresh import Refresh
 
@@ -147,7 +148,7 @@ async def build_implied_volatility(
     """Fetch the volatility of every listed expiration of the universe."""
     metrics = await client.market_metrics(universe["symbol"].to_list(), progress=progress)
     today = now.astimezone(NEW_YORK).date()
-    metrics, lost = open_only(metrics, today=today)
+    metrics, lost = open_only(without_impossible(metrics, now=now), today=today)
     metrics = without_vanished(metrics, previous, today=today)
     metrics.require(min_coverage, subject="implied_volatility")
     fresh = implied_volatility_frame(metrics.rows, fetched_at=now)

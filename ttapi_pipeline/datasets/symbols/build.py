@@ -8,15 +8,18 @@ stand for "unknown" become null, see `placeholders`. Another table of the same p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 import polars as pl
 
 from ttapi_pipeline.client import Earnings, MarketMetrics, TastytradeClient
-from ttapi_pipeline.core.collection import ProgressCallback
+from ttapi_pipeline.core.collection import Collection, ProgressCallback
 from ttapi_pipeline.core.manifest import lost_facts
 from ttapi_pipeline.datasets.build import Build, rows_per_source
 from ttapi_pipeline.datasets.implied_volatility.build import is_of_expiration
+from ttapi_pipeline.datasets.metrics import without_impossible
 from ttapi_pipeline.datasets.placeholders import (
     known_date,
     known_moment,
@@ -29,7 +32,11 @@ from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.symbols.table import SYMBOLS
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
-_FACTS = ("symbol", "description", "listed_market", "is_etf", "is_index")
+_FACTS: Final = ("symbol", "description", "listed_market", "is_etf", "is_index")
+_INDEX: Final = "implied-volatility-index"
+_FIGURES: Final = [
+    name for name in SYMBOLS.polars.names() if name not in {*_FACTS, "metrics_updated_at", "source", "fetched_at"}
+]
 
 
 def symbols_frame(metrics: Sequence[MarketMetrics], universe: pl.DataFrame, *, fetched_at: datetime) -> pl.DataFrame:
@@ -108,6 +115,46 @@ def _fraction(points: float | None) -> float | None:
     return None if points is None else points / 100.0
 
 
+def without_hollow(
+    metrics: Collection[MarketMetrics], fresh: pl.DataFrame, previous: pl.LazyFrame | None
+) -> Collection[MarketMetrics]:
+    """Count as missing the symbols whose answer has less than half of the stored figures, or contradicts itself.
+
+    Args:
+        metrics: What came. A field that came and could not be read counts as one that came, since it is counted itself.
+        fresh: The rows of it.
+        previous: What is stored; None when there is nothing that may be carried over.
+    """
+    if previous is None:
+        return metrics
+    lost = {each.symbol: each.lost_fields for each in metrics.rows}
+    priced = {
+        each.symbol
+        for each in metrics.rows
+        if any(positive(entry.implied_volatility) for entry in each.option_expiration_implied_volatilities)
+    }
+    both = _known(previous).join(_known(fresh.lazy()), on="symbol", suffix="_now").sort("symbol").collect()
+    reasons = {}
+    for symbol, stored, had_index, came, has_index in both.iter_rows():
+        if symbol not in lost:
+            continue
+        if 2 * (came + len(lost[symbol])) < stored:
+            reasons[symbol] = f"{came} figures came, and {stored} are stored"
+        elif had_index and not has_index and symbol in priced and _INDEX not in lost[symbol]:
+            reasons[symbol] = "no implied volatility index came, although its options have volatilities"
+    rows = [each for each in metrics.rows if each.symbol not in reasons]
+    return replace(metrics, rows=rows, missing={**metrics.missing, **reasons}) if reasons else metrics
+
+
+def _known(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """How many figures each row has, and whether the implied volatility index is among them."""
+    return rows.select(
+        "symbol",
+        pl.sum_horizontal(pl.col(_FIGURES).is_not_null().cast(pl.Int32)).alias("figures"),
+        pl.col("implied_volatility_index").is_not_null().alias("has_index"),
+    )
+
+
 async def build_symbols(
     client: TastytradeClient,
     universe: pl.DataFrame,
@@ -117,8 +164,10 @@ async def build_symbols(
     min_coverage: float,
     progress: ProgressCallback,
 ) -> Build:
-    """Fetch the metrics of the universe; a symbol without any keeps its last known row."""
+    """Fetch the metrics of the universe; a symbol without any, or with few, keeps its last known row."""
     metrics = await client.market_metrics(universe["symbol"].to_list(), progress=progress)
+    metrics = without_impossible(metrics, now=now)
+    metrics = without_hollow(metrics, symbols_frame(metrics.rows, universe, fetched_at=now), previous)
     metrics.require(min_coverage, subject="symbols")
     came = {each.symbol for each in metrics.rows}
     failed = [symbol for symbol in universe["symbol"] if symbol not in came and symbol in metrics.missing]
