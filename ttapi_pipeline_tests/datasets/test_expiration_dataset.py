@@ -162,6 +162,49 @@ class TestBuild:
             "rows_rejected": 0,
         }
 
+    async def test_expirations_that_are_left_out_before_they_pass_stay_and_are_named(
+        self,
+        calendar_frame: CalendarFrame,
+        universe_rows: Callable[..., pl.DataFrame],
+        fake_client: Callable[..., SimpleNamespace],
+        now: datetime,
+    ) -> None:
+        calendar, before = (
+            calendar_frame(date(2026, 11, 2), date(2026, 12, 31)),
+            datetime(2026, 11, 14, tzinfo=now.tzinfo),
+        )
+        past, today, near, far = date(2020, 1, 17), now.date(), date(2026, 12, 4), date(2026, 12, 18)
+        adjusted = chain("CUT1", far, option_chain_type="Non-standard").roots
+        stored = [
+            chain("ALL", near, far),
+            OptionChain("CUT", (*chain("CUT", today, near, far).roots, *adjusted)),
+            chain("TWICE", near),
+        ]
+        built = await self.build(
+            # Each expiration of ALL became one date long ago. CUT lost one, and its adjusted contracts were delisted.
+            Collection([chain("ALL", past, past), chain("CUT", near), chain("TWICE", near, near)], requested=3),
+            calendar,
+            fake_client,
+            universe=universe_rows("ALL", "CUT", "TWICE"),
+            previous=expiration_series_frame(stored, calendar, fetched_at=before).lazy(),
+            now=now,
+        )
+        frame = built.frame.sort("symbol", "expiration_date")
+        assert frame.select("symbol", "root_symbol", "expiration_date", "fetched_at").rows() == [
+            ("ALL", "ALL", near, before),
+            ("ALL", "ALL", far, before),
+            ("CUT", "CUT", near, now),
+            ("CUT", "CUT", far, before),
+            ("TWICE", "TWICE", near, now),
+        ]
+        assert built.missing == {
+            "ALL": "no option chain came, and stored expirations are still ahead",
+            "CUT": f"1 of the stored expirations ahead did not come and stay as they were: {far}",
+        }
+        lost = {name: count for name, count in built.statistics.items() if name.startswith("lost ")}
+        assert lost == {"lost expirations[]": 1, "lost expirations[].expiration-date": 2}
+        assert built.statistics["coverage"] == pytest.approx(2 / 3)
+
     async def test_too_few_chains_are_an_error_with_the_list(
         self,
         calendar_frame: CalendarFrame,

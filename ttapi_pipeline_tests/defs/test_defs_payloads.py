@@ -194,6 +194,21 @@ def test_one_expiration_beyond_the_calendar_and_one_listed_twice_fail_nothing(wo
     assert (computed["horizon_sessions"], computed["returns_stddev_reason"]) == (None, "unknown_horizon")
 
 
+def test_a_chain_that_is_cut_short_costs_no_expiration(world: Any) -> None:
+    before = table(world, "expiration_series")
+    rows = before.filter(symbol="AAPL", root_symbol="AAPL")["expiration_date"].unique().sort().to_list()
+    play(world, CHAIN, "data.items[root-symbol=AAPL].expirations[1:]", action="drop")
+    play(world, CHAIN, "data.items[root-symbol=KO].expirations[*].expiration-date", "2020-01-17")
+    assert world.run("expiration_series", force=True).success
+    after = table(world, "expiration_series")
+    assert after.drop("fetched_at").equals(before.drop("fetched_at"))
+    stored = world.manifest("expiration_series").provenance
+    assert set(stored.missing) == {"AAPL", "KO"}
+    assert stored.missing["AAPL"].startswith(f"{len(rows) - 1} of the stored expirations ahead did not come")
+    assert stored.missing["KO"] == "no option chain came, and stored expirations are still ahead"
+    assert stored.lost == {"expirations[].expiration-date": before.filter(symbol="KO").height}
+
+
 def test_the_earnings_file_takes_symbols_as_anybody_writes_them(world: Any, tmp_path: Path) -> None:
     file = tmp_path / "earnings.csv"
     file.write_text(

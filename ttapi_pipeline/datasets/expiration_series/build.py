@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Final
 
+import msgspec
 import polars as pl
 
 from ttapi_pipeline.client import Expiration, OptionChain, OptionRoot, Strike, TastytradeClient
@@ -19,7 +20,16 @@ from ttapi_pipeline.core.collection import Collection, ProgressCallback
 from ttapi_pipeline.core.errors import InvalidFormatError
 from ttapi_pipeline.core.manifest import lost_facts
 from ttapi_pipeline.core.sessions import NEW_YORK
-from ttapi_pipeline.datasets.build import Build, carry_over, require_options, rows_per_source, unexpired
+from ttapi_pipeline.datasets.build import (
+    Build,
+    carry_over,
+    is_past,
+    left_out,
+    named,
+    require_options,
+    rows_per_source,
+    unexpired,
+)
 from ttapi_pipeline.datasets.expiration_series.table import EXPIRATION_SERIES
 from ttapi_pipeline.datasets.placeholders import known_date, known_text
 from ttapi_pipeline.datasets.refresh import Refresh
@@ -140,6 +150,38 @@ def _plain(strike: pl.Expr) -> pl.Expr:
     return strike.cast(pl.String).str.strip_suffix(".0")
 
 
+def open_only(chains: Collection[OptionChain], *, today: date) -> tuple[Collection[OptionChain], Mapping[str, int]]:
+    """Set aside the expirations that have passed, and count them and the ones that are listed twice as one type.
+
+    Returns:
+        The chains with the expirations that may be open, and the counts by the name on the wire.
+    """
+    lost = Counter[str]()
+    rows = []
+    for chain in chains.rows:
+        roots = []
+        for root in chain.roots:
+            kept = tuple(each for each in root.expirations if not _is_past(each, today=today))
+            lost["expirations[].expiration-date"] += len(root.expirations) - len(kept)
+            types = {
+                (each.expiration_date, each.settlement_type or "PM", known_text(each.expiration_type) or "Regular")
+                for each in kept
+            }
+            lost["expirations[]"] += len(kept) - len(types)
+            roots.append(msgspec.structs.replace(root, expirations=kept))
+        rows.append(replace(chain, roots=tuple(roots)))
+    return replace(chains, rows=rows), lost
+
+
+def _is_past(expiration: Expiration, *, today: date) -> bool:
+    # A placeholder is counted by itself.
+    return known_date(expiration.expiration_date) is not None and is_past(expiration.expiration_date, today=today)
+
+
+def _has_expiration(chain: OptionChain) -> bool:
+    return any(known_date(each.expiration_date) is not None for root in chain.roots for each in root.expirations)
+
+
 def without_vanished(
     chains: Collection[OptionChain], previous: pl.LazyFrame | None, *, today: date
 ) -> Collection[OptionChain]:
@@ -147,7 +189,7 @@ def without_vanished(
 
     A broker whose chain service answers "not found" for everybody would empty the table otherwise.
     """
-    hollow = {chain.symbol for chain in chains.rows if not any(root.expirations for root in chain.roots)}
+    hollow = {chain.symbol for chain in chains.rows if not _has_expiration(chain)}
     vanished = set(unexpired(previous, chains.empty | hollow, today=today))
     if not vanished:
         return chains
@@ -170,19 +212,22 @@ async def build_expiration_series(
     min_coverage: float,
     progress: ProgressCallback,
 ) -> Build:
-    """Fetch the chain of every symbol of the universe; those that fail keep their last known rows."""
+    """Fetch the chain of every symbol of the universe; what fails or is left out keeps its last known rows."""
     chains = await client.nested_option_chains(universe["symbol"].to_list(), progress=progress)
-    chains = without_vanished(chains, previous, today=now.astimezone(NEW_YORK).date())
+    today = now.astimezone(NEW_YORK).date()
+    chains, lost = open_only(chains, today=today)
+    chains = without_vanished(chains, previous, today=today)
     chains.require(min_coverage, subject="expiration_series")
     fresh = expiration_series_frame(chains.rows, calendar, fetched_at=now)
     has_some = bool(chains.missing) or not fresh.is_empty()
     require_options(universe, has_some=has_some, dataset="expiration_series")
     # Rows that are carried over were made with an older calendar, perhaps with another one.
-    frame = on_sessions(carry_over(fresh, previous, chains.missing), calendar)
+    kept = left_out(fresh, previous, EXPIRATION_SERIES.key, missing=chains.missing, today=today)
+    frame = on_sessions(pl.concat([carry_over(fresh, previous, chains.missing), kept]), calendar)
     beyond = frame["expiration_session"].null_count()
     return Build(
         frame=frame,
-        missing=chains.missing,
+        missing={**chains.missing, **named(kept, what="expirations")},
         sources=rows_per_source(frame),
         statistics={
             "coverage": chains.coverage,
@@ -190,7 +235,7 @@ async def build_expiration_series(
             "rows_carried_over": frame.height - fresh.height,
             "rows_rejected": len(chains.rejected),
             **({"expirations_without_session": beyond} if beyond else {}),
-            **lost_facts(Counter(chains.lost) + Counter(placeholders_in(chains.rows))),
+            **lost_facts(Counter(chains.lost) + Counter(lost) + Counter(placeholders_in(chains.rows))),
         },
         is_simulated=client.is_simulated,
     )
