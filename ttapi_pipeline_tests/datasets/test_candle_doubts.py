@@ -286,6 +286,33 @@ async def test_a_whole_history_that_comes_short_is_named_and_the_stored_bars_sta
     assert build.missing == {"B": said}
 
 
+@pytest.mark.parametrize(
+    ("is_whole", "dropped", "said"),
+    [
+        (True, SESSIONS[60:61], "120 of the 121"),
+        (True, SESSIONS[20:110:3], "91 of the 121"),
+        (True, SESSIONS[-13:-1], "109 of the 121"),
+        (True, SESSIONS[:11], "110 of the 121"),
+        # A feed forgets its oldest bars one by one.
+        (True, SESSIONS[:10], None),
+        # Without --force, it is asked for ten sessions.
+        (False, SESSIONS[-6:-1], "5 of the 10"),
+        (False, SESSIONS[-11:-8], "7 of the 10"),
+        (False, SESSIONS[-8:-7], "9 of the 10"),
+        (False, SESSIONS[:60], None),
+    ],
+)
+async def test_stored_sessions_that_are_not_answered_are_named(
+    monkeypatch: pytest.MonkeyPatch, is_whole: bool, dropped: Sequence[date], said: str | None
+) -> None:
+    assert len(FULL) == 121
+    feed = Feed("AB", drop=lambda symbol, _: dropped if symbol == "B" else ())
+    build = await refreshed(feed, monkeypatch, dict.fromkeys("AB", FULL), is_whole=is_whole)
+    reason = f"the feed answered with {said} stored bars that it was asked for; the others stay"
+    assert build.missing == ({"B": reason} if said else {})
+    assert sessions_of(build, "B") == list(SESSIONS)
+
+
 async def test_a_clock_that_was_set_back_loses_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     feed = Feed("AB")
     with pytest.raises(CoverageError):

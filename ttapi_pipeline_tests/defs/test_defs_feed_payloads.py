@@ -98,14 +98,19 @@ def test_values_and_times_that_cannot_be_cost_themselves_and_are_named(world: An
 def test_silence_of_one_symbol_is_named_and_silence_of_all_fails(world: Any) -> None:
     before, first = candles(world), world.manifest("daily_candles")
     drop(world, "Candle/KO")
+    drop(world, "Candle/IBM", first=0, rows=12)
     result = world.run("daily_candles", "eod_snapshot", force=True)
     assert result.success
     stored = world.manifest("daily_candles").provenance
-    assert dict(stored.missing) == {"KO": "the feed answered twice that it has no candles of it"}
+    bars = before.filter(symbol="IBM").height
+    assert dict(stored.missing) == {
+        "IBM": f"the feed answered with {bars - 12} of the {bars} stored bars that it was asked for; the others stay",
+        "KO": "the feed answered twice that it has no candles of it",
+    }
     assert candles(world).equals(before)
     kept = pl.read_parquet(world.data / "daily_candles.parquet").filter(symbol="KO")
     assert set(kept["fetched_at"]) == {first.provenance.fetched_at}
-    assert coverage(result, "daily_candles").description == "1 missing"
+    assert coverage(result, "daily_candles").description == "2 missing"
     drop(world, "Candle")
     second = world.manifest("daily_candles")
     result = world.run("daily_candles", force=True)

@@ -198,7 +198,9 @@ async def build_daily_candles(
     histories, fresh = await feed.collect(starts)
     histories.require(min_coverage, subject="daily_candles")
     snipped = {history.symbol for history in histories.rows if history.is_snipped}
-    missing = {**short_answers(fresh, kept, starts, snipped=snipped), **histories.missing}
+    set_aside = {each.symbol: each.lost.get("close", 0) + each.lost.get("time", 0) for each in histories.rows}
+    short = short_answers(fresh, kept, starts, settled, set_aside=set_aside, snipped=snipped)
+    missing = {**short, **histories.missing}
     revised, restated = revisions(fresh, kept), restated_symbols(fresh, kept)
     taken: Sequence[str] = []
     if restated:

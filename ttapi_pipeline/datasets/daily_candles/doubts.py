@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Doubts about candles: stored bars that cannot be, and answers that are much shorter than what is stored."""
+"""Doubts about candles: stored bars that cannot be, and answers that are shorter than what is stored."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Final
 
@@ -18,9 +18,6 @@ LEAST_SHARE_REPLACED: Final = 0.9
 
 LATER_SESSIONS: Final = 10
 """It may also begin this many bars later, and not more: a feed forgets its oldest bars one by one."""
-
-LEAST_SHARE_ANSWERED: Final = 0.5
-"""An answer with a smaller share of the stored bars that it was asked for is named."""
 
 _FIELDS: Final[Mapping[str, Range]] = {
     **dict.fromkeys(("open", "high", "low", "vwap"), PRICE),
@@ -69,26 +66,41 @@ def _in_range(name: str, kind: Range) -> pl.Expr:
 
 
 def short_answers(
-    answers: pl.DataFrame, stored: pl.LazyFrame, starts: Mapping[str, date], *, snipped: set[str]
+    answers: pl.DataFrame,
+    stored: pl.LazyFrame,
+    starts: Mapping[str, date],
+    settled: pl.Series,
+    *,
+    set_aside: Mapping[str, int],
+    snipped: Collection[str],
 ) -> Mapping[str, str]:
-    """The symbols whose answers lack most of the stored bars that were asked for, with a sentence for each.
+    """The symbols whose answers lack stored bars that were asked for, with a sentence for each.
+
+    Up to LATER_SESSIONS bars at the beginning of a whole history may be forgotten.
 
     Args:
         answers: `symbol` and `session` of the bars that came.
         stored: The stored bars.
         starts: The first session that each symbol was asked for.
+        settled: Sessions whose bars are final. Bars on other days do not count.
+        set_aside: How many bars came and could not be, by symbol; they are counted as lost.
         snipped: Symbols whose answers the server has cut off at its limit, and says so.
     """
     asked = pl.DataFrame(
         {"symbol": list(starts), "start": list(starts.values())}, schema={"symbol": pl.String, "start": pl.Date}
     )
-    window = stored.filter("is_final").join(asked.lazy(), on="symbol").filter(pl.col("session") >= pl.col("start"))
-    counts = _shares(window, answers).filter(pl.col("came") < LEAST_SHARE_ANSWERED * pl.col("bars"))
-    return {
-        symbol: f"the feed answered with {came} of the {bars} stored bars that it was asked for; the others stay"
-        for symbol, bars, came in counts.select("symbol", "bars", "came").iter_rows()
-        if symbol not in snipped
-    }
+    final = stored.filter("is_final").join(settled.rename("session").to_frame().lazy(), on="session", how="semi")
+    window = final.join(asked.lazy(), on="symbol").filter(pl.col("session") >= pl.col("start"))
+    whole = final.group_by("symbol").agg(all=pl.len()).collect()
+    reasons: dict[str, str] = {}
+    shares = _shares(window, answers).join(whole, on="symbol").sort("symbol")
+    for symbol, bars, came, before, of_all in shares.select("symbol", "bars", "came", "before", "all").iter_rows():
+        is_forgotten = symbol in snipped or (bars == of_all and before <= LATER_SESSIONS)
+        if bars - came - (before if is_forgotten else 0) > set_aside.get(symbol, 0):
+            reasons[symbol] = (
+                f"the feed answered with {came} of the {bars} stored bars that it was asked for; the others stay"
+            )
+    return reasons
 
 
 def short_replacements(answers: pl.DataFrame, stored: pl.LazyFrame) -> Mapping[str, str]:
