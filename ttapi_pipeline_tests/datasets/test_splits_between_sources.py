@@ -267,6 +267,49 @@ def test_a_ratio_that_is_no_split_leaves_a_seam_unless_files_are_to_be_rescaled(
     assert joined.volatility["close_to_close_252"] == pytest.approx(unsplit_volatility(market), rel=1e-6)
 
 
+@pytest.mark.parametrize("factor", [20.0, 4.0, 1.5, 0.1])
+def test_a_split_before_the_first_candle_is_never_agreed_and_the_setting_that_divides_by_it_is_named(
+    factor: float, tables_of: Callable[..., Tables]
+) -> None:
+    market = Market(factor, back=200)
+    raw, feed = (
+        market.source(is_adjusted=False, sessions=SESSIONS),
+        market.source(is_adjusted=True, sessions=SESSIONS[-100:]),
+    )
+    got = tables_of(raw, feed)
+    (overlap,) = got.built.reports["eod_overlaps"].to_dicts()
+    assert (overlap["verdict"], overlap["is_proven"], overlap["divisor"]) == ("possible_split", False, 1.0)
+    (notice,) = got.built.reports["eod_notices"].filter(subject="AAA", kind="warning")["notice"]
+    assert f"{factor:.4g}:1 on {SESSIONS[-201]}; nothing is divided: TT_METASTOCK_ADJUSTMENT=raw" in notice
+    assert got.built.statistics["doubts"] == 1
+    assert all("possible_split" in said for said in got.cautions())
+    # The setting that is named does what the notice says; adjusted bars are taken at their word.
+    divided = tables_of(raw, feed, adjustment="raw")
+    assert divided.snapshot["close"].to_list() == pytest.approx(market.bars["close"].to_list(), rel=1e-3)
+    for other in (divided, tables_of(raw, feed, adjustment="split"), tables_of(market.bars, feed)):
+        assert other.built.reports["eod_overlaps"]["verdict"].to_list() == ["agreed"]
+        assert "doubts" not in other.built.statistics
+
+
+@pytest.mark.parametrize(
+    ("ratio", "sessions", "seen"),
+    [
+        (1.37, slice(0, 250), "was 0.7299 at first and is 1.0000 now, which no split explains"),
+        (1.1, slice(0, 250), "was 0.9091 at first and is 1.0000 now, which no split explains"),
+        (1.03, slice(100, 140), "is 1.0000 at first and now, and is another one in more than 2% of the"),
+    ],
+)
+def test_a_ratio_that_changes_is_told_as_it_was_seen(
+    ratio: float, sessions: slice, seen: str, tables_of: Callable[..., Tables]
+) -> None:
+    market = Market(2.0, back=0)
+    is_other = pl.col("session").is_in(SESSIONS[sessions])
+    files = market.bars.with_columns(
+        pl.col("open", "high", "low", "close") * pl.when(is_other).then(ratio).otherwise(1)
+    )
+    assert seen in tables_of(files, market.bars).built.missing["AAA"]
+
+
 @pytest.mark.parametrize(
     ("scale", "step_back", "files_end", "adjustment"),
     [

@@ -30,6 +30,7 @@ from ttapi_pipeline.datasets.eod_snapshot.sources import (
     KEY,
     compare_sources,
     merge_sources,
+    possible_splits_of_files,
     splits_of_sources,
 )
 from ttapi_pipeline.datasets.eod_snapshot.survey import COMPARISON, SPLITS, RangeSurvey, Survey, survey_ranges
@@ -122,7 +123,7 @@ def build_eod_snapshot(
     merge = _Merge(imported, candles, options=chosen)
     survey = merge.survey(calendar)
     rebased = survey.comparison.filter(pl.col("newest_divisor") != 1.0)
-    conflicts, doubted = explain_conflicts(survey.comparison), doubts(survey.steps)
+    conflicts, doubted = explain_conflicts(survey.comparison), doubts(survey.steps, survey.possible_splits)
     return Build(
         frame=merge.pieces(survey.comparison),
         missing=conflicts,
@@ -161,9 +162,11 @@ def _imported(folder: Path, options: SnapshotOptions, progress: ProgressCallback
 
 def _reports(imported: FolderImport, survey: Survey, doubted: pl.DataFrame) -> Mapping[str, pl.DataFrame]:
     """What became of the files' rows, and how the two sources compare, as tables."""
+    is_doubted = pl.col("symbol").is_in(survey.possible_splits["symbol"].unique().implode())
     overlaps = survey.comparison.with_columns(
+        verdict=pl.when(is_doubted).then(pl.lit("possible_split")).otherwise("verdict"),
         is_appended=pl.col("verdict") != "other",
-        is_proven=pl.col("newest_divisor").is_not_null(),
+        is_proven=pl.col("newest_divisor").is_not_null() & ~is_doubted,
         divisor="newest_divisor",
     )
     return {
@@ -221,6 +224,7 @@ class _Merge:
                 comparison=COMPARISON.to_frame(),
                 splits=SPLITS.to_frame(),
                 bars={"metastock": bars[list(KEY)]},
+                possible_splits=SPLITS.to_frame(),
                 steps=price_steps(self._glued(_widened(bars), candles, COMPARISON.to_frame()).lazy()),
             )
         metastock = self._bars(symbols, (*KEY, "open", "close", "volume"))
@@ -233,6 +237,7 @@ class _Merge:
         return RangeSurvey(
             comparison=comparison,
             splits=splits_of_sources(shared, candles, comparison, adjustment=self._options.adjustment),
+            possible_splits=possible_splits_of_files(shared, candles, comparison, adjustment=self._options.adjustment),
             bars={"metastock": kept, "dxlink": glued.filter(source="dxlink")[list(KEY)]},
             steps=price_steps(pl.concat([alone, glued]).sort(KEY).lazy()),
             replaced=metastock.height - kept.height,

@@ -4,25 +4,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
+
+from ttapi_pipeline.datasets.eod_snapshot.sources import SPREAD_TOLERANCE, UNLIKE_SHARE
 
 WARNING: Final = "warning"
 """The kind of the notices; see the table `eod_notices`."""
 
 
-def doubts(steps: pl.DataFrame) -> pl.DataFrame:
+def doubts(steps: pl.DataFrame, possible_splits: pl.DataFrame) -> pl.DataFrame:
     """Notices about single symbols whose bars contradict themselves.
 
     Args:
         steps: From `price_steps`.
+        possible_splits: Schema SPLITS: those that bars show and are not divided by.
 
     Returns:
         kind, subject, file, rows and notice, by subject; see `eod_notices`.
     """
     schema = {"kind": pl.String, "subject": pl.String, "file": pl.String, "rows": pl.Int64, "notice": pl.String}
-    rows = [(WARNING, symbol, None, None, notice) for symbol, notice in _about_steps(steps)]
+    about = (*_about_steps(steps), *_about_splits(possible_splits))
+    rows = [(WARNING, symbol, None, None, notice) for symbol, notice in about]
     return pl.DataFrame(rows, schema=schema, orient="row").sort("subject", "notice")
 
 
@@ -39,6 +43,19 @@ def _about_steps(steps: pl.DataFrame) -> Iterator[tuple[str, str]]:
             " give its ticker another symbol in the file of TT_METASTOCK_SYMBOL_MAP; else correct or remove their file"
         )
         yield row["symbol"], notice
+
+
+def _about_splits(splits: pl.DataFrame) -> Iterator[tuple[str, str]]:
+    for found in splits.partition_by("symbol", maintain_order=True):
+        seen = ", ".join(f"{row['factor']:.4g}:1 on {row['session']}" for row in found.tail(3).iter_rows(named=True))
+        more = f" and {len(found) - 3} older ones" if len(found) > 3 else ""
+        yield (
+            found["symbol"][0],
+            (
+                f"bars of the files, older than all that candles prove, open as after a split: {seen}{more}; nothing is"
+                " divided: TT_METASTOCK_ADJUSTMENT=raw divides by such splits, split says that prices are adjusted"
+            ),
+        )
 
 
 def explain_conflicts(comparison: pl.DataFrame) -> Mapping[str, str]:
@@ -58,6 +75,22 @@ def explain_conflicts(comparison: pl.DataFrame) -> Mapping[str, str]:
                 why = f"MetaStock and candles do not move together over {common} sessions, as if of two instruments"
                 instead = "candles stand alone"
             case _:
-                why = f"the ratio of candle to MetaStock closes drifts by {row['ratio_spread']:.4f} around {ratio:.4f}"
+                why = _changing_ratio(row)
         reasons[row["symbol"]] = f"{why}; {instead}"
     return reasons
+
+
+def _changing_ratio(row: Mapping[str, Any]) -> str:
+    """How the ratio of a symbol changes, as far as it was seen to."""
+    common, ratio, spread, oldest = (
+        row[name] for name in ("common_sessions", "median_ratio", "ratio_spread", "oldest_ratio")
+    )
+    subject = "the ratio of candle to MetaStock closes"
+    if spread > SPREAD_TOLERANCE * ratio:
+        return f"{subject} drifts by {spread:.4f} around {ratio:.4f}"
+    if abs(oldest / ratio - 1.0) > SPREAD_TOLERANCE:
+        return f"{subject} was {oldest:.4f} at first and is {ratio:.4f} now, which no split explains"
+    return (
+        f"{subject} is {ratio:.4f} at first and now, and is another one in more than {UNLIKE_SHARE:.0%} of the"
+        f" {common} common sessions"
+    )

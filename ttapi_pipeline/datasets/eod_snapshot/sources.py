@@ -325,6 +325,22 @@ def splits_of_sources(
     return pl.concat([by_ratio, own]).sort(KEY)
 
 
+def possible_splits_of_files(
+    metastock: pl.DataFrame, candles: pl.DataFrame, comparison: pl.DataFrame, *, adjustment: str
+) -> pl.DataFrame:
+    """The splits that files of an unknown adjustment show before the sessions at which candles prove their scale.
+
+    They are left in: candles prove nothing of that time, and an open alone is also that of a day of news.
+
+    Returns:
+        Schema SPLITS.
+    """
+    scaled = _scaled(metastock.sort(KEY), scales(metastock.lazy(), candles.lazy()), comparison, is_rescaling=False)
+    is_proven = comparison.filter(pl.col("newest_divisor").is_not_null())["symbol"]
+    shared = scaled.filter(pl.col("symbol").is_in(is_proven.implode()), adjustment == "unknown")
+    return _own_splits(shared).with_columns(source=pl.lit("metastock"), proof=pl.lit("open"))
+
+
 def _own_splits(files: pl.DataFrame) -> pl.DataFrame:
     """The splits that bars as traded show by their own prices, before the first session that they share with candles.
 

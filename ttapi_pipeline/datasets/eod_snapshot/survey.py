@@ -65,12 +65,13 @@ _RANGES: Final = pl.Schema(
         "comparison": pl.List(pl.Struct(COMPARISON)),
         "splits": pl.List(pl.Struct(SPLITS)),
         "steps": pl.List(pl.Struct(STEPS)),
+        "possible_splits": pl.List(pl.Struct(SPLITS)),
     }
 )
 """One row per range."""
 
 _WORKERS: Final = 2
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 _FILE: Final = "survey.sealed"
 _SEALED_BY: Final = f"survey {_FORMAT} {HASHED_BY}"
 
@@ -84,6 +85,7 @@ class RangeSurvey:
         splits: Schema SPLITS, by symbol and session.
         bars: symbol and session of each row that the snapshot will have, by its source.
         steps: Schema STEPS, by symbol and session: what no split explains of these rows.
+        possible_splits: Schema SPLITS, by symbol and session: what the files show and nothing else proves.
         replaced: Rows of the files that it will not have, since a candle stands there or nowhere anything of them.
     """
 
@@ -91,6 +93,7 @@ class RangeSurvey:
     splits: pl.DataFrame
     bars: Mapping[str, pl.DataFrame]
     steps: pl.DataFrame
+    possible_splits: pl.DataFrame
     replaced: int = 0
 
 
@@ -101,6 +104,7 @@ class Survey:
         comparison: Schema COMPARISON, by symbol.
         splits: Schema SPLITS, by symbol and session.
         steps: Schema STEPS, by symbol and session.
+        possible_splits: Schema SPLITS, by symbol and session: those that the rows are not divided by.
         coverage: `session`, `source` and `symbols`, how many of them have a bar; in any order.
         bars_on_other_days: Bars on days that are no session, within the calendar's range.
         replaced: Rows of the files that the snapshot will not have.
@@ -111,6 +115,7 @@ class Survey:
         self.comparison: Final = _rows(ranges, "comparison")
         self.splits: Final = _rows(ranges, "splits")
         self.steps: Final = _rows(ranges, "steps")
+        self.possible_splits: Final = _rows(ranges, "possible_splits")
         self.coverage: Final = (
             _rows(ranges, "per_session").group_by("session", "source").agg(pl.col("symbols").cast(pl.Int64).sum())
         )
@@ -180,6 +185,7 @@ def _summary(key: str, found: RangeSurvey, days: pl.DataFrame) -> pl.DataFrame:
             "comparison": found.comparison.select(COMPARISON.names()).to_struct().implode(),
             "splits": found.splits.select(SPLITS.names()).to_struct().implode(),
             "steps": found.steps.select(STEPS.names()).to_struct().implode(),
+            "possible_splits": found.possible_splits.select(SPLITS.names()).to_struct().implode(),
         },
         schema=_RANGES,
     )

@@ -64,7 +64,8 @@ EOD_OVERLAPS: Final = DatasetSchema(
         required(
             "verdict",
             STRING,
-            "agreed, split, scale, dividends or other (instrument); short_overlap or no_overlap for want of sessions",
+            "agreed, split, scale, dividends or other (instrument); possible_split where older bars open as after"
+            " one; short_overlap or no_overlap for want of sessions",
         ),
         required("is_appended", FLAG, "Whether candles continue bars of the files; else these are left out"),
         required("is_proven", FLAG, "Whether the files' bars are known to be in today's share, or are re-based to it"),
