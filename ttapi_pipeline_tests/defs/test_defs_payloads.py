@@ -96,6 +96,18 @@ def test_fields_of_the_metrics_that_cannot_be_read_are_null_and_counted(world: A
     assert world.manifest("symbols").provenance.lost == {}
 
 
+def test_metrics_without_figures_leave_the_stored_row_and_impossible_ones_are_counted(world: Any) -> None:
+    before = table(world, "symbols")
+    play(world, METRICS, "data.items[symbol=KO]", {"symbol": "KO"})
+    play(world, METRICS, f"{AAPL}.updated-at", "2031-01-01T00:00:00Z")
+    assert world.run("symbols", force=True).success
+    after, stays = table(world, "symbols"), pl.col("symbol") == "KO"
+    assert after.filter(stays).equals(before.filter(stays))
+    assert row(after, symbol="AAPL")["metrics_updated_at"] is None
+    stored = world.manifest("symbols").provenance
+    assert (set(stored.missing), stored.lost) == ({"KO"}, {"updated-at": 1})
+
+
 def test_one_expiration_without_a_number_costs_that_number(world: Any) -> None:
     before = table(world, "implied_volatility").drop("fetched_at")
     expirations = before.filter(symbol="AAPL")["expiration_date"].unique().sort().to_list()
