@@ -17,7 +17,6 @@ stands for none), `session`, and for a reason `date_fault`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -31,6 +30,9 @@ from ttapi_pipeline.metastock.layout import FIELDS, PRICES, Layout
 from ttapi_pipeline.metastock.options import ImportOptions
 
 Subject = Literal["ticker", "row", "range"]
+
+_MOST: Final = 1e13
+"""No price and no quantity is as large. Old prices, adjusted for repeated reverse splits, come up to 1e12."""
 
 _IN_ORDER: Final = (("low", "high"), ("low", "open"), ("low", "close"), ("open", "high"), ("close", "high"))
 
@@ -94,8 +96,8 @@ def is_sound(layout: Layout) -> pl.Expr:
 def without_unusable(rows: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     """Make null what cannot be believed of open, high, low, volume and open interest; the close stays as it is.
 
-    A number is believed that is finite, above 0 (at least 0 for quantities), and not contradicted: of a low above its
-    high, those count that hold open and close on their side; an open outside low and high is not one.
+    A number is believed that is below 1e13, above 0 (at least 0 for quantities), and not contradicted: of a low above
+    its high, those count that hold open and close on their side; an open outside low and high is not one.
 
     Args:
         rows: The numeric columns of the layout as numbers; NaN where the text was no number.
@@ -129,7 +131,7 @@ def _is_usable(role: str) -> pl.Expr:
     NaN counts as greater than infinity in Polars, so that two comparisons leave nothing else.
     """
     number = pl.col(role)
-    return ((number > 0) if role in PRICES else (number >= 0)) & (number < math.inf)
+    return ((number > 0) if role in PRICES else (number >= 0)) & (number < _MOST)
 
 
 def _ticker_rule() -> RowRule:
@@ -167,8 +169,10 @@ def _close_rule() -> RowRule:
     reason = (
         pl.when(close.is_null())
         .then(pl.lit("close is missing"))
-        .when(close.is_finite())
+        .when(close.is_finite() & (close <= 0))
         .then(pl.lit("close is not positive"))
+        .when(close.is_finite())
+        .then(pl.lit("close is too large to be a price"))
         .otherwise(pl.lit("close is not a number"))
     )
     return RowRule(_is_usable("close"), reason)

@@ -105,6 +105,24 @@ def test_every_mixture_of_numbers_is_judged_as_plain_words_say(columns: tuple[st
     assert 0 < judged["is_good"].sum() < len(rows)
 
 
+@pytest.mark.parametrize("start", ["", "\n"])
+def test_a_number_beyond_any_size_is_lost_and_a_close_is_rejected(start: str) -> None:
+    header = "Ticker,Date,Open,High,Low,Close,Volume\n"
+    lines = [
+        "X,20260105,10,6.67e307,9,10,100",
+        "X,20260106,10,11,9,10,1e30",
+        "X,20260107,9e11,1e12,8e11,1e12,100",
+        "X,20260108,1e13,1e13,1e13,1e13,100",
+    ]
+    with folder_of({"X.csv": start + header + "\n".join(lines)}) as folder:
+        result = import_folder(folder)
+    bars = check_account(result)
+    assert bars["close"].to_list() == [10.0, 10.0, 1e12]
+    assert bars["high"].to_list() == [None, 11.0, 1e12]
+    assert result.lost == {"high": 1, "volume": 1}
+    assert result.rejects["reason"].to_list() == ["close is too large to be a price"]
+
+
 FORMS = (
     ("<TICKER>,<PER>,<DTYYYYMMDD>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>", "X,D,{:%Y%m%d},10,11,9,10.5,100,0"),
     ("TICKER;DATE;TIME;HIGH;CLOSE", "X;{:%Y-%m-%d};1600;11;10.5"),
