@@ -264,7 +264,7 @@ def test_bars_that_cannot_be_and_silence_are_named_and_silence_of_all_keeps_what
 def test_another_instrument_under_a_ticker_is_set_aside_and_the_refresh_ends_with_3(
     tt: Tt, project: Path, exchange: SimulatorProcess
 ) -> None:
-    rows = "BMY.N,20260105,50,50,50,50,1\nBMY.N,20260106,50,50,50,50,1\nBMY.P,20260105,2,2,2,2,1\n"
+    rows = "BMY.N,20260105,50,50,50,50,1\nBMY.N,20260106,50,50,50,50,1\nBMY.O,20260105,2,2,2,2,1\n"
     (project / "metastock" / "all.txt").write_text(f"<ticker>,<date>,<open>,<high>,<low>,<close>,<vol>\n{rows}")
     variables = {"TT_ENV": "simulator", "TT_API_URL": exchange.url, "COLUMNS": "240"}
     run = tt("refresh", "eod_snapshot", **variables)
@@ -273,12 +273,12 @@ def test_another_instrument_under_a_ticker_is_set_aside_and_the_refresh_ends_wit
     bars = pl.read_parquet(project / "data" / "eod_snapshot.parquet").filter(symbol="BMY")
     assert bars["close"].to_list() == [50, 50]
     notices = pl.read_parquet(project / "data" / "eod_notices.parquet").filter(kind="conflict")
-    assert notices["notice"].to_list() == ["BMY: BMY.N has it, and 1 row of BMY.P in all.txt is set aside"]
+    assert notices["notice"].to_list() == ["BMY: BMY.N has it, and 1 row of BMY.O in all.txt is set aside"]
     # A setting that changes what is read is a reason to read again, and one that proves nothing keeps them apart.
     run = tt("refresh", "eod_snapshot", **variables, TT_METASTOCK_SUFFIXES="none")
     assert "metastock_suffixes" in run.err + run.out
     assert run.code == 0, run.out + run.err
-    assert set(pl.read_parquet(project / "data" / "eod_snapshot.parquet")["symbol"]) >= {"BMY/N", "BMY/P"}
+    assert set(pl.read_parquet(project / "data" / "eod_snapshot.parquet")["symbol"]) >= {"BMY/N", "BMY/O"}
 
 
 @pytest.mark.parametrize("arguments", [["refresh", "quote"], ["polish"], []])

@@ -74,7 +74,9 @@ def test_a_chain_that_fails_keeps_its_rows_and_the_check_warns(world: World) -> 
     assert set(fetched.values()) == {world.clock.now()}
     coverage = check_results(result, "coverage")["expiration_series"]
     assert (coverage.passed, coverage.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert coverage.description == "1 missing"
+    # The time of the exchange stands still: of two symbols that answer, one still lists an expiration of a week ago.
+    assert coverage.description == "1 missing, 1 value could not be read"
+    assert manifest.provenance.lost == {"expirations[].expiration-date": 1}
 
 
 def test_below_the_coverage_the_step_fails_with_the_list_and_the_files_stay(world: World) -> None:
