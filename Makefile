@@ -11,16 +11,16 @@ unexport PYTHONDONTWRITEBYTECODE
 run: .venv/runtime .env ## Fill every dataset and print the grid
 	$(BIN)/tt refresh
 
-PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak"
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
-test: .venv/dev .env lint ## Lint, type-check and run all tests
-	$(PYTEST)
+test: .venv/dev .env lint ## Lint, type-check and run all tests but those of hours and of whole days
+	$(PYTEST) -m "not soak and not thorough"
 
 ci: coverage ## What CI runs after `make test`
 
 # A second run of the tests: the measuring makes each of them take half as long again, which `make test` does not wait for.
 coverage: .venv/dev .env
-	$(PYTEST) --cov --cov-report=term
+	$(PYTEST) -m "not soak" --cov --cov-report=term
 
 audit: .venv/runtime ## Hold the pinned packages to the list of known advisories
 	$(BIN)/python .ci/audit.py requirements.lock requirements-dev.lock

@@ -8,5 +8,6 @@ pytest_plugins = [
     "ttapi_pipeline_tests.support.examples",
     "ttapi_pipeline_tests.support.log_levels",
     "ttapi_pipeline_tests.support.marks",
+    "ttapi_pipeline_tests.support.thorough",
     "ttapi_pipeline_tests.support.virtual_time",
 ]

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""Modules whose tests run in `make ci` and not in `make test`: days of runs, kills, bits that turned over."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+THOROUGH: Final = (
+    "client/test_client_chaos.py",
+    "datasets/test_eod_kills.py",
+    "datasets/test_splits_between_sources.py",
+    "defs/scenarios/test_scenario_changes.py",
+    "defs/scenarios/test_scenario_tables.py",
+    "defs/scenarios/test_sensor_daemon.py",
+    "defs/test_defs_bit_flips.py",
+    "defs/test_defs_damage.py",
+    "defs/test_defs_kills.py",
+    "defs/test_defs_lost_fields.py",
+    "defs/test_defs_payloads.py",
+    "defs/test_defs_quotes.py",
+    "defs/test_defs_raw_files.py",
+)
+"""Below the folder of the tests. Together they take about a third of the time of all."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark their tests."""
+    for item in items:
+        if item.path.as_posix().endswith(THOROUGH):
+            item.add_marker(pytest.mark.thorough)
