@@ -230,7 +230,7 @@ class TestSources:
             (
                 dict.fromkeys(SESSIONS, 10.0),
                 {day: 10.0 - 0.01 * index for index, day in enumerate(SESSIONS)},
-                "dividends",
+                "drift",
                 "drifts by 0.0590 around",
             ),
             (dict.fromkeys(SESSIONS[:-5], 10.0), dict.fromkeys(SESSIONS[-24:], 9.1), "short_overlap", "share 19"),

@@ -292,22 +292,44 @@ def test_a_split_before_the_first_candle_is_never_agreed_and_the_setting_that_di
 
 
 @pytest.mark.parametrize(
-    ("ratio", "sessions", "seen"),
+    ("ratio", "sessions", "verdict", "seen"),
     [
-        (1.37, slice(0, 250), "was 0.7299 at first and is 1.0000 now, which no split explains"),
-        (1.1, slice(0, 250), "was 0.9091 at first and is 1.0000 now, which no split explains"),
-        (1.03, slice(100, 140), "is 1.0000 at first and now, and is another one in more than 2% of the"),
+        (1.37, slice(0, 250), "changed", "was 0.7299 at first and is 1.0000 now, which no split explains"),
+        (1.1, slice(0, 250), "changed", "was 0.9091 at first and is 1.0000 now, which no split explains"),
+        (1.03, slice(100, 140), "strayed", "is 1.0000 at first and now, and is another one in more than 2% of the"),
     ],
 )
 def test_a_ratio_that_changes_is_told_as_it_was_seen(
-    ratio: float, sessions: slice, seen: str, tables_of: Callable[..., Tables]
+    *, ratio: float, sessions: slice, verdict: str, seen: str, tables_of: Callable[..., Tables]
 ) -> None:
     market = Market(2.0, back=0)
     is_other = pl.col("session").is_in(SESSIONS[sessions])
     files = market.bars.with_columns(
         pl.col("open", "high", "low", "close") * pl.when(is_other).then(ratio).otherwise(1)
     )
-    assert seen in tables_of(files, market.bars).built.missing["AAA"]
+    built = tables_of(files, market.bars).built
+    assert seen in built.missing["AAA"]
+    assert built.reports["eod_overlaps"]["verdict"].to_list() == [verdict]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "sessions", "verdict", "seen"),
+    [
+        # 0.5 / 1.1: the files are of twice today's share there, and a tenth too high.
+        (1.1, slice(0, 250), "changed", "was 0.4545 at first and is 1.0000 now, which the splits between them do not"),
+        (1.03, slice(100, 140), "strayed", "is 1.0000 at first and now, and is another one"),
+    ],
+)
+def test_a_split_between_the_sources_is_no_change_of_their_ratio(
+    *, ratio: float, sessions: slice, verdict: str, seen: str, tables_of: Callable[..., Tables]
+) -> None:
+    market = Market(2.0, back=200)
+    is_other = pl.col("session").is_in(SESSIONS[sessions])
+    raw = market.source(is_adjusted=False, sessions=SESSIONS)
+    files = raw.with_columns(pl.col("open", "high", "low", "close") * pl.when(is_other).then(ratio).otherwise(1))
+    built = tables_of(files, market.bars).built
+    assert seen in built.missing["AAA"]
+    assert built.reports["eod_overlaps"].select("verdict", "splits").rows() == [(verdict, 1)]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from ttapi_pipeline.datasets.eod_snapshot.sources import SPREAD_TOLERANCE, UNLIKE_SHARE
+from ttapi_pipeline.datasets.eod_snapshot.sources import UNLIKE_SHARE
 
 WARNING: Final = "warning"
 """The kind of the notices; see the table `eod_notices`."""
@@ -86,10 +86,12 @@ def _changing_ratio(row: Mapping[str, Any]) -> str:
         row[name] for name in ("common_sessions", "median_ratio", "ratio_spread", "oldest_ratio")
     )
     subject = "the ratio of candle to MetaStock closes"
-    if spread > SPREAD_TOLERANCE * ratio:
-        return f"{subject} drifts by {spread:.4f} around {ratio:.4f}"
-    if abs(oldest / ratio - 1.0) > SPREAD_TOLERANCE:
-        return f"{subject} was {oldest:.4f} at first and is {ratio:.4f} now, which no split explains"
+    match row["verdict"]:
+        case "drift":
+            return f"{subject} drifts by {spread:.4f} around {ratio:.4f}"
+        case "changed":
+            unexplained = "the splits between them do not explain" if row["splits"] else "no split explains"
+            return f"{subject} was {oldest:.4f} at first and is {ratio:.4f} now, which {unexplained}"
     return (
         f"{subject} is {ratio:.4f} at first and now, and is another one in more than {UNLIKE_SHARE:.0%} of the"
         f" {common} common sessions"

@@ -65,7 +65,10 @@ def compare_sources(metastock: pl.LazyFrame, candles: pl.LazyFrame) -> pl.DataFr
         - ``agreed``: the prices are the same.
         - ``split``: they are the same but for splits.
         - ``scale``: their ratio is constant, and is not the ratio of a split.
-        - ``dividends``: it drifts.
+        - ``drift``: their ratio is not constant even over the newest common sessions.
+        - ``changed``: it is constant over these, and was another one at first, which splits do not explain. Dividends
+          that one source takes out of its past do so, and nothing here proves that it is they.
+        - ``strayed``: it is the same at first and now, and was another one in between.
         - ``other``: they do not move together, as if they were of two instruments.
         - ``short_overlap``: fewer than MIN_OVERLAP_SESSIONS, and not all that MetaStock has of the symbol; too few to
           tell by what they differ unless `newest_divisor` is known.
@@ -91,6 +94,7 @@ def compare_sources(metastock: pl.LazyFrame, candles: pl.LazyFrame) -> pl.DataFr
             inner_spread=pl.when(newest.len() >= MIN_OVERLAP_SESSIONS)
             .then(newest.top_k(2).min() - newest.bottom_k(2).max())
             .otherwise(newest.max() - newest.min()),
+            first_ratio=ratio.head(5).median(),
             unlike=((ratio / newest.median() - 1.0).abs() > SPREAD_TOLERANCE).mean(),
             step=step.median().fill_null(0.0),
             move=(pl.col("candle_close") / pl.col("candle_close").shift() - 1.0).abs().median().fill_null(0.0),
@@ -103,9 +107,9 @@ def compare_sources(metastock: pl.LazyFrame, candles: pl.LazyFrame) -> pl.DataFr
         first_candle=pl.col("session").min(), last_candle=pl.col("session").max()
     )
     counts = metastock.group_by("symbol").agg(metastock_sessions=pl.len()).join(in_candles, on="symbol")
-    is_constant = (pl.col("inner_spread") <= SPREAD_TOLERANCE * pl.col("median_ratio")) & (
-        pl.col("unlike") <= UNLIKE_SHARE
-    )
+    is_steady = pl.col("inner_spread") <= SPREAD_TOLERANCE * pl.col("median_ratio")
+    is_constant = is_steady & (pl.col("unlike") <= UNLIKE_SHARE)
+    is_as_at_first = (pl.col("first_ratio") / pl.col("median_ratio") - 1.0).abs() <= SPREAD_TOLERANCE
     is_long = (pl.col("common_sessions") >= MIN_OVERLAP_SESSIONS) | (
         pl.col("common_sessions") == pl.col("metastock_sessions")
     )
@@ -130,7 +134,11 @@ def compare_sources(metastock: pl.LazyFrame, candles: pl.LazyFrame) -> pl.DataFr
             .then(pl.lit("split"))
             .when(is_constant)
             .then(pl.lit("scale"))
-            .otherwise(pl.lit("dividends"))
+            .when(~is_steady)
+            .then(pl.lit("drift"))
+            .when(is_as_at_first)
+            .then(pl.lit("strayed"))
+            .otherwise(pl.lit("changed"))
         )
         .with_columns(
             newest_divisor=pl.when(pl.col("verdict").is_in(["agreed", "split", "short_overlap"])).then("newest_divisor")

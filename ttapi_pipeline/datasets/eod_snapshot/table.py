@@ -64,15 +64,16 @@ EOD_OVERLAPS: Final = DatasetSchema(
         required(
             "verdict",
             STRING,
-            "agreed, split, scale, dividends or other (instrument); possible_split where older bars open as after"
-            " one; short_overlap or no_overlap for want of sessions",
+            "agreed, split or scale (a constant ratio); drift, changed (another ratio at first) or strayed (another in"
+            " between); other (instrument); possible_split where older bars open as after one; short_overlap or"
+            " no_overlap for want of sessions",
         ),
         required("is_appended", FLAG, "Whether candles continue bars of the files; else these are left out"),
         required("is_proven", FLAG, "Whether the files' bars are known to be in today's share, or are re-based to it"),
         required("metastock_sessions", COUNT, "Bars in the files"),
         required("common_sessions", COUNT, "Sessions that files and candles both have"),
         Column("median_ratio", FLOAT, "Candle over file close over the newest common sessions; null without any"),
-        Column("ratio_spread", FLOAT, "Largest less smallest ratio; a drift means dividends"),
+        Column("ratio_spread", FLOAT, "Largest less smallest ratio of these sessions"),
         Column("divisor", FLOAT, "What the newest prices of the files are divided by; null where nothing proves it"),
         required("splits", COUNT, "Splits between the sources, see eod_splits"),
         required("first_candle", DATE, "First session of the candles: older bars are of the files"),
@@ -100,7 +101,7 @@ DATASET: Final = Dataset(
     schema=EOD_SNAPSHOT,
     description="Daily bars, MetaStock first and candles where that ends; one row per symbol and session.",
     ttl=timedelta(days=1),
-    code_version="5",
+    code_version="6",
     group="market_data",
     source="MetaStock files, DXLink",
     upstream=(METASTOCK_FILES, "daily_candles", "trading_calendar"),
