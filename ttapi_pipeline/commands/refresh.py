@@ -60,7 +60,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         statuses = read_statuses(settings, now=SYSTEM_CLOCK.now())
     print_grid(settings, statuses, is_json=options.json, outcomes=outcomes)
     _explain_failures(outcomes or {})
-    return _exit_code(statuses, outcomes or {}, names)
+    return exit_code(statuses, outcomes or {}, names)
 
 
 def _end_at_sigterm() -> None:
@@ -131,7 +131,8 @@ def _explain_failures(outcomes: Mapping[str, Progress]) -> None:
         print_error(f"error: {', '.join(names)}: {reason}")
 
 
-def _exit_code(statuses: Mapping[str, DatasetStatus], outcomes: Mapping[str, Progress], names: Collection[str]) -> int:
+def exit_code(statuses: Mapping[str, DatasetStatus], outcomes: Mapping[str, Progress], names: Collection[str]) -> int:
+    """The exit code of a refresh of `names`, or of everything, that went as `outcomes` say and left `statuses`."""
     if any(work.phase in {Phase.FAILED, Phase.SKIPPED} for work in outcomes.values()):
         return FAILED
     asked = [statuses[name] for name in names or DATASETS]

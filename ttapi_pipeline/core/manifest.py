@@ -44,6 +44,14 @@ LOST: Final = "lost "
 DOUBTS: Final = "doubts"
 """The name of a statistic that counts what was taken over as it came, and a person should look at."""
 
+CAUTION: Final = "caution "
+"""How the name of a statistic begins that says in a sentence what is doubtful about a subject."""
+
+
+def caution_facts(cautions: Mapping[str, str]) -> Mapping[str, str]:
+    """Statistics that say what is doubtful, by the name of the subject; none where nothing is."""
+    return {f"{CAUTION}{name}": sentence for name, sentence in sorted(cautions.items())}
+
 
 def lost_facts(lost: Mapping[str, int]) -> Mapping[str, int]:
     """Statistics that say what was lost, by the name of the field; none where nothing was lost."""
@@ -108,10 +116,22 @@ class Provenance:
         return f"{count} value{'' if count == 1 else 's'} could not be read" if count else ""
 
     @property
-    def doubts(self) -> int:
-        """How much was taken over as it came, and a person should look at."""
+    def cautions(self) -> Mapping[str, str]:
+        """A sentence about each subject that was taken over as it came, and a person should look at."""
+        return {
+            name.removeprefix(CAUTION): str(fact) for name, fact in self.statistics.items() if name.startswith(CAUTION)
+        }
+
+    @property
+    def noticed(self) -> int:
+        """How much a person should look at that is told in a table of its own."""
         count = self.statistics.get(DOUBTS, 0)
         return count if isinstance(count, int) else 0
+
+    @property
+    def doubts(self) -> int:
+        """How much was taken over as it came, and a person should look at."""
+        return self.noticed + len(self.cautions)
 
     def to_document(self) -> dict[str, Any]:
         """Plain values, for JSON."""

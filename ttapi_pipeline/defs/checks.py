@@ -38,7 +38,8 @@ _DESCRIPTIONS = {
 def build_checks(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> list[dg.AssetChecksDefinition]:
     """One set of checks per dataset, the two that block, and those of files and broker."""
     shared = [_checks_of(name, settings) for name in DATASETS]
-    return [*shared, _calendar_reach(clock), _import_account(), _import_notices(), _broker_agreement()]
+    calendar = [_calendar_reach(clock), _calendar_agreement()]
+    return [*shared, *calendar, _import_account(), _import_notices(), _broker_agreement()]
 
 
 def _stored(folder: Folder, schema: DatasetSchema) -> pl.LazyFrame:
@@ -96,6 +97,31 @@ def _calendar_reach(clock: Clock) -> dg.AssetChecksDefinition:
         )
 
     return reaches_the_present
+
+
+def _calendar_agreement() -> dg.AssetChecksDefinition:
+    key, name = dg.AssetKey(TRADING_CALENDAR.name), "agrees_with_exchange"
+
+    @dg.asset_check(
+        asset=TRADING_CALENDAR.name,
+        name=name,
+        description="The broker contradicts neither exchange_calendars nor itself about any day.",
+    )
+    def agrees_with_exchange(io_manager: dg.ResourceParam[Storage]) -> dg.AssetCheckResult:
+        manifest = read_stored(io_manager.folder, TRADING_CALENDAR.name).manifest
+        if manifest is None:
+            return _result(key, name, passed=False, seen="nothing is stored")
+        cautions = dict(manifest.provenance.cautions)
+        return dg.AssetCheckResult(
+            asset_key=key,
+            check_name=name,
+            passed=not cautions,
+            severity=dg.AssetCheckSeverity.WARN,
+            description="; ".join(f"{day}: {said}" for day, said in cautions.items()) or "they agree about every day",
+            metadata={"cautions": dg.MetadataValue.json(cautions)},
+        )
+
+    return agrees_with_exchange
 
 
 def _import_account() -> dg.AssetChecksDefinition:

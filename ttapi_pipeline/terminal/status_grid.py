@@ -32,6 +32,7 @@ _PHASE_STYLES: Mapping[Phase, str] = {
     Phase.SKIPPED: "yellow",
 }
 _BAR_CELLS = 12
+_SHOWN_CAUTIONS = 2
 
 
 def status_table(
@@ -109,9 +110,18 @@ def _reason(name: str, status: DatasetStatus, outcomes: Mapping[str, Progress] |
     reason = "fresh" if status.verdict.rule == "fresh" else status.verdict.reason
     stored = None if status.manifest is None else status.manifest.provenance
     told = [] if stored is None or not stored.lost else [f"{stored.lost_in_words} ({', '.join(stored.lost)})"]
-    if stored is not None and stored.doubts:
-        told.append(f"{stored.doubts:,} to look at, see eod_notices")
+    if stored is not None and stored.noticed:
+        told.append(f"{stored.noticed:,} to look at, see eod_notices")
+    if stored is not None:
+        told += _shown_cautions(stored.cautions)
     return Text("; ".join([reason, *told]), style="yellow" if told else "")
+
+
+def _shown_cautions(cautions: Mapping[str, str]) -> list[str]:
+    """The first few, and how many others there are."""
+    shown = [f"{subject}: {sentence}" for subject, sentence in list(cautions.items())[:_SHOWN_CAUTIONS]]
+    others = len(cautions) - len(shown)
+    return [*shown, f"{others} more to look at"] if others else shown
 
 
 def progress_table(names: Sequence[str], work: Mapping[str, Progress]) -> RenderableType:
@@ -169,6 +179,7 @@ def status_document(
                 "missing": {} if manifest is None else dict(manifest.provenance.missing),
                 "lost": {} if manifest is None else dict(manifest.provenance.lost),
                 "doubts": 0 if manifest is None else manifest.provenance.doubts,
+                "cautions": {} if manifest is None else dict(manifest.provenance.cautions),
                 "data_version": None if manifest is None else manifest.data_version,
                 "is_simulated": None if manifest is None else manifest.provenance.is_simulated,
                 "damage": status.damage,

@@ -15,13 +15,13 @@ import pytest
 from ttapi_pipeline.client import MarketHolidays, MarketSession
 from ttapi_pipeline.core.errors import DataError
 from ttapi_pipeline.core.sessions import session_hours, sessions_between
+from ttapi_pipeline.datasets.trading_calendar.broker_calendar import BrokerCalendar
 from ttapi_pipeline.datasets.trading_calendar.build import (
-    MOST_CONTRADICTIONS,
-    BrokerCalendar,
     build_trading_calendar,
     exchange_sessions,
     trading_calendar_frame,
 )
+from ttapi_pipeline.datasets.trading_calendar.contradictions import MOST_CONTRADICTIONS, contradictions
 from ttapi_pipeline.storage.hashing import data_version
 
 FIRST, LAST = date(2026, 11, 2), date(2026, 12, 31)
@@ -166,3 +166,81 @@ async def test_fetched_again_a_day_later_it_is_the_same_calendar(fake_client: Ca
     # Independent of our packaged table: the library itself, six years on.
     xnys = exchange_calendars.get_calendar("XNYS", start="1990-01-01", end="2032-12-31")
     assert frames[0]["session"].to_list() == [stamp.date() for stamp in xnys.sessions]
+
+
+def said_of(
+    exchange: pl.DataFrame,
+    sessions: Sequence[MarketSession] = (),
+    *,
+    holidays: Sequence[date] = (),
+    half_days: Sequence[date] = (),
+) -> dict[str, str]:
+    holidays_and_halves = MarketHolidays(holidays=tuple(holidays), half_days=tuple(half_days))
+    broker = BrokerCalendar(FIRST, LAST, sessions, holidays_and_halves)
+    frame = trading_calendar_frame(exchange, broker, fetched_at=datetime(2026, 11, 1, tzinfo=UTC))
+    return dict(contradictions(exchange, frame, broker, today=date(2026, 11, 20)))
+
+
+def test_each_way_to_contradict_the_exchange_is_named_by_its_day(exchange: pl.DataFrame) -> None:
+    days = sessions_between(FIRST, LAST)
+    agreed = [date(2026, 11, 26), date(2026, 12, 25)]
+    assert said_of(exchange, announced(days), holidays=agreed, half_days=[date(2026, 11, 27)]) == {}
+    saturday = datetime(2026, 12, 12, 14, 30, tzinfo=UTC)
+    early = datetime(2026, 12, 11, 19, 0, tzinfo=UTC)
+    extra = MarketSession(session_date=date(2026, 12, 12), open_at=saturday, close_at=saturday + timedelta(hours=6.5))
+    named = [day for day in days if day not in {date(2026, 12, 9), date(2026, 12, 10)}]
+    sessions = [*announced(named, close_2026_12_11=early), extra]
+    said = said_of(
+        exchange, sessions, holidays=[*agreed, date(2026, 12, 8), date(2026, 12, 9)], half_days=[date(2026, 12, 10)]
+    )
+    listed = "the broker's list of holidays closes this day"
+    theirs, ours = (
+        "the broker's hours are 09:30 to",
+        "and those of exchange_calendars 09:30 to 16:00; the broker's stand",
+    )
+    assert said == {
+        "2026-12-08": f"{listed} and its list of sessions opens it; as by exchange_calendars it is a session",
+        "2026-12-09": f"{listed}, a session by exchange_calendars; it is closed",
+        "2026-12-10": f"{theirs} 13:00 {ours}",
+        "2026-12-11": f"{theirs} 14:00 {ours}",
+        "2026-12-12": "the broker's list of sessions names this day, no session by exchange_calendars; it is a session",
+    }
+
+
+def test_a_holiday_of_the_exchange_on_which_the_broker_contradicts_itself_stays_closed(exchange: pl.DataFrame) -> None:
+    christmas, at = date(2026, 12, 25), datetime(2026, 12, 25, 14, 30, tzinfo=UTC)
+    opened = MarketSession(session_date=christmas, open_at=at, close_at=at + timedelta(hours=6.5))
+    sessions = [*announced(sessions_between(FIRST, LAST)), opened]
+    assert merged(exchange, sessions, holidays=[christmas]).height == exchange.height
+    assert list(said_of(exchange, sessions, holidays=[christmas])) == ["2026-12-25"]
+
+
+def test_holidays_that_the_broker_s_list_leaves_out_are_named_from_today_on_or_counted() -> None:
+    # Thanksgiving, New Year's Day, King's and Presidents' Day, Good Friday and Memorial Day lie between the first and
+    # the last holiday of the list, by the rules of the NYSE; what is past, or after the list, is not named.
+    exchange = exchange_sessions(date(2026, 9, 1), date(2027, 12, 31))
+    listed = [date(2026, 9, 7), date(2026, 12, 25), date(2027, 6, 18)]
+    said = said_of(exchange, holidays=listed)
+    assert said == {
+        "holidays": "the broker's list of holidays leaves out 6 days without a session by exchange_calendars,"
+        " 2026-11-26, 2027-01-01, 2027-01-18 and others; they are closed"
+    }
+    few = said_of(exchange, holidays=[*listed, date(2026, 11, 26)])
+    assert list(few) == ["2027-01-01", "2027-01-18", "2027-02-15", "2027-03-26", "2027-05-31"]
+    assert set(few.values()) == {
+        "the broker's list of holidays leaves out this day, no session by exchange_calendars; it is closed"
+    }
+
+
+def test_a_broker_that_opens_many_days_of_its_own_is_not_believed(exchange: pl.DataFrame) -> None:
+    saturdays = [date(2026, 11, 7) + timedelta(weeks=weeks) for weeks in range(MOST_CONTRADICTIONS + 1)]
+    opens = [datetime(day.year, day.month, day.day, 14, 30, tzinfo=UTC) for day in saturdays]
+    extra = [
+        MarketSession(session_date=day, open_at=at, close_at=at + timedelta(hours=6.5))
+        for day, at in zip(saturdays, opens, strict=True)
+    ]
+    assert merged(exchange, extra[:-1]).height == exchange.height + MOST_CONTRADICTIONS
+    with pytest.raises(
+        DataError, match="6 sessions of the broker are on days on which exchange_calendars has none, 2026"
+    ):
+        merged(exchange, extra)

@@ -23,6 +23,7 @@ from ttapi_pipeline_tests.support.worlds import World
 
 CHECKS = {"schema", "unique_keys", "coverage", "plausible_values", "csv"}
 MORE_CHECKS = {
+    ("trading_calendar", "agrees_with_exchange"),
     ("trading_calendar", "reaches_the_present"),
     ("eod_snapshot", "accounts_for_every_row"),
     ("eod_snapshot", "files_are_understood"),

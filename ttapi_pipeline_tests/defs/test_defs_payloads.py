@@ -17,7 +17,11 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from ttapi_pipeline.commands.exit_codes import INCOMPLETE, OK
+from ttapi_pipeline.commands.refresh import exit_code
 from ttapi_pipeline.core.sessions import sessions_between
+from ttapi_pipeline.datasets.status import read_statuses
+from ttapi_pipeline.terminal.status_grid import render, status_document, status_table
 
 METRICS = "/market-metrics"
 CHAIN = "/option-chains/{symbol}/nested"
@@ -313,6 +317,24 @@ class TestCalendar:
         assert world.run("trading_calendar", force=True).success
         assert self.calendar(world).equals(before.filter(pl.col("session") != date(2026, 12, 9)))
         assert world.manifest("trading_calendar").provenance.missing == {}
+
+    def test_a_closure_that_the_exchange_does_not_know_is_named_wherever_a_user_looks(self, world: Any) -> None:
+        play(world, SESSIONS, "data.items[session-date=2026-12-09]", action="drop")
+        play(world, HOLIDAYS, "data.market-holidays[0]", "2026-12-09")
+        result = world.run("trading_calendar", force=True)
+        said = "the broker's list of holidays closes this day, a session by exchange_calendars; it is closed"
+        (check,) = (each for each in result.get_asset_check_evaluations() if each.check_name == "agrees_with_exchange")
+        assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+        assert check.metadata["cautions"].value == {"2026-12-09": said}
+        statuses = read_statuses(world.settings, now=world.clock.now())
+        assert f"fresh; 2026-12-09: {said}" in render(status_table(statuses, origin="x", is_simulated=True), width=250)
+        document = {each["dataset"]: each for each in status_document(statuses)}["trading_calendar"]
+        assert (document["cautions"], document["doubts"]) == ({"2026-12-09": said}, 1)
+        assert exit_code(statuses, {}, ["trading_calendar"]) == INCOMPLETE
+        world.exchange.reset()
+        result = world.run("trading_calendar", force=True)
+        statuses = read_statuses(world.settings, now=world.clock.now())
+        assert exit_code(statuses, {}, ["trading_calendar"]) == OK
 
     def test_a_broker_that_closes_every_day_is_not_believed(self, world: Any) -> None:
         before = world.writes()

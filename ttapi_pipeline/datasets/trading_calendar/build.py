@@ -3,8 +3,8 @@
 
 Where the two differ, the broker's word wins: it knows an unscheduled closure on the day it is announced, the library
 with its next release. Its silence does not: a day closes because the list of holidays names it, and not because the
-list of sessions leaves it out. Such days are missing by name. Where the two differ about more days than the exchange
-has ever closed unscheduled, the answer is doubted, and the stored calendar stays.
+list of sessions leaves it out. Such days are missing by name. Whatever the broker changes is named; where it changes
+more than can be, the stored calendar stays: see `contradictions`.
 
 The window is fixed for a year at a time, so that a calendar fetched again is the same calendar.
 """
@@ -12,36 +12,23 @@ The window is fixed for a year at a time, so that a calendar fetched again is th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 import polars as pl
 
-from ttapi_pipeline.client import (
-    MarketHolidays,
-    MarketSession,
-    TastytradeClient,
-    Window,
-    lost_in,
-    rejected_in,
-    windows_of,
-)
-from ttapi_pipeline.core.errors import DataError
-from ttapi_pipeline.core.manifest import lost_facts
+from ttapi_pipeline.client import MarketSession, TastytradeClient
+from ttapi_pipeline.core.manifest import caution_facts, lost_facts
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.datasets.build import Build, rows_per_source
 from ttapi_pipeline.datasets.refresh import Refresh
+from ttapi_pipeline.datasets.trading_calendar.broker_calendar import BrokerCalendar, collect_broker_calendar
+from ttapi_pipeline.datasets.trading_calendar.contradictions import contradictions, require_few
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
 FIRST_DATE: Final = date(1990, 1, 1)
 YEARS_AHEAD: Final = 6
 """SPX lists expirations five years out."""
-
-MOST_CONTRADICTIONS: Final = 5
-"""Days on which the broker may differ from the exchange's own calendar. The exchange closed unscheduled for four days
-in 2001, two in 2012 and one at a time for days of mourning."""
 
 LONGEST_SESSION: Final = timedelta(hours=7)
 """The longest regular session lasts six and a half hours."""
@@ -49,59 +36,6 @@ LONGEST_SESSION: Final = timedelta(hours=7)
 _EARLY_CLOSE: Final = time(13, 0)
 _LIBRARY: Final = "exchange_calendars"
 _BROKER: Final = "broker"
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerCalendar:
-    """What the broker says of the days from `first` to `last`.
-
-    Attributes:
-        first: The first day that was asked for.
-        last: The last one.
-        sessions: The sessions that were named.
-        holidays: The holidays and half days that were announced.
-        windows: How each request for sessions was answered; one window is assumed where there is none.
-        rejected: (name, reason) of the rows that could not be read.
-    """
-
-    first: date
-    last: date
-    sessions: Sequence[MarketSession]
-    holidays: MarketHolidays
-    windows: Sequence[Window] = ()
-    rejected: Sequence[tuple[str, str]] = ()
-
-    @property
-    def lost(self) -> Counter[str]:
-        """How often each field of the answers was there and could not be read."""
-        return lost_in([*self.sessions, self.holidays])
-
-    def unnamed(self, exchange: Iterable[date]) -> Sequence[date]:
-        """Sessions of the exchange that the broker left out between two that it named, in windows that are evidence."""
-        named = sorted(each.session_date for each in self.sessions)
-        left_out = []
-        for window in self.windows or [Window(self.first, self.last, named=len(named), unread=0)]:
-            inside = [day for day in named if window.first <= day <= window.last]
-            if inside and window.is_evidence:
-                left_out += [day for day in exchange if inside[0] < day < inside[-1] and day not in set(inside)]
-        return left_out
-
-    def silent(self) -> Mapping[str, str]:
-        """The windows that name no session, and the rows that could not be read, with the reason for each."""
-        empty = {
-            f"{window.first} to {window.last}": "no session came for this window; the exchange's own calendar stands"
-            for window in self.windows
-            if not window.named
-        }
-        return {**empty, **dict(self.rejected)}
-
-
-async def collect_broker_calendar(client: TastytradeClient, *, today: date) -> BrokerCalendar:
-    """Fetch sessions from the start of last year to nine months ahead, and the holidays."""
-    first, last = date(today.year - 1, 1, 1), today + timedelta(days=270)
-    sessions = await client.market_sessions(first, last)
-    holidays = await client.market_holidays()
-    return BrokerCalendar(first, last, sessions, holidays, windows_of(sessions), rejected_in(sessions))
 
 
 def exchange_sessions(first: date, last: date) -> pl.DataFrame:
@@ -133,13 +67,13 @@ def trading_calendar_frame(exchange: pl.DataFrame, broker: BrokerCalendar, *, fe
     """Merge both; a row's `source` is the broker where it changed what the library says.
 
     Raises:
-        DataError: The broker closes, halves or leaves out more than MOST_CONTRADICTIONS of the exchange's sessions.
+        DataError: The broker contradicts the exchange about more than MOST_CONTRADICTIONS days in one way.
     """
     half_days = set(broker.holidays.half_days)
     announced = {each.session_date: each for each in broker.sessions}
-    # The broker contradicts itself about a holiday on which it names a session; the exchange's calendar decides.
-    holidays = {day for day in broker.holidays.holidays if not _has_hours(announced.get(day))}
-    _doubt(exchange, broker, holidays)
+    # The exchange's calendar decides about a holiday on which the broker itself names a session.
+    doubtful = broker.both_open_and_closed
+    holidays = set(broker.holidays.holidays) - doubtful
     rows = []
     for session, opens_at, closes_at, is_half_day in exchange.iter_rows():
         if session in holidays:
@@ -149,7 +83,7 @@ def trading_calendar_frame(exchange: pl.DataFrame, broker: BrokerCalendar, *, fe
         rows.append((*said, _BROKER if said != row else _LIBRARY))
     known = set(exchange["session"].to_list())
     for session, each in announced.items():
-        if session not in known and session not in holidays and each.open_at and each.close_at and _is_possible(each):
+        if session not in known | holidays | doubtful and each.open_at and each.close_at and _is_possible(each):
             rows.append((session, each.open_at, each.close_at, _is_early(each.close_at), _BROKER))
     frame = pl.DataFrame(
         rows,
@@ -162,30 +96,8 @@ def trading_calendar_frame(exchange: pl.DataFrame, broker: BrokerCalendar, *, fe
         },
         orient="row",
     ).with_columns(fetched_at=pl.lit(fetched_at, UTC_DATETIME))
+    require_few(exchange, frame, broker)
     return frame.sort("session")
-
-
-def _doubt(exchange: pl.DataFrame, broker: BrokerCalendar, holidays: Collection[date]) -> None:
-    """Raise DataError when the broker contradicts the exchange about more days than can be."""
-    sessions = exchange["session"].to_list()
-    full = exchange.filter(~pl.col("is_half_day"))["session"].to_list()
-    half_days = set(broker.holidays.half_days)
-    contradicted = {
-        "closed by the broker's list of holidays": [day for day in sessions if day in holidays],
-        "shortened by the broker's list of half days": [day for day in full if day in half_days],
-        "left out of the broker's list of sessions": [day for day in broker.unnamed(sessions) if day not in holidays],
-    }
-    for how, days in contradicted.items():
-        if len(days) > MOST_CONTRADICTIONS:
-            some = ", ".join(day.isoformat() for day in days[:3])
-            raise DataError(
-                f"trading_calendar: {len(days)} sessions of exchange_calendars are {how}, {some} and others; at most "
-                f"{MOST_CONTRADICTIONS} are believed, and the stored calendar stays as it was"
-            )
-
-
-def _has_hours(announced: MarketSession | None) -> bool:
-    return announced is not None and announced.open_at is not None and announced.close_at is not None
 
 
 def _is_possible(announced: MarketSession) -> bool:
@@ -236,6 +148,7 @@ async def build_trading_calendar(client: TastytradeClient, *, now: datetime) -> 
             "broker_first_date": broker.first.isoformat(),
             "broker_last_date": broker.last.isoformat(),
             "closed_by_broker": " ".join(day.isoformat() for day in closures),
+            **caution_facts(contradictions(exchange, frame, broker, today=today)),
             **lost_facts(broker.lost + Counter({"hours that cannot be": impossible})),
         },
         is_simulated=client.is_simulated,

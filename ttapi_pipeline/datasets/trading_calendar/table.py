@@ -28,7 +28,7 @@ DATASET: Final = Dataset(
     schema=TRADING_CALENDAR,
     description="XNYS sessions with their hours, from exchange_calendars and the broker; one row per session.",
     ttl=timedelta(days=7),
-    code_version="1.1",
+    code_version="1.2",
     group="reference",
     source="exchange_calendars, /market-time",
     rules={
