@@ -36,11 +36,11 @@ from ttapi_pipeline.client.models import (
     OptionRoot,
     QuoteToken,
     Row,
-    Text,
     Watchlist,
 )
 from ttapi_pipeline.client.oauth import Credentials, TokenStore
 from ttapi_pipeline.client.payloads import REPEATED_ROW, Page, list_decoder, lost_in, single_decoder
+from ttapi_pipeline.client.quote_tokens import decode_quote_token
 from ttapi_pipeline.client.requester import ClientStats, Requester
 from ttapi_pipeline.client.retries import RetryBudget, RetryPolicy
 from ttapi_pipeline.client.routes import Family, Route
@@ -70,12 +70,6 @@ class _AccountItem(Row, frozen=True):
     authority_level: str | None = None
 
 
-class _QuoteTokenBody(Row, frozen=True):
-    token: Text
-    dxlink_url: Text
-    level: str | None = None
-
-
 class _HasSymbol(Protocol):
     @property
     def symbol(self) -> str: ...
@@ -95,7 +89,6 @@ _market_data: Final = list_decoder(MarketData)
 _option_roots: Final = list_decoder(OptionRoot)
 _sessions: Final = list_decoder(MarketSession)
 _watchlist: Final = single_decoder(Watchlist)
-_quote_token: Final = single_decoder(_QuoteTokenBody)
 
 
 class TastytradeClient:
@@ -344,11 +337,12 @@ class TastytradeClient:
         """A new token for DXLink, with the URL of its server.
 
         Raises:
+            PayloadError: The answer has no token, or no URL of a WebSocket.
             ConfigError: The server is another machine, the URL is not encrypted, and the settings do not allow that.
         """
-        body = await self._requester.get(routes.QUOTE_TOKEN, _quote_token)
-        self._settings.check_encryption(body.dxlink_url, named_by="the server of the quote token")
-        return QuoteToken(token=body.token, url=body.dxlink_url, level=body.level)
+        token = await self._requester.get(routes.QUOTE_TOKEN, decode_quote_token)
+        self._settings.check_encryption(token.url, named_by="the server of the quote token")
+        return token
 
     async def _by_symbol(
         self,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whether a host is this machine, and whether what is sent to a URL can be read on the way."""
+"""Which machine a URL leads to, whether a WebSocket can be opened there, and who can read what is sent."""
 
 from __future__ import annotations
 
@@ -26,3 +26,25 @@ def can_be_read_on_the_way(url: str) -> bool:
     except ValueError:
         return True
     return parts.scheme.lower() not in {"https", "wss"} and not is_loopback(host)
+
+
+def websocket_fault(url: str) -> str | None:
+    """Why a URL is no address of a WebSocket, in words; None when it is one."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return "its host or port cannot be read"
+    if parts.scheme.lower() not in {"ws", "wss"}:
+        return "it does not begin with wss:// or ws://"
+    if not host or port == 0:
+        return "it names no host" if not host else "its port is 0"
+    return "it has a fragment" if parts.fragment else None
+
+
+def public_part(url: str) -> str:
+    """A URL without user, password, query and fragment, which may hold secrets."""
+    address = url.partition("?")[0].partition("#")[0]
+    scheme, separator, rest = address.rpartition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"

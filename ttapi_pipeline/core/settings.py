@@ -20,7 +20,7 @@ from dotenv import dotenv_values
 from ttapi_pipeline.core import variables
 from ttapi_pipeline.core.declaration import Declaration
 from ttapi_pipeline.core.errors import ConfigError, MissingEnvVarError
-from ttapi_pipeline.core.hosts import can_be_read_on_the_way
+from ttapi_pipeline.core.hosts import can_be_read_on_the_way, public_part
 from ttapi_pipeline.core.sessions import FIRST_DATE
 from ttapi_pipeline.core.variables import PREFIX, TTL_PREFIX, Variable, read_ttls, setting, variables_of
 
@@ -293,8 +293,8 @@ class Settings:
         """
         if not (self.is_simulated or self.allow_http) and can_be_read_on_the_way(url):
             raise ConfigError(
-                f"{named_by} is {url.partition('?')[0]}: credentials would go to another machine without encryption; "
-                "use an encrypted URL (https, wss), or set TT_ALLOW_HTTP=true if everybody on the way may read them"
+                f"{named_by} is {public_part(url)}: credentials would go to another machine without encryption; "
+                "it has to be encrypted (https, wss), unless TT_ALLOW_HTTP=true lets everybody on the way read them"
             )
 
     def ttl(self, dataset: Declaration) -> timedelta:

@@ -12,7 +12,6 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, W
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import ProtocolError, StreamClosedError, StreamError, TransportError
+from ttapi_pipeline.core.hosts import is_loopback, public_part, websocket_fault
 from ttapi_pipeline.streaming.background import beside
 from ttapi_pipeline.streaming.background import within as within_seconds
 from ttapi_pipeline.streaming.events import Authorized, ErrorReceived, Event, TokenRefused
@@ -95,7 +95,7 @@ async def connect(
         connection = DxLinkConnection(
             websocket,
             DxLinkProtocol(token, keepalive_seconds=keepalive_seconds),
-            place=_place(url),
+            place=public_part(url),
             clock=clock,
             silence_seconds=silence_seconds,
             queued_frames=queued_frames,
@@ -319,14 +319,16 @@ class DxLinkConnection:
 
 
 async def _open(url: str, open_seconds: float) -> websockets_client.ClientConnection:
-    place = _place(url)
+    place, fault = public_part(url), websocket_fault(url)
+    if fault is not None:
+        raise ProtocolError(f"{place} is not a WebSocket URL: {fault}")
     try:
         return await websockets_client.connect(
             url,
             # The broker's servers can do without, and on a loopback link inflating costs more than it saves.
             compression=None,
             # A proxy from the environment must not get between us and the simulator.
-            proxy=None if _is_loopback(url) else True,
+            proxy=None if is_loopback(urlsplit(url).hostname) else True,
             open_timeout=open_seconds,
             close_timeout=CLOSE_SECONDS,
             # DXLink has a keepalive of its own, and the watchdog counts DXLink frames.
@@ -342,17 +344,3 @@ async def _open(url: str, open_seconds: float) -> websockets_client.ClientConnec
         raise TransportError(f"{place}: no answer within {open_seconds:g} s") from error
     except (OSError, WebSocketException, ImportError) as error:
         raise TransportError(f"{place}: cannot connect, {error}") from error
-
-
-def _place(url: str) -> str:
-    """The URL without user, password and query, which may hold secrets."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

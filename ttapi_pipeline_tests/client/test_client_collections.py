@@ -17,7 +17,7 @@ from ttapi_pipeline.client import BreakerPolicy, Breakers
 from ttapi_pipeline.client.client import SYMBOLS_PER_REQUEST, TastytradeClient
 from ttapi_pipeline.client.collect import Fetched, batches_of, collect
 from ttapi_pipeline.core.collection import no_progress
-from ttapi_pipeline.core.errors import AuthError, ConfigError, HttpError, TransportError
+from ttapi_pipeline.core.errors import AuthError, ConfigError, HttpError, PayloadError, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -405,6 +405,43 @@ async def test_a_quote_token_goes_nowhere_unencrypted(server: ScriptedServer, co
     async with connect() as client:
         with pytest.raises(ConfigError, match="the server of the quote token is ws://x/realtime: credentials") as error:
             await client.quote_token()
+    assert "canary" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"token": None}, "token is not there in the answer"),
+        ({"token": ""}, "token is blank in the answer"),
+        ({"token": " \n"}, "token is blank in the answer"),
+        ({"token": 4711}, "token is not a text in the answer"),
+        ({"token": ["canary-4711"]}, "token is not a text in the answer"),
+        ({"dxlink-url": None}, "dxlink-url is not there in the answer"),
+        ({"dxlink-url": {}}, "dxlink-url is not a text in the answer"),
+        (
+            {"dxlink-url": "https://x/r"},
+            "dxlink-url in the answer, https://x/r, is no WebSocket URL: it does not begin",
+        ),
+        ({"dxlink-url": "x/realtime"}, "x/realtime, is no WebSocket URL: it does not begin with wss:// or ws://"),
+        ({"dxlink-url": "wss://"}, "wss://, is no WebSocket URL: it names no host"),
+        ({"dxlink-url": "wss://[::1/x"}, "wss://[::1/x, is no WebSocket URL: its host or port cannot be read"),
+        (
+            {"dxlink-url": "wss://me:canary-4711@x:99999/r?canary-4711"},
+            "wss://x:99999/r, is no WebSocket URL: its host",
+        ),
+        ({"dxlink-url": "wss://x/r#canary-4711"}, "wss://x/r, is no WebSocket URL: it has a fragment"),
+    ],
+)
+async def test_an_answer_that_opens_no_feed_is_one_sentence_without_its_secrets(
+    server: ScriptedServer, connect: Connect, changed: dict[str, object], said: str
+) -> None:
+    body = {"token": "canary-4711", "dxlink-url": "wss://x/realtime", "level": "api", **changed}
+    server.once("/api-quote-tokens", server.payload({name: value for name, value in body.items() if value is not None}))
+    async with connect() as client:
+        with pytest.raises(PayloadError) as error:
+            await client.quote_token()
+    assert said in str(error.value)
+    assert str(error.value).endswith(", so that the feed cannot be opened; try again later")
     assert "canary" not in str(error.value)
 
 

@@ -198,9 +198,10 @@ async def test_a_server_that_never_answers_the_upgrade_times_out() -> None:
         await ended.wait()
 
 
-async def test_what_is_not_a_websocket_url_is_refused() -> None:
+@pytest.mark.parametrize("url", ["http://feed.example/realtime", "wss://", "wss://[::1/x", "wss://feed.example:99999/"])
+async def test_what_is_not_a_websocket_url_is_refused(url: str) -> None:
     with pytest.raises(ProtocolError, match="not a WebSocket URL"):
-        async with connect("http://feed.example/realtime", CANARY):
+        async with connect(url, CANARY):
             pass
 
 
