@@ -148,7 +148,12 @@ def positions(data: FeedData, known: Mapping[str, int], lost: Counter[str]) -> N
 
 
 def numbers(
-    data: FeedData, name: str, lost: Counter[str], *, is_option: NDArray[np.bool_] | None = None
+    data: FeedData,
+    name: str,
+    lost: Counter[str],
+    *,
+    is_option: NDArray[np.bool_] | None = None,
+    is_needed: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64] | float:
     """A column of numbers, with NaN where the feed has none that can be; a single NaN when the events do not have it.
 
@@ -157,14 +162,19 @@ def numbers(
         name: Of the field.
         lost: Counts values that cannot be, by event type and field, such as ``Quote.bidPrice``.
         is_option: Which events are of options: they alone have a bid of zero.
+        is_needed: Which events say nothing without this number: there a placeholder is lost, too, as is its absence.
     """
     column = data.columns.get(name)
     if column is None:
+        if is_needed is not None:
+            _note(lost, data, name, is_needed)
         return np.nan
     came = floats(column)
     believed, is_lost = _RANGES[name].believed(came)
     if name == "bidPrice" and is_option is not None and is_option.any():
         believed = np.where(is_option, OPTION_BID.believed(came)[0], believed)
+    if is_needed is not None:
+        is_lost |= is_needed & np.isnan(believed)
     _note(lost, data, name, is_lost)
     return believed
 
@@ -218,7 +228,7 @@ def sales(
         position=found,
         time_ms=time_ms,
         sequence=sequence,
-        price=_filled(data, "price", lost),
+        price=_filled(data, "price", lost, is_needed=is_known & has_key & (types != SaleType.CANCEL)),
         size=_filled(data, "size", lost),
         bid_price=_filled(data, "bidPrice", lost, is_option=is_option),
         ask_price=_filled(data, "askPrice", lost),
@@ -271,9 +281,14 @@ def _exchange_codes(data: FeedData) -> NDArray[np.str_]:
 
 
 def _filled(
-    data: FeedData, name: str, lost: Counter[str], *, is_option: NDArray[np.bool_] | None = None
+    data: FeedData,
+    name: str,
+    lost: Counter[str],
+    *,
+    is_option: NDArray[np.bool_] | None = None,
+    is_needed: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
-    return np.broadcast_to(numbers(data, name, lost, is_option=is_option), data.count)
+    return np.broadcast_to(numbers(data, name, lost, is_option=is_option, is_needed=is_needed), data.count)
 
 
 def _milliseconds(column: Sequence[Any]) -> NDArray[np.int64]:

@@ -151,9 +151,14 @@ class QuoteBoard:
             return _NONE
         found = positions(data, self._positions, self.lost)
         is_option = self._is_option[found] if len(self) else None
-        values = {name: numbers(data, field, self.lost, is_option=is_option) for name, field in columns.items()}
         is_trade = data.event_type == "Trade"
         times = microseconds(data, "time", self.lost, until_us=received_at_us) if is_trade else 0
+        # A trade at a known time had a price. Without either, the event says that there was no trade.
+        needs = {"price": np.broadcast_to(times > 0, data.count) & (found >= 0)} if is_trade else {}
+        values = {
+            name: numbers(data, field, self.lost, is_option=is_option, is_needed=needs.get(field))
+            for name, field in columns.items()
+        }
         touched = np.unique(found)
         if len(touched) and touched[0] < 0:
             is_known = found >= 0

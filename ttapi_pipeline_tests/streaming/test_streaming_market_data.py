@@ -61,6 +61,25 @@ def test_sales_are_columns() -> None:
     assert rows.received_at.tolist() == [AT, AT]
 
 
+def test_a_sale_without_a_price_has_lost_it_and_a_cancel_needs_none() -> None:
+    lost: Counter[str] = Counter()
+    rows = sales(
+        sale_data(
+            eventSymbol=["AAPL", "AAPL", "AAPL", "NOPE"],
+            time=[5, 6, 7, 8],
+            sequence=[0, 0, 0, 0],
+            price=["NaN", 0.0, "NaN", 0.0],
+            size=[10.0, 20.0, 30.0, 40.0],
+            type=["NEW", "CORRECTION", "CANCEL", "NEW"],
+        ),
+        KNOWN,
+        AT,
+        lost,
+    )
+    assert (rows.size.tolist(), np.isnan(rows.price).all()) == ([10.0, 20.0, 30.0], True)
+    assert lost == {"TimeAndSale.price": 2}
+
+
 def test_an_index_stands_for_time_and_sequence() -> None:
     # (seconds << 32) | (milliseconds of the second << 22) | sequence: docs/protocols/dxlink.md, "Events".
     index = (1_795_190_399 << 32) | (123 << 22) | 7
@@ -146,7 +165,7 @@ def test_an_event_that_could_be_any_sale_costs_itself(field: str, value: object,
 def test_a_number_that_cannot_be_costs_its_field(field: str, column: str, value: object) -> None:
     columns: dict[str, list[Any]] = {"eventSymbol": ["AAPL"] * 2, "time": [5, 6], "sequence": [0, 0]}
     counts: Counter[str] = Counter()
-    rows = sales(sale_data(**columns, **{field: [value, 2.0]}), KNOWN, AT, counts)
+    rows = sales(sale_data(**columns, **{"price": [1.0, 2.0], field: [value, 2.0]}), KNOWN, AT, counts)
     np.testing.assert_array_equal(getattr(rows, column), [np.nan, 2.0])
     assert counts == {f"TimeAndSale.{field}": 1}
 

@@ -138,6 +138,26 @@ def test_zeros_are_placeholders_of_prices_and_numbers_of_shares() -> None:
     assert not board.lost
 
 
+def trades(*rows: tuple[str, object, object]) -> FeedData:
+    columns = {name: [row[at] for row in rows] for at, name in enumerate(("eventSymbol", "time", "price"))}
+    return FeedData(1, "Trade", len(rows), columns)
+
+
+@pytest.mark.parametrize("price", [0, 0.0, "NaN", None])
+def test_a_trade_at_a_known_time_without_a_price_has_lost_it(price: object) -> None:
+    board = QuoteBoard(SYMBOLS)
+    at_ms = AT // 1_000
+    board.receive(trades(("AAPL", at_ms, price), ("MSFT", at_ms, 5.5), ("NOPE", at_ms, price)), AT)
+    np.testing.assert_array_equal(board.last_price, [np.nan, 5.5, np.nan])
+    assert board.lost == {"Trade.price": 1}
+    # Without a time as well, there was no trade; and a price that cannot be is counted once.
+    for time in (0, "NaN", None):
+        board.receive(trades(("AAPL", time, price)), AT)
+    assert board.lost == {"Trade.price": 1}
+    board.receive(trades(("AAPL", at_ms, -1.0)), AT)
+    assert board.lost == {"Trade.price": 2}
+
+
 @pytest.mark.parametrize("time", [-1, AT // 1_000 + 2 * 86_400_000, 2**62, "x", True])
 def test_a_trade_at_a_time_that_cannot_be_has_none(time: object) -> None:
     board = QuoteBoard(SYMBOLS)
