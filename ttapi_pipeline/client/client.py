@@ -47,7 +47,8 @@ from ttapi_pipeline.client.routes import Family, Route
 from ttapi_pipeline.client.transport import TransportOptions
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.collection import Collection, ProgressCallback, no_progress
-from ttapi_pipeline.core.errors import ConfigError, HttpError
+from ttapi_pipeline.core.errors import ConfigError, HttpError, PayloadError
+from ttapi_pipeline.core.lines import shortened
 from ttapi_pipeline.core.settings import Settings
 
 SYMBOLS_PER_REQUEST: Final = 50
@@ -58,6 +59,10 @@ SNAPSHOTS_PER_REQUEST: Final = 100
 
 ACTIVE_EQUITIES_PER_PAGE: Final = 5000
 """The documented maximum."""
+
+MOST_PAGES: Final = 200
+"""The most pages of the active equities, of which there are some 12,000: three pages, or 48 of a server that gives 250
+rows at most."""
 
 SESSION_WINDOW: Final = timedelta(days=270)
 """`/market-time/sessions` answers for at most nine months, and nine months never have fewer days than this."""
@@ -184,6 +189,7 @@ class TastytradeClient:
         """The accounts that the user may read, including closed ones, in the server's order."""
         page = await self._requester.get(routes.CUSTOMER_ACCOUNTS, _accounts)
         rows = _kept(page, routes.CUSTOMER_ACCOUNTS)
+        self._requester.keep_private(item.account.account_number for item in rows)
         return Listing((_with_authority(item) for item in rows), rejected=[*page.rejected, *page.unread])
 
     async def balance(self, account_number: str, currency: str = "USD") -> Balance:
@@ -258,6 +264,10 @@ class TastytradeClient:
             if offset + 1 >= pages or len(found) == before:
                 return Listing(found.values(), rejected=rejected)
             offset += 1
+            if offset >= MOST_PAGES:
+                raise PayloadError(
+                    f"{routes.ACTIVE_EQUITIES.subject}: {MOST_PAGES} pages are read, and there are said to be {pages:,}"
+                )
 
     async def nested_option_chains(
         self, symbols: Sequence[str], progress: ProgressCallback = no_progress
@@ -288,7 +298,7 @@ class TastytradeClient:
                 return Fetched(empty={symbol})
             others = {root.underlying_symbol for root in page.rows} - {None, symbol}
             if others:
-                named = ", ".join(sorted(str(other) for other in others))
+                named = shortened(", ".join(sorted(str(other) for other in others)))
                 return Fetched(missing={symbol: f"{routes.NESTED_OPTION_CHAIN.subject}: the answer is of {named}"})
             if any("expirations" in root.lost_fields for root in page.rows):
                 return Fetched(missing={symbol: f"{routes.NESTED_OPTION_CHAIN.subject}: expirations cannot be read"})
@@ -341,6 +351,7 @@ class TastytradeClient:
             ConfigError: The server is another machine, the URL is not encrypted, and the settings do not allow that.
         """
         token = await self._requester.get(routes.QUOTE_TOKEN, decode_quote_token)
+        self._requester.keep_private([token.token])
         self._settings.check_encryption(token.url, named_by="the server of the quote token")
         return token
 

@@ -114,7 +114,8 @@ class _Refusal:
 class GrantReply(msgspec.Struct, frozen=True):
     """The flat body of a granted ``POST /oauth/token``."""
 
-    access_token: Annotated[str, msgspec.Meta(min_length=1)]
+    # What may stand in a header (RFC 6749, A.12); the longest tokens that are known have some thousand characters.
+    access_token: Annotated[str, msgspec.Meta(pattern="^[!-~]+$", max_length=16_384)]
     # Whatever the server says there, the token beside it is good.
     expires_in: Any = None
 

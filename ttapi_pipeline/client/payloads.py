@@ -21,11 +21,21 @@ import msgspec
 from ttapi_pipeline.client.mending import mended
 from ttapi_pipeline.client.models import Row, WireObject
 from ttapi_pipeline.core.errors import PayloadError
+from ttapi_pipeline.core.lines import shortened
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Row)
 
 MAX_MESSAGE_CHARS: Final = 300
+
+MOST_ROWS: Final = 100_000
+MOST_OBJECTS: Final = 500_000
+MOST_VALUES: Final = 2_000_000
+"""The most rows, objects with lists, and values of one answer. Small values take many times their bytes once they are
+read. A page of 5,000 equities has some 50,000 objects and 300,000 values, and no known answer has more."""
+
+STRUCK_OUT: Final = "***"
+"""In the place of a secret."""
 
 REPEATED_ROW: Final = "another row of the same name"
 """What is lost where a symbol or an account comes twice in an answer and the rows differ: the first one stands."""
@@ -108,12 +118,15 @@ def list_decoder(row_type: type[R]) -> Callable[[bytes, str], Page[R]]:
     decoder = msgspec.json.Decoder(row_type, strict=False)
 
     def decode(body: bytes, subject: str) -> Page[R]:
+        check_size(body, subject)
         # Nearly every body can be read in one go, which takes two thirds of the time. Only if that fails, each row is
         # read by itself, to find the ones that break their contract.
         with contextlib.suppress(*_UNREADABLE):
             page = whole.decode(body)
+            _check_rows(page.data.items, subject)
             return Page(page.data.items, (), page.pagination)
         envelope = _read(_UNREAD_LIST, body, subject)
+        _check_rows(envelope.data.items, subject)
         rows: list[R] = []
         rejected: list[tuple[str, str]] = []
         for number, raw in enumerate(envelope.data.items, start=1):
@@ -132,6 +145,7 @@ def single_decoder(row_type: type[R]) -> Callable[[bytes, str], R]:
     decoder = msgspec.json.Decoder(row_type, strict=False)
 
     def decode(body: bytes, subject: str) -> R:
+        check_size(body, subject)
         envelope = _read(_SINGLE, body, subject)
         try:
             return _row(decoder, envelope.data, row_type)
@@ -146,9 +160,21 @@ def bare_decoder(row_type: type[T]) -> Callable[[bytes, str], T]:
     decoder = msgspec.json.Decoder(row_type, strict=False)
 
     def decode(body: bytes, subject: str) -> T:
+        check_size(body, subject)
         return _read(decoder, body, subject)
 
     return decode
+
+
+def check_size(body: bytes, subject: str) -> None:
+    """Refuse a body that would not fit into memory once it is read.
+
+    Raises:
+        PayloadError: It has more objects or values than any known answer.
+    """
+    objects = body.count(b"{") + body.count(b"[")
+    if objects > MOST_OBJECTS or body.count(b",") > MOST_VALUES:
+        raise PayloadError(f"{subject}: more than {MOST_OBJECTS:,} objects or {MOST_VALUES:,} values in one answer")
 
 
 def lost_in(rows: Iterable[Row]) -> Counter[str]:
@@ -156,26 +182,32 @@ def lost_in(rows: Iterable[Row]) -> Counter[str]:
     return Counter(name for row in rows for name in row.lost_fields)
 
 
-def error_message(body: bytes, *, secrets: Iterable[str] = ()) -> str:
+def error_message(body: bytes, *, secrets: Iterable[str] = (), holds_tokens: bool = False) -> str:
     """The message of an error body, in one line of at most MAX_MESSAGE_CHARS characters, without markup.
 
     It reads tastytrade's form (an object under ``error``), the form of RFC 6749 (a string under ``error``) and HTML. A
-    server may repeat the request, so every one of `secrets` is struck out.
+    server may repeat the request, so every one of `secrets` is struck out. Where an answer `holds_tokens` when all is
+    well, nothing but these forms and a title is quoted: the rest may be a token that nobody knows yet.
     """
     text = body[:65_536].decode("utf-8", errors="replace")
     try:
-        said = _json_message(msgspec.json.decode(body))
+        said = _json_message(msgspec.json.decode(body), or_whole=not holds_tokens)
     except _UNREADABLE:
         title = _TITLE.search(text)
-        said = html.unescape(title[1] if title else _TAG.sub(" ", text))
+        said = html.unescape(title[1] if title else "" if holds_tokens else _TAG.sub(" ", text))
     for secret in secrets:
         if secret:
-            said = said.replace(secret, "***")
+            said = said.replace(secret, STRUCK_OUT)
     said = _UNSEEN.sub(" ", said).strip()
     return f"{said[: MAX_MESSAGE_CHARS - 1]}…" if len(said) > MAX_MESSAGE_CHARS else said or "no message"
 
 
-def _json_message(body: object) -> str:
+def _check_rows(rows: Sequence[object], subject: str) -> None:
+    if len(rows) > MOST_ROWS:
+        raise PayloadError(f"{subject}: more than {MOST_ROWS:,} rows in one answer")
+
+
+def _json_message(body: object, *, or_whole: bool) -> str:
     match body:
         case {"error": {"code": code, "message": message, **rest}}:
             details = rest.get("errors")
@@ -191,7 +223,7 @@ def _json_message(body: object) -> str:
             said = rest.get("error_description") or rest.get("error_message") or rest.get("message")
             return f"{code}: {said}" if said else code
         case _:
-            return msgspec.json.encode(body).decode("utf-8", errors="replace")
+            return msgspec.json.encode(body).decode("utf-8", errors="replace") if or_whole else ""
 
 
 def _detail(entry: object) -> str:
@@ -244,6 +276,6 @@ def _reason(error: Exception) -> str:
 
 def _name(raw: msgspec.Raw) -> str | None:
     try:
-        return _NAMED.decode(raw).symbol or None
+        return shortened(_NAMED.decode(raw).symbol) or None
     except _UNREADABLE:
         return None

@@ -10,10 +10,11 @@ import asyncio
 import itertools
 import logging
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeVar
+from urllib.parse import quote
 
 from yarl import URL
 
@@ -29,7 +30,7 @@ from ttapi_pipeline.client.oauth import (
     TokenStore,
     refusal_code,
 )
-from ttapi_pipeline.client.payloads import bare_decoder, error_message
+from ttapi_pipeline.client.payloads import STRUCK_OUT, bare_decoder, error_message
 from ttapi_pipeline.client.retries import Retrier, RetryBudget, RetryPolicy, parse_retry_after, retry_after
 from ttapi_pipeline.client.routes import OAUTH_TOKEN, Family, Query, Route
 from ttapi_pipeline.client.transport import Answer, Transport, TransportOptions
@@ -50,6 +51,8 @@ Decode = Callable[[bytes, str], T]
 _LOGGER: Final = logging.getLogger(__name__)
 # Healthy grants have been answered so for some minutes, by the certification environment and by proxies.
 _PASSING_REFUSALS: Final = frozenset({400, 401, 403})
+
+_HOLD_TOKENS: Final = frozenset({Family.OAUTH, Family.QUOTE_TOKENS})
 
 PASSING_REFUSAL_PAUSE_SECONDS: Final = 1.0
 """Between two grants that are refused in passing, however many requests wait for a token."""
@@ -128,6 +131,7 @@ class Requester:
         self._transport = Transport(connections=slots, options=transport_options)
         self._gate = AuthGate(credentials, clock=clock, run=run, state_dir=state_dir)
         self._tokens = TokenSource(credentials, grant=self._grant, gate=self._gate, store=tokens, clock=clock)
+        self._private: set[str] = set()
         self._ids = (f"{prefix:06x}-{number}" for prefix in (rng.getrandbits(24),) for number in itertools.count(1))
 
     async def open(self) -> None:
@@ -137,6 +141,10 @@ class Requester:
     async def close(self) -> None:
         """Close every connection."""
         await self._transport.close()
+
+    def keep_private(self, values: Iterable[str]) -> None:
+        """Strike these values, such as account numbers, out of the messages of servers from here on."""
+        self._private.update(values)
 
     async def get(
         self, route: Route, decode: Decode[T], *, query: Query = (), budget: RetryBudget | None = None, **segments: str
@@ -157,6 +165,8 @@ class Requester:
             CircuitOpenError: The request was not sent.
         """
         url = route.url(self._credentials.base_url, query=query, **segments)
+        if "account_number" in segments:
+            self.keep_private([segments["account_number"]])
         request_id = next(self._ids)
 
         async def attempt(number: int, deadline: float) -> T:
@@ -201,7 +211,7 @@ class Requester:
                 if answer.status == 401:
                     raise AccessRefusedError(
                         f"{attempt.route.subject}: tastytrade refuses an access token that it has just issued "
-                        f"({self._message(answer, token)})"
+                        f"({self._message(attempt.route, answer, token)})"
                     )
             value = decode(self._checked(attempt.route, answer, token), attempt.route.subject)
         except TTError as error:
@@ -235,7 +245,7 @@ class Requester:
             code = refusal_code(answer.body) if 400 <= answer.status < 500 else None
             if code is not None:
                 permit.succeeded()
-                raise self._gate.refused(code, self._message(answer))
+                raise self._gate.refused(code, self._message(OAUTH_TOKEN, answer))
             reply = _decode_grant(self._checked(OAUTH_TOKEN, answer), OAUTH_TOKEN.subject)
         except ApiError as error:
             if isinstance(error, HttpError) and error.status in _PASSING_REFUSALS:
@@ -272,6 +282,7 @@ class Requester:
         finally:
             self.stats.replays = self._transport.replays
             self._log(attempt, answer, failure, elapsed=self._clock.monotonic() - started_at)
+        answer = replace(answer, body=self._without_secrets(answer.body, token))
         self.stats.bytes_received += len(answer.body)
         self.stats.throttled += answer.status == 429
         self.is_simulated = self.is_simulated or answer.headers.get("X-Simulated", "").lower() == "true"
@@ -288,15 +299,28 @@ class Requester:
         """The body of an answer with status 2xx. Another status is raised as its error."""
         if 200 <= answer.status < 300:
             return answer.body
-        message = self._message(answer, token)
+        is_redirect = 300 <= answer.status < 400
+        message = "a redirect, which is not followed" if is_redirect else self._message(route, answer, token)
         asked = parse_retry_after(answer.headers.get("Retry-After"), now=self._clock.now())
         if answer.status == 429:
             raise RateLimitError(f"{route.subject}: throttled (HTTP 429, {message})", retry_after=asked)
         raise HttpError(answer.status, message, subject=route.subject, retry_after=asked)
 
-    def _message(self, answer: Answer, token: AccessToken | None = None) -> str:
-        secrets = [self._credentials.client_secret, self._credentials.refresh_token]
-        return error_message(answer.body, secrets=[*secrets, token.value] if token is not None else secrets)
+    def _without_secrets(self, body: bytes, token: AccessToken | None) -> bytes:
+        """The body with what we have sent struck out: a server that says it back would put it into a table or a log."""
+        for secret in self._secrets(token):
+            for form in {secret, secret.replace("/", "\\/"), quote(secret, safe="")}:
+                body = body.replace(form.encode(), STRUCK_OUT.encode())
+        return body
+
+    def _secrets(self, token: AccessToken | None) -> Sequence[str]:
+        secrets = [self._credentials.client_secret, self._credentials.refresh_token, token.value if token else ""]
+        return [secret for secret in secrets if secret]
+
+    def _message(self, route: Route, answer: Answer, token: AccessToken | None = None) -> str:
+        # Once more: a text may have been written in another way in the body than it reads now.
+        secrets = [*self._secrets(token), *sorted(self._private, key=len, reverse=True)]
+        return error_message(answer.body, secrets=secrets, holds_tokens=route.family in _HOLD_TOKENS)
 
     def _pause(self, family: Family, error: TTError) -> None:
         # The server told one request to wait, and would tell the others of its family the same.

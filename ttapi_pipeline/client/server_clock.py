@@ -31,7 +31,9 @@ async def server_clock_offset(url: str, *, clock: Clock) -> timedelta | None:
     """
     try:
         async with aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=_SECONDS), headers={"User-Agent": USER_AGENT}
+            timeout=aiohttp.ClientTimeout(total=_SECONDS),
+            headers={"User-Agent": USER_AGENT},
+            cookie_jar=aiohttp.DummyCookieJar(),
         ) as session:
             asked_at = clock.now()
             async with session.head(url, allow_redirects=False) as response:
@@ -40,7 +42,7 @@ async def server_clock_offset(url: str, *, clock: Clock) -> timedelta | None:
         raise TransportError(f"no answer that would tell the server's time: {type(error).__name__}") from None
     try:
         server_at = parsedate_to_datetime(stated)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if server_at.tzinfo is None:
         server_at = server_at.replace(tzinfo=UTC)

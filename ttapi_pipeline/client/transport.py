@@ -35,19 +35,23 @@ class TransportOptions:
         read_seconds: The longest pause within an answer.
         total_seconds: For a whole answer.
         max_body_bytes: The largest body, decompressed. The largest known answer, a page of 5,000 equities, has 5 MB.
+        max_error_bytes: As much is read of an answer whose status is not 2xx: it has a message and no rows.
+        max_bytes_under_way: The most bytes of all answers that are being read at once.
         keepalive_seconds: How long an idle connection is kept.
     """
 
     connect_seconds: float = 10.0
     read_seconds: float = 30.0
     total_seconds: float = 60.0
-    max_body_bytes: int = 64 * 1024 * 1024
+    max_body_bytes: int = 32 * 1024 * 1024
+    max_error_bytes: int = 64 * 1024
+    max_bytes_under_way: int = 128 * 1024 * 1024
     keepalive_seconds: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A complete answer of any status. `body` is decompressed."""
+    """An answer of any status. `body` is decompressed; it is complete if the status is 2xx."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -103,6 +107,8 @@ class Transport:
         self._connections = connections
         self._options = options
         self._session: aiohttp.ClientSession | None = None
+        self._answers_under_way = 0
+        self._bytes_under_way = 0
         self.replays = 0
         """Requests that were sent again because their kept-alive connection was stale."""
 
@@ -177,14 +183,31 @@ class Transport:
             self.replays += sender.replays
 
     async def _read(self, route: Route, response: aiohttp.ClientResponse) -> bytes:
-        pieces: list[bytes] = []
-        size = 0
-        async for piece in response.content.iter_any():
-            size += len(piece)
-            if size > self._options.max_body_bytes:
-                raise PayloadError(f"{route.subject}: the body is larger than {self._options.max_body_bytes} bytes")
-            pieces.append(piece)
-        return b"".join(pieces)
+        options = self._options
+        is_error = not 200 <= response.status < 300
+        body = bytearray()
+        self._answers_under_way += 1
+        try:
+            async for piece in response.content.iter_any():
+                body += piece
+                self._bytes_under_way += len(piece)
+                if is_error and len(body) >= options.max_error_bytes:
+                    response.close()
+                    break
+                if len(body) > options.max_body_bytes:
+                    raise PayloadError(f"{route.subject}: the body is larger than {options.max_body_bytes} bytes")
+                # The large ones end, and small ones beside them go on.
+                is_large = len(body) * self._answers_under_way >= self._bytes_under_way
+                if is_large and self._bytes_under_way > options.max_bytes_under_way:
+                    raise _repeatable(
+                        f"{route.subject}: the answers under way have more than {options.max_bytes_under_way} bytes"
+                    )
+            return bytes(body)
+        finally:
+            self._answers_under_way -= 1
+            self._bytes_under_way -= len(body)
+            # The traceback of an error holds it for as long as the error is kept.
+            body.clear()
 
 
 @contextmanager
@@ -203,12 +226,12 @@ def _our_errors(route: Route, where: str, *, seconds: float) -> Iterator[None]:
     except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, ConnectionError) as error:
         raise TransportError(f"{route.subject}: the answer of {where} broke off ({_plain(error)})") from None
     except aiohttp.ClientResponseError as error:
-        raise _garbled(f"{route.subject}: {where} does not answer in HTTP ({type(error).__name__})") from None
+        raise _repeatable(f"{route.subject}: {where} does not answer in HTTP ({type(error).__name__})") from None
     except aiohttp.ClientError as error:
         raise TransportError(f"{route.subject}: {where}: {type(error).__name__}") from None
 
 
-def _garbled(message: str) -> PayloadError:
+def _repeatable(message: str) -> PayloadError:
     error = PayloadError(message)
     error.retryable = True
     return error

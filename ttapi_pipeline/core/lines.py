@@ -16,6 +16,11 @@ def one_line(text: str) -> str:
     return text if text.isprintable() else "".join(map(_visible, text))
 
 
+def shortened(text: str, most: int = 80) -> str:
+    """`one_line`, cut at this many characters: for a name or a message that somebody else chose."""
+    return one_line(text if len(text) <= most else f"{text[: most - 1]}…")
+
+
 def visible_lines(text: str) -> str:
     """The same for text of several lines: the line feeds stay."""
     return text if text.isprintable() else "\n".join(map(one_line, text.split("\n")))

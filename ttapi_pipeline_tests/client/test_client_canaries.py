@@ -3,19 +3,16 @@
 
 from __future__ import annotations
 
-import io
 import json
-import logging
 import traceback
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
 
 from ttapi_pipeline.core.errors import TTError
-from ttapi_pipeline.core.logs import JsonFormatter, TextFormatter
+from ttapi_pipeline_tests.support.debug_logs import logged_at_debug
 
 if TYPE_CHECKING:
     from ttapi_pipeline.client import TastytradeClient
@@ -94,27 +91,6 @@ CALLS: Mapping[str, Callable[[TastytradeClient], Awaitable[object]]] = {
     "/api-quote-tokens": lambda client: client.quote_token(),
     "/oauth/token": lambda client: client.accounts(),
 }
-
-
-@contextmanager
-def logged_at_debug() -> Iterator[Callable[[], str]]:
-    """Everything that any logger says, as text and as JSON."""
-    root, written = logging.getLogger(), io.StringIO()
-    handlers = []
-    for formatter in (TextFormatter(), JsonFormatter()):
-        handler = logging.StreamHandler(written)
-        handler.setFormatter(formatter)
-        handlers.append(handler)
-        root.addHandler(handler)
-    level = root.level
-    root.setLevel(logging.DEBUG)
-    logging.getLogger("ttapi_pipeline").setLevel(logging.DEBUG)
-    try:
-        yield written.getvalue
-    finally:
-        root.setLevel(level)
-        for handler in handlers:
-            root.removeHandler(handler)
 
 
 @pytest.mark.parametrize("way", WAYS)
