@@ -16,7 +16,7 @@ from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.core.errors import ConfigError, TTError
 from ttapi_pipeline.core.logs import configure_logging
 from ttapi_pipeline.datasets.registry import load_settings
-from ttapi_pipeline.terminal.console import print_error
+from ttapi_pipeline.terminal.console import accept_any_text, print_error
 
 _COMMANDS = {
     "refresh": refresh,
@@ -31,6 +31,7 @@ _COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 fresh, 3 incomplete, 4 failed, 2 wrong usage or settings."""
+    accept_any_text()
     options = _parser().parse_args(argv)
     if options.command == "simulator":
         # It runs beside any project: no settings are read, and relative paths stay relative to the current folder.

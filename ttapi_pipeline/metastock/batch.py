@@ -18,6 +18,7 @@ from ttapi_pipeline.metastock.candidates import Candidate
 from ttapi_pipeline.metastock.dates import Dates
 from ttapi_pipeline.metastock.frames import (
     ACCOUNTS,
+    CLOSED,
     CODED_ROWS,
     CONTENTS,
     REJECTED_ROWS,
@@ -28,6 +29,7 @@ from ttapi_pipeline.metastock.frames import (
 from ttapi_pipeline.metastock.identity import Symbols
 from ttapi_pipeline.metastock.layout import FIELDS
 from ttapi_pipeline.metastock.options import ImportOptions
+from ttapi_pipeline.metastock.visible import visible
 
 _REJECTS_OF_A_FILE: Final = pl.Schema({name: dtype for name, dtype in REJECTED_ROWS.items() if name != "file"})
 
@@ -37,7 +39,8 @@ class Account:
     """What has been counted in one file.
 
     Attributes:
-        dialect: Its dialect, or ``unreadable``, ``empty``, ``index`` or ``binary``.
+        dialect: Its dialect, or ``unreadable``, ``closed`` (the system did not let us read it, which may pass),
+            ``empty``, ``index`` or ``binary``.
         rows_read: All rows, kept or not.
         rejected: Rows that broke a rule.
         unknown_fields: Names in its header that stand for no role.
@@ -106,12 +109,13 @@ class Batch:
         self._rows.append(rows)
 
     def reject(self, position: int, rejects: pl.DataFrame) -> None:
-        """Note rows that are not kept, with all columns of REJECTED_ROWS but the file."""
+        """Note rows that are not kept, with all columns of REJECTED_ROWS but the file; what is invisible is escaped."""
+        rejects = rejects.with_columns(map(visible, rejects["symbol", "reason", "raw"]))
         self._rejects.append(rejects.with_columns(file=pl.lit(position, pl.UInt32)).select(REJECTED_ROWS.names()))
 
-    def reject_file(self, position: int, reason: str) -> None:
-        """Note that a whole file cannot be read; it counts as one row."""
-        self.accounts[position] = Account("unreadable", rows_read=1, rejected=1)
+    def reject_file(self, position: int, reason: str, *, is_closed: bool = False) -> None:
+        """Note that a whole file cannot be read, since it is closed or for what it holds; it counts as one row."""
+        self.accounts[position] = Account(CLOSED if is_closed else "unreadable", rows_read=1, rejected=1)
         rejects = {"line": [None], "symbol": [None], "reason": [reason], "raw": [None]}
         self.reject(position, pl.DataFrame(rejects, schema=_REJECTS_OF_A_FILE))
 

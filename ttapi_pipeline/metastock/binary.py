@@ -19,12 +19,17 @@ import numpy.typing as npt
 import polars as pl
 
 from ttapi_pipeline.core.errors import InvalidFormatError
+from ttapi_pipeline.metastock.plain_files import read_at_most
 
 INDEX_NAMES: Final = ("MASTER", "EMASTER", "XMASTER")
 """In rising order of precedence: a later index has more fields and longer names."""
 
 _DATA_FILE: Final = re.compile(r"F([1-9]\d{0,4})\.(?:DAT|MWD)", re.ASCII | re.IGNORECASE)
 _XMASTER_MAGIC: Final = b"\x5d\xfe\x58\x4d"
+_MOST_RECORDS: Final = 1 << 16
+"""Of a file: its header counts them in two bytes."""
+_MOST_INDEX_BYTES: Final = 192 * _MOST_RECORDS
+_MOST_DATA_BYTES: Final = 8 * 4 * _MOST_RECORDS
 
 # The bits in the order in which the fields stand in a record.
 _FIELD_BITS: Final = (
@@ -79,20 +84,31 @@ def read_index(path: Path) -> Mapping[int, Security]:
         InvalidFormatError: The file is not an index of its name's kind.
         OSError: The file cannot be read.
     """
-    content = path.read_bytes()
-    match path.name.upper():
+    content = read_at_most(path, _MOST_INDEX_BYTES + 1)
+    if len(content) > _MOST_INDEX_BYTES:
+        raise InvalidFormatError(f"{path.name} has more than {_MOST_INDEX_BYTES:,} bytes, as no index needs")
+    return decode_index(path.name, content)
+
+
+def decode_index(name: str, content: bytes) -> Mapping[int, Security]:
+    """The same by name and content of the file.
+
+    Raises:
+        InvalidFormatError: It is not an index of its name's kind.
+    """
+    match name.upper():
         case "MASTER":
             size, read, count = 53, _master_record, content[0] if content else 0
         case "EMASTER":
             size, read, count = 192, _emaster_record, content[0] if content else 0
         case _:
             if not content.startswith(_XMASTER_MAGIC) or len(content) < 12:
-                raise InvalidFormatError(f"{path.name} does not begin as one does")
+                raise InvalidFormatError(f"{name} does not begin as one does")
             size, read, count = 150, _xmaster_record, int.from_bytes(content[10:12], "little")
     records = [content[start : start + size] for start in range(size, len(content), size)]
     if not content or len(content) % size or len(records) < count:
         raise InvalidFormatError(
-            f"{path.name} has {len(content)} bytes, which are not {count + 1} or more records of {size}"
+            f"{name} has {len(content)} bytes, which are not {count + 1} or more records of {size}"
         )
     return dict(each for record in records[:count] if (each := read(record)) is not None)
 
@@ -134,6 +150,21 @@ def decode_mbf(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.float64]:
     magnitude = np.ldexp(mantissa, exponent - 152)
     signed = np.where(words & np.uint32(0x0080_0000), -magnitude, magnitude)
     return np.where(exponent == 0, 0.0, signed)
+
+
+def read_records(path: Path) -> bytes:
+    """The bytes of a data file.
+
+    Raises:
+        InvalidFormatError: There are more than its header can count.
+        OSError: The file cannot be read.
+    """
+    content = read_at_most(path, _MOST_DATA_BYTES + 1)
+    if len(content) > _MOST_DATA_BYTES:
+        raise InvalidFormatError(
+            f"it has more than {_MOST_DATA_BYTES:,} bytes, and a header counts {_MOST_RECORDS:,} records"
+        )
+    return content
 
 
 def decode_records(content: bytes, security: Security) -> pl.DataFrame:

@@ -28,6 +28,7 @@ class Candidate:
         ticker: The first row's ticker; the ticker that the file's name stands for where rows have none.
         fault: Why the file cannot be read, in words; None when it may be readable.
         security: What the index says of a binary data file; None for text.
+        is_closed: Whether the fault is one of the system, which may pass.
         is_index: Whether the file belongs to the index of binary data files, and so holds no rows.
         date_order: Of dates that the file itself leaves open, as other files prove it; None when none does.
     """
@@ -36,6 +37,7 @@ class Candidate:
     layout: Layout | None
     ticker: str
     fault: str | None = None
+    is_closed: bool = False
     security: Security | None = None
     is_index: bool = False
     date_order: DateOrder | None = None
@@ -49,7 +51,7 @@ def look_at(folder: Path, fact: FileFact, options: ImportOptions) -> Candidate:
     except InvalidFormatError as error:
         return Candidate(fact, None, stem, str(error))
     except OSError as error:
-        return Candidate(fact, None, stem, f"it cannot be read: {error.strerror or error}")
+        return Candidate(fact, None, stem, f"it cannot be read: {error.strerror or error}", is_closed=True)
     layout = sniffed.layout
     # Polars takes paths as text, and a file name need not be text.
     if layout is None or not layout.is_plain or layout.date_format is None or not fact.name.isprintable():

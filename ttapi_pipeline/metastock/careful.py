@@ -17,7 +17,7 @@ from polars import selectors as cs
 from ttapi_pipeline.core.errors import InvalidFormatError
 from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.batch import Account, Batch
-from ttapi_pipeline.metastock.binary import Security, decode_records
+from ttapi_pipeline.metastock.binary import Security, decode_records, read_records
 from ttapi_pipeline.metastock.blocks import TextFile
 from ttapi_pipeline.metastock.dates import DateOrder, Dates, read_dates
 from ttapi_pipeline.metastock.frames import CODED_ROWS
@@ -27,7 +27,7 @@ from ttapi_pipeline.metastock.row_rules import first_reason, row_rules, without_
 from ttapi_pipeline.metastock.row_values import bar_columns
 from ttapi_pipeline.metastock.scan import ScannedBlock
 from ttapi_pipeline.metastock.series import needs_times, not_daily, not_daily_runs
-from ttapi_pipeline.metastock.text_rows import Rows, TextRows, sniff_text
+from ttapi_pipeline.metastock.text_rows import Rows, TextRows, check_share, sniff_text
 
 _LOST: Final = tuple(f"{name}_lost" for name in FIELDS)
 _MOST_TEXT: Final = 500
@@ -39,7 +39,7 @@ def read_carefully(batch: Batch, position: int) -> None:
     candidate = batch.candidates[position]
     try:
         if candidate.fault is not None:
-            batch.reject_file(position, candidate.fault)
+            batch.reject_file(position, candidate.fault, is_closed=candidate.is_closed)
         elif candidate.is_index:
             batch.accounts[position] = Account("index")
         elif candidate.security is not None:
@@ -49,11 +49,11 @@ def read_carefully(batch: Batch, position: int) -> None:
     except InvalidFormatError as error:
         batch.reject_file(position, str(error))
     except OSError as error:
-        batch.reject_file(position, f"it cannot be read: {error.strerror or error}")
+        batch.reject_file(position, f"it cannot be read: {error.strerror or error}", is_closed=True)
 
 
 def _read_records(batch: Batch, position: int, security: Security) -> None:
-    records = decode_records(batch.path(position).read_bytes(), security)
+    records = decode_records(read_records(batch.path(position)), security)
     layout = _layout_of_records(security)
     rows = records.with_row_index("line", offset=1).with_columns(
         pl.lit(security.ticker or None, pl.String).alias("ticker"),
@@ -82,7 +82,11 @@ def _layout_of_records(security: Security) -> Layout:
 
 
 def _read_text(batch: Batch, position: int) -> None:
-    text = TextFile(batch.path(position), code_page=batch.options.code_page)
+    with TextFile(batch.path(position), code_page=batch.options.code_page) as text:
+        _read_rows(batch, position, text)
+
+
+def _read_rows(batch: Batch, position: int, text: TextFile) -> None:
     # The file may have changed since the first look.
     sniffed = sniff_text(text)
     if sniffed.layout is None:
@@ -128,8 +132,13 @@ class _Judge:
         self._account.extra_values += int(judged["has_extra"].sum())
         is_good = pl.col("reason").is_null()
         rejected = judged.filter(~is_good)
+        self._account.rejected += rejected.height
+        if self._account.rows_read - judged.height < limits.FIRST_ROWS:
+            good = self._account.rows_read - self._account.rejected
+            check_share(good, self._account.rows_read, f"are kept ({_most_frequent(rejected)})")
         text = pl.when(pl.int_range(pl.len()) < self._texts_left).then(pl.col("raw").str.head(_MOST_TEXT))
-        self._rejected.append(rejected.select("line", "reason", symbol="ticker", raw=text))
+        symbol = pl.col("ticker").str.head(limits.TICKER_CHARACTERS)
+        self._rejected.append(rejected.select("line", "reason", symbol=symbol, raw=text))
         self._texts_left = max(0, self._texts_left - rejected.height)
         if self._batch.today is not None:
             self._note_future(rejected["session"].filter(rejected["session"] > self._batch.today))
@@ -221,6 +230,11 @@ class _Judge:
         known, found = self._account.next_session, sessions.min()
         if isinstance(found, date) and (known is None or found < known):
             self._account.next_session = found
+
+
+def _most_frequent(rejected: pl.DataFrame) -> str:
+    reasons = rejected["reason"].value_counts(sort=True)["reason"]
+    return f"most often {reasons[0]}" if len(reasons) else "the others are rejected"
 
 
 def _false(name: str) -> pl.Expr:

@@ -12,8 +12,18 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from ttapi_pipeline.core.errors import StorageError
+from ttapi_pipeline.core.lines import one_line
+from ttapi_pipeline.metastock import limits
+
+_GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+"""What is no longer there, or never was: a link that arrives nowhere, a folder that became a file."""
+
+_CLOSED: Final = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG})
+"""What may not be looked at, or whose path is longer than the system takes. Any other error may be gone by the next
+run, and what was stored should stay until then."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -34,14 +44,19 @@ class FileFact:
 def list_files(folder: Path) -> Sequence[FileFact]:
     """Every file below `folder`, recursively, by name; hidden files and folders are left out.
 
-    Links to files and folders are followed, but no folder is entered twice. A link that leads nowhere is left out.
+    Links to files and folders are followed, but no folder is entered twice, and none that holds `folder` itself. A link
+    that leads nowhere is left out, and so is what vanishes meanwhile. What may not be looked at is listed with 0 bytes:
+    reading it will say why.
 
     Raises:
-        StorageError: The folder, or one below it, is missing or cannot be read.
+        StorageError: The folder is missing or cannot be read, or the disk fails; or there is no end of files in it.
     """
     found: list[FileFact] = []
-    entered: set[tuple[int, int]] = set()
     pending = [(os.fspath(folder), "")]
+    try:
+        entered = _above(folder)
+    except OSError as error:
+        raise _unreadable(folder, error) from error
     while pending:
         path, prefix = pending.pop()
         try:
@@ -51,16 +66,18 @@ def list_files(folder: Path) -> Sequence[FileFact]:
             entered.add((status.st_dev, status.st_ino))
             with os.scandir(path) as entries:
                 for entry in entries:
-                    if entry.name.startswith(".") or _leads_to_itself(entry):
-                        continue
-                    if entry.is_dir():
-                        pending.append((entry.path, f"{prefix}{entry.name}/"))
-                    elif entry.is_file():
-                        fact = _fact(entry, prefix)
-                        if fact is not None:
-                            found.append(fact)
+                    _note(entry, prefix, found, pending)
+                    if len(found) + len(entered) + len(pending) > limits.MOST_FOUND:
+                        raise StorageError(
+                            f"MetaStock folder {folder} holds more than {limits.MOST_FOUND:,} files and folders, with"
+                            f" those that links lead to, such as {path}; point TT_METASTOCK_DIR to price files alone"
+                        )
         except OSError as error:
-            raise StorageError(f"MetaStock folder {path} cannot be read: {error.strerror or error}") from error
+            if prefix and error.errno in _GONE:
+                continue
+            if not prefix or error.errno not in _CLOSED:
+                raise _unreadable(path, error) from error
+            found.append(FileFact(prefix, 0, 0))
     return sorted(found)
 
 
@@ -78,22 +95,36 @@ def folder_fingerprint(folder: Path) -> str:
 
 
 def printable(name: str) -> str:
-    """A file name as text, whatever its bytes are: what is not UTF-8 becomes U+FFFD."""
-    return os.fsencode(name).decode(errors="replace")
+    """A file name as one line of text, whatever its bytes are.
+
+    What is not UTF-8 becomes U+FFFD, and what is not visible an escape such as ``\\n``.
+    """
+    return one_line(os.fsencode(name).decode(errors="replace"))
 
 
-def _leads_to_itself(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a link that never arrives anywhere, which is as good as one to a missing file."""
+def _above(folder: Path) -> set[tuple[int, int]]:
+    """What identifies the folders that hold a folder: a link to one of them leads to the rest of the disk."""
+    parents = folder.resolve().parents
+    return {(status.st_dev, status.st_ino) for status in map(os.stat, parents)}
+
+
+def _note(entry: os.DirEntry[str], prefix: str, found: list[FileFact], pending: list[tuple[str, str]]) -> None:
+    """Add an entry of a folder to the files that were found, or to the folders to be entered."""
+    if entry.name.startswith("."):
+        return
+    name = f"{prefix}{entry.name}"
     try:
-        entry.is_dir()
+        if entry.is_dir():
+            pending.append((entry.path, f"{name}/"))
+        elif entry.is_file():
+            status = entry.stat()
+            found.append(FileFact(name, status.st_size, status.st_mtime_ns))
     except OSError as error:
-        return error.errno == errno.ELOOP
-    return False
+        if error.errno in _CLOSED:
+            found.append(FileFact(name, 0, 0))
+        elif error.errno not in _GONE:
+            raise
 
 
-def _fact(entry: os.DirEntry[str], prefix: str) -> FileFact | None:
-    try:
-        status = entry.stat()
-    except FileNotFoundError:  # deleted since the folder was listed
-        return None
-    return FileFact(f"{prefix}{entry.name}", status.st_size, status.st_mtime_ns)
+def _unreadable(path: Path | str, error: OSError) -> StorageError:
+    return StorageError(f"MetaStock folder {path} cannot be read: {error.strerror or error}")

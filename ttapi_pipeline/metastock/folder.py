@@ -15,11 +15,13 @@ from typing import Final
 
 import polars as pl
 
+from ttapi_pipeline.core.errors import InvalidFormatError
 from ttapi_pipeline.metastock.candidates import Candidate, look_at
 from ttapi_pipeline.metastock.file_cache import IDENTITY
 from ttapi_pipeline.metastock.fingerprint import FileFact, list_files, printable
 from ttapi_pipeline.metastock.indexes import Indexes
 from ttapi_pipeline.metastock.options import ImportOptions
+from ttapi_pipeline.metastock.plain_files import open_plain, size_of
 
 
 class Folder:
@@ -69,12 +71,15 @@ class Folder:
         for fact in facts:
             yield self._indexes.candidate(fact) or look_at(self.path, fact, self._options)
 
-    def _sha256(self, fact: FileFact) -> str | None:
+    def _sha256(self, fact: FileFact) -> str:
+        """What stands for the content of a file: for one that cannot be read, its size and time of change."""
         digest = hashlib.sha256()
         try:
-            with (self.path / fact.name).open("rb") as file:
-                while block := file.read(1 << 20):
+            with open_plain(self.path / fact.name) as file:
+                left = size_of(file)
+                while left > 0 and (block := file.read(min(left, 1 << 20))):
                     digest.update(block)
-        except OSError:  # reading the file will say so
-            return None
+                    left -= len(block)
+        except (OSError, InvalidFormatError):  # reading the file will say so
+            return f"{fact.size} {fact.mtime_ns}"
         return digest.hexdigest()

@@ -29,6 +29,9 @@ file replaces are not counted."""
 LOST_FIELDS: Final = pl.Schema({f"lost_{name}": pl.UInt32() for name in FIELDS})
 """How many values of each field came and could not be believed, in rows that are kept: they are null there."""
 
+CLOSED: Final = "closed"
+"""Stands for the dialect of a file that the system did not let us read, which may pass: it is read again next time."""
+
 ACCOUNTS: Final = pl.Schema(
     {
         "file": pl.UInt32(),

@@ -13,6 +13,8 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from ttapi_pipeline.core.errors import InvalidFormatError
+from ttapi_pipeline.core.lines import one_line
+from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.dates import is_date
 from ttapi_pipeline.metastock.dialects import ACCEPTED, BY_HEADER, DELIMITERS, FIELD_NAMES, ROLES, UNREAD_NAMES
 from ttapi_pipeline.metastock.layout import IGNORED, PRICES
@@ -114,8 +116,15 @@ def _columns(names: Sequence[str], delimiter: str) -> Columns:
     columns = [IGNORED] * len(names)
     for role, index in roles.items():
         columns[index] = role
-    unknown_fields = tuple(name for name in names if name and name not in FIELD_NAMES and name not in UNREAD_NAMES)
-    return Columns(tuple(columns), delimiter, dialect, unknown_fields, header_lines=1)
+    return Columns(tuple(columns), delimiter, dialect, _unknown_fields(names), header_lines=1)
+
+
+def _unknown_fields(names: Sequence[str]) -> tuple[str, ...]:
+    """Those that stand for no role, for people to read."""
+    unknown = [name for name in names if name and name not in FIELD_NAMES and name not in UNREAD_NAMES]
+    told = [one_line(name[: limits.TICKER_CHARACTERS]) for name in unknown[: limits.UNKNOWN_FIELDS]]
+    left = len(unknown) - len(told)
+    return (*told, f"(and {left:,} others)") if left else tuple(told)
 
 
 def _header_of_three_lines(lines: Sequence[str]) -> Columns | None:

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from ttapi_pipeline.core.symbology import symbol_from_file_stem
+from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.evidence import Scheme, symbol_of
 from ttapi_pipeline.metastock.fingerprint import printable
 
@@ -45,6 +46,8 @@ class Symbols:
 
     def is_possible(self, spelling: str) -> bool:
         """Whether the spelling stands for a symbol in some scheme."""
+        if len(spelling) > limits.TICKER_CHARACTERS:
+            return self.is_mapped(spelling)
         # Two threads may work out the same spelling; both get the same answer.
         if spelling not in self._possible:
             self._possible[spelling] = any(self.symbol(spelling, scheme) is not None for scheme in Scheme)

@@ -22,6 +22,7 @@ class _Indexed:
     version: str = ""
     securities: dict[int, Security] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
 
 
 class Indexes:
@@ -47,6 +48,9 @@ class Indexes:
                 indexed.faults[fact.name] = f"it is no binary MetaStock index: {error}"
             except OSError as error:
                 indexed.faults[fact.name] = f"it cannot be read: {error.strerror or error}"
+                indexed.closed.add(fact.name)
+                # When it can be read, its data files are others.
+                indexed.version += "closed\n"
 
     def version_for(self, fact: FileFact) -> str:
         """Stands for the content of the index files that a data file depends on; empty for any other file."""
@@ -62,7 +66,8 @@ class Indexes:
             return None
         indexed = self._by_folder[folder]
         if is_index(name):
-            return Candidate(fact, None, "", indexed.faults.get(fact.name), is_index=True)
+            is_closed = fact.name in indexed.closed
+            return Candidate(fact, None, "", indexed.faults.get(fact.name), is_closed=is_closed, is_index=True)
         if name.upper().endswith(".DOP"):
             # The names of an F file's columns, which its index gives as well.
             return Candidate(fact, None, "", is_index=True)

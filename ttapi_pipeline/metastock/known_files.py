@@ -14,7 +14,7 @@ from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.candidates import Candidate
 from ttapi_pipeline.metastock.dates import DateOrder
 from ttapi_pipeline.metastock.file_cache import IDENTITY, KNOWN, FileCache
-from ttapi_pipeline.metastock.frames import FilesRead
+from ttapi_pipeline.metastock.frames import CLOSED, FilesRead
 
 KNOWN_FILES: Final = pl.Schema({**KNOWN, "batch": pl.String(), "rank": pl.UInt32()})
 """One row per file that is known: its identity and account, the batch that it is in, and its rank in the folder. `file`
@@ -41,8 +41,8 @@ class KnownFiles:
         self.frame: pl.DataFrame = self._find()
 
     def unknown_ranks(self) -> Sequence[int]:
-        """The ranks of the files that have to be read, in order."""
-        return sorted(set(self._identities["rank"]) - set(self.frame["rank"]))
+        """The ranks of the files that have to be read, in order: those that are new, and those that were closed."""
+        return sorted(set(self._identities["rank"]) - set(self.frame.filter(pl.col("dialect") != CLOSED)["rank"]))
 
     def date_orders(self) -> Mapping[str, DateOrder]:
         """The order of day and month that the files of a dialect prove; none where they prove either."""

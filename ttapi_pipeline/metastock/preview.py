@@ -97,7 +97,8 @@ def preview_folder(
         StorageError: The folder is missing or cannot be read.
     """
     files = Folder(folder, options, by_content=False)
-    total = sum(fact.size for fact in files.facts)
+    # What is too large is not read, and says nothing of how much there is to read.
+    total = sum(fact.size for fact in files.facts if fact.size <= limits.MOST_FILE_BYTES)
     is_complete = total <= most_bytes
     groups: Sequence[tuple[Layout | None, Sequence[Candidate]]] = ()
     sample = files.facts

@@ -23,12 +23,16 @@ from ttapi_pipeline.metastock.batch import Account, Batch
 from ttapi_pipeline.metastock.frames import CODED_ROWS
 from ttapi_pipeline.metastock.layout import FIELDS, IGNORED, NUMBERS, Layout
 from ttapi_pipeline.metastock.options import ImportOptions
+from ttapi_pipeline.metastock.plain_files import read_at_most
 from ttapi_pipeline.metastock.row_rules import RowRule, all_hold, is_sound, row_rules, without_unusable
 from ttapi_pipeline.metastock.row_values import bar_columns, needs_care, numbers_from_text
 from ttapi_pipeline.metastock.series import may_be_other, may_vary, needs_steps, needs_times
 
 _ODD_BYTES: Final = (b'"', b"\0", b"\x1a")
 """Quotes, zero bytes and a Ctrl-Z, of which a scan does not make what the careful reading does."""
+
+_PACKED: Final = (b"\x1f\x8b", b"x\x01", b"x\x5e", b"x\x9c", b"x\xda", b"\x28\xb5\x2f\xfd")
+"""How gzip, zlib and zstd begin. `x` and 1 are letters of a text, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ def scan_block(text: bytes, layout: Layout, options: ImportOptions, today: date 
     Returns:
         None where a line is anything else than a row that breaks no rule, so that it has to be cut with care.
     """
-    if any(byte in text for byte in _ODD_BYTES):
+    if any(byte in text for byte in _ODD_BYTES) or _is_packed(text):
         return None
     for is_typed in (not layout.decimal_comma, False):
         with suppress(pl.exceptions.PolarsError):
@@ -105,11 +109,14 @@ def _collected(
     try:
         lines, odd = [], []
         for position in positions:
-            content = batch.path(position).read_bytes()
-            if _is_odd(content):
+            size = batch.candidates[position].fact.size
+            # One byte more than was listed tells of a file that has grown, however large it is by now.
+            content = read_at_most(batch.path(position), size + 1)
+            part, count = _lines_of(content, layout)
+            if len(content) > size or _is_odd(content) or _is_packed(part):
                 odd.append(position)
             else:
-                lines.append(_lines_of(content, layout))
+                lines.append((part, count))
         counts = [count for _, count in lines]
         text = b"".join(each for each, _ in lines)
         # The files' bytes are in memory twice at this moment, and a batch has 64 MB.
@@ -246,7 +253,10 @@ def _runs(batch: Batch, layout: Layout, rows: pl.DataFrame) -> pl.DataFrame:
     else:
         tickers = pl.Series([candidate.ticker for candidate in batch.candidates], dtype=pl.String).gather(files)
     runs = pl.DataFrame({"file": files, "ticker": tickers, "rows": counts.astype(np.uint32)})
-    codes = batch.codes(tickers)
+    several = runs.group_by("file").agg(pl.col("ticker").n_unique())
+    # A file with too many is left to the careful reading, which says so.
+    crowded = several.filter(pl.col("ticker") > limits.MOST_TICKERS)["file"]
+    codes = batch.codes(runs.filter(~pl.col("file").is_in(crowded.implode()))["ticker"])
     return runs.with_columns(code=pl.col("ticker").replace_strict(codes, default=None, return_dtype=pl.UInt32))
 
 
@@ -277,6 +287,11 @@ def _is_odd(content: bytes) -> bool:
 def _count(text: bytes | memoryview, letter: str) -> int:
     """Ten times as fast as `bytes.count`, which goes from line to line."""
     return int(np.count_nonzero(np.frombuffer(text, dtype=np.uint8) == ord(letter)))
+
+
+def _is_packed(text: bytes | memoryview) -> bool:
+    """Whether Polars would take a text for packed bytes by how it begins, and unpack a thousand times as many."""
+    return bytes(text[:4]).startswith(_PACKED)
 
 
 def _lines_of(content: bytes, layout: Layout) -> tuple[memoryview, int]:

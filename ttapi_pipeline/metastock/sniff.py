@@ -20,6 +20,7 @@ from ttapi_pipeline.metastock.dates import common_format, is_date
 from ttapi_pipeline.metastock.dialects import ACCEPTED, AFTER_DATE, BY_COLUMNS, DELIMITERS
 from ttapi_pipeline.metastock.headers import Columns, find_header
 from ttapi_pipeline.metastock.layout import IGNORED, NUMBERS, Layout
+from ttapi_pipeline.metastock.plain_files import open_plain, size_of
 from ttapi_pipeline.metastock.text import decode, split_lines, split_row
 
 SAMPLE_LINES: Final = 8
@@ -46,10 +47,11 @@ def sniff_file(path: Path, *, code_page: str) -> Sniffed:
     """Look at a file's first 4 KiB and its last byte.
 
     Raises:
-        InvalidFormatError: The file is not MetaStock ASCII.
+        InvalidFormatError: The file is not MetaStock ASCII, or too large.
         OSError: The file cannot be read. The caller knows its folder, and makes the message.
     """
-    with path.open("rb") as file:
+    with open_plain(path) as file:
+        size_of(file)
         head = file.read(limits.HEAD_BYTES)
         is_whole = len(head) < limits.HEAD_BYTES
         last = head[-1:]

@@ -15,10 +15,11 @@ from typing import Final
 
 import polars as pl
 
+from ttapi_pipeline.core.errors import InvalidFormatError
 from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.batch import Batch
 from ttapi_pipeline.metastock.blocks import Block, TextFile
-from ttapi_pipeline.metastock.dates import DATE_AND_TIME, DateOrder, proven_orders
+from ttapi_pipeline.metastock.dates import DATE_AND_TIME, DateOrder, is_date, proven_orders
 from ttapi_pipeline.metastock.layout import IGNORED, NUMBERS, QUANTITIES, Layout
 from ttapi_pipeline.metastock.number_text import Marks, marks_of, numbers_of
 from ttapi_pipeline.metastock.scan import ScannedBlock, scan_block
@@ -86,6 +87,7 @@ class TextRows:
         batch: Says how to read what the file leaves open.
 
     Raises:
+        InvalidFormatError: It has too many tickers, or hardly any row of it has a date.
         OSError: The file cannot be read, here and in every method.
     """
 
@@ -97,6 +99,7 @@ class TextRows:
         self._scanned: dict[int, Rows] = {}
         self._held: dict[int, pl.DataFrame] = {}
         self._has_all = True
+        self._tickers: set[str] = set()
         self.facts = self._look(is_scanning=layout.is_plain and layout.date_format is not None)
         if self._scanned and "," in self.facts.marks.seen:
             # Whether a scanned number is what it seems depends on the others.
@@ -127,14 +130,18 @@ class TextRows:
     def _look(self, *, is_scanning: bool) -> Facts:
         """Scan or cut every block, and hold what is scanned, and what is cut as long as it is not too much."""
         self._scanned, self._held, self._has_all = {}, {}, True
-        facts, held_rows, skipped = Facts(), 0, self._layout.header_lines
+        facts, held_rows, skipped, seen, dated = Facts(), 0, self._layout.header_lines, 0, 0
         for at, block in enumerate(self._text.blocks()):
             scanned = self._scan(block, skipped) if is_scanning else None
             if scanned is not None:
                 self._scanned[at] = scanned
             else:
                 for rows in self._cut(block, skipped):
+                    self._note(rows["ticker"].unique())
                     facts |= self._facts(rows)
+                    if seen < limits.FIRST_ROWS:
+                        seen, dated = seen + rows.height, dated + _dated(rows["date"])
+                        check_share(dated, seen, "have a date")
                     held_rows += rows.height
                     if held_rows > limits.BLOCK_LINES:
                         self._has_all = False
@@ -159,8 +166,14 @@ class TextRows:
         if "ticker" not in self._layout.columns:
             frame = frame.with_columns(ticker=pl.lit(self._stem))
         tickers = frame["ticker"].unique()
+        self._note(tickers)
         is_known = tickers.null_count() == 0 and None not in self._batch.codes(tickers).values()
         return Rows(frame, scanned) if is_known else None
+
+    def _note(self, tickers: pl.Series) -> None:
+        self._tickers.update(tickers.drop_nulls().str.head(limits.TICKER_CHARACTERS))
+        if len(self._tickers) > limits.MOST_TICKERS:
+            raise InvalidFormatError(f"it has more than {limits.MOST_TICKERS:,} tickers, and no exchange has as many")
 
     def _cut(self, block: Block, skipped: int) -> Iterator[pl.DataFrame]:
         numbered = islice(block.filled(), skipped, None)
@@ -168,9 +181,7 @@ class TextRows:
             yield _cut(self._layout, part, self._stem, block.too_long)
 
     def _facts(self, rows: pl.DataFrame) -> Facts:
-        parts = pl.col("date").str.extract_groups(DATE_AND_TIME).struct
-        has_times = bool(rows["date"].str.contains(DATE_AND_TIME).any())
-        dates = rows.select(pl.coalesce(parts[0], parts[2], "date")).to_series() if has_times else rows["date"]
+        has_times, dates = _without_times(rows["date"])
         return Facts(marks_of(rows[role] for role in self._numeric), proven_orders(dates.drop_nulls()), has_times)
 
     def _read(self, rows: pl.DataFrame) -> Rows:
@@ -210,6 +221,34 @@ def _damage(number: int, line: str, too_long: frozenset[int]) -> str | None:
     if number in too_long:
         return f"the line is longer than {limits.LINE_CHARACTERS} characters"
     return "the line holds zero bytes" if "\0" in line else None
+
+
+def check_share(good: int, seen: int, what: str) -> None:
+    """Raise InvalidFormatError where hardly any of many rows are good.
+
+    Args:
+        good: How many are.
+        seen: How many there are.
+        what: Of the good ones, in words.
+    """
+    if seen >= limits.FIRST_ROWS and 10 * good < seen:
+        raise InvalidFormatError(f"of its first {seen:,} rows {good:,} {what}, so it is no file of daily prices")
+
+
+def _dated(texts: pl.Series) -> int:
+    """How many of some rows have a date that could be one."""
+    _, dates = _without_times(texts)
+    possible = [text for text in dates.unique().drop_nulls() if is_date(text)]
+    return int(dates.is_in(possible).sum())
+
+
+def _without_times(texts: pl.Series) -> tuple[bool, pl.Series]:
+    """Whether a time of day stands beside any date, and the dates without it."""
+    if not texts.str.contains(DATE_AND_TIME).any():
+        return False, texts
+    parts = texts.str.extract_groups(DATE_AND_TIME).struct.unnest()
+    first, _, second, _ = parts.iter_columns()
+    return True, first.zip_with(first.is_not_null(), second).zip_with(first.is_not_null() | second.is_not_null(), texts)
 
 
 def _filled(block: Block) -> int:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from io import TextIOWrapper
 from typing import Any, Final
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -33,6 +35,15 @@ def output_console() -> Console:
     """Standard output, as wide as the terminal that it is."""
     console = SafeConsole()
     return console if console.is_terminal else SafeConsole(width=WIDTH_WITHOUT_TERMINAL)
+
+
+def accept_any_text() -> None:
+    """Have standard output write an escape for a letter that the encoding of the terminal does not have.
+
+    A name or a frame of a table would end the command otherwise. Standard error does so by itself.
+    """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def print_error(text: str) -> None:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from ttapi_pipeline.core.symbology import symbol_to_metastock
+from ttapi_pipeline_tests.support.hostile_files import put_good
 
 
 class Bar(NamedTuple):
@@ -120,3 +122,14 @@ def write_dialect() -> Callable[
 def dialect(request: pytest.FixtureRequest) -> str:
     """Each dialect in turn."""
     return str(request.param)
+
+
+@pytest.fixture
+def good_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder with one good file, which is removed however deep it has become."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    put_good(folder)
+    yield folder
+    # What is nested too deep for a path, pytest does not remove.
+    shutil.rmtree(folder)

@@ -11,8 +11,10 @@ from pathlib import Path
 import polars as pl
 from polars.testing import assert_frame_equal
 
+from ttapi_pipeline.core.lines import one_line
 from ttapi_pipeline.metastock.frames import BARS
 from ttapi_pipeline.metastock.importer import FILES, REJECTS, FolderImport
+from ttapi_pipeline_tests.support.hostile_files import GOOD
 
 
 @contextmanager
@@ -39,4 +41,18 @@ def check_account(result: FolderImport) -> pl.DataFrame:
     assert_frame_equal(bars, bars.sort("symbol", "session"))
     assert bars["close"].is_finite().all()
     assert (bars["close"] > 0).all()
+    return bars
+
+
+def check_harmless(result: FolderImport) -> pl.DataFrame:
+    """What holds whatever lies in a folder: all is accounted for, and no text of it commands a screen."""
+    bars = check_account(result)
+    assert bars.filter(symbol=GOOD).height == 3
+    told = [*result.files["file"], *result.notices["notice"]]
+    for name in ("file", "symbol", "reason", "raw"):
+        told += result.rejects[name].drop_nulls().to_list()
+    assert [text for text in told if text != one_line(text)] == []
+    assert max(map(len, result.rejects["reason"]), default=0) < 300
+    whole = result.rejects.filter(pl.col("line").is_null(), pl.col("symbol").is_null())
+    assert not whole["file"].is_duplicated().any()
     return bars

@@ -16,11 +16,13 @@ THOROUGH: Final = (
     "defs/scenarios/test_sensor_daemon.py",
     "defs/test_defs_bit_flips.py",
     "defs/test_defs_damage.py",
+    "defs/test_defs_hostile_files.py",
     "defs/test_defs_kills.py",
     "defs/test_defs_lost_fields.py",
     "defs/test_defs_payloads.py",
     "defs/test_defs_quotes.py",
     "defs/test_defs_raw_files.py",
+    "metastock/test_hostile_folders.py",
 )
 """Below the folder of the tests. Together they take about a third of the time of all."""
 
