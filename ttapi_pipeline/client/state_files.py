@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from ttapi_pipeline.core.files import replacing
+from ttapi_pipeline.core.files import make_folders, remove_abandoned, replacing
 from ttapi_pipeline.core.seals import sealed_document, unsealed_document
 
 T = TypeVar("T")
@@ -36,10 +36,9 @@ def read_state(file: Path, state_type: type[T]) -> T | None:
 def write_state(file: Path, state: object) -> None:
     """Replace the file in one step. A failure is only logged, since this process remembers the state anyway."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as staging:
-            # Readable by this user alone.
-            staging.touch(mode=0o600)
+        make_folders(file.parent)
+        # Readable by this user alone.
+        with replacing(file, mode=0o600) as staging:
             staging.write_text(sealed_document(msgspec.to_builtins(state), by=SEALED_BY), encoding="utf-8")
     except OSError as error:
         _LOGGER.warning("%s cannot be written, the next process will not know: %s", file, error)
@@ -49,5 +48,6 @@ def forget_state(file: Path) -> None:
     """Remove the file, if it is there."""
     try:
         file.unlink(missing_ok=True)
+        remove_abandoned(file)
     except OSError as error:
         _LOGGER.warning("%s cannot be removed: %s", file, error)

@@ -6,11 +6,13 @@ Local paths and the standard library only. Object stores, and our errors in plac
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -24,13 +26,82 @@ def staging_path(target: Path) -> Path:
     return target.with_name(f".{target.name}.{uuid4().hex}{STAGED_SUFFIX}")
 
 
-def left_over(target: Path) -> list[Path]:
-    """What writers of `target` have staged and not put in place. If you hold its lock, those writers have died."""
-    return sorted(target.parent.glob(f".{target.name}.*{STAGED_SUFFIX}"))
+def abandoned(target: Path) -> list[Path]:
+    """What writers of `target` that died have staged; what living ones stage now is not among it."""
+    return [path for path in _staged_for(target) if _is_abandoned(path)]
+
+
+def remove_abandoned(target: Path) -> None:
+    """Remove what writers of `target` that died have staged. What cannot be removed stays."""
+    for path in _staged_for(target):
+        _is_abandoned(path, is_removed=True)
 
 
 @contextmanager
-def replacing(target: Path, *, is_durable: bool = True) -> Iterator[Path]:
+def staging(target: Path, *, mode: int = 0o666, is_tidied: bool = True) -> Iterator[Path]:
+    """Give an empty staged file for `target`; at the end of the block it has been put in place, or is removed.
+
+    It is locked meanwhile, and the system drops the lock with the process. So the next writer of the target can tell
+    what others stage now from what dead ones have left, and removes the latter.
+
+    Args:
+        target: In a folder that exists.
+        mode: Who may read and write the file, less what the umask takes away.
+        is_tidied: Whether to look for what dead writers of the target have left. That lists the folder.
+
+    Raises:
+        OSError: The file cannot be made.
+    """
+    if is_tidied:
+        remove_abandoned(target)
+    path = staging_path(target)
+    held = _made_and_held(path, mode)
+    try:
+        yield path
+    finally:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            os.close(held)
+
+
+def _staged_for(target: Path) -> list[Path]:
+    return sorted(target.parent.glob(f".{escape(target.name)}.*{STAGED_SUFFIX}"))
+
+
+def _is_abandoned(path: Path, *, is_removed: bool = False) -> bool:
+    """Whether no process holds a staged file; then it may be removed at the same time."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if is_removed:
+                path.unlink()
+        finally:
+            os.close(descriptor)
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    except OSError:
+        # It is another user's, or the file system has no locks.
+        return True
+    return True
+
+
+def _made_and_held(path: Path, mode: int) -> int:
+    """Make an empty file and lock it; returns the descriptor that holds the lock."""
+    while True:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, mode)
+        # Where a file system has no locks, the file is taken for abandoned by the next writer of the same target.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        # Before it was locked, another process may have taken it for abandoned.
+        if path.exists():
+            return descriptor
+        os.close(descriptor)
+
+
+@contextmanager
+def replacing(target: Path, *, is_durable: bool = True, mode: int = 0o666, is_tidied: bool = True) -> Iterator[Path]:
     """Give a path to write; at the end of the block the file takes the place of `target`.
 
     After an exception the target is as it was, and the staged file is gone.
@@ -38,17 +109,15 @@ def replacing(target: Path, *, is_durable: bool = True) -> Iterator[Path]:
     Args:
         target: In a folder that exists.
         is_durable: Whether the file survives a loss of power from here on. Without it, the file can be empty then.
+        mode: Of a new file; see `staging`. A replaced file hands on its own.
+        is_tidied: See `staging`.
 
     Raises:
         OSError: The disk is full, the folder cannot be written.
     """
-    staging = staging_path(target)
-    try:
-        yield staging
-        put_in_place(staging, target, is_durable=is_durable)
-    finally:
-        with suppress(OSError):
-            staging.unlink(missing_ok=True)
+    with staging(target, mode=mode, is_tidied=is_tidied) as path:
+        yield path
+        put_in_place(path, target, is_durable=is_durable)
 
 
 @contextmanager
@@ -81,6 +150,20 @@ def put_in_place(staging: Path, target: Path, *, is_durable: bool = True) -> Non
     staging.replace(target)
     if is_durable:
         sync(target.parent)
+
+
+def make_folders(folder: Path) -> None:
+    """Make a folder, and those above it, where they are missing; their names are durable then.
+
+    Raises:
+        OSError: One cannot be made; FileExistsError where a file has its name.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.is_dir()]
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        # A folder that this user may pass and not list cannot be synced.
+        with suppress(PermissionError):
+            sync(each.parent)
 
 
 def sync(path: Path) -> None:

@@ -23,7 +23,8 @@ from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.datasets.registry import REPORTS
 from ttapi_pipeline.datasets.status import shaping_settings
 from ttapi_pipeline.storage.errors import storage_error
-from ttapi_pipeline.storage.layout import STATE_FOLDER, DatasetFiles, Folder
+from ttapi_pipeline.storage.files import write_file
+from ttapi_pipeline.storage.layout import STATE_FOLDER, DatasetFiles, Folder, make_folder
 from ttapi_pipeline.storage.scan import scan
 from ttapi_pipeline.tables.schema import DatasetSchema
 
@@ -113,12 +114,13 @@ class Refresh:
         """Keep a copy of the damaged Parquet file, for a person to look at."""
         path = DatasetFiles.of(self._folder, self._dataset.name).parquet
         target = self._folder / STATE_FOLDER / "damaged" / path.name
+        make_folder(target.parent)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            # Copied, since object stores have no rename; the publication replaces the file.
-            target.write_bytes(path.read_bytes())
+            content = path.read_bytes()
         except OSError as error:
-            raise storage_error(target, error) from error
+            raise storage_error(path, error) from error
+        # Copied, since object stores have no rename; the publication replaces the file.
+        write_file(target, content)
         return str(target)
 
     def _stored(self, schema: DatasetSchema) -> pl.LazyFrame | None:

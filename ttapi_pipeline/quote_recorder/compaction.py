@@ -19,7 +19,6 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from ttapi_pipeline.core.errors import ConfigError, CorruptFileError
-from ttapi_pipeline.core.files import left_over
 from ttapi_pipeline.core.sessions import session_hours
 from ttapi_pipeline.quote_recorder.history import SessionHistory, TableFacts, read_history
 from ttapi_pipeline.quote_recorder.layout import (
@@ -114,10 +113,6 @@ def remove_old_logs(data: Path, *, keep: int = KEPT_LOGS) -> Sequence[date]:
 
 
 def _compact(data: Path, session: date, *, is_recorded_to_the_end: bool) -> SessionHistory:
-    # The lock of the session is held: whoever staged these was killed.
-    for target in (*(history_file(data, session, name) for name in TABLES), manifest_file(data, session)):
-        for file in left_over(target):
-            file.unlink(missing_ok=True)
     origin = read_origin(data, session)
     if origin is None:
         raise CorruptFileError(f"{log_folder(data, session)} does not say where it comes from; remove it")

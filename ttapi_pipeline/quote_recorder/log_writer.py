@@ -19,6 +19,7 @@ from typing import Final, Self
 import polars as pl
 
 from ttapi_pipeline.core.errors import ConfigError, LockTimeoutError
+from ttapi_pipeline.core.files import remove_abandoned
 from ttapi_pipeline.core.sessions import next_session
 from ttapi_pipeline.quote_recorder.layout import (
     LOG_FOLDER,
@@ -211,6 +212,8 @@ class _SessionLog:
         Returns:
             A sentence per damage.
         """
+        for name in (GAPS_FILE, ORIGIN_FILE):
+            remove_abandoned(self._folder / name)
         return [damage for table in self.tables.values() for damage in table.recover()]
 
     def record(self, gaps: Sequence[LogGap]) -> None:

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ttapi_pipeline.core.files import replacing
+from ttapi_pipeline.core.files import make_folders, remove_abandoned, replacing
 from ttapi_pipeline.core.manifest import FileFacts, Manifest
 from ttapi_pipeline.core.seals import seal, unseal
-from ttapi_pipeline.storage.layout import STATE_FOLDER, DatasetFiles, Folder
+from ttapi_pipeline.storage.layout import DatasetFiles, Folder, NoteKind
 
 _SEALED_BY: Final = "damage 1"
 _SHOWN_DIGITS: Final = 12
@@ -47,7 +47,7 @@ class Damage:
 
 def note_damage(files: DatasetFiles, damage: Damage) -> None:
     """Note damage for every later process. Where the folder cannot be written, only this process knows of it."""
-    path = _note_file(files)
+    path = files.note(NoteKind.DAMAGED)
     damaged = files.folder / damage.file
     with suppress(OSError):
         document = _read(path)
@@ -57,17 +57,18 @@ def note_damage(files: DatasetFiles, damage: Damage) -> None:
             "identity": _identity(damaged),
         }
         content = seal(json.dumps(document).encode(), by=_SEALED_BY)
-        path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(path, Path):
+            make_folders(path.parent)
             with replacing(path) as staged:
                 staged.write_bytes(content)
         else:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
 
 
 def noted_damage(files: DatasetFiles, manifest: Manifest) -> Mapping[str, Damage]:
     """The damage that is known of the files that a manifest describes, by file name; empty when none is known."""
-    noted = _read(_note_file(files))
+    noted = _read(files.note(NoteKind.DAMAGED))
     found = {}
     for path, facts in ((files.parquet, manifest.parquet), (files.csv, manifest.csv)):
         each = noted.get(path.name)
@@ -78,8 +79,11 @@ def noted_damage(files: DatasetFiles, manifest: Manifest) -> Mapping[str, Damage
 
 def forget_damage(files: DatasetFiles) -> None:
     """Remove the note: the files have been replaced. A note that stays is ignored."""
+    path = files.note(NoteKind.DAMAGED)
     with suppress(OSError):
-        _note_file(files).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        if isinstance(path, Path):
+            remove_abandoned(path)
 
 
 def _is_about(noted: Mapping[str, object], path: Folder, facts: FileFacts) -> bool:
@@ -95,10 +99,6 @@ def _read(path: Folder) -> dict[str, dict[str, object]]:
         return {} if content is None else dict(json.loads(content))
     except (OSError, ValueError):
         return {}
-
-
-def _note_file(files: DatasetFiles) -> Folder:
-    return files.folder / STATE_FOLDER / "damaged" / f"{files.dataset}.json"
 
 
 def _identity(path: Folder) -> list[int]:

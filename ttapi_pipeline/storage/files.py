@@ -5,18 +5,18 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from xxhash import xxh3_128
 
-from ttapi_pipeline.core.files import left_over, put_in_place, staging_path
+from ttapi_pipeline.core.files import abandoned, put_in_place, remove_abandoned, staging
 from ttapi_pipeline.core.manifest import FileFacts
 from ttapi_pipeline.storage.errors import storage_error
-from ttapi_pipeline.storage.layout import DatasetFiles, Folder
+from ttapi_pipeline.storage.layout import DatasetFiles, Folder, NoteKind
 
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -61,12 +61,12 @@ class StagedFile:
 def staged(target: Folder) -> Iterator[StagedFile]:
     """Give a file to write and commit; at the end of the block it is in place or removed."""
     if isinstance(target, Path):
-        file = StagedFile(staging_path(target), target)
-        try:
-            yield file
-        finally:
-            with suppress(OSError):
-                file.path.unlink(missing_ok=True)
+        with ExitStack() as stack:
+            try:
+                path = stack.enter_context(staging(target))
+            except OSError as error:
+                raise storage_error(target, error) from error
+            yield StagedFile(path, target)
         return
     try:
         folder = Path(tempfile.mkdtemp(prefix="ttapi-"))
@@ -96,18 +96,20 @@ def write_file(target: Folder, content: str | bytes) -> FileFacts:
 
 
 def stale_files(files: DatasetFiles) -> list[Path]:
-    """Staged files of a dataset. If you hold its lock, their writers have died."""
-    if not isinstance(files.folder, Path) or not files.folder.is_dir():
-        return []
-    targets = (files.parquet, files.csv, files.manifest)
-    return sorted(path for target in targets if isinstance(target, Path) for path in left_over(target))
+    """What writers of a dataset that died have staged: its files, and notes about them."""
+    return sorted(path for target in _local_targets(files) for path in abandoned(target))
 
 
 def remove_stale_files(files: DatasetFiles) -> None:
-    """Remove the staged files of writers that died; the caller holds the dataset's lock."""
-    for path in stale_files(files):
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
+    """Remove what writers of a dataset that died have staged."""
+    for target in _local_targets(files):
+        remove_abandoned(target)
+
+
+def _local_targets(files: DatasetFiles) -> Sequence[Path]:
+    """Every file that is staged for a dataset; none in an object store, where nothing is."""
+    targets = (files.parquet, files.csv, files.manifest, *map(files.note, NoteKind))
+    return [target for target in targets if isinstance(target, Path)]
 
 
 def file_facts(path: Folder) -> FileFacts:

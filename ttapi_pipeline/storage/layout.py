@@ -7,11 +7,14 @@ Standard library only, so that a verdict over every dataset takes milliseconds; 
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ttapi_pipeline.core.errors import StorageError
+from ttapi_pipeline.core.files import make_folders
 from ttapi_pipeline.storage.errors import storage_error
 
 if TYPE_CHECKING:
@@ -19,6 +22,17 @@ if TYPE_CHECKING:
 
 Folder: TypeAlias = "Path | UPath"
 """The data folder, or a file in it: a local path, or an fsspec URL such as ``s3://bucket/prefix``."""
+
+
+STATE_FOLDER: Final = ".state"
+"""In the data folder: caches and notes that programs can do without, and states of breakers."""
+
+
+class NoteKind(StrEnum):
+    """Notes beside a dataset; the value is the name of a folder."""
+
+    DAMAGED = "damaged"
+    PIECES = "pieces"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +60,9 @@ class DatasetFiles:
             folder, dataset, folder / f"{dataset}.parquet", folder / f"{dataset}.csv", folder / f"{dataset}.json"
         )
 
-
-STATE_FOLDER: Final = ".state"
-"""In the data folder: caches and notes that programs can do without, and states of breakers."""
+    def note(self, kind: NoteKind) -> Folder:
+        """Where something is noted about the files; the pipeline can do without it."""
+        return self.folder / STATE_FOLDER / kind / f"{self.dataset}.json"
 
 
 def open_folder(location: str) -> Folder:
@@ -76,13 +90,16 @@ def state_folder(location: str) -> Path | None:
 
 
 def make_folder(folder: Folder) -> None:
-    """Create the data folder where it is not there yet.
+    """Create a folder where it is not there yet; on a disk, it survives a loss of power from here on.
 
     Raises:
         StorageError: It cannot be created, or it is a file.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if isinstance(folder, Path):
+            make_folders(folder)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise storage_error(folder, error) from error
 
@@ -94,9 +111,14 @@ def check_writable(folder: Folder) -> None:
         StorageError: It cannot be created or written.
     """
     make_folder(folder)
-    probe = folder / f".writable-{os.getpid()}"
     try:
-        probe.write_bytes(b"")
-        probe.unlink()
+        if isinstance(folder, Path):
+            # It has no name where the system can do that, so that a kill leaves nothing.
+            with tempfile.TemporaryFile(dir=folder) as nameless:
+                nameless.write(b"?")
+        else:
+            probe = folder / f".writable-{os.getpid()}"
+            probe.write_bytes(b"")
+            probe.unlink()
     except OSError as error:
         raise storage_error(folder, error) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ttapi_pipeline.core.files import left_over, replacing, replacing_folder, staging_path
+from ttapi_pipeline.core.files import abandoned, remove_abandoned, replacing, replacing_folder, staging, staging_path
 
 
 def test_the_target_changes_at_the_end_of_the_block(tmp_path: Path) -> None:
@@ -77,12 +77,21 @@ def test_a_folder_takes_the_place_of_none_or_of_an_empty_one_only(tmp_path: Path
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_what_a_killed_writer_left_is_found_by_its_target(tmp_path: Path) -> None:
-    target, neighbour = tmp_path / "bars.json", tmp_path / "bars.jsonl"
-    staged = sorted(staging_path(target) for _ in range(2))
-    for path in (*staged, staging_path(neighbour)):
+def test_what_a_killed_writer_left_is_told_from_what_is_being_written(tmp_path: Path) -> None:
+    target, neighbour = tmp_path / "bars[1].json", tmp_path / "bars[1].jsonl"
+    left = sorted(staging_path(target) for _ in range(2))
+    for path in (*left, staging_path(neighbour)):
         path.write_text("half")
-    assert left_over(target) == staged
+    with staging(target, is_tidied=False) as mine:
+        assert abandoned(target) == left
+        remove_abandoned(target)
+        assert abandoned(target) == []
+        assert mine.exists()
+        # The next writer of the target leaves it alone, too.
+        with replacing(target) as other:
+            other.write_text("whole")
+        assert mine.exists()
+    assert sorted(path.name[:14] for path in tmp_path.iterdir()) == [".bars[1].jsonl", "bars[1].json"]
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])

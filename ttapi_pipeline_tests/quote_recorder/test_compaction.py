@@ -7,13 +7,12 @@ import json
 import shutil
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
 
-from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, LockTimeoutError, StorageError
-from ttapi_pipeline.core.files import left_over, staging_path
+from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, LockTimeoutError
+from ttapi_pipeline.core.files import abandoned, staging_path
 from ttapi_pipeline.quote_recorder import compaction
 from ttapi_pipeline.quote_recorder.compaction import compact_session, remove_old_logs
 from ttapi_pipeline.quote_recorder.history import read_history, scan_quote_log
@@ -33,7 +32,6 @@ from ttapi_pipeline_tests.support.quote_log import (
     NOON,
     SIMULATED,
     open_log,
-    prices,
     quotes,
     sequences,
     trades,
@@ -107,7 +105,7 @@ def test_what_a_killed_compaction_had_staged_goes_with_the_next_one(data: Path, 
     target.parent.mkdir(parents=True, exist_ok=True)
     staging_path(target).write_bytes(b"half a file")
     compact_session(data, FRIDAY, is_recorded_to_the_end=True)
-    assert left_over(target) == []
+    assert abandoned(target) == []
 
 
 def test_many_symbols_are_sorted_in_batches(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,16 +162,3 @@ def test_a_session_without_trades_has_an_empty_table(tmp_path: Path) -> None:
     assert history.tables["trades"].rows == 0
     assert history.tables["trades"].first_at is None
     assert scan_quote_log(tmp_path, FRIDAY, "trades").collect().schema == TRADES
-
-
-def test_a_full_disk_leaves_the_log_as_it_was(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any, **__: Any) -> None:
-        raise pl.exceptions.ComputeError("No space left on device (os error 28)")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(pl.LazyFrame, "sink_parquet", refuse)
-        with pytest.raises(StorageError, match="free some space"):
-            compact_session(data, FRIDAY, is_recorded_to_the_end=True)
-    assert len(prices(data)) == 40
-    compact_session(data, FRIDAY, is_recorded_to_the_end=True)
-    assert len(prices(data)) == 40

@@ -86,8 +86,9 @@ class CandleSpool:
             for _ in range(_TRIES):
                 with suppress(FileNotFoundError, FileExistsError):
                     self._folder.mkdir(parents=True, exist_ok=True)
-                    # A history that the machine's power has cut short is fetched again, so it need not be durable.
-                    with replacing(target, is_durable=False) as staging:
+                    # A history that the machine's power has cut short is fetched again, so it need not be durable. The
+                    # folder, which holds thousands of files, is removed whole in the end: nobody need tidy it up.
+                    with replacing(target, is_durable=False, is_tidied=False) as staging:
                         staging.write_bytes(sealed)
                     return
         except OSError as error:

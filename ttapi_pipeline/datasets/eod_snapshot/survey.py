@@ -20,7 +20,6 @@ from typing import Final
 import polars as pl
 
 from ttapi_pipeline.analytics.splits import STEPS
-from ttapi_pipeline.core.files import left_over
 from ttapi_pipeline.core.ordered import map_in_order
 from ttapi_pipeline.core.seals import seal, unseal
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
@@ -233,8 +232,6 @@ def _remember(memory: Path, ranges: pl.DataFrame) -> None:
     make_folder(memory)
     with locked(memory, "survey"):
         try:
-            for path in left_over(memory / _FILE):
-                path.unlink(missing_ok=True)
             content = io.BytesIO()
             ranges.write_parquet(content, compression="lz4")
             write_file(memory / _FILE, seal(content.getvalue(), by=_SEALED_BY))

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from ttapi_pipeline.core.files import left_over, replacing
+from ttapi_pipeline.core.files import replacing
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.seals import seal, unseal
 from ttapi_pipeline.storage.hashing import HASHED_BY
-from ttapi_pipeline.storage.layout import STATE_FOLDER, DatasetFiles
+from ttapi_pipeline.storage.layout import DatasetFiles, NoteKind
 
 _FORMAT: Final = 3
 """Of the note and of the bytes: raised when either file is written in another way."""
@@ -83,8 +83,6 @@ def write_note(files: DatasetFiles, manifest: Manifest, footer: int, pieces: Seq
         "footer": footer,
         "pieces": [asdict(piece) for piece in pieces],
     }
-    for staged in left_over(path):
-        staged.unlink(missing_ok=True)
     # A note that is cut short is not believed, so it need not be durable.
     with replacing(path, is_durable=False) as staged:
         staged.write_bytes(seal(json.dumps(document).encode(), by=_made_by(manifest.provenance.code_version)))
@@ -116,7 +114,8 @@ def _made_by(code_version: str) -> str:
 
 def _note_file(files: DatasetFiles) -> Path | None:
     """Where pieces are noted; None where the data is not on this machine."""
-    return files.folder / STATE_FOLDER / "pieces" / f"{files.dataset}.json" if isinstance(files.folder, Path) else None
+    path = files.note(NoteKind.PIECES)
+    return path if isinstance(path, Path) else None
 
 
 def _piece_from(document: Mapping[str, object]) -> NotedPiece:
