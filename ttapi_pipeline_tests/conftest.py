@@ -6,6 +6,7 @@ from __future__ import annotations
 pytest_plugins = [
     "ttapi_pipeline_tests.support.budget",
     "ttapi_pipeline_tests.support.examples",
+    "ttapi_pipeline_tests.support.faults.fixture",
     "ttapi_pipeline_tests.support.log_levels",
     "ttapi_pipeline_tests.support.marks",
     "ttapi_pipeline_tests.support.thorough",

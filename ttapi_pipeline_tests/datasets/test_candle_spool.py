@@ -15,7 +15,6 @@ import pytest
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.collection import Collection
-from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.daily_candles import build as daily_candles
 from ttapi_pipeline.datasets.daily_candles import revisions as candle_revisions
@@ -145,21 +144,6 @@ def test_a_history_remembers_what_was_lost_of_it(tmp_path: Path) -> None:
     spool_in(tmp_path).put(replace(history("AAPL", CLOSES), lost={"close": 2}), START)
     (got,) = spool_in(tmp_path).take({"AAPL": START}, last_session=SESSION)
     assert got.lost == {"close": 2}
-
-
-def test_a_full_disk_is_a_storage_error_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spool = spool_in(tmp_path)
-
-    def refuse(*_: Any, **__: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(np, "savez", refuse)
-    with pytest.raises(StorageError, match="free some space"):
-        spool.put(history("AAPL", CLOSES), START)
-    assert list(tmp_path.rglob("*.*")) == []
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError):
-        CandleSpool(tmp_path / "file", origin="here", session=SESSION)
 
 
 def test_only_a_local_data_folder_has_a_spool(tmp_path: Path) -> None:

@@ -4,11 +4,7 @@
 from __future__ import annotations
 
 import json
-import random
-import subprocess
-import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -221,86 +217,3 @@ def test_any_sequence_of_flushes_and_restarts_is_read_back_once(
     for session, expected in ((FRIDAY, friday), (MONDAY, monday)):
         assert sequences(data, session) == expected
         assert sorted(prices(data, session)) == sorted([float(number) for number in expected] * 2)
-
-
-# Imports take longer than a writer lives, so they are done once, and each writer is a fork. That is safe as long as
-# Polars has computed nothing before: it starts its threads when it does.
-PROGRAM = """
-import os, signal, sys
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-import polars as pl
-from ttapi_pipeline.quote_recorder.log import Origin, scan_log
-from ttapi_pipeline.quote_recorder.log_writer import LogWriter
-from ttapi_pipeline.quote_recorder.schemas import QUOTES
-
-def write(data):
-    now, row = datetime(2026, 11, 20, 17, tzinfo=UTC), pl.DataFrame(schema=QUOTES).clear(1)
-    with LogWriter(data, Origin("test", True), now=now) as log:
-        number = scan_log(data, log.session, "quotes").select(pl.len()).collect().item()
-        print("ready", number, flush=True)
-        while number < 100:
-            # Twenty flushes make an hour, so that there are merges of both kinds.
-            at = pl.lit(now + timedelta(minutes=3 * number)).cast(QUOTES["received_at"])
-            log.add("quotes", row.with_columns(symbol=pl.lit("A"), received_at=at, last_price=pl.lit(float(number))))
-            log.write()
-            number += 1
-            print("flushed", number, flush=True)
-
-while sys.stdin.readline() == "start\\n":
-    writer = os.fork()
-    if writer == 0:
-        write(Path(sys.argv[1]))
-        os._exit(0)
-    sys.stdin.readline()
-    os.kill(writer, signal.SIGKILL)
-    os.waitpid(writer, 0)
-    print("dead", flush=True)
-"""
-
-
-@pytest.fixture
-def writers(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Starts a writer when it is told to, and kills it at the next line."""
-    command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield process
-        process.kill()
-
-
-def tell(process: subprocess.Popen[str], word: str) -> None:
-    assert process.stdin is not None
-    process.stdin.write(f"{word}\n")
-    process.stdin.flush()
-
-
-def hear(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line, "the program has ended"
-    return line
-
-
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, 60))])
-def test_a_killed_writer_loses_nothing_that_was_flushed(
-    seed: int, tmp_path: Path, writers: subprocess.Popen[str]
-) -> None:
-    # Until 100 flushes of three minutes each are over: 5 hours, within the session.
-    chance, flushed = random.Random(seed), 0
-    while flushed < 100:
-        tell(writers, "start")
-        word, found = hear(writers).split()
-        assert word == "ready"
-        assert int(found) - flushed in {0, 1}
-        time.sleep(chance.uniform(0.05, 0.8))
-        tell(writers, "kill")
-        said = list(iter(lambda: hear(writers), "dead\n"))
-        flushed = max([int(found), *(int(line.split()[1]) for line in said)])
-        rows = prices(tmp_path)
-        # The last one may have been on disk before it could say so.
-        assert rows[:flushed] == [float(number) for number in range(flushed)]
-        assert len(rows) - flushed in {0, 1}
-        flushed = len(rows)
-    open_log(tmp_path, origin=Origin("test", is_simulated=True)).close()
-    assert prices(tmp_path) == [float(number) for number in range(100)]
-    assert not list(log_folder(tmp_path, FRIDAY).rglob("*.staged"))

@@ -186,31 +186,6 @@ def test_a_file_where_the_folder_should_be_is_said(
     assert (tmp_path / "data").read_text() == "mine"
 
 
-@pytest.mark.parametrize("step", ["os.fsync", "pathlib.Path.replace"])
-def test_no_permission_is_said_and_leaves_nothing_behind(
-    *,
-    tmp_path: Path,
-    marks: DatasetSchema,
-    provenance: Provenance,
-    marks_frame: Make,
-    monkeypatch: pytest.MonkeyPatch,
-    step: str,
-) -> None:
-    publish(marks_frame(), marks, tmp_path, provenance)
-
-    def refuse(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    # The tests may run as root, whom no mode bits stop.
-    monkeypatch.setattr(step, refuse)
-    with pytest.raises(StorageError, match=r"marks\.parquet: Permission denied; give this user the right"):
-        publish(marks_frame(close=99.0), marks, tmp_path, provenance)
-    monkeypatch.undo()
-    assert visible(tmp_path) == VISIBLE
-    assert scan(tmp_path, marks).collect()["close"].max() == 18.0
-    assert not read_stored(tmp_path, "marks").is_lagging
-
-
 @pytest.mark.parametrize(("limit", "name"), [(20_000, "parquet"), (600_000, "csv")])
 def test_a_full_disk_is_said_and_leaves_nothing_behind(
     *, tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make, limit: int, name: str

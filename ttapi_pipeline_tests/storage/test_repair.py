@@ -3,11 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import random
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +20,7 @@ from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.repair import check, repair
 from ttapi_pipeline.storage.scan import read_csv_back, scan
 from ttapi_pipeline.storage.stored import read_manifest, read_stored
-from ttapi_pipeline.tables.schema import COUNT, STRING, Column, DatasetSchema
+from ttapi_pipeline.tables.schema import DatasetSchema
 from ttapi_pipeline_tests.support.flips import flip_bit
 
 Make = Callable[..., pl.DataFrame]
@@ -243,61 +238,3 @@ def test_an_object_store_is_mended_the_same_way(
     assert {problem.path.name for problem in repair(folder, marks)} == {"marks.csv", "marks.json"}
     assert read_manifest(folder, "marks") == complete
     assert check(folder, marks) == []
-
-
-TABLE = DatasetSchema(
-    "killed",
-    (
-        Column("symbol", STRING, "Symbol", is_nullable=False),
-        Column("version", COUNT, "Publication", is_nullable=False),
-        Column("note", STRING, "Filler"),
-    ),
-    key=("symbol",),
-)
-
-WRITER = """
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from pathlib import Path
-import polars as pl
-from ttapi_pipeline.core.manifest import Provenance
-from ttapi_pipeline.storage.publish import publish
-from ttapi_pipeline.tables.schema import COUNT, STRING, Column, DatasetSchema
-schema = DatasetSchema("killed", (
-    Column("symbol", STRING, "", is_nullable=False), Column("version", COUNT, "", is_nullable=False),
-    Column("note", STRING, ""),
-), key=("symbol",))
-with ThreadPoolExecutor(max_workers=1) as executor:
-    for version in range(1, 1_000_000):
-        numbers = pl.int_range(20_000, eager=True)
-        frame = pl.DataFrame({"symbol": numbers.cast(pl.String), "version": pl.Series([version] * 20_000),
-                              "note": (numbers * version % 99_991).cast(pl.String)})
-        publish(frame, schema, Path(sys.argv[1]), Provenance(
-            dataset="killed", code_version=str(version), fetched_at=datetime(2026, 1, 5, tzinfo=UTC),
-        ), executor=executor)
-        print(version, flush=True)
-"""
-
-
-@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(3, 100))])
-def test_a_writer_killed_at_any_moment_leaves_what_repair_makes_sound(tmp_path: Path, seed: int) -> None:
-    # Not measured for coverage: a killed process leaves half a coverage file.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
-    command = [sys.executable, "-c", WRITER, str(tmp_path)]
-    writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    assert writer.stdout is not None
-    with writer, writer.stdout:
-        assert writer.stdout.readline() == "1\n"
-        # A publication takes about 0.1 s, so that this falls anywhere in the next few.
-        time.sleep(random.Random(seed).uniform(0, 0.4))
-        writer.kill()
-    assert writer.returncode == -9
-    repair(tmp_path, TABLE)
-    assert_sound(tmp_path, TABLE)
-    frame = scan(tmp_path, TABLE).collect()
-    manifest = read_manifest(tmp_path, "killed")
-    assert manifest is not None
-    # All rows are of one publication, and the manifest is that one's.
-    assert frame.height == manifest.rows == 20_000
-    assert frame["version"].unique().to_list() == [int(manifest.provenance.code_version)]

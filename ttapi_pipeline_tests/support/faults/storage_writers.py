@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""Writers of tables: publication at once and in pieces, and repair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from ttapi_pipeline.core.errors import TTError
+from ttapi_pipeline.core.manifest import Provenance
+from ttapi_pipeline.storage.files import file_facts
+from ttapi_pipeline.storage.incremental.pieces import Piece, Pieces
+from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline.storage.repair import check, repair
+from ttapi_pipeline.storage.scan import open_table
+from ttapi_pipeline.storage.stored import read_manifest, read_stored
+from ttapi_pipeline.tables.schema import DATE, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema
+from ttapi_pipeline_tests.support.faults.writer import View, Writer
+from ttapi_pipeline_tests.support.flips import flip_bit
+
+BARS: Final = DatasetSchema(
+    "bars",
+    (
+        Column("symbol", STRING, "Symbol", is_nullable=False),
+        Column("session", DATE, "Day", is_nullable=False),
+        Column("close", FLOAT, "Price"),
+        Column("fetched_at", TIMESTAMP, "When", is_nullable=False),
+    ),
+    key=("symbol", "session"),
+)
+AT: Final = datetime(2026, 11, 21, tzinfo=UTC)
+FIRST: Final = date(2026, 1, 5)
+PROVENANCE: Final = Provenance(dataset="bars", code_version="1", fetched_at=AT)
+
+OLD: Final = {"AAA": 10.0, "BBB": 20.0, "CCC": 30.0}
+NEW: Final = {"AAA": 10.0, "BBB": 25.0, "CCC": 30.0, "DDD": 40.0}
+"""The close of each symbol's first session: of BBB another one, and DDD is new."""
+
+
+def rows(symbol: str, close: float) -> pl.DataFrame:
+    """Forty sessions of a symbol."""
+    days = range(40)
+    return pl.DataFrame(
+        {
+            "symbol": [symbol] * len(days),
+            "session": [FIRST + timedelta(days=day) for day in days],
+            "close": [close + day / 8 for day in days],
+            "fetched_at": [AT] * len(days),
+        },
+        schema=BARS.polars,
+    )
+
+
+def whole(closes: Mapping[str, float]) -> pl.DataFrame:
+    """The table at once."""
+    return pl.concat([rows(symbol, close) for symbol, close in closes.items()])
+
+
+def in_pieces(closes: Mapping[str, float]) -> Pieces:
+    """The table in pieces."""
+
+    def piece(symbol: str, close: float) -> Piece:
+        return Piece(f"{symbol} {close}", lambda: rows(symbol, close))
+
+    return Pieces(BARS.polars, [piece(symbol, close) for symbol, close in closes.items()])
+
+
+def table_view(folder: Path, schema: DatasetSchema = BARS) -> View:
+    """The rows that a reader is given, and the CSV that a person opens."""
+    csv = folder / f"{schema.name}.csv"
+    text = sha256(csv.read_bytes()).hexdigest()[:12] if csv.exists() else "none"
+    return {"rows": _rows(folder, schema), "csv": text, "claim": _claim(folder, schema)}
+
+
+def _rows(folder: Path, schema: DatasetSchema) -> str:
+    if not (folder / f"{schema.name}.parquet").exists():
+        return "none"
+    try:
+        frame = open_table(folder, schema).frame.collect()
+    except TTError as error:
+        return str(error)
+    return sha256(frame.write_csv().encode()).hexdigest()[:12]
+
+
+def _claim(folder: Path, schema: DatasetSchema) -> str:
+    """Whether the files are those of the manifest, where it says that it describes them all."""
+    try:
+        stored = read_stored(folder, schema.name)
+    except TTError as error:
+        return str(error)
+    manifest = stored.manifest
+    if manifest is None or stored.is_lagging or stored.lost_files or stored.damage:
+        return "holds"
+    parquet, csv = (file_facts(folder / f"{schema.name}.{suffix}") for suffix in ("parquet", "csv"))
+    return "holds" if (parquet, csv) == (manifest.parquet, manifest.csv) else "the manifest describes other files"
+
+
+class TableWriter(Writer):
+    """A writer of the table `bars`."""
+
+    is_repaired = True
+
+    def view(self, folder: Path) -> View:
+        return table_view(folder)
+
+    def files(self, folder: Path) -> Sequence[str]:
+        # A note about a file that is not there any more says nothing.
+        return [name for name in super().files(folder) if not name.endswith("damaged/bars.json")]
+
+    def repair(self, folder: Path) -> Sequence[str]:
+        return [str(problem) for problem in repair(folder, BARS)]
+
+    def problems(self, folder: Path) -> Sequence[str]:
+        return [str(problem) for problem in check(folder, BARS)]
+
+
+class PublishFirst(TableWriter):
+    """The first publication, which makes the folder."""
+
+    name = "publish first"
+
+    def prepare(self, folder: Path) -> None:
+        pass
+
+    def run(self, folder: Path, acknowledge: Callable[[], None]) -> None:
+        publish(whole(NEW), BARS, folder / "data", PROVENANCE, lock_timeout_seconds=1).wait()
+        acknowledge()
+
+    def view(self, folder: Path) -> View:
+        return table_view(folder / "data")
+
+    def repair(self, folder: Path) -> Sequence[str]:
+        return super().repair(folder / "data")
+
+    def problems(self, folder: Path) -> Sequence[str]:
+        return super().problems(folder / "data")
+
+
+class Publish(TableWriter):
+    """A publication in place of another one."""
+
+    name = "publish"
+
+    def prepare(self, folder: Path) -> None:
+        publish(whole(OLD), BARS, folder, PROVENANCE).wait()
+
+    def run(self, folder: Path, acknowledge: Callable[[], None]) -> None:
+        publish(whole(NEW), BARS, folder, PROVENANCE, lock_timeout_seconds=1).wait()
+        acknowledge()
+
+
+class PublishInBackground(Publish):
+    """The CSV is written by another thread."""
+
+    name = "publish in the background"
+
+    def run(self, folder: Path, acknowledge: Callable[[], None]) -> None:
+        with ThreadPoolExecutor(1) as executor:
+            publish(whole(NEW), BARS, folder, PROVENANCE, executor=executor, lock_timeout_seconds=1).wait()
+        acknowledge()
+
+
+class PublishPieces(TableWriter):
+    """A publication in pieces, two of which are copied."""
+
+    name = "publish in pieces"
+
+    def prepare(self, folder: Path) -> None:
+        publish(in_pieces(OLD), BARS, folder, PROVENANCE).wait()
+
+    def run(self, folder: Path, acknowledge: Callable[[], None]) -> None:
+        publish(in_pieces(NEW), BARS, folder, PROVENANCE, lock_timeout_seconds=1).wait()
+        acknowledge()
+
+
+class RepairLag(TableWriter):
+    """A repair of a manifest and a CSV that are behind their Parquet file."""
+
+    name = "repair what lags"
+
+    def prepare(self, folder: Path) -> None:
+        publish(whole(OLD), BARS, folder, PROVENANCE).wait()
+        csv, manifest = (folder / f"bars.{suffix}" for suffix in ("csv", "json"))
+        before = csv.read_bytes(), manifest.read_bytes()
+        publish(whole(NEW), BARS, folder, PROVENANCE).wait()
+        csv.write_bytes(before[0])
+        manifest.write_bytes(before[1])
+
+    def run(self, folder: Path, acknowledge: Callable[[], None]) -> None:
+        repair(folder, BARS, lock_timeout_seconds=1)
+        acknowledge()
+
+
+class RepairDamage(TableWriter):
+    """A repair that makes a damaged Parquet file from its CSV."""
+
+    name = "repair damage"
+
+    def prepare(self, folder: Path) -> None:
+        publish(whole(NEW), BARS, folder, PROVENANCE).wait()
+        flip_bit(folder / "bars.parquet", 100, 3)
+
+    def run(self, folder: Path, acknowledge: Callable[[], None]) -> None:
+        repair(folder, BARS, lock_timeout_seconds=1)
+        manifest = read_manifest(folder, "bars")
+        assert manifest is not None
+        acknowledge()
+
+    def view(self, folder: Path) -> View:
+        found = table_view(folder)
+        return {**found, "rows": "damaged" if "is damaged" in found["rows"] else found["rows"]}
+
+
+WRITERS: Final = (PublishFirst(), Publish(), PublishInBackground(), PublishPieces(), RepairLag(), RepairDamage())
