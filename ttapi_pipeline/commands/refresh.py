@@ -18,8 +18,9 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.progress import Phase, Progress, ProgressBoard, watched
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.registry import DATASETS
-from ttapi_pipeline.datasets.status import DatasetStatus, read_statuses, refuse_to_overwrite
+from ttapi_pipeline.datasets.status import DatasetStatus, places, read_statuses, refuse_to_overwrite
 from ttapi_pipeline.datasets.verification import verify_inputs, verify_stored
+from ttapi_pipeline.storage.claims import refuse_foreign_files
 from ttapi_pipeline.storage.layout import check_writable, open_folder
 from ttapi_pipeline.terminal.console import print_error
 
@@ -38,7 +39,8 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
 
     Raises:
         ConfigError: The data folder holds real data, and the settings name the simulator.
-        TTError: The data folder cannot be written, or the run could not be started.
+        TTError: The data folder cannot be written, or has files of others in the places of datasets; or the run could
+            not be started.
         KeyboardInterrupt: Ctrl-C or SIGTERM ended it.
     """
     _end_at_sigterm()
@@ -47,8 +49,9 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     folder = open_folder(settings.data_dir)
     verify_stored(folder, now=SYSTEM_CLOCK.now())
     statuses = read_statuses(settings, now=SYSTEM_CLOCK.now(), forced=forced)
-    refuse_to_overwrite(settings)
     selection = select(statuses, names)
+    refuse_foreign_files(places(map(DATASETS.__getitem__, selection), folder))
+    refuse_to_overwrite(settings)
     if selection and verify_inputs(folder, selection):
         # What is damaged is made anew before anything is made from it.
         statuses = read_statuses(settings, now=SYSTEM_CLOCK.now(), forced=forced)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.plots.canvas import darkened
 from ttapi_pipeline.plots.charts import cone_chart, moves_chart
+from ttapi_pipeline.plots.files import put_chart
 from ttapi_pipeline.plots.forecast_charts import calibration_chart, iv_history_chart, premium_chart
-from ttapi_pipeline.storage.files import write_file
 from ttapi_pipeline.storage.layout import Folder, make_folder
 from ttapi_pipeline.storage.scan import scan
 from ttapi_pipeline.storage.stored import read_manifest
@@ -62,6 +62,6 @@ def draw_symbol(folder: Folder, rows: SymbolRows) -> Sequence[Folder]:
         light = chart(symbol=symbol, is_simulated=rows.is_simulated)
         for ending, png in (("", light), ("_dark", darkened(light))):
             path = target / f"{name}{ending}.png"
-            write_file(path, png)
+            put_chart(path, png)
             files.append(path)
     return files

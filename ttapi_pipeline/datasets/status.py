@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from ttapi_pipeline.core.verdict import Verdict, decide
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES, Dataset
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.metastock.fingerprint import folder_fingerprint
+from ttapi_pipeline.storage.claims import foreign_files, in_the_way
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder, open_folder
 from ttapi_pipeline.storage.stored import Stored, read_manifest, read_stored
 
@@ -200,6 +201,10 @@ class _Look:
                 self._stored[name] = self._with_reports(DATASETS[name], stored)
             except CorruptFileError as error:
                 self._stored[name], self._damage[name] = Stored(None), str(error)
+            if self._stored[name].manifest is None and (
+                foreign := [path for files in places([DATASETS[name]], self._folder) for path in foreign_files(files)]
+            ):
+                self._stored[name], self._damage[name] = Stored(None), in_the_way(foreign)
         return self._stored[name]
 
     def _with_reports(self, dataset: Dataset, stored: Stored) -> Stored:
@@ -231,6 +236,13 @@ def _damage_of_rows(stored: Stored, files: DatasetFiles) -> str | None:
     """Why the rows cannot be believed; a damaged CSV says nothing against them."""
     damage = stored.damage.get(files.parquet.name)
     return None if damage is None else str(damage)
+
+
+def places(datasets: Iterable[Dataset], folder: Folder) -> Iterator[DatasetFiles]:
+    """The places of datasets and of the tables that are published with them."""
+    for dataset in datasets:
+        for schema in (dataset.schema, *dataset.reports):
+            yield DatasetFiles.of(folder, schema.name)
 
 
 def refuse_to_overwrite(settings: Settings, folder: Folder | None = None) -> None:

@@ -7,9 +7,12 @@ from colorsys import hls_to_rgb, rgb_to_hls
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
+from ttapi_pipeline.plots.files import SOFTWARE
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from PIL.Image import Image
 
 INK: Final = "#1f2933"
 MUTED: Final = "#65727f"
@@ -90,19 +93,19 @@ def note(axes: Axes, text: str) -> None:
 
 def to_png(figure: Figure) -> bytes:
     """The chart as a PNG with a palette."""
-    from PIL import Image  # noqa: PLC0415 - comes with Matplotlib
+    from PIL import Image as images  # noqa: PLC0415, N813 - comes with Matplotlib
 
-    raw, small = BytesIO(), BytesIO()
+    raw = BytesIO()
     figure.savefig(raw, format="png", facecolor=figure.get_facecolor())
-    Image.open(raw).convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE).save(small, format="PNG", optimize=True)
-    return small.getvalue()
+    image = images.open(raw).convert("RGB").quantize(_COLOURS, dither=images.Dither.NONE)
+    return _saved(image)
 
 
 def darkened(png: bytes) -> bytes:
     """A chart for a dark page: the same hues with light and dark exchanged."""
-    from PIL import Image  # noqa: PLC0415 - comes with Matplotlib
+    from PIL import Image as images  # noqa: PLC0415, N813 - comes with Matplotlib
 
-    image = Image.open(BytesIO(png))
+    image = images.open(BytesIO(png))
     colours = image.getpalette() or []
     dark: list[int] = []
     for start in range(0, len(colours), 3):
@@ -110,6 +113,13 @@ def darkened(png: bytes) -> bytes:
         # Paper is not quite black, which would make the lines on it glare.
         dark += [round(255 * value) for value in hls_to_rgb(hue, 0.08 + 0.9 * (1 - light), saturation)]
     image.putpalette(dark)
-    small = BytesIO()
-    image.save(small, format="PNG", optimize=True)
+    return _saved(image)
+
+
+def _saved(image: Image) -> bytes:
+    from PIL.PngImagePlugin import PngInfo  # noqa: PLC0415 - comes with Matplotlib
+
+    small, info = BytesIO(), PngInfo()
+    info.add_text("Software", SOFTWARE)
+    image.save(small, format="PNG", optimize=True, pnginfo=info)
     return small.getvalue()

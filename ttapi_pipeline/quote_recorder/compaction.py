@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -18,7 +19,7 @@ from typing import Any, Final
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from ttapi_pipeline.core.errors import ConfigError, CorruptFileError
+from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, StorageError
 from ttapi_pipeline.core.sessions import session_hours
 from ttapi_pipeline.quote_recorder.history import SessionHistory, TableFacts, read_history
 from ttapi_pipeline.quote_recorder.layout import (
@@ -33,6 +34,7 @@ from ttapi_pipeline.quote_recorder.layout import (
 from ttapi_pipeline.quote_recorder.log import LogGap, read_gaps, read_origin, scan_log
 from ttapi_pipeline.quote_recorder.schemas import TABLES, TableName
 from ttapi_pipeline.storage.append_table import PartTable
+from ttapi_pipeline.storage.claims import in_the_way, is_published
 from ttapi_pipeline.storage.errors import storage_error, storage_errors
 from ttapi_pipeline.storage.files import staged, write_file
 from ttapi_pipeline.storage.footer import FOOTER_KEY
@@ -76,7 +78,8 @@ def compact_session(
         ConfigError: The session has no log.
         LockTimeoutError: The log is still being written.
         CorruptFileError: A part of the log is damaged.
-        StorageError: The disk is full, a folder cannot be written. The log is as it was.
+        StorageError: The disk is full, a folder cannot be written, or a file that is not ours is in the place of a
+            table. The log is as it was.
     """
     known = read_history(data, session)
     if known is not None:
@@ -133,6 +136,8 @@ def _compact(data: Path, session: date, *, is_recorded_to_the_end: bool) -> Sess
 def _write_table(data: Path, session: date, name: TableName) -> TableFacts:
     rows, schema = scan_log(data, session, name), TABLES[name]
     path = history_file(data, session, name)
+    if os.path.lexists(path) and not is_published(path):
+        raise StorageError(in_the_way([path]))
     make_folder(path.parent)
     content = ContentHash(schema, exclude=())
     with staged(path) as file:

@@ -32,6 +32,7 @@ import polars as pl
 from ttapi_pipeline.core.errors import CorruptFileError, DataError, StorageError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.core.seals import with_checksum
+from ttapi_pipeline.storage.claims import Claim, refuse_foreign_files
 from ttapi_pipeline.storage.damage import forget_damage
 from ttapi_pipeline.storage.errors import storage_errors
 from ttapi_pipeline.storage.files import remove_stale_files, staged, write_file
@@ -127,24 +128,29 @@ def publish(
         DataError: See `conform`; or a key is there twice, a value is null that must not be, or the rows are not in the
             promised order. After this and the errors below, the stored files are as they were.
         LockTimeoutError: Another writer was not done in time.
-        StorageError: The disk is full, there is no permission, the target is not a folder.
+        StorageError: The disk is full, there is no permission, the target is not a folder, or a file in one of the
+            places is not ours (see `claims`).
     """
     files = DatasetFiles.of(folder, schema.name)
+    # Before a lock file is made in a folder that may be somebody else's, and again under the lock.
+    refuse_foreign_files([files])
     make_folder(folder)
     lock = DatasetLock(folder, schema.name)
     lock.acquire(timeout_seconds=lock_timeout_seconds)
     with ExitStack() as held:
         held.callback(lock.release)
+        claim = Claim.of(files)
         remove_stale_files(files)
         if isinstance(frame, Pieces):
             code_version = provenance.code_version
             stored_pieces = StoredPieces(files, schema, code_version=code_version, is_trusted=is_note_trusted)
             known = held.enter_context(closing(stored_pieces))
-            manifest, written = _publish_pieces(frame, schema, files, provenance, known)
-            write_rest = partial(_publish_csv_of_pieces, files, schema, manifest, known, written)
+            manifest, written = _publish_pieces(frame, schema, claim, provenance, known)
+            write_rest = partial(_publish_csv_of_pieces, claim, schema, manifest, known, written)
         else:
-            manifest = publish_parquet(frame, schema, files, provenance, is_sorted=is_sorted)
-            write_rest = partial(publish_csv, files, manifest)
+            manifest = publish_parquet(frame, schema, claim, provenance, is_sorted=is_sorted)
+            write_rest = partial(publish_csv, claim, manifest)
+        claim.check(files.manifest)
         write_manifest(files, manifest)
         csv = executor.submit(write_rest) if executor else _done(write_rest)
         until_written = held.pop_all()
@@ -154,9 +160,9 @@ def publish(
 
 
 def _publish_pieces(
-    table: Pieces, schema: DatasetSchema, files: DatasetFiles, provenance: Provenance, known: StoredPieces
+    table: Pieces, schema: DatasetSchema, claim: Claim, provenance: Provenance, known: StoredPieces
 ) -> tuple[Manifest, WrittenParquet]:
-    write_id = uuid4().hex
+    files, write_id = claim.files, uuid4().hex
     footer: dict[str, Any] = {}
 
     def facts(content: ContentHash) -> dict[str, str]:
@@ -165,21 +171,20 @@ def _publish_pieces(
 
     with staged(files.parquet) as staging, _computing(files.parquet, schema):
         written = write_parquet(staging.path, table, schema, known, key_values=facts)
+        claim.check(files.parquet)
         return Manifest.from_footer(footer, staging.commit(written.facts)), written
 
 
 def _publish_csv_of_pieces(
-    files: DatasetFiles,
-    schema: DatasetSchema,
-    manifest: Manifest,
-    known: StoredPieces,
-    written: WrittenParquet,
+    claim: Claim, schema: DatasetSchema, manifest: Manifest, known: StoredPieces, written: WrittenParquet
 ) -> Manifest:
     """Do as `publish_csv` does, but copy the lines of pieces that did not change."""
+    files = claim.files
     if not isinstance(files.parquet, Path):
-        return publish_csv(files, manifest)
+        return publish_csv(claim, manifest)
     with staged(files.csv) as staging, _making_csv(files.csv):
         noted, facts = write_csv(staging.path, files.parquet, schema, known, written)
+        claim.check(files.csv)
         complete = replace(manifest, csv=staging.commit(facts))
     write_manifest(files, complete)
     # Without the note, the next publication encodes everything.
@@ -203,7 +208,7 @@ def _footer(provenance: Provenance, schema: DatasetSchema, content: ContentHash,
 def publish_parquet(
     frame: pl.DataFrame | pl.LazyFrame,
     schema: DatasetSchema,
-    files: DatasetFiles,
+    claim: Claim,
     provenance: Provenance,
     *,
     is_sorted: bool,
@@ -213,7 +218,7 @@ def publish_parquet(
     if not is_sorted:
         ordered = ordered.sort(schema.sort_by, nulls_last=False, maintain_order=False)
     content = ContentHash(schema.polars)
-    write_id = uuid4().hex
+    files, write_id = claim.files, uuid4().hex
     footer: dict[str, Any] = {}
 
     def inspect(batch: pl.DataFrame) -> pl.DataFrame:
@@ -239,6 +244,7 @@ def publish_parquet(
             metadata=facts,
         )
         check_keys(pl.scan_parquet(staging.path, glob=False), schema)
+        claim.check(files.parquet)
         return Manifest.from_footer(footer, staging.commit())
 
 
@@ -248,15 +254,17 @@ def write_manifest(files: DatasetFiles, manifest: Manifest) -> None:
     forget_damage(files)
 
 
-def publish_csv(files: DatasetFiles, manifest: Manifest) -> Manifest:
+def publish_csv(claim: Claim, manifest: Manifest) -> Manifest:
     """Make the CSV from the Parquet file and complete the manifest. The caller holds the dataset's lock.
 
     Raises:
         CorruptFileError: The Parquet file cannot be read.
-        StorageError: The CSV or the manifest cannot be written.
+        StorageError: The CSV or the manifest cannot be written, or somebody has put a file into the CSV's empty place.
     """
+    files = claim.files
     with staged(files.csv) as staging, _making_csv(files.csv):
         sink_csv(scan_file(files.parquet), staging.path)
+        claim.check(files.csv)
         complete = replace(manifest, csv=staging.commit())
     write_manifest(files, complete)
     return complete

@@ -14,6 +14,7 @@ import polars as pl
 
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.core.manifest import FileFacts, Manifest, with_damaged_file
+from ttapi_pipeline.storage.claims import NOT_OURS, Claim, foreign_files
 from ttapi_pipeline.storage.damage import Damage, note_damage
 from ttapi_pipeline.storage.errors import storage_error, storage_errors
 from ttapi_pipeline.storage.files import file_facts, remove_stale_files, stale_files
@@ -78,6 +79,8 @@ def check(
     files = DatasetFiles.of(folder, schema.name)
     if not _is_anything_there(files):
         return []
+    if foreign := _foreign(files):
+        return foreign
     with locked(folder, schema.name, timeout_seconds=lock_timeout_seconds):
         return _examine(files, schema).problems
 
@@ -100,19 +103,27 @@ def repair(
     files = DatasetFiles.of(folder, schema.name)
     if not _is_anything_there(files):
         return []
+    if foreign := _foreign(files):
+        return foreign
     with locked(folder, schema.name, timeout_seconds=lock_timeout_seconds):
         examined = _examine(files, schema)
+        claim = Claim.of(files)
         remove_stale_files(files)
         if examined.from_csv is not None:
-            _restore(files, schema, examined.from_csv)
+            _restore(claim, schema, examined.from_csv)
         elif examined.truth is None:
             damage = [str(problem) for problem in examined.problems if problem.path == files.parquet]
             if _exists(files.parquet):
                 raise CorruptFileError("; ".join(damage))
         elif any(problem.path in (files.csv, files.manifest) for problem in examined.problems):
             write_manifest(files, examined.truth)
-            publish_csv(files, examined.truth)
+            publish_csv(claim, examined.truth)
         return examined.problems
+
+
+def _foreign(files: DatasetFiles) -> list[Problem]:
+    """The files in the dataset's places that are not ours: they are named, and nothing is done to them."""
+    return [Problem(files.dataset, path, NOT_OURS, is_repairable=False) for path in foreign_files(files)]
 
 
 def _examine(files: DatasetFiles, schema: DatasetSchema) -> _Examined:
@@ -194,8 +205,9 @@ def _note(files: DatasetFiles, manifest: Manifest | None) -> None:
         note_damage(files, Damage(files.parquet.name, manifest.parquet.xxh3_128, seen.xxh3_128))
 
 
-def _restore(files: DatasetFiles, schema: DatasetSchema, manifest: Manifest) -> None:
+def _restore(claim: Claim, schema: DatasetSchema, manifest: Manifest) -> None:
     """Make the Parquet file from the CSV. Whatever was built from the damaged file is built again."""
+    files = claim.files
     provenance = with_damaged_file(manifest.provenance, _facts(files.parquet).xxh3_128)
 
     def unreadable(error: Exception) -> CorruptFileError:
@@ -203,9 +215,9 @@ def _restore(files: DatasetFiles, schema: DatasetSchema, manifest: Manifest) -> 
 
     with storage_errors(files.csv, of_polars=unreadable):
         rows = scan_csv_back(files.csv, schema)
-        restored = publish_parquet(rows, schema, files, provenance, is_sorted=True)
+        restored = publish_parquet(rows, schema, claim, provenance, is_sorted=True)
     write_manifest(files, restored)
-    publish_csv(files, restored)
+    publish_csv(claim, restored)
 
 
 def _is_as_written(path: Folder, facts: FileFacts | None) -> bool:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -16,8 +17,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
+from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.plots import canvas as style
 from ttapi_pipeline.plots.charts import cone_chart, coverage_chart, moves_chart, ranking_chart
+from ttapi_pipeline.plots.files import put_chart
 
 Table = Callable[[str, Sequence[Mapping[str, object]]], pl.DataFrame]
 QUANTILES = {"minimum": 0.1, "p10": 0.15, "p25": 0.2, "median": 0.25, "p75": 0.3, "p90": 0.35, "maximum": 0.6}
@@ -194,3 +197,22 @@ def test_nothing_to_show_is_said_in_the_picture(table: Table, figures: list[Figu
 def test_matplotlib_is_imported_for_a_chart_alone() -> None:
     program = "import sys, ttapi_pipeline.plots.charts; sys.exit('matplotlib' in sys.modules or 'PIL' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_chart_replaces_charts_of_ours_and_no_other_picture(tmp_path: Path, cone: pl.DataFrame) -> None:
+    target, chart = tmp_path / "cone.png", cone_chart(cone, symbol="NVDA", is_simulated=True)
+    put_chart(target, chart)
+    put_chart(target, style.darkened(chart))
+    assert target.read_bytes() == style.darkened(chart)
+    # Earlier versions wrote the same picture without a word about the program.
+    earlier, photo = BytesIO(), BytesIO()
+    Image.open(BytesIO(chart)).save(earlier, format="PNG")
+    assert b"ttapi_pipeline" not in earlier.getvalue()
+    target.write_bytes(earlier.getvalue())
+    put_chart(target, chart)
+    Image.new("RGB", (972, 540), "white").save(photo, format="PNG")
+    for theirs in (photo.getvalue(), b"", b"PNG"):
+        target.write_bytes(theirs)
+        with pytest.raises(StorageError, match=r"cone\.png is not a chart of this program, and is left as it is"):
+            put_chart(target, chart)
+        assert target.read_bytes() == theirs

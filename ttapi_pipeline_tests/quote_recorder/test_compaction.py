@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, LockTimeoutError
+from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, LockTimeoutError, StorageError
 from ttapi_pipeline.core.files import abandoned, staging_path
 from ttapi_pipeline.quote_recorder import compaction
 from ttapi_pipeline.quote_recorder.compaction import compact_session, remove_old_logs
@@ -162,3 +162,14 @@ def test_a_session_without_trades_has_an_empty_table(tmp_path: Path) -> None:
     assert history.tables["trades"].rows == 0
     assert history.tables["trades"].first_at is None
     assert scan_quote_log(tmp_path, FRIDAY, "trades").collect().schema == TRADES
+
+
+def test_a_table_of_somebody_else_in_the_place_of_a_history_is_not_replaced(data: Path) -> None:
+    theirs = history_file(data, FRIDAY, "trades")
+    theirs.parent.mkdir(parents=True)
+    pl.DataFrame({"trade": [1]}).write_parquet(theirs)
+    with pytest.raises(StorageError, match=r"trades/2026-11-20\.parquet is in the place of a dataset"):
+        compact_session(data, FRIDAY, is_recorded_to_the_end=True)
+    assert pl.read_parquet(theirs).columns == ["trade"]
+    theirs.unlink()
+    assert compact_session(data, FRIDAY, is_recorded_to_the_end=True).tables["trades"].rows == 20

@@ -140,8 +140,10 @@ def test_the_csv_is_written_in_the_background_under_the_lock(
 def test_a_csv_that_cannot_be_written_is_told_and_costs_nothing_else(
     tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
 ) -> None:
+    publish(marks_frame(), marks, tmp_path, provenance)
+    (tmp_path / "marks.csv").unlink()
     (tmp_path / "marks.csv").mkdir()
-    published = publish(marks_frame(), marks, tmp_path, provenance)
+    published = publish(marks_frame(close=20.0), marks, tmp_path, provenance)
     with pytest.raises(StorageError, match=r"marks\.csv: Is a directory"):
         published.wait()
     assert isinstance(published.csv_error, StorageError)

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from ttapi_pipeline.datasets.build import Chart
-from ttapi_pipeline.storage.files import write_file
+from ttapi_pipeline.plots.files import put_chart
 from ttapi_pipeline.storage.layout import Folder, make_folder
 
 FOLDER = "plots"
@@ -40,7 +40,7 @@ def draw_charts(
         try:
             png = chart(is_simulated=is_simulated)
             make_folder(folder / FOLDER)
-            write_file(target, png)
+            put_chart(target, png)
         except Exception as error:
             # Whatever a plotting library raises for odd data: the loop outlives one chart.
             log.exception("%s could not be drawn", target)

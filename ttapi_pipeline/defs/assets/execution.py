@@ -24,7 +24,7 @@ from ttapi_pipeline.core.verdict import Rule
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.datasets.refresh import Refresh
-from ttapi_pipeline.datasets.status import DatasetStatus, read_status, refuse_to_overwrite, shaping_settings
+from ttapi_pipeline.datasets.status import DatasetStatus, places, read_status, refuse_to_overwrite, shaping_settings
 from ttapi_pipeline.defs.assets.interrupts import run_async
 from ttapi_pipeline.defs.assets.lineage import column_lineage
 from ttapi_pipeline.defs.assets.metadata import verdict_metadata
@@ -33,6 +33,7 @@ from ttapi_pipeline.defs.failures import failures_of
 from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager, Publication
 from ttapi_pipeline.defs.operations.pools import broker_turn
 from ttapi_pipeline.defs.resources import ApiResource
+from ttapi_pipeline.storage.claims import refuse_foreign_files
 from ttapi_pipeline.storage.layout import Folder
 from ttapi_pipeline.storage.repair import repair
 from ttapi_pipeline.storage.stored import read_stored
@@ -74,6 +75,7 @@ def execute(
     name, settings, board = dataset.name, api.settings, current_board()
     board.set_phase(name, Phase.RUNNING)
     with failures_of(dataset, attempt=context.retry_number):
+        refuse_foreign_files(places([dataset], io_manager.folder))
         status = _mended_status(context, dataset, api, io_manager, is_forced=is_forced)
         hit = _hit(context, dataset, api, io_manager, status)
         if hit is not None:
