@@ -32,7 +32,7 @@ _COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 fresh, 3 incomplete, 4 failed, 2 wrong usage or settings."""
     accept_any_text()
-    options = _parser().parse_args(argv)
+    options = _parser().parse_args(_with_command(sys.argv[1:] if argv is None else argv))
     if options.command == "simulator":
         # It runs beside any project: no settings are read, and relative paths stay relative to the current folder.
         return simulator.run(options)
@@ -48,9 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TTError as error:
         print_error(f"error: {error}")
         return FAILED
-    except KeyboardInterrupt:
-        print_error("interrupted; stored data is as it was")
+    except KeyboardInterrupt as interrupt:
+        print_error(str(interrupt) or "interrupted; stored data is as it was")
         return INTERRUPTED
+
+
+def _with_command(words: Sequence[str]) -> Sequence[str]:
+    """`tt` alone, or with options of `tt refresh` alone, refreshes what is due."""
+    is_named = any(not word.startswith("-") for word in words[:1])
+    return words if is_named or {"-h", "--help", "--version"} & set(words[:1]) else ["refresh", *words]
 
 
 def project_root() -> Path:
@@ -65,7 +71,7 @@ def project_root() -> Path:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tt",
-        description="Local, always-fresh options tables.",
+        description="Local, always-fresh options tables. Without a command: `tt refresh`.",
         epilog="Exit codes: 0 all fresh, 3 refreshed with missing rows or stale data kept, 4 failed, 2 wrong usage.",
     )
     parser.add_argument("--version", action="version", version=f"tt {__version__}")

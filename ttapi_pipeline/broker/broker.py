@@ -17,6 +17,7 @@ from ttapi_pipeline.client import Breakers, ClientStats, QuoteToken, TastytradeC
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.core.traffic import Traffic
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.storage.layout import state_folder
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
@@ -46,6 +47,7 @@ class Broker:
         self._simulator: SimulatorProcess | None = None
         self._guard = threading.Lock()
         self._counts: Counter[str] = Counter()
+        self._open: set[TastytradeClient] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -101,10 +103,12 @@ class Broker:
             state_dir=state_folder(self._settings.data_dir),
         )
         async with client:
+            with self._guard:
+                self._open.add(client)
             try:
                 yield client
             finally:
-                self._count(client.stats)
+                self._count(client)
 
     @asynccontextmanager
     async def open_link(self) -> AsyncIterator[DxLinkConnection]:
@@ -132,6 +136,25 @@ class Broker:
         """State by endpoint family of each circuit breaker that this run has used or found open."""
         return {family: state.state for family, state in self._breakers.states().items()}
 
-    def _count(self, stats: ClientStats) -> None:
+    def traffic(self) -> Traffic:
+        """Requests of all clients so far, of those that are open now too, and the circuit breakers."""
         with self._guard:
-            self._counts.update(attempts=stats.attempts, retries=stats.retries, throttled=stats.throttled)
+            counts, clients = Counter(self._counts), tuple(self._open)
+        for client in clients:
+            counts.update(_counts_of(client.stats), in_flight=client.stats.in_flight)
+        return Traffic(
+            requests=counts["attempts"],
+            in_flight=counts["in_flight"],
+            retries=counts["retries"],
+            throttled=counts["throttled"],
+            breakers=self.breaker_states(),
+        )
+
+    def _count(self, client: TastytradeClient) -> None:
+        with self._guard:
+            self._open.discard(client)
+            self._counts.update(_counts_of(client.stats))
+
+
+def _counts_of(stats: ClientStats) -> dict[str, int]:
+    return {"attempts": stats.attempts, "retries": stats.retries, "throttled": stats.throttled}

@@ -71,6 +71,7 @@ class ClientStats:
         throttled: Answers with status 429.
         replays: Requests sent again at once, because a kept-alive connection was stale.
         bytes_received: Size of all bodies, decompressed.
+        in_flight: Slots in use now.
         most_in_flight: The most slots in use at one moment.
     """
 
@@ -80,6 +81,7 @@ class ClientStats:
     throttled: int = 0
     replays: int = 0
     bytes_received: int = 0
+    in_flight: int = 0
     most_in_flight: int = 0
 
 
@@ -125,7 +127,6 @@ class Requester:
         self._breakers = breakers
         self._clock = clock
         self._slots = asyncio.Semaphore(slots)
-        self._in_flight = 0
         self._limiters = {family: RateLimiter(rates.get(family), clock=clock) for family in Family}
         self._retrier = Retrier(retry_policy, clock, rng)
         self._transport = Transport(connections=slots, options=transport_options)
@@ -184,8 +185,8 @@ class Requester:
         permit = await breaker.permit(route.subject)
         try:
             async with self._slots:
-                self._in_flight += 1
-                self.stats.most_in_flight = max(self.stats.most_in_flight, self._in_flight)
+                self.stats.in_flight += 1
+                self.stats.most_in_flight = max(self.stats.most_in_flight, self.stats.in_flight)
                 try:
                     token = await self._tokens.current()
                     permit.confirm(route.subject)
@@ -193,7 +194,7 @@ class Requester:
                     self._seconds_left(attempt)
                     return await self._exchange(attempt, url, decode, token=token, permit=permit)
                 finally:
-                    self._in_flight -= 1
+                    self.stats.in_flight -= 1
         finally:
             permit.release()
 

@@ -6,14 +6,13 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import sys
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from ttapi_pipeline.commands.exit_codes import FAILED, INCOMPLETE, OK
 from ttapi_pipeline.commands.parsers import Subparsers
-from ttapi_pipeline.commands.status import print_grid
+from ttapi_pipeline.commands.status import print_grid, shown_places
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.progress import Phase, Progress, ProgressBoard, watched
 from ttapi_pipeline.core.settings import Settings
@@ -23,6 +22,7 @@ from ttapi_pipeline.datasets.verification import verify_inputs, verify_stored
 from ttapi_pipeline.storage.claims import refuse_foreign_files
 from ttapi_pipeline.storage.layout import check_writable, open_folder
 from ttapi_pipeline.terminal.console import print_error
+from ttapi_pipeline.terminal.watch import Display, displaying
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -47,21 +47,34 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     names: Sequence[str] = options.dataset
     forced = frozenset(names or DATASETS) if options.force else frozenset()
     folder = open_folder(settings.data_dir)
-    verify_stored(folder, now=SYSTEM_CLOCK.now())
-    statuses = read_statuses(settings, now=SYSTEM_CLOCK.now(), forced=forced)
-    selection = select(statuses, names)
-    refuse_foreign_files(places(map(DATASETS.__getitem__, selection), folder))
-    refuse_to_overwrite(settings)
-    if selection and verify_inputs(folder, selection):
-        # What is damaged is made anew before anything is made from it.
+    board = ProgressBoard()
+    with displaying(
+        board,
+        source=settings.origin,
+        is_simulated=settings.is_simulated,
+        places=shown_places(settings),
+        is_quiet=options.json,
+    ) as display:
+        verify_stored(folder, now=SYSTEM_CLOCK.now())
         statuses = read_statuses(settings, now=SYSTEM_CLOCK.now(), forced=forced)
         selection = select(statuses, names)
-    outcomes: Mapping[str, Progress] | None = None
-    if selection:
-        check_writable(folder)
-        outcomes = _refresh(settings, selection, is_forced=options.force, is_quiet=options.json)
-        statuses = read_statuses(settings, now=SYSTEM_CLOCK.now())
-    print_grid(settings, statuses, is_json=options.json, outcomes=outcomes)
+        refuse_foreign_files(places(map(DATASETS.__getitem__, selection), folder))
+        refuse_to_overwrite(settings)
+        if selection and verify_inputs(folder, selection):
+            # What is damaged is made anew before anything is made from it.
+            statuses = read_statuses(settings, now=SYSTEM_CLOCK.now(), forced=forced)
+            selection = select(statuses, names)
+        outcomes: Mapping[str, Progress] | None = None
+        if selection:
+            check_writable(folder)
+            display.begin(statuses, selection)
+            try:
+                outcomes = _refresh(settings, selection, board, display, forced=forced)
+            except KeyboardInterrupt:
+                now = read_statuses(settings, now=SYSTEM_CLOCK.now())
+                raise KeyboardInterrupt(_interrupted(statuses, now, selection)) from None
+            statuses = read_statuses(settings, now=SYSTEM_CLOCK.now())
+    print_grid(settings, statuses, is_json=options.json, outcomes=outcomes, traffic=board.traffic())
     _explain_failures(outcomes or {})
     return exit_code(statuses, outcomes or {}, names)
 
@@ -97,31 +110,40 @@ def select(statuses: Mapping[str, DatasetStatus], names: Collection[str]) -> Seq
 
 
 def _refresh(
-    settings: Settings, selection: Sequence[str], *, is_forced: bool, is_quiet: bool
+    settings: Settings, selection: Sequence[str], board: ProgressBoard, display: Display, *, forced: Collection[str]
 ) -> Mapping[str, Progress]:
     """Run the selection in this process, on the project's Dagster instance."""
     from ttapi_pipeline.commands.dagster_databases import dagster_home, database_errors, mend_databases
-    from ttapi_pipeline.terminal.console import SafeConsole
-    from ttapi_pipeline.terminal.watch import watching
 
     os.environ.setdefault("DAGSTER_HOME", str(Path.cwd()))
-    board = ProgressBoard()
-    # Dagster redirects the process's own stderr into its compute logs while a step runs.
-    with os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as terminal:
-        console = SafeConsole(file=terminal, quiet=is_quiet)
-        console.print(f"refreshing {len(selection)} of {len(DATASETS)} datasets from {settings.origin}", markup=False)
-        home = dagster_home()
-        for mended in mend_databases(home):
-            console.print(mended, markup=False, soft_wrap=True)
-        with watched(board), watching(board, selection, console), database_errors(home):
-            from ttapi_pipeline.defs.launch import refresh_datasets
+    home = dagster_home()
+    for mended in mend_databases(home):
+        display.say(mended)
+    with watched(board), database_errors(home):
+        from ttapi_pipeline.defs.launch import refresh_datasets
 
-            refresh_datasets(settings, selection, board, is_forced=is_forced)
+        refresh_datasets(settings, selection, board, forced=forced)
     outcomes = dict(board.snapshot())
     for name in selection:
         if name not in outcomes:
             outcomes[name] = Progress(phase=Phase.SKIPPED, note="not run: something upstream failed")
     return outcomes
+
+
+def _interrupted(
+    before: Mapping[str, DatasetStatus], now: Mapping[str, DatasetStatus], selection: Sequence[str]
+) -> str:
+    """What an interrupted run has done and what it has left, in a sentence, by what is stored."""
+    done = [name for name in selection if _write_id(now[name]) != _write_id(before[name])]
+    left = [name for name in selection if name not in done]
+    kept = f"stored data of {', '.join(left)} is as it was" if left else "it was done all the same"
+    return (
+        f"interrupted; refreshed before: {', '.join(done)}; {kept}" if done else "interrupted; stored data is as it was"
+    )
+
+
+def _write_id(status: DatasetStatus) -> str | None:
+    return None if status.manifest is None else status.manifest.write_id
 
 
 def _explain_failures(outcomes: Mapping[str, Progress]) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from ttapi_pipeline.commands.exit_codes import INCOMPLETE, OK
 from ttapi_pipeline.commands.parsers import Subparsers
@@ -14,10 +16,20 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.progress import Progress
 from ttapi_pipeline.core.seals import unsealed_document
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.core.traffic import Traffic
 from ttapi_pipeline.datasets.status import DatasetStatus, read_statuses
 from ttapi_pipeline.storage.layout import state_folder
-from ttapi_pipeline.terminal.console import output_console
-from ttapi_pipeline.terminal.status_grid import status_document, status_table
+from ttapi_pipeline.terminal.console import is_coloured, output_width, print_lines
+from ttapi_pipeline.terminal.dataset_rows import dataset_row
+from ttapi_pipeline.terminal.status_document import status_document
+from ttapi_pipeline.terminal.status_grid import (
+    Frame,
+    glyphs_for,
+    grid_lines,
+    headline,
+    simulated_words,
+    traffic_words,
+)
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -41,29 +53,51 @@ def print_grid(
     *,
     is_json: bool,
     outcomes: Mapping[str, Progress] | None = None,
+    traffic: Traffic | None = None,
 ) -> None:
     """Write the grid to standard output, as a table or as one JSON object.
 
     Args:
-        settings: Name the origin, and where circuit breakers are remembered.
+        settings: Name the origin, where the data is, and where circuit breakers are remembered.
         statuses: By dataset, upstream first.
         is_json: An object instead of a table.
         outcomes: By dataset, of the run that has just ended; None when there was none.
+        traffic: Of that run with the API; None when it made no request.
     """
     breakers = _waiting_breakers(settings)
     if is_json:
         document = {
             "origin": settings.origin,
             "is_simulated": settings.is_simulated,
+            "data_dir": data_place(settings),
             "datasets": status_document(statuses, outcomes=outcomes),
             "breakers": breakers,
         }
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
         return
-    table = status_table(
-        statuses, origin=settings.origin, is_simulated=settings.is_simulated, outcomes=outcomes, breakers=breakers
+    frame = Frame(
+        rows=[
+            dataset_row(status, (outcomes or {}).get(name), is_run=bool(outcomes)) for name, status in statuses.items()
+        ],
+        headline=headline(statuses, outcomes),
+        source=settings.origin,
+        simulated=simulated_words(statuses, is_simulated=settings.is_simulated),
+        places=shown_places(settings),
+        traffic=traffic_words(traffic),
+        breakers=breakers,
     )
-    output_console().print(table)
+    glyphs = glyphs_for(sys.stdout)
+    print_lines(grid_lines(frame, width=output_width(), is_coloured=is_coloured(sys.stdout), glyphs=glyphs))
+
+
+def shown_places(settings: Settings) -> Mapping[str, str]:
+    """The data folder and the Dagster instance, with absolute paths."""
+    return {"data": data_place(settings), "dagster and logs": os.environ.get("DAGSTER_HOME") or str(Path.cwd())}
+
+
+def data_place(settings: Settings) -> str:
+    """The data folder as an absolute path, or its URL."""
+    return settings.data_dir if "://" in settings.data_dir else str(Path(settings.data_dir).absolute())
 
 
 def _waiting_breakers(settings: Settings) -> Mapping[str, str]:

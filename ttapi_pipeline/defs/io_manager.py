@@ -18,6 +18,7 @@ from upath import UPath
 
 from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
+from ttapi_pipeline.core.progress import current_board
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.defs.assets.charts import draw_charts
@@ -130,6 +131,7 @@ class ParquetCsvIOManager(PolarsParquetIOManager):
                 is_note_trusted=not obj.is_forced,
             )
             self._published[dataset.name] = published
+            current_board().note_stored(dataset.name, published.parquet_manifest)
             if build.after_publication is not None:
                 build.after_publication()
             ready_at = provenance.fetched_at + timedelta(seconds=provenance.fetch_seconds)

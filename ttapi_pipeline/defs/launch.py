@@ -3,7 +3,7 @@
 
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import dagster as dg
 
@@ -17,14 +17,16 @@ from ttapi_pipeline.defs.operations.instance_errors import instance_errors
 from ttapi_pipeline.defs.operations.lost_runs import end_lost_runs
 
 
-def refresh_datasets(settings: Settings, names: Sequence[str], board: ProgressBoard, *, is_forced: bool) -> None:
+def refresh_datasets(
+    settings: Settings, names: Sequence[str], board: ProgressBoard, *, forced: Collection[str]
+) -> None:
     """Run the assets of these datasets.
 
     Args:
         settings: Of the definitions that are run.
         names: Of the datasets.
         board: Gets the outcome of each dataset.
-        is_forced: Whether a dataset is refreshed that could be reused.
+        forced: Datasets among them that are refreshed although they could be reused.
 
     Raises:
         KeyboardInterrupt: Ctrl-C ended the run, or SIGTERM.
@@ -41,7 +43,7 @@ def refresh_datasets(settings: Settings, names: Sequence[str], board: ProgressBo
             asset_selection=[dg.AssetKey(name) for name in names],
             run_config={
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                "resources": {"cache": {"config": {"force": is_forced}}},
+                "resources": {"cache": {"config": {"force": bool(forced), "only": sorted(forced)}}},
             },
             raise_on_error=False,
         )

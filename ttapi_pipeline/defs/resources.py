@@ -14,6 +14,7 @@ from pydantic import Field, PrivateAttr
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.manifest import Manifest
+from ttapi_pipeline.core.progress import current_board
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.defs.operations.held_runs import hold_run
 from ttapi_pipeline.storage.layout import Folder
@@ -24,10 +25,15 @@ if TYPE_CHECKING:
 
 
 class CacheResource(dg.ConfigurableResource["CacheResource"]):
-    """The switch of the cache: `force` refreshes every dataset of one run, whatever the verdict is."""
+    """The switch of the cache: `force` refreshes datasets of one run whatever the verdict is, all or `only` some."""
 
     force: bool = Field(default=False, description="Refresh every selected dataset, whatever its age and inputs.")
+    only: list[str] = Field(default=[], description="With `force`: refresh these in any case; empty for all selected.")
     history: bool = Field(default=True, description="With `force`: fetch whole histories, and not only what is new.")
+
+    def is_forced(self, dataset: str) -> bool:
+        """Whether a dataset is refreshed whatever its verdict is."""
+        return self.force and (not self.only or dataset in self.only)
 
 
 class Storage(Protocol):
@@ -85,6 +91,7 @@ class ApiResource:
         with self._guard:
             if self._opened is None:
                 self._opened = Broker(self.settings, clock=self.clock, run=self._run)
+                current_board().follow_traffic(self._opened.traffic)
             return self._opened
 
     def close(self) -> None:

@@ -102,6 +102,7 @@ def showing(
     output: int,
     keys: int | None = None,
     frame_seconds: float = FRAME_SECONDS,
+    delay_seconds: float = 0.0,
 ) -> Iterator[None]:
     """Draw frames, and pass keys on, for as long as the block runs.
 
@@ -115,6 +116,7 @@ def showing(
         output: The file descriptor behind it, which knows the size.
         keys: The file descriptor of the keyboard; None to take no keys. Ctrl-C stays a signal.
         frame_seconds: From one frame to the next.
+        delay_seconds: Until the first frame; a block that ends sooner leaves the terminal as it is.
     """
     screen, ended = Screen(terminal), Event()
 
@@ -122,6 +124,8 @@ def showing(
         # A terminal that is gone (its window was closed) ends the drawing and nothing else.
         with suppress(OSError, ValueError):
             source = keys
+            if delay_seconds and ended.wait(delay_seconds):
+                return
             screen.enter()
             while not ended.is_set():
                 size = terminal_size(output)

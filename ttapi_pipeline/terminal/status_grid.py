@@ -1,190 +1,349 @@
 # SPDX-License-Identifier: MIT
-"""The status grid: one row per dataset, with its age, and why it was or was not refreshed.
+"""The status grid as lines of text: one row per dataset, at any width, with the reason of every miss.
 
-It is also here that the grid becomes JSON. The state of the datasets comes from `datasets.status`; a run under way is
-shown by `watch`.
+What a row says: see `dataset_rows`. A run under way is shown by `watch`, which draws these lines in place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from io import StringIO
-from typing import Any
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TextIO
 
-from rich import box
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from rich.cells import cell_len, set_cell_size
 
 from ttapi_pipeline.core.lines import one_line
 from ttapi_pipeline.core.progress import Phase, Progress
+from ttapi_pipeline.core.traffic import Traffic
 from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.datasets.status import DatasetStatus
-from ttapi_pipeline.terminal.console import SafeConsole
+from ttapi_pipeline.terminal.console import can_write
+from ttapi_pipeline.terminal.dataset_rows import DatasetRow, Mood, age_in_words
+from ttapi_pipeline.terminal.figures import quantity
 
-_PHASE_STYLES: Mapping[Phase, str] = {
-    Phase.WAITING: "dim",
-    Phase.RUNNING: "bold",
-    Phase.HIT: "green",
-    Phase.REFRESHED: "green",
-    Phase.FAILED: "red",
-    Phase.SKIPPED: "yellow",
+_STYLES: Final[Mapping[Mood, str]] = {
+    Mood.GOOD: "32",
+    Mood.BUSY: "1",
+    Mood.QUIET: "2",
+    Mood.WARNING: "33",
+    Mood.BAD: "31",
 }
-_BAR_CELLS = 12
-_SHOWN_CAUTIONS = 2
+_BOLD, _DIM, _SIMULATED = "1", "2", "1;33"
+_NAME_CELLS: Final = 18
+_BAR_CELLS: Final = 6
+_LEAST_DETAIL: Final = 22
+"""Cells that the reason has on any terminal."""
+
+_WIDE: Final = 110
+"""From this width on, numbers of rows are written with all their digits."""
 
 
-def status_table(
-    statuses: Mapping[str, DatasetStatus],
-    *,
-    origin: str,
-    is_simulated: bool,
-    outcomes: Mapping[str, Progress] | None = None,
-    breakers: Mapping[str, str] | None = None,
-) -> RenderableType:
-    """The status grid of all datasets, with a line about their origin above it.
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """The characters of bars and of cut text; `ASCII` for an output that has no others."""
 
-    Args:
-        statuses: By dataset, upstream first.
-        origin: Where the settings say that data comes from.
-        is_simulated: Whether that is a simulator; the grid says so then.
-        outcomes: By dataset, of the run that has just ended; None when there was none.
+    full: str = "█"
+    empty: str = "░"
+    cut: str = "…"
+
+
+ASCII: Final = Glyphs("#", ".", "~")
+
+
+def glyphs_for(stream: TextIO) -> Glyphs:
+    """The characters of bars that a stream can show."""
+    glyphs = Glyphs()
+    return glyphs if can_write(stream, glyphs.full + glyphs.empty + glyphs.cut) else ASCII
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """All that the grid shows at one moment.
+
+    Attributes:
+        rows: In the order of the grid.
+        headline: What the state of all is, in a sentence.
+        source: Where the settings say that data comes from.
+        simulated: What to say of invented data; empty when there is none.
+        places: Labels and absolute paths, such as of the data folder.
+        traffic: With the API, in words and the most important first; empty when there was none.
         breakers: State of each circuit breaker that is not closed, by endpoint family.
     """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
-    table.add_column("dataset", no_wrap=True)
-    if outcomes:
-        table.add_column("run", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    for name in ("age", "TTL", "rows", "missing"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("version", no_wrap=True)
-    table.add_column("reason", overflow="fold")
-    for name, status in statuses.items():
-        table.add_row(*_status_cells(name, status, outcomes))
-    lines: list[RenderableType] = [_headline(origin, statuses, is_simulated=is_simulated), table]
-    lines += [Text(f"{family}: {state}", style="yellow") for family, state in (breakers or {}).items()]
-    return Group(*lines)
+
+    rows: Sequence[DatasetRow]
+    headline: str
+    source: str
+    simulated: str = ""
+    places: Mapping[str, str] = field(default_factory=dict)
+    traffic: Sequence[str] = ()
+    breakers: Mapping[str, str] = field(default_factory=dict)
 
 
-def _headline(origin: str, statuses: Mapping[str, DatasetStatus], *, is_simulated: bool) -> Text:
-    stored = [status.manifest for status in statuses.values() if status.manifest is not None]
-    simulated = sum(manifest.provenance.is_simulated for manifest in stored)
-    headline = Text(f"source: {origin}")
-    if is_simulated or simulated:
-        headline.append("   SIMULATED DATA", style="bold yellow")
-        headline.append(f", {simulated} of {len(stored)} stored datasets are invented; set credentials for real ones")
-    return headline
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column between the name and the detail.
+
+    Attributes:
+        title: Its head.
+        cells: Its width, without the space before it.
+        text: Makes the cell.
+        order: The columns that matter most have the smallest; those that do not fit are left out.
+        is_left: Whether its text stands on the left.
+    """
+
+    title: str
+    cells: int
+    text: Callable[[DatasetRow, Glyphs], str]
+    order: int
+    is_left: bool = False
 
 
-def _status_cells(name: str, status: DatasetStatus, outcomes: Mapping[str, Progress] | None) -> Sequence[Text | str]:
-    verdict, manifest = status.verdict, status.manifest
-    cells: list[Text | str] = [name]
-    if outcomes:
-        work = outcomes.get(name, Progress(phase=Phase.HIT))
-        cells.append(Text(work.phase, style=_PHASE_STYLES[work.phase]))
-    missing = 0 if manifest is None else len(manifest.provenance.missing)
-    cells += [
-        Text("hit", style="green") if verdict.is_hit else Text("miss", style="yellow"),
-        "-" if verdict.age is None else format_duration(max(verdict.age, timedelta(0))),
-        format_duration(verdict.ttl),
-        "-" if manifest is None else f"{manifest.rows:,}",
-        Text(str(missing), style="yellow" if missing else ""),
-        "-" if manifest is None else manifest.data_version[:8],
-        _reason(name, status, outcomes),
-    ]
-    return cells
+def _number(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
 
 
-def _reason(name: str, status: DatasetStatus, outcomes: Mapping[str, Progress] | None) -> Text:
-    work = (outcomes or {}).get(name)
-    if work is not None and work.phase is Phase.SKIPPED:
-        return Text(work.note, style="yellow")
-    if work is not None and work.phase is Phase.FAILED:
-        kept = "nothing is stored" if status.manifest is None else "what is stored stayed as it was"
-        return Text(f"see the error below; {kept}", style="red")
-    if status.damage is not None:
-        return Text(status.damage, style="red")
-    # Age and TTL have columns of their own.
-    reason = "fresh" if status.verdict.rule == "fresh" else status.verdict.reason
-    stored = None if status.manifest is None else status.manifest.provenance
-    told = [] if stored is None or not stored.lost else [f"{stored.lost_in_words} ({', '.join(stored.lost)})"]
-    if stored is not None and stored.noticed:
-        told.append(f"{stored.noticed:,} to look at, see eod_notices")
-    if stored is not None:
-        told += _shown_cautions(stored.cautions)
-    return Text("; ".join([reason, *told]), style="yellow" if told else "")
+def _short_number(value: int | None) -> str:
+    return "-" if value is None else quantity(value)
 
 
-def _shown_cautions(cautions: Mapping[str, str]) -> list[str]:
-    """The first few, and how many others there are."""
-    shown = [f"{subject}: {sentence}" for subject, sentence in list(cautions.items())[:_SHOWN_CAUTIONS]]
-    others = len(cautions) - len(shown)
-    return [*shown, f"{others} more to look at"] if others else shown
-
-
-def progress_table(names: Sequence[str], work: Mapping[str, Progress]) -> RenderableType:
-    """A run under way: one row per dataset, in the order of `names`, with a bar where something is counted."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("dataset", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    table.add_column("progress", no_wrap=True)
-    table.add_column("", overflow="fold")
-    for name in names:
-        each = work.get(name, Progress())
-        table.add_row(name, Text(each.phase, style=_PHASE_STYLES[each.phase]), _bar(each), each.note)
-    return table
-
-
-def _bar(work: Progress) -> str:
-    if work.phase is not Phase.RUNNING or not work.total:
+def _bar(row: DatasetRow, glyphs: Glyphs) -> str:
+    """How much of its TTL a dataset has used up."""
+    if row.age is None:
         return ""
-    filled = _BAR_CELLS * work.done // work.total
-    return f"{'█' * filled}{'░' * (_BAR_CELLS - filled)} {work.done:,}/{work.total:,} {work.step}"
+    used = max(0.0, min(1.0, row.age / row.ttl)) if row.ttl else 1.0
+    filled = round(_BAR_CELLS * used)
+    return glyphs.full * filled + glyphs.empty * (_BAR_CELLS - filled)
+
+
+def _percent(share: float | None) -> str:
+    # 99.9% of a list is not all of it.
+    return "-" if share is None else f"{int(share * 100)}%"
+
+
+def _columns(width: int) -> Sequence[_Column]:
+    """The columns that fit beside the name and the detail, in the order of the line."""
+    is_wide = width >= _WIDE
+    count = _number if is_wide else _short_number
+    row_cells, change_cells = (12, 10) if is_wide else (6, 7)
+    everything = (
+        _Column("state", 9, lambda row, _: row.state, 0, is_left=True),
+        _Column("used", _BAR_CELLS, _bar, 3, is_left=True),
+        _Column("age", 7, lambda row, _: age_in_words(row.age), 1),
+        _Column("TTL", 6, lambda row, _: format_duration(row.ttl), 8),
+        _Column("rows", row_cells, lambda row, _: count(row.rows), 4),
+        _Column("new", change_cells, lambda row, _: count(row.new), 6),
+        _Column("changed", change_cells, lambda row, _: count(row.changed), 7),
+        _Column("came", 4, lambda row, _: _percent(row.coverage), 2),
+        _Column("missing", 7, lambda row, _: str(row.missing), 5),
+        _Column("version", 8, lambda row, _: row.data_version[:8] or "-", 9, is_left=True),
+    )
+    left = width - _NAME_CELLS - 1 - max(_LEAST_DETAIL, width // 4)
+    chosen = set()
+    for column in sorted(everything, key=lambda column: column.order):
+        left -= column.cells + 1
+        if left < 0:
+            break
+        chosen.add(column.title)
+    return [column for column in everything if column.title in chosen]
+
+
+def grid_lines(
+    frame: Frame, *, width: int, height: int | None = None, is_coloured: bool = False, glyphs: Glyphs = Glyphs()
+) -> list[str]:
+    """The lines of the grid, none wider than `width` cells.
+
+    Args:
+        frame: What to show.
+        width: Columns of the terminal.
+        height: Lines of the terminal; None for as many as it takes. What matters least is left out: the reasons in
+            full, the lines below the grid, then the rows of datasets with which nothing happens.
+        is_coloured: Whether the lines may have colours, as escape sequences.
+        glyphs: The characters of bars.
+    """
+    pen = _Pen(is_coloured=is_coloured, glyphs=glyphs, width=width)
+    columns = _columns(width)
+    head = [*_head(frame, pen), pen.styled(_titles(columns, width), _DIM)]
+    notes = [line for row in frame.rows for line in _note(row, columns, pen)]
+    below = _foot(frame, pen)
+    rows = list(frame.rows)
+    if height is not None:
+        room = height - len(head) - len(rows)
+        below = below[: max(room, 0)] if room < len(below) else below
+        notes = notes[: max(room - len(below) - 1, 0)]
+        rows = _most_important(rows, height - len(head))
+    lines = [*head, *(_line(row, columns, pen) for row in rows)]
+    if notes:
+        lines += ["", *notes]
+    if below and (height is None or len(lines) + len(below) < height):
+        lines.append("")
+    lines += below
+    return lines if height is None else lines[:height]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pen:
+    is_coloured: bool
+    glyphs: Glyphs
+    width: int
+
+    def styled(self, text: str, style: str) -> str:
+        return f"\x1b[{style}m{text}\x1b[0m" if style and text and self.is_coloured else text
+
+    def cut(self, text: str, cells: int) -> str:
+        """The text in at most that many cells, with a mark where it was cut."""
+        if cell_len(text) <= cells:
+            return text
+        return (set_cell_size(text, cells - 1).rstrip() + self.glyphs.cut) if cells > 0 else ""
+
+    def elided(self, path: str, cells: int) -> str:
+        """A path with its middle left out where it does not fit: its end tells folders apart."""
+        if cell_len(path) <= cells:
+            return path
+        start = max((cells - 1) // 3, 0)
+        return path[:start] + self.glyphs.cut + path[len(path) - max(cells - start - 1, 0) :]
+
+
+def _head(frame: Frame, pen: _Pen) -> list[str]:
+    lines = [pen.styled(pen.cut(one_line(frame.headline), pen.width), _BOLD)]
+    source = one_line(f"source: {frame.source}")
+    if not frame.simulated:
+        return [*lines, pen.cut(source, pen.width)]
+    mark, rest = "SIMULATED DATA", one_line(f", {frame.simulated}")
+    if cell_len(source) + 3 + len(mark) > pen.width:
+        return [*lines, pen.cut(source, pen.width), pen.styled(mark, _SIMULATED)]
+    rest = pen.cut(rest, pen.width - cell_len(source) - 3 - len(mark))
+    return [*lines, f"{source}   {pen.styled(mark, _SIMULATED)}{rest}"]
+
+
+def _titles(columns: Sequence[_Column], width: int) -> str:
+    cells = [_padded(column.title[: column.cells], column) for column in columns]
+    return " ".join(["dataset".ljust(_NAME_CELLS), *cells, "step or reason"])[:width].rstrip()
+
+
+def _padded(text: str, column: _Column) -> str:
+    return text.ljust(column.cells) if column.is_left else text.rjust(column.cells)
+
+
+def _line(row: DatasetRow, columns: Sequence[_Column], pen: _Pen) -> str:
+    cells = [pen.cut(one_line(row.name), _NAME_CELLS).ljust(_NAME_CELLS)]
+    for column in columns:
+        cell = _padded(pen.cut(column.text(row, pen.glyphs), column.cells), column)
+        if column.title == "state":
+            cell = pen.styled(cell, _STYLES[row.mood])
+        elif (column.title == "missing" and row.missing) or (column.title == "came" and (row.coverage or 1.0) < 1.0):
+            cell = pen.styled(cell, _STYLES[Mood.WARNING])
+        cells.append(cell)
+    detail = pen.cut(one_line(row.detail), _detail_cells(columns, pen.width))
+    cells.append(pen.styled(detail, _STYLES[row.mood] if row.is_told else ""))
+    return " ".join(cells).rstrip()
+
+
+def _detail_cells(columns: Sequence[_Column], width: int) -> int:
+    return width - _NAME_CELLS - 1 - sum(column.cells + 1 for column in columns)
+
+
+def _note(row: DatasetRow, columns: Sequence[_Column], pen: _Pen) -> list[str]:
+    """The reason in full, where it is to be read and its cell is too small."""
+    text = one_line(row.detail)
+    if not row.is_told or cell_len(text) <= _detail_cells(columns, pen.width):
+        return []
+    return textwrap.wrap(f"{row.name}: {text}", pen.width, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _foot(frame: Frame, pen: _Pen) -> list[str]:
+    lines = [
+        pen.styled(pen.cut(one_line(f"{family}: {state}"), pen.width), _STYLES[Mood.WARNING])
+        for family, state in frame.breakers.items()
+    ]
+    if frame.traffic:
+        lines.append(pen.styled(_fitted(["api:", *frame.traffic], pen.width), _DIM))
+    label_cells = max(map(len, frame.places), default=0) + 1
+    for label, path in frame.places.items():
+        shown = pen.elided(one_line(path), pen.width - label_cells - 1)
+        lines.append(pen.styled(f"{f'{label}:'.ljust(label_cells)} {shown}", _DIM))
+    return lines
+
+
+def _fitted(words: Sequence[str], width: int) -> str:
+    line = words[0]
+    for word in words[1:]:
+        if len(line) + 2 + len(word) <= width:
+            line = f"{line}  {word}"
+    return line
+
+
+def _most_important(rows: Sequence[DatasetRow], room: int) -> list[DatasetRow]:
+    """As many rows as there is room for, in their order; those with which something happens stay longest."""
+    ranks = {Mood.BAD: 0, Mood.BUSY: 1, Mood.WARNING: 2, Mood.QUIET: 3, Mood.GOOD: 4}
+    kept = sorted(range(len(rows)), key=lambda position: (ranks[rows[position].mood], position))[: max(room, 0)]
+    return [rows[position] for position in sorted(kept)]
+
+
+def headline(statuses: Mapping[str, DatasetStatus], work: Mapping[str, Progress] | None = None) -> str:
+    """The state of all datasets in a sentence.
+
+    Args:
+        statuses: By dataset.
+        work: How far a run has come, by dataset of the run; None when there is none.
+    """
+    if work:
+        return _of_run(work, len(statuses))
+    fresh = sum(status.verdict.is_hit for status in statuses.values())
+    if not any(status.manifest is not None for status in statuses.values()):
+        return f"nothing is stored yet; `tt` fills all {len(statuses)} datasets"
+    if fresh == len(statuses):
+        return f"all {len(statuses)} datasets are fresh"
+    return f"{fresh} of {len(statuses)} datasets are fresh, {len(statuses) - fresh} to refresh"
+
+
+def _of_run(work: Mapping[str, Progress], total: int) -> str:
+    count = {phase: sum(each.phase is phase for each in work.values()) for phase in Phase}
+    to_go = count[Phase.WAITING] + count[Phase.RUNNING]
+    told = {
+        "refreshed": count[Phase.REFRESHED],
+        "already fresh": count[Phase.HIT],
+        "failed": count[Phase.FAILED],
+        "not run": count[Phase.SKIPPED],
+    }
+    words = [f"{number} {text}" for text, number in told.items() if number]
+    if to_go == len(work) and not count[Phase.RUNNING]:
+        return f"refreshing {len(work)} of {total} datasets: starting"
+    if to_go:
+        return ", ".join([f"refreshing {len(work)} of {total} datasets: {to_go} to go", *words])
+    return f"{len(work)} of {total} datasets in this run: {', '.join(words)}"
+
+
+def simulated_words(statuses: Mapping[str, DatasetStatus], *, is_simulated: bool) -> str:
+    """What to say of invented data; empty when neither the settings nor a stored dataset are simulated."""
+    stored = [status.manifest for status in statuses.values() if status.manifest is not None]
+    invented = sum(manifest.provenance.is_simulated for manifest in stored)
+    if not is_simulated and not invented:
+        return ""
+    if not stored:
+        return "all of it will be invented; set credentials for real data"
+    return f"{invented} of {len(stored)} stored datasets are invented; set credentials for real ones"
+
+
+def traffic_words(traffic: Traffic | None, per_second: float | None = None) -> Sequence[str]:
+    """Requests of a run in words, the most important first; empty when none was made."""
+    if traffic is None or not traffic.requests:
+        return ()
+    refused = [family for family, state in traffic.breakers.items() if state != "closed"]
+    pace = [] if per_second is None else [f"{per_second:,.0f}/s"]
+    return (
+        f"{traffic.requests:,} requests",
+        f"{traffic.in_flight:,} in flight",
+        *pace,
+        f"{traffic.retries:,} retries",
+        f"{traffic.throttled:,} throttled",
+        f"breakers open: {', '.join(refused)}" if refused else "breakers closed",
+    )
 
 
 def progress_line(name: str, work: Progress) -> str:
     """One line about a dataset, for output that is not a terminal."""
-    note = one_line(work.note)
+    note = one_line("; ".join(filter(None, [work.note, *work.losses])))
     if work.phase is Phase.WAITING and note:
         return f"{name}: {note}"
     return f"{name}: {work.phase}{f', {note}' if note else ''}"
-
-
-def render(renderable: RenderableType, *, width: int = 160) -> str:
-    """Any of the tables as plain text, at most `width` columns wide."""
-    console = SafeConsole(file=StringIO(), width=width, color_system=None, legacy_windows=False)
-    with console.capture() as capture:
-        console.print(renderable)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()).rstrip() + "\n"
-
-
-def status_document(
-    statuses: Mapping[str, DatasetStatus], *, outcomes: Mapping[str, Progress] | None = None
-) -> list[dict[str, Any]]:
-    """The grid as plain values for JSON, one object per dataset; ages in seconds, null for an unknown one."""
-    rows = []
-    for name, status in statuses.items():
-        manifest, verdict, work = status.manifest, status.verdict, (outcomes or {}).get(name)
-        rows.append(
-            {
-                "dataset": name,
-                "verdict": "hit" if verdict.is_hit else "miss",
-                "rule": str(verdict.rule),
-                "reason": verdict.reason,
-                "age_seconds": None if verdict.age is None else round(verdict.age.total_seconds(), 3),
-                "ttl_seconds": verdict.ttl.total_seconds(),
-                "rows": None if manifest is None else manifest.rows,
-                "missing": {} if manifest is None else dict(manifest.provenance.missing),
-                "lost": {} if manifest is None else dict(manifest.provenance.lost),
-                "doubts": 0 if manifest is None else manifest.provenance.doubts,
-                "cautions": {} if manifest is None else dict(manifest.provenance.cautions),
-                "data_version": None if manifest is None else manifest.data_version,
-                "is_simulated": None if manifest is None else manifest.provenance.is_simulated,
-                "damage": status.damage,
-                "outcome": None if work is None else str(work.phase),
-                "note": None if work is None else work.note,
-            }
-        )
-    return rows

@@ -281,7 +281,7 @@ def test_another_instrument_under_a_ticker_is_set_aside_and_the_refresh_ends_wit
     assert set(pl.read_parquet(project / "data" / "eod_snapshot.parquet")["symbol"]) >= {"BMY/N", "BMY/O"}
 
 
-@pytest.mark.parametrize("arguments", [["refresh", "quote"], ["polish"], []])
+@pytest.mark.parametrize("arguments", [["refresh", "quote"], ["polish"], ["--polish"]])
 def test_wrong_usage_is_code_2(tt: Tt, arguments: list[str]) -> None:
     run = tt(*arguments)
     assert run.code == 2

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import unicodedata
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,8 @@ from ttapi_pipeline.core.lines import one_line, visible_lines
 from ttapi_pipeline.core.logs import JsonFormatter, TextFormatter
 from ttapi_pipeline.core.progress import Phase, Progress
 from ttapi_pipeline.terminal.console import SafeConsole, print_error
-from ttapi_pipeline.terminal.status_grid import progress_line, progress_table, render
+from ttapi_pipeline.terminal.dataset_rows import DatasetRow, Mood
+from ttapi_pipeline.terminal.status_grid import Frame, grid_lines, progress_line
 
 hostile = st.text(st.characters(codec=None) | st.sampled_from("\n\r\x1b\x07\x9b\u2028\u202e\x00\t\x7f"), max_size=40)
 
@@ -65,7 +67,9 @@ def test_a_record_is_one_line_and_its_traceback_is_set_in(text: str) -> None:
 @given(hostile)
 def test_a_console_shows_what_it_is_given_and_obeys_none_of_it(text: str) -> None:
     work = Progress(phase=Phase.FAILED, note=text)
-    assert is_harmless(render(progress_table(["symbols"], {"symbols": work})).replace("\n", ""))
+    row = DatasetRow(name="symbols", state="failed", mood=Mood.BAD, ttl=timedelta(1), detail=text, is_told=True)
+    frame = Frame(rows=[row], headline="1 failed", source="x", places={"data": f"/{text}"})
+    assert all(map(is_harmless, grid_lines(frame, width=60)))
     assert is_harmless(progress_line("symbols", work))
     written = io.StringIO()
     SafeConsole(file=written, width=400, color_system=None).print(text, markup=False)

@@ -129,7 +129,7 @@ from ttapi_pipeline.datasets.registry import DATASETS, load_settings
 from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.defs.assembly import build_definitions
 from ttapi_pipeline.defs.automation.jobs import REFRESH_JOB
-from ttapi_pipeline.terminal.status_grid import status_document
+from ttapi_pipeline.terminal.status_document import status_document
 
 at = datetime.fromisoformat(sys.argv[1])
 

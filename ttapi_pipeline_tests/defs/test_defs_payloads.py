@@ -21,7 +21,8 @@ from ttapi_pipeline.commands.exit_codes import INCOMPLETE, OK
 from ttapi_pipeline.commands.refresh import exit_code
 from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline.datasets.status import read_statuses
-from ttapi_pipeline.terminal.status_grid import render, status_document, status_table
+from ttapi_pipeline.terminal.dataset_rows import dataset_row
+from ttapi_pipeline.terminal.status_document import status_document
 
 METRICS = "/market-metrics"
 CHAIN = "/option-chains/{symbol}/nested"
@@ -327,7 +328,7 @@ class TestCalendar:
         assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
         assert check.metadata["cautions"].value == {"2026-12-09": said}
         statuses = read_statuses(world.settings, now=world.clock.now())
-        assert f"fresh; 2026-12-09: {said}" in render(status_table(statuses, origin="x", is_simulated=True), width=250)
+        assert dataset_row(statuses["trading_calendar"]).detail == f"fresh; 2026-12-09: {said}"
         document = {each["dataset"]: each for each in status_document(statuses)}["trading_calendar"]
         assert (document["cautions"], document["doubts"]) == ({"2026-12-09": said}, 1)
         assert exit_code(statuses, {}, ["trading_calendar"]) == INCOMPLETE

@@ -164,8 +164,9 @@ def test_an_event_that_could_be_any_sale_costs_itself(field: str, value: object,
 @pytest.mark.parametrize(("field", "column"), [("price", "price"), ("size", "size"), ("bidPrice", "bid_price")])
 def test_a_number_that_cannot_be_costs_its_field(field: str, column: str, value: object) -> None:
     columns: dict[str, list[Any]] = {"eventSymbol": ["AAPL"] * 2, "time": [5, 6], "sequence": [0, 0]}
+    columns |= {"price": [1.0, 2.0], field: [value, 2.0]}
     counts: Counter[str] = Counter()
-    rows = sales(sale_data(**columns, **{"price": [1.0, 2.0], field: [value, 2.0]}), KNOWN, AT, counts)
+    rows = sales(sale_data(**columns), KNOWN, AT, counts)
     np.testing.assert_array_equal(getattr(rows, column), [np.nan, 2.0])
     assert counts == {f"TimeAndSale.{field}": 1}
 

@@ -19,8 +19,8 @@ from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.terminal.show import SymbolView, read_symbol
-from ttapi_pipeline.terminal.status_grid import render
 from ttapi_pipeline_tests.support.documents import ROOT, python_blocks
+from ttapi_pipeline_tests.support.rendering import render
 
 NOW = datetime(2026, 11, 21, 15, 0, tzinfo=UTC)
 AS_OF = date(2026, 11, 20)

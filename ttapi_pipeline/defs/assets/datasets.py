@@ -75,8 +75,8 @@ def _dataset_asset(dataset: Dataset, settings: Settings, condition: dg.Automatio
             api=cast("ApiResource", api),
             io_manager=cast("ParquetCsvIOManager", io_manager),
             inputs=inputs,
-            is_forced=cache.force,
-            is_whole=cache.force and cache.history,
+            is_forced=cache.is_forced(dataset.name),
+            is_whole=cache.is_forced(dataset.name) and cache.history,
         )
 
     return refresh

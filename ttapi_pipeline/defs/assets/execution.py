@@ -14,11 +14,12 @@ from datetime import datetime
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from ttapi_pipeline.broker.broker import Broker
 from ttapi_pipeline.core.errors import CorruptFileError, StorageError
-from ttapi_pipeline.core.manifest import Provenance, with_damaged_file
-from ttapi_pipeline.core.progress import Phase, current_board
+from ttapi_pipeline.core.manifest import Manifest, Provenance, with_damaged_file
+from ttapi_pipeline.core.progress import Phase, current_board, watched
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.verdict import Rule
 from ttapi_pipeline.datasets.build import Build
@@ -28,14 +29,18 @@ from ttapi_pipeline.datasets.status import DatasetStatus, places, read_status, r
 from ttapi_pipeline.defs.assets.interrupts import run_async
 from ttapi_pipeline.defs.assets.lineage import column_lineage
 from ttapi_pipeline.defs.assets.metadata import verdict_metadata
+from ttapi_pipeline.defs.assets.progress_log import ProgressLog
 from ttapi_pipeline.defs.assets.reuse import note_input, reuse
 from ttapi_pipeline.defs.failures import failures_of
 from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager, Publication
 from ttapi_pipeline.defs.operations.pools import broker_turn
 from ttapi_pipeline.defs.resources import ApiResource
+from ttapi_pipeline.storage.changes import count_changes
 from ttapi_pipeline.storage.claims import refuse_foreign_files
+from ttapi_pipeline.storage.incremental.pieces import Pieces
 from ttapi_pipeline.storage.layout import Folder
 from ttapi_pipeline.storage.repair import repair
+from ttapi_pipeline.storage.scan import scan
 from ttapi_pipeline.storage.stored import read_stored
 from ttapi_pipeline.storage.table import StoredTable
 from ttapi_pipeline.storage.verification import find_damage
@@ -74,7 +79,8 @@ def execute(
     """
     name, settings, board = dataset.name, api.settings, current_board()
     board.set_phase(name, Phase.RUNNING)
-    with failures_of(dataset, attempt=context.retry_number):
+    log = ProgressLog(name, context.log)
+    with watched(board), board.listening(log), failures_of(dataset, attempt=context.retry_number):
         refuse_foreign_files(places([dataset], io_manager.folder))
         status = _mended_status(context, dataset, api, io_manager, is_forced=is_forced)
         hit = _hit(context, dataset, api, io_manager, status)
@@ -90,19 +96,36 @@ def execute(
             verdict, manifest = status.verdict, status.manifest
             broker, began_at, started = api.get(), api.clock.now(), time.perf_counter()
             before = broker.request_counts()
-            folder = io_manager.folder
-            refresh = Refresh(settings, began_at, api.clock, broker, is_forced, dataset, folder, manifest, is_whole)
+            refresh = Refresh(
+                settings, began_at, api.clock, broker, is_forced, dataset, io_manager.folder, manifest, is_whole
+            )
             result = dataset.builder()(refresh, **{each: table.frame for each, table in inputs.items()})
             build = run_async(result) if inspect.isawaitable(result) else result
-        context.add_output_metadata({**verdict_metadata(verdict), **_spent(broker, before), **_lineage(dataset)})
+        changes = _changes(build, dataset, io_manager.folder, manifest)
+        told = {**verdict_metadata(verdict), **_spent(broker, before), **log.metadata(), **_lineage(dataset)}
+        context.add_output_metadata(told)
         for upstream, version in build.inputs.items():
             note_input(context, upstream, version)
         provenance = _provenance(status, settings, build, inputs, began_at=began_at)
-        provenance = replace(provenance, statistics={**build.statistics, **_requests(broker, before)})
-    missing = f"{len(build.missing)} missing" if build.missing else ""
-    notes = filter(None, (verdict.reason, missing, provenance.lost_in_words))
-    board.set_phase(name, Phase.REFRESHED, "; ".join(notes))
+        provenance = replace(provenance, statistics={**build.statistics, **changes, **_requests(broker, before)})
+    board.set_phase(name, Phase.REFRESHED, verdict.reason, losses=_losses(build, provenance))
     return Publication(build, replace(provenance, fetch_seconds=time.perf_counter() - started), is_forced)
+
+
+def _losses(build: Build, provenance: Provenance) -> list[str]:
+    missing = f"{len(build.missing)} missing" if build.missing else ""
+    return [words for words in (missing, provenance.lost_in_words) if words]
+
+
+def _changes(build: Build, dataset: Dataset, folder: Folder, manifest: Manifest | None) -> Mapping[str, int]:
+    """How many rows a build adds, changes and takes away; empty for a table in pieces, and where that is not known."""
+    if isinstance(build.frame, Pieces | pl.LazyFrame):
+        return {}
+    try:
+        before = None if manifest is None else scan(folder, dataset.schema)
+    except (StorageError, CorruptFileError):
+        return {}
+    return count_changes(before, build.frame, dataset.schema).to_facts()
 
 
 @contextmanager

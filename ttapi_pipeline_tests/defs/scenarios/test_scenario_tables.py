@@ -25,7 +25,7 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.verdict import Rule
 from ttapi_pipeline.datasets.registry import DATASETS, load_settings
 from ttapi_pipeline.defs.automation.schedules import close_request
-from ttapi_pipeline.terminal.status_grid import status_document
+from ttapi_pipeline.terminal.status_document import status_document
 from ttapi_pipeline_tests.support.keepers import (
     ALL,
     BOTH_FORMS,
