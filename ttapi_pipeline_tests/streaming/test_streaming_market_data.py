@@ -76,7 +76,8 @@ def test_a_sale_without_a_price_has_lost_it_and_a_cancel_needs_none() -> None:
         AT,
         lost,
     )
-    assert (rows.size.tolist(), np.isnan(rows.price).all()) == ([10.0, 20.0, 30.0], True)
+    assert rows.size.tolist() == [10.0, 20.0, 30.0]
+    assert np.isnan(rows.price).all()
     assert lost == {"TimeAndSale.price": 2}
 
 
