@@ -61,8 +61,7 @@ ACTIVE_EQUITIES_PER_PAGE: Final = 5000
 """The documented maximum."""
 
 MOST_PAGES: Final = 200
-"""The most pages of the active equities, of which there are some 12,000: three pages, or 48 of a server that gives 250
-rows at most."""
+"""The most pages of the active equities: some 12,000 take three, or 48 of a server that gives 250 rows at most."""
 
 SESSION_WINDOW: Final = timedelta(days=270)
 """`/market-time/sessions` answers for at most nine months, and nine months never have fewer days than this."""

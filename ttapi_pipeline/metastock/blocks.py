@@ -41,7 +41,7 @@ class Block:
 
 
 class TextFile:
-    """A text file, open until the end of its `with` block: another file of its name is not mixed with it.
+    """A text file, open until the end of the block: another file of its name is not mixed with it.
 
     Args:
         path: The file.

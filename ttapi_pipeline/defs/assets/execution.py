@@ -94,16 +94,14 @@ def execute(
                 if hit is not None:
                     return hit
             verdict, manifest = status.verdict, status.manifest
-            broker, began_at, started = api.get(), api.clock.now(), time.perf_counter()
+            folder, broker, began_at, started = io_manager.folder, api.get(), api.clock.now(), time.perf_counter()
             before = broker.request_counts()
-            refresh = Refresh(
-                settings, began_at, api.clock, broker, is_forced, dataset, io_manager.folder, manifest, is_whole
-            )
+            refresh = Refresh(settings, began_at, api.clock, broker, is_forced, dataset, folder, manifest, is_whole)
             result = dataset.builder()(refresh, **{each: table.frame for each, table in inputs.items()})
             build = run_async(result) if inspect.isawaitable(result) else result
-        changes = _changes(build, dataset, io_manager.folder, manifest)
-        told = {**verdict_metadata(verdict), **_spent(broker, before), **log.metadata(), **_lineage(dataset)}
-        context.add_output_metadata(told)
+        changes = _changes(build, dataset, folder, manifest)
+        spent = {**_spent(broker, before), **log.metadata()}
+        context.add_output_metadata({**verdict_metadata(verdict), **spent, **_lineage(dataset)})
         for upstream, version in build.inputs.items():
             note_input(context, upstream, version)
         provenance = _provenance(status, settings, build, inputs, began_at=began_at)
