@@ -158,16 +158,32 @@ async def test_an_answer_without_the_sessions_that_have_closed_since_is_named(mo
 
 async def test_a_feed_that_stands_still_while_sessions_close_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     feed = Feed("AB", drop=lambda *_: SESSIONS[-3:])
-    # Without stored bars, nothing says that the feed goes on: the clock of a simulator may have been stopped.
+    # Without stored bars, only the calendar says that the feed ends early, and it is said once for all symbols.
     build = await refreshed(feed, monkeypatch, None)
-    assert build.missing == {}
+    ended = (
+        "the feed has no bar of any symbol after 2026-11-17, and by the trading calendar 3 sessions have closed since"
+    )
+    assert build.missing == {"every symbol": ended}
+    assert len(feed.asked) == 1
     again = rows(build).lazy()
-    assert (await refreshed(feed, monkeypatch, again, now=NOW + timedelta(hours=1))).missing == {}
+    later = await refreshed(feed, monkeypatch, again, now=NOW + timedelta(hours=1))
+    assert later.missing == {"every symbol": ended}
     # It was current in the night after the session of 2026-11-17, and three sessions have closed since.
     then = again.with_columns(fetched_at=pl.lit(datetime(2026, 11, 18, 2, tzinfo=UTC), UTC_DATETIME))
     build = await refreshed(feed, monkeypatch, then)
     said = "the feed has no bar after 2026-11-17, and 3 sessions have closed since"
     assert build.missing == dict.fromkeys("AB", said)
+
+
+@pytest.mark.parametrize(("short", "said"), [(1, "1 session has"), (10, "10 sessions have"), (60, "60 sessions have")])
+async def test_a_first_run_against_a_feed_that_ended_is_named_and_one_against_a_current_feed_is_not(
+    monkeypatch: pytest.MonkeyPatch, short: int, said: str
+) -> None:
+    feed = Feed("ABC", drop=lambda *_: SESSIONS[-short:])
+    (name, sentence), *others = (await refreshed(feed, monkeypatch, None)).missing.items()
+    assert (name, others) == ("every symbol", [])
+    assert sentence.endswith(f"after {SESSIONS[-short - 1]}, and by the trading calendar {said} closed since")
+    assert (await refreshed(Feed("ABC"), monkeypatch, None)).missing == {}
 
 
 @pytest.mark.parametrize("short", [1, 10, 11, 60])

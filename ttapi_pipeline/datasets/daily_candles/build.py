@@ -29,6 +29,7 @@ from ttapi_pipeline.datasets.daily_candles.holes import (
     due_sessions,
     holes,
     settled_sessions,
+    standstill,
     starts_before,
     without,
 )
@@ -210,12 +211,13 @@ async def build_daily_candles(
     answered = [history.symbol for history in histories.rows]
     due = due_sessions(settled, calendar, kept, newest=frame["session"].max())
     mended = await mended_candles(feed.collect_anew, frame, settled, absent, due=due, answered=answered, now=now)
-    due = due_sessions(settled, calendar, kept, newest=mended.frame["session"].max())
+    newest = mended.frame["session"].max()
+    due = due_sessions(settled, calendar, kept, newest=newest)
     inactive = universe.filter(~pl.col("is_active"))["symbol"].to_list()
     ends, ended = behind(mended.frame.lazy(), due, answered, known={*mended.ended, *inactive})
     return Build(
         frame=mended.frame,
-        missing={**ends, **mended.missing, **missing},
+        missing={**standstill(settled, due, newest=newest), **ends, **mended.missing, **missing},
         sources=rows_per_source(mended.frame),
         after_publication=None if spool is None else spool.clear,
         reports={CANDLE_REVISIONS.name: recorded_revisions(revised, recorded), CANDLE_ABSENCES.name: mended.absences},

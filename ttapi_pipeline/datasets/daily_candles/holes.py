@@ -27,6 +27,9 @@ CONFIRMED_AFTER: Final = timedelta(hours=12)
 BEHIND_SESSIONS: Final = 10
 """A symbol whose bars end this many settled sessions ago, or fewer, is missing, even if the feed has confirmed it."""
 
+EVERY_SYMBOL: Final = "every symbol"
+"""Is missing in place of a symbol where the feed as a whole has ended."""
+
 _KEY: Final = ("symbol", "session")
 
 
@@ -147,7 +150,7 @@ def due_sessions(settled: pl.Series, calendar: pl.DataFrame, stored: pl.LazyFram
     """The sessions that a symbol must have bars up to.
 
     All of them, if any has settled since the stored bars were fetched. Otherwise those that any symbol has: a feed may
-    stand still as a whole, as a simulator does whose clock was stopped.
+    stand still as a whole, as a simulator does whose clock was stopped. Then `standstill` says so once for all symbols.
 
     Args:
         settled: Sessions whose bars are final, ascending.
@@ -176,10 +179,32 @@ def behind(
     reasons: dict[str, str] = {}
     ended = 0
     for symbol, last in ends.sort("symbol").iter_rows():
-        since = len(due) - int(due.search_sorted(last, side="right"))
+        since = _closed_since(last, due)
         if since > BEHIND_SESSIONS and symbol in known:
             ended += 1
         elif since:
-            plural = "sessions have" if since > 1 else "session has"
-            reasons[symbol] = f"the feed has no bar after {last}, and {since} {plural} closed since"
+            reasons[symbol] = f"the feed has no bar after {last}, and {_sessions_have(since)} closed since"
     return reasons, ended
+
+
+def standstill(settled: pl.Series, due: pl.Series, *, newest: object) -> Mapping[str, str]:
+    """A sentence about EVERY_SYMBOL where the bars of all of them end before the last settled session; else nothing.
+
+    Args:
+        settled: Sessions whose bars are final, by the trading calendar, ascending.
+        due: The sessions that a symbol must have bars up to. Where these are all that settled, `behind` names symbols.
+        newest: The newest session of any bar; None without one.
+    """
+    since = _closed_since(newest, settled) if isinstance(newest, date) else 0
+    if not since or len(due) == len(settled):
+        return {}
+    sentence = f"the feed has no bar of any symbol after {newest}, and by the trading calendar"
+    return {EVERY_SYMBOL: f"{sentence} {_sessions_have(since)} closed since"}
+
+
+def _closed_since(last: date, sessions: pl.Series) -> int:
+    return len(sessions) - int(sessions.search_sorted(last, side="right"))
+
+
+def _sessions_have(count: int) -> str:
+    return f"{count} sessions have" if count > 1 else "1 session has"
