@@ -39,9 +39,10 @@ CAUTIONS: Final = {
     "stale_prices": "a tenth of the closes or more repeat the one before",
     "zero_volume": "some bars have no volume; not said of indices",
     "missing_sessions": "some sessions since the symbol's first bar have none",
+    "stale": "the symbol's usable closes end before the as-of session, at whatever time",
 }
-"""What each word of `cautions` means. But for `price_step`, all of them look at the bars of the last YEAR sessions, or
-of all that count."""
+"""What each word of `cautions` means. But for `price_step` and `stale`, all of them look at the bars of the last YEAR
+sessions, or of all that count."""
 
 ADJUSTED: Final = ("split", "rebased")
 """Values of `adjustment` that say that prices are of today's share."""
@@ -249,7 +250,8 @@ def bar_quality(
         steps: What `price_steps` finds in all bars of the symbols.
 
     Returns:
-        One row per symbol with a bar in these sessions, sorted by symbol:
+        One row per symbol with a bar up to `as_of`, sorted by symbol; the next five columns are null without a bar in
+        these sessions:
 
         - `symbol`.
         - `missing_sessions` (Int32): sessions without a bar since the symbol's first bar of these sessions.
@@ -287,6 +289,7 @@ def bar_quality(
         "stale_prices": pl.col("is_stale") & (pl.col("unchanged_closes") > 0),
         "zero_volume": (pl.col("zero_volume_sessions") > 0) & ~pl.col("symbol").is_in(list(unvolumed)),
         "missing_sessions": pl.col("missing_sessions") > 0,
+        "stale": ~pl.col("is_current"),
     }
     words = pl.concat_str(
         [pl.when(holds).then(pl.lit(word)) for word, holds in said.items()], separator=" ", ignore_nulls=True
@@ -297,7 +300,10 @@ def bar_quality(
         .unique()
     )
     return (
-        quality.join(split, on="symbol", how="left")
+        _histories(bars.filter(pl.col("session") <= as_of), ages)
+        .with_columns(pl.col("is_current").fill_null(value=False))
+        .join(quality, on="symbol", how="left")
+        .join(split, on="symbol", how="left")
         .select(
             "symbol",
             "missing_sessions",

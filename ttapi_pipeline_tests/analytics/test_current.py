@@ -241,6 +241,7 @@ def test_each_caution_is_said_in_its_word() -> None:
         "stale_prices": quality(stale),
         "zero_volume": quality(empty),
         "missing_sessions": quality(missing),
+        "stale": quality(market().filter(pl.col("session") < SESSIONS[-260])),
     }
     assert list(cautions) == list(CAUTIONS)
     assert cautions.pop("possible_split")["cautions"] == "possible_split unknown_adjustment"
@@ -249,6 +250,9 @@ def test_each_caution_is_said_in_its_word() -> None:
     assert cautions["zero_volume"]["zero_volume_sessions"] == 1
     assert cautions["missing_sessions"]["missing_sessions"] == 2
     assert cautions["unknown_adjustment"]["has_unknown_adjustment"]
+    assert (cautions["stale"]["missing_sessions"], cautions["stale"]["adjustment"]) == (None, None)
+    for without_today in (pl.col("session") != AS_OF, pl.col("session") < SESSIONS[-9]):
+        assert quality(market().filter(without_today))["cautions"] == "missing_sessions stale"
     everything = market().with_columns(prices * halved, adjustment=pl.lit("rebased"))
     assert quality(everything)["cautions"] == "possible_split"
     assert quality(market().with_columns(volume=None, open=None))["cautions"] == "bad_range"

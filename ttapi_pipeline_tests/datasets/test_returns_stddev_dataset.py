@@ -381,4 +381,6 @@ def test_a_symbol_whose_last_bar_is_older_has_no_figure_of_today(
     assert {old[name] for name in old if name.endswith("_reason")} == {"not_current"}
     figures = ("close", "returns_stddev", "returns_stddev_lookback", "usual_move", "forecast_move", "expected_move")
     assert [old[name] for name in figures] == [None] * len(figures)
+    assert "stale" in old["cautions"].split()
+    assert "stale" not in (rows["AAA"]["cautions"] or "").split()
     assert built.statistics["symbols_not_current"] == 1

@@ -175,6 +175,12 @@ def test_every_symbol_of_the_universe_has_a_row_with_its_reason(
         "NONE": "no_bars",
         "STALE": "unchanged_close",
     }
+    # GONE has no bar of the last three sessions, OLD none of the last year.
+    snapshot = snapshot_of({**closes, "OLD": [*walk(40), *[None] * 260]})
+    cone = build_volatility_cone(snapshot, calendar, annualization=252, now=now).frame.lazy().collect()
+    for cautioned in (volatility(snapshot, symbols, calendar, now), cone):
+        said = cautioned.filter(pl.col("cautions").str.split(" ").list.contains("stale"))
+        assert set(said["symbol"]) == {"GONE", "OLD"}
     assert frame.filter(symbol="STALE").select("close_to_close_21", "zero_mean_21").row(0) == (None, None)
     none = frame.row(by_predicate=pl.col("symbol") == "NONE", named=True)
     assert (none["session_count"], none["has_more_than_30_sessions"], none["is_index"]) == (0, False, True)

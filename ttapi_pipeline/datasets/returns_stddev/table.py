@@ -100,7 +100,7 @@ DATASET: Final = Dataset(
     schema=RETURNS_STDDEV,
     description="Realised returns stddev over the span of each expiration; one row per expiration series.",
     ttl=timedelta(days=1),
-    code_version="4",
+    code_version="5",
     group="analytics",
     source="computed",
     upstream=("expiration_series", "eod_snapshot", "implied_volatility", "symbols", "earnings", "trading_calendar"),

@@ -125,7 +125,7 @@ DATASET: Final = Dataset(
     schema=VOLATILITY,
     description="Realised volatility by every estimator, its rank, the broker's beside it; one row per symbol.",
     ttl=timedelta(days=1),
-    code_version="6",
+    code_version="7",
     group="analytics",
     source="computed",
     upstream=("eod_snapshot", "daily_candles", "symbols", "implied_volatility", "earnings", "trading_calendar"),

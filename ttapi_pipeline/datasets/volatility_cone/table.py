@@ -41,7 +41,7 @@ DATASET: Final = Dataset(
     schema=VOLATILITY_CONE,
     description="Today's volatility among all that a symbol has had; one row per symbol and horizon.",
     ttl=timedelta(days=1),
-    code_version="4",
+    code_version="5",
     group="analytics",
     source="computed",
     upstream=("eod_snapshot", "universe", "trading_calendar"),
