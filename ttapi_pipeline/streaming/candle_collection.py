@@ -20,7 +20,14 @@ from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.candle_symbols import daily_candle_symbol
 from ttapi_pipeline.streaming.candles import CANDLE_FIELDS, LAST_SESSION, CandleHistory, CandleSeries, candle_rows
 from ttapi_pipeline.streaming.connection import DxLinkConnection
-from ttapi_pipeline.streaming.events import ChannelClosed, ErrorReceived, FeedData, TokenRefused
+from ttapi_pipeline.streaming.events import (
+    UNREADABLE_PART,
+    ChannelClosed,
+    ErrorReceived,
+    FeedData,
+    TokenRefused,
+    Unreadable,
+)
 from ttapi_pipeline.streaming.links import Links, OpenConnection
 from ttapi_pipeline.streaming.messages import Contract, Subscription
 
@@ -219,6 +226,8 @@ class _Collector:
                 match event:
                     case FeedData(event_type="Candle"):
                         self._receive(event)
+                    case Unreadable():
+                        self._lost[UNREADABLE_PART] += event.count
                     case ErrorReceived():
                         _LOGGER.warning("candles: the server said %s: %s", event.error, event.message)
                         is_refused |= event.error == "BAD_ACTION"

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 from ttapi_pipeline.core.errors import ProtocolError
-from ttapi_pipeline.streaming.events import ChannelClosed, CompactColumns, FeedData
+from ttapi_pipeline.streaming.events import ChannelClosed, CompactColumns, FeedData, Unreadable
 from ttapi_pipeline.streaming.messages import Contract
 
 Message = Mapping[str, Any]
+
+_SERIES: Final = frozenset({"Candle", "TimeAndSale"})
+"""Types whose events have a time, which together with the symbol tells them apart."""
 
 MOST_TYPES: Final = 64
 MOST_FIELDS: Final = 256
@@ -164,50 +169,52 @@ class FeedChannel:
         self._waiting.clear()
         return ChannelClosed(self.number, is_requested)
 
-    def received(self, data: Sequence[Any]) -> list[FeedData]:
-        """The events of FEED_DATA; none after the end of the channel.
+    def received(self, data: object) -> list[FeedData | Unreadable]:
+        """The events of FEED_DATA, and what of it is none; nothing after the end of the channel.
 
-        Raises:
-            ProtocolError: The data are in neither format, or of a type whose fields were not announced.
+        A part that cannot be read costs itself, and neither the other parts nor the link.
         """
-        if self.state in _OVER or not data:
+        if self.state in _OVER or data is None or data == []:
             return []
+        if not isinstance(data, list):
+            return [Unreadable(self.number, 1, "its data are no list")]
         # The format can change at any time, announced or not, so the shape of each message decides.
-        return self._compact(data) if isinstance(data[0], str) else self._full(data)
+        events, faults = self._compact(data) if isinstance(data[0], str) else self._full(data)
+        return [*events, Unreadable(self.number, len(faults), faults[0])] if faults else [*events]
 
-    def _compact(self, data: Sequence[Any]) -> list[FeedData]:
-        if len(data) % 2:
-            raise ProtocolError("FEED_DATA: a type without its values")
+    def _compact(self, data: Sequence[Any]) -> tuple[list[FeedData], list[str]]:
         events: list[FeedData] = []
-        for event_type, values in zip(data[::2], data[1::2], strict=True):
+        faults: list[str] = []
+        for at in range(0, len(data), 2):
+            event_type, values = data[at], data[at + 1] if at + 1 < len(data) else None
             if not isinstance(event_type, str) or not isinstance(values, list):
-                raise ProtocolError("FEED_DATA: compact data is not pairs of a type and its values")
+                faults.append("compact data are no pairs of a type and its values")
+                continue
             if not values:
                 continue
             layout = self._layouts.get(event_type)
             if layout is None:
-                raise ProtocolError(f"FEED_DATA: {self._quote(event_type)} before its fields were announced")
-            width = len(layout)
-            if len(values) % width:
-                raise ProtocolError(f"FEED_DATA: {len(values)} values are not events of {width} fields")
-            events.append(FeedData(self.number, event_type, len(values) // width, CompactColumns(layout, values)))
-        return events
+                faults.append(f"{self._quote(event_type)} came before its fields were announced")
+            elif len(values) % len(layout):
+                name = self._quote(event_type)
+                faults.append(f"{len(values)} values of {name} are no events of {len(layout)} fields")
+            else:
+                count = len(values) // len(layout)
+                events.append(FeedData(self.number, event_type, count, CompactColumns(layout, values)))
+        return events, faults
 
-    def _full(self, data: Sequence[Any]) -> list[FeedData]:
-        events: list[FeedData] = []
-        run: list[Mapping[str, Any]] = []
-        for row in data:
-            if not isinstance(row, dict) or not isinstance(row.get("eventType"), str):
-                raise ProtocolError("FEED_DATA: full data is not objects with their eventType")
-            if run and row["eventType"] != run[0]["eventType"]:
-                events.append(_columns(self.number, run))
-                run = []
-            run.append(row)
-        events.append(_columns(self.number, run))
-        return events
+    def _full(self, data: Sequence[Any]) -> tuple[list[FeedData], list[str]]:
+        rows = [row for row in data if isinstance(row, dict) and isinstance(row.get("eventType"), str)]
+        faults = ["full data are no objects with their eventType"] * (len(data) - len(rows))
+        runs = (list(run) for _, run in groupby(rows, key=itemgetter("eventType")))
+        return [_columns(self.number, run) for run in runs], faults
 
 
 def _columns(channel: int, rows: Sequence[Mapping[str, Any]]) -> FeedData:
     names = dict.fromkeys(name for row in rows for name in row)
+    # An object without these is an event that says nothing, and no reason to doubt the others of its link.
+    names.setdefault("eventSymbol")
+    if rows[0]["eventType"] in _SERIES and "index" not in names:
+        names.setdefault("time")
     columns = {name: [row.get(name) for row in rows] for name in names}
     return FeedData(channel, str(rows[0]["eventType"]), len(rows), columns)

@@ -23,7 +23,7 @@ from ttapi_pipeline.core.errors import ProtocolError, StreamClosedError, StreamE
 from ttapi_pipeline.core.hosts import is_loopback, public_part, websocket_fault
 from ttapi_pipeline.streaming.background import beside
 from ttapi_pipeline.streaming.background import within as within_seconds
-from ttapi_pipeline.streaming.events import Authorized, ErrorReceived, Event, TokenRefused
+from ttapi_pipeline.streaming.events import Authorized, ErrorReceived, Event, FeedData, TokenRefused, Unreadable
 from ttapi_pipeline.streaming.messages import Contract, Subscription
 from ttapi_pipeline.streaming.protocol import DEFAULT_KEEPALIVE_SECONDS, DxLinkProtocol, Handshake
 
@@ -31,6 +31,9 @@ SILENCE_SECONDS: Final = 60.0
 OPEN_SECONDS: Final = 10.0
 MAX_MESSAGE_BYTES: Final = 16 * 2**20
 QUEUED_FRAMES: Final = 64
+
+MOST_UNREADABLE: Final = 20
+"""A message that cannot be read costs itself. A link that brings as many in a row, and no event between, is lost."""
 
 CLOSE_SECONDS: Final = 2.0
 """How long the closing handshake of a link may take."""
@@ -136,6 +139,7 @@ class DxLinkConnection:
         self._clock = clock
         self._received: asyncio.Queue[Received | None] = asyncio.Queue(maxsize=queued_frames)
         self._failure: StreamError | None = None
+        self._unreadable = 0
         self._is_waiting_for_consumer = False
         self._sending = asyncio.Lock()
         self._started = asyncio.Event()
@@ -270,11 +274,31 @@ class DxLinkConnection:
             if self._protocol.keepalive_interval < interval:
                 self._was_set_up.set()
             await self._flush()
+            self._judge(events)
             if events:
                 at_us = (self._clock.now() - _EPOCH) // _MICROSECOND
                 self._is_waiting_for_consumer = True
                 await self._received.put(Received(at_us, self.heard_at, events))
                 self._is_waiting_for_consumer = False
+
+    def _judge(self, events: Sequence[Event]) -> None:
+        """Count the messages in a row that brought nothing but parts that cannot be read."""
+        for event in events:
+            match event:
+                case FeedData():
+                    self._unreadable = 0
+                    return
+                case Unreadable():
+                    self._unreadable += 1
+                    if self._unreadable == 1:
+                        _LOGGER.warning("%s: a part of a message cannot be read: %s", self._place, event.reason)
+                    if self._unreadable >= MOST_UNREADABLE:
+                        raise ProtocolError(
+                            f"{self._place}: {self._unreadable} messages in a row could not be read; of the last one,"
+                            f" {event.reason}"
+                        )
+                case _:
+                    pass
 
     async def _keep_alive(self) -> None:
         await self._started.wait()

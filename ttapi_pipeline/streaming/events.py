@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,25 @@ class FeedData:
     columns: Mapping[str, Sequence[Any]] = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Parts of a FEED_DATA message that are no events: pairs of a type and its values, or objects.
+
+    Attributes:
+        channel: Number of the channel.
+        count: How many parts; a message that is no list of them counts as one.
+        reason: What is wrong with the first of them, in words.
+    """
+
+    channel: int
+    count: int
+    reason: str
+
+
+UNREADABLE_PART: Final = "part of a message"
+"""The name under which such parts are counted as lost."""
+
+
 class CompactColumns(Mapping[str, Sequence[Any]]):
     """Columns of events that are laid end to end; a column is cut out when it is read.
 
@@ -110,4 +129,4 @@ def may_join(one: FeedData, other: FeedData) -> bool:
     )
 
 
-Event = Authorized | TokenRefused | FeedReady | ChannelClosed | ErrorReceived | FeedData
+Event = Authorized | TokenRefused | FeedReady | ChannelClosed | ErrorReceived | FeedData | Unreadable

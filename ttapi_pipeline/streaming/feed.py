@@ -20,7 +20,7 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.streaming.background import beside, ungrouped
 from ttapi_pipeline.streaming.consumers import MOST_ROWS, QuoteConsumer, SaleConsumer
-from ttapi_pipeline.streaming.events import FeedData
+from ttapi_pipeline.streaming.events import UNREADABLE_PART, FeedData
 from ttapi_pipeline.streaming.feed_connection import FeedConnection
 from ttapi_pipeline.streaming.feed_health import FeedGap, FeedHealth, Window
 from ttapi_pipeline.streaming.feed_options import FeedOptions
@@ -101,6 +101,7 @@ class QuoteFeed:
                 clock=self._clock,
                 window=self._window,
                 on_data=self._receive,
+                on_unreadable=self._note_unreadable,
                 on_gap=self._close_gap,
             )
             connection.want(new[share * len(new) // count : (share + 1) * len(new) // count])
@@ -208,6 +209,9 @@ class QuoteFeed:
         if newest_us > self._newest_event_us:
             self._newest_event_us = newest_us
             self._event_lag = (at_us - newest_us) / 1e6
+
+    def _note_unreadable(self, count: int) -> None:
+        self.board.lost[UNREADABLE_PART] += count
 
     def _close_gap(self, gap: FeedGap) -> None:
         self._gaps.append(gap)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.errors import ApiError, AuthError, StreamClosedError, StreamError
 from ttapi_pipeline.streaming.connection import DxLinkConnection, Received
-from ttapi_pipeline.streaming.events import FeedData, joined, may_join
+from ttapi_pipeline.streaming.events import FeedData, Unreadable, joined, may_join
 from ttapi_pipeline.streaming.feed_health import ConnectionHealth, FeedGap, LinkState, Window
 from ttapi_pipeline.streaming.feed_link import FeedLink
 from ttapi_pipeline.streaming.feed_options import FeedOptions
@@ -57,6 +57,7 @@ class FeedConnection:
         clock: Clock,
         window: Window,
         on_data: Callable[[FeedData, NDArray[np.int64], SeenSales], None],
+        on_unreadable: Callable[[int], None],
         on_gap: Callable[[FeedGap], None],
     ) -> None:
         """A connection that has neither symbols nor a link yet.
@@ -69,6 +70,7 @@ class FeedConnection:
             window: Counts events and measures lags.
             on_data: Takes events, the arrival time of each in epoch microseconds, and the memory of this connection's
                 sales.
+            on_unreadable: Told how many parts of messages could not be read.
             on_gap: Told each gap when it has ended.
         """
         self.wanted: dict[str, None] = {}
@@ -81,6 +83,7 @@ class FeedConnection:
         self._clock = clock
         self._window = window
         self._on_data = on_data
+        self._on_unreadable = on_unreadable
         self._on_gap = on_gap
         self._seen = SeenSales()
         self._symbols: tuple[str, ...] = ()
@@ -223,6 +226,8 @@ class FeedConnection:
         newest: dict[str, _Batch] = {}
         for received in frames:
             for event in received.events:
+                if isinstance(event, Unreadable):
+                    self._on_unreadable(event.count)
                 if isinstance(event, FeedData):
                     batch = newest.get(event.event_type)
                     if batch is None or not may_join(batch.events[0], event):

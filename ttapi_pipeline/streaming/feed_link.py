@@ -183,12 +183,16 @@ class FeedLink:
                             pass
 
     def _heard(self, data: FeedData, monotonic: float) -> None:
+        if not any(data.event_type in channel.fields for channel in self._channels):
+            # Events that nobody asked for say nothing about the subscriptions.
+            return
         self.data_at = monotonic
         if data.channel != self._ticker.number:
             return
         self._probed_at = None
-        if data.event_type == "Quote":
-            self.witness = data.columns["eventSymbol"][-1]
+        symbol = data.columns["eventSymbol"][-1]
+        if data.event_type == "Quote" and isinstance(symbol, str):
+            self.witness = symbol
         if self._is_settled and not self._is_live:
             self._become_live()
 

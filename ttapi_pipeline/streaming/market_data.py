@@ -219,7 +219,7 @@ def sales(
     found = positions(data, known, lost)
     time_ms, sequence = _sale_keys(data)
     types = _sale_types(data)
-    has_key = _can_be(time_ms, received_at_us) & (sequence != NO_INTEGER)
+    has_key = _can_be(time_ms, received_at_us) & (time_ms > 0) & (sequence != NO_INTEGER)
     is_known, has_type = found >= 0, types != _NO_TYPE
     _note(lost, data, "time", is_known & ~has_key)
     _note(lost, data, "type", is_known & has_key & ~has_type)

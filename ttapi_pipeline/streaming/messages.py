@@ -44,7 +44,7 @@ class Incoming(msgspec.Struct, frozen=True, rename="camel", gc=False):
     message: str | None = None
     service: str | None = None
     event_fields: dict[str, list[str]] | None = None
-    data: list[Any] | None = None
+    data: Any = None
 
 
 @dataclass(frozen=True, slots=True)

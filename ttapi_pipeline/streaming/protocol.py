@@ -170,7 +170,7 @@ class DxLinkProtocol:
         message = decode(frame)
         match message.type:
             case "FEED_DATA":
-                return [*self._channel(message).received(message.data or ())]
+                return [*self._channel(message).received(message.data)]
             case "SETUP":
                 if message.keepalive_timeout is not None and message.keepalive_timeout > 0:
                     self._server_keepalive_seconds = message.keepalive_timeout

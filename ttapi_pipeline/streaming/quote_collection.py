@@ -24,7 +24,15 @@ from ttapi_pipeline.core.errors import ApiError, AuthError, StreamClosedError, S
 from ttapi_pipeline.streaming.background import within
 from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.connection import DxLinkConnection
-from ttapi_pipeline.streaming.events import ChannelClosed, ErrorReceived, Event, FeedData, TokenRefused
+from ttapi_pipeline.streaming.events import (
+    UNREADABLE_PART,
+    ChannelClosed,
+    ErrorReceived,
+    Event,
+    FeedData,
+    TokenRefused,
+    Unreadable,
+)
 from ttapi_pipeline.streaming.links import Links, OpenConnection
 from ttapi_pipeline.streaming.market_data import TICKER_FIELDS
 from ttapi_pipeline.streaming.messages import Contract, Subscription
@@ -259,6 +267,8 @@ class _Share:
             match event:
                 case FeedData():
                     self._board.receive(event, received_at)
+                case Unreadable():
+                    self._board.lost[UNREADABLE_PART] += event.count
                 case ErrorReceived(error="BAD_ACTION"):
                     # The server does not say which subscriptions it refused. A new link asks for the missing symbols.
                     raise StreamClosedError(f"{connection!r}: the server refused: {event.message}")

@@ -16,10 +16,10 @@ from ttapi_pipeline.streaming import candle_collection
 from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.candle_collection import collect_daily_candles
 from ttapi_pipeline.streaming.candles import CandleHistory
-from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
+from ttapi_pipeline.streaming.connection import MOST_UNREADABLE, DxLinkConnection, connect
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from websockets.asyncio.server import ServerConnection
@@ -196,7 +196,6 @@ async def test_a_lost_link_is_replaced_and_goes_on_with_what_is_left(exchange: E
     [
         {"type": "CHANNEL_CLOSED", "channel": 1},
         {"type": "AUTH_STATE", "channel": 0, "state": "UNAUTHORIZED"},
-        {"type": "FEED_DATA", "channel": 1, "data": ["Candle", [1, 2, 3]]},
     ],
 )
 async def test_a_channel_or_session_that_ends_is_a_lost_link(
@@ -211,6 +210,44 @@ async def test_a_channel_or_session_that_ends_is_a_lost_link(
     exchange.answer = answer
     assert set(closes(await collect(exchange, "AAPL", start))) == {"AAPL"}
     assert exchange.links == 2
+
+
+MANGLED: Sequence[object] = (
+    ["Candle", [1, 2, 3]],
+    ["Candle", None],
+    [["Candle", []]],
+    "Candle",
+    ["Nope", [1]],
+    [{"eventSymbol": "AAPL{=d}"}],
+)
+
+
+async def test_a_message_that_cannot_be_read_costs_itself_and_is_counted(exchange: Exchange, start: date) -> None:
+    async def answer(socket: ServerConnection, symbol: str, link: int) -> None:
+        for data in MANGLED:
+            await socket.send(json.dumps({"type": "FEED_DATA", "channel": 1, "data": data}))
+        await exchange.send_two_bars(socket, symbol, link)
+
+    exchange.answer = answer
+    collection = await collect(exchange, "AAPL", start)
+    assert closes(collection) == {"AAPL": [10.0, 11.0]}
+    assert exchange.links == 1
+    assert collection.lost == {"candle.part of a message": len(MANGLED)}
+
+
+async def test_a_link_that_sends_nothing_that_can_be_read_is_given_up_with_a_sentence(
+    exchange: Exchange, start: date
+) -> None:
+    async def answer(socket: ServerConnection, symbol: str, link: int) -> None:
+        for _ in range(MOST_UNREADABLE):
+            await socket.send(json.dumps({"type": "FEED_DATA", "channel": 1, "data": ["Candle", [1, 2, 3]]}))
+
+    exchange.answer = answer
+    collection = await collect(exchange, "AAPL", start)
+    assert collection.rows == []
+    (reason,) = collection.missing.values()
+    assert "the link was lost and not replaced" in reason
+    assert "20 messages in a row could not be read; of the last one, 3 values of 'Candle' are no events of" in reason
 
 
 async def test_a_refused_token_is_replaced(exchange: Exchange, start: date) -> None:

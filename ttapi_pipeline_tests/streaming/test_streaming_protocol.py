@@ -19,6 +19,7 @@ from ttapi_pipeline.streaming.events import (
     FeedData,
     FeedReady,
     TokenRefused,
+    Unreadable,
     joined,
     may_join,
 )
@@ -165,7 +166,7 @@ def test_full_events_are_the_same_columns_whatever_was_announced() -> None:
     events = tell(protocol, type="FEED_DATA", channel=1, data=[*quotes, {"eventType": "Trade", "price": 2.0}])
     assert columns(events) == [
         ("Quote", {"eventType": ["Quote", "Quote"], "eventSymbol": ["A", "B"], "bidPrice": [1.0, None]}),
-        ("Trade", {"eventType": ["Trade"], "price": [2.0]}),
+        ("Trade", {"eventType": ["Trade"], "price": [2.0], "eventSymbol": [None]}),
     ]
 
 
@@ -175,21 +176,49 @@ def test_data_without_events_is_nothing(data: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "count", "reason"),
     [
-        ["Quote"],
-        ["Quote", ["A", 1.0]],
-        ["Quote", "A"],
-        ["Trade", ["A", 1.0, 2.0]],
-        ["Quote", ["A", 1.0, 2.0], 5, []],
-        [{"eventSymbol": "A"}],
-        [{"eventType": "Quote"}, 5],
-        [5],
+        (["Quote"], 1, "compact data are no pairs of a type and its values"),
+        (["Quote", ["A", 1.0]], 1, "2 values of 'Quote' are no events of 3 fields"),
+        (["Quote", "A"], 1, "compact data are no pairs of a type and its values"),
+        (["Quote", None], 1, "compact data are no pairs of a type and its values"),
+        (["Quote", {"eventSymbol": "A"}], 1, "compact data are no pairs of a type and its values"),
+        (["Trade", ["A", 1.0, 2.0]], 1, "'Trade' came before its fields were announced"),
+        ([{"eventSymbol": "A"}], 1, "full data are no objects with their eventType"),
+        ([5, None], 2, "full data are no objects with their eventType"),
+        ([["Quote", ["A", 1.0, 2.0]]], 1, "full data are no objects with their eventType"),
+        ("Quote", 1, "its data are no list"),
+        ({"Quote": []}, 1, "its data are no list"),
+        (5, 1, "its data are no list"),
     ],
 )
-def test_data_that_fits_no_layout_is_refused(data: list[Any]) -> None:
-    with pytest.raises(ProtocolError, match="FEED_DATA"):
-        tell(ready(), type="FEED_DATA", channel=1, data=data)
+def test_data_that_fits_no_layout_costs_its_message(data: object, count: int, reason: str) -> None:
+    protocol = ready()
+    assert tell(protocol, type="FEED_DATA", channel=1, data=data) == [Unreadable(1, count, reason)]
+    assert len(tell(protocol, type="FEED_DATA", channel=1, data=["Quote", ["A", 1.0, 2.0]])) == 1
+
+
+def test_a_part_that_cannot_be_read_costs_no_other_part() -> None:
+    good = ["A", 1.0, 2.0]
+    for data, counts, lost in (
+        (["Quote", good, "Quote", good[:2], "Nope", good, 5, [], "Quote", good * 2], [1, 2], 3),
+        (["Quote", good, "Quote"], [1], 1),
+        ([{"eventType": "Quote"}, 5, {"eventType": "Quote", "bidPrice": 1.0}, None], [2], 2),
+    ):
+        *events, unreadable = tell(ready(), type="FEED_DATA", channel=1, data=data)
+        assert [event.count for event in events if isinstance(event, FeedData)] == counts
+        assert isinstance(unreadable, Unreadable)
+        assert unreadable.count == lost
+
+
+@pytest.mark.parametrize(("event_type", "names"), [("Quote", {"eventSymbol"}), ("Candle", {"eventSymbol", "time"})])
+def test_an_object_without_its_symbol_is_an_event_that_says_nothing(event_type: str, names: set[str]) -> None:
+    (event,) = tell(ready(), type="FEED_DATA", channel=1, data=[{"eventType": event_type}])
+    assert isinstance(event, FeedData)
+    assert {name: list(column) for name, column in event.columns.items()} == {
+        "eventType": [event_type],
+        **{name: [None] for name in names},
+    }
 
 
 @pytest.mark.parametrize(
@@ -266,8 +295,8 @@ def test_a_channel_that_the_server_closed_can_be_opened_again() -> None:
     assert setup["acceptEventFields"] == {"Quote": list(QUOTE_FIELDS)}
     assert subscription["reset"] is True
     # What was announced before does not hold any more.
-    with pytest.raises(ProtocolError, match="before its fields"):
-        tell(protocol, type="FEED_DATA", channel=1, data=["Quote", ["A", 1.0, 2.0]])
+    (unreadable,) = tell(protocol, type="FEED_DATA", channel=1, data=["Quote", ["A", 1.0, 2.0]])
+    assert isinstance(unreadable, Unreadable)
 
 
 def test_a_timeout_is_complained_about() -> None:

@@ -277,6 +277,27 @@ async def test_the_board_has_the_newest_values_in_every_layout_and_format(
     assert (health.reconnects, health.unknown, health.errors) == (0, 0, 0)
 
 
+async def test_a_message_that_cannot_be_read_is_counted_and_costs_neither_link_nor_values(server: SecondServer) -> None:
+    await server.publish(quote("AAPL", 1.0))
+    async with fed(server, "AAPL") as feed:
+        board = feed.board
+        await until(lambda: board.has_answered("Quote")[0])
+        (client,) = server.clients
+        (channel,) = set(client.subscribed.values())
+        nameless = {"eventType": "Quote", "eventSymbol": None}
+        mangled: Sequence[object] = (
+            *(["Quote", ["AAPL", 9.0]], [[]], "Quote"),
+            *([quote("AAPL", 1.1), nameless, 5], [nameless]),
+        )
+        for data in mangled:
+            await client.send("FEED_DATA", channel, data=data)
+        await server.publish(quote("AAPL", 1.2))
+        await until(lambda: board.bid_price[0] == 1.2)
+        health = feed.health()
+    assert health.lost == {"part of a message": 4, "Quote.eventSymbol": 2}
+    assert (health.reconnects, len(server.clients)) == (0, 1)
+
+
 async def test_layout_and_format_can_change_in_the_middle(server: SecondServer) -> None:
     async with fed(server) as feed:
         await until(lambda: len(server.clients) and ("Quote", "BRK/B") in server.clients[0].subscribed)
