@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ttapi_pipeline import __version__
-from ttapi_pipeline.commands import doctor, import_files, refresh, show, simulator, status, stream
+from ttapi_pipeline.commands import doctor, export, import_files, refresh, show, simulator, status, stream
 from ttapi_pipeline.commands.exit_codes import FAILED, INTERRUPTED, WRONG_USAGE
 from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.core.errors import ConfigError, TTError
@@ -22,6 +22,7 @@ _COMMANDS = {
     "refresh": refresh,
     "status": status,
     "show": show,
+    "export": export,
     "import": import_files,
     "doctor": doctor,
     "stream": stream,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.storage.layout import open_folder
+from ttapi_pipeline.tables.schema import DatasetSchema
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,11 +34,16 @@ def open_dataset(name: str, data_dir: str | os.PathLike[str] = "data") -> pl.Laz
         StorageError: Nothing is stored there, or it cannot be read.
         CorruptFileError: The file is damaged, or another version of the program wrote it.
     """
+    from ttapi_pipeline.storage.scan import scan  # noqa: PLC0415 - Polars, for what is read
+
+    return scan(open_folder(os.fspath(data_dir)), schema_of(name))
+
+
+def schema_of(name: str) -> DatasetSchema:
+    """The schema of a dataset, or of a table that is published with one; ConfigError when none has that name."""
     schemas = {**{known: dataset.schema for known, dataset in DATASETS.items()}, **REPORTS}
     if name not in schemas:
         likely = get_close_matches(name, schemas, n=1)
         hint = f" (did you mean {likely[0]}?)" if likely else ""
         raise ConfigError(f"there is no dataset {name!r}{hint}; there are {', '.join(schemas)}")
-    from ttapi_pipeline.storage.scan import scan  # noqa: PLC0415 - Polars, for what is read
-
-    return scan(open_folder(os.fspath(data_dir)), schemas[name])
+    return schemas[name]

@@ -82,4 +82,4 @@ def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     commands = re.findall(r"^    (\w+)\b", capsys.readouterr().out, re.MULTILINE)
-    assert commands == ["refresh", "status", "show", "import", "doctor", "stream", "simulator"]
+    assert commands == ["refresh", "status", "show", "export", "import", "doctor", "stream", "simulator"]
