@@ -144,11 +144,12 @@ class Settings:
     )
     metastock_date_order: str = setting(
         "TT_METASTOCK_DATE_ORDER",
-        variables.one_of("auto", "dmy", "mdy"),
-        accepts="auto, dmy or mdy",
+        variables.one_of("auto", "dmy", "mdy", "ymd"),
+        accepts="auto, dmy, mdy or ymd",
         default="auto",
-        meaning="whether MetaStock dates such as 3/4/2021 are day first or month first; auto takes the order that other"
-        " dates of the file prove, else that of other files of its dialect, and rejects what nothing proves",
+        meaning="whether MetaStock dates such as 3/4/2021 and 20/09/01 are day first, month first or (the latter) year"
+        " first; auto takes the order that other dates of the file prove, else that of other files of its dialect, and"
+        " rejects what nothing proves",
     )
     metastock_periods: tuple[str, ...] = setting(
         "TT_METASTOCK_PERIODS",

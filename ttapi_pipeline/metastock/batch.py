@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Final
 import polars as pl
 
 from ttapi_pipeline.metastock.candidates import Candidate
-from ttapi_pipeline.metastock.dates import Dates
+from ttapi_pipeline.metastock.date_orders import Orders
 from ttapi_pipeline.metastock.frames import (
     ACCOUNTS,
     CLOSED,
@@ -25,6 +25,7 @@ from ttapi_pipeline.metastock.frames import (
     ROWS,
     FilesRead,
     is_contradicted,
+    order_of_form,
 )
 from ttapi_pipeline.metastock.identity import Symbols
 from ttapi_pipeline.metastock.layout import FIELDS
@@ -47,7 +48,7 @@ class Account:
         extra_values: Rows with more values than columns.
         lost: How many values of a field, in rows that are kept, could not be believed.
         next_session: The earliest session of the rows that were rejected because they lie in the future; None without.
-        dates: What its dates say of the order of day and month; None where none was asked.
+        orders: Of its dates.
     """
 
     dialect: str
@@ -57,7 +58,7 @@ class Account:
     extra_values: int = 0
     lost: dict[str, int] = field(default_factory=dict)
     next_session: date | None = None
-    dates: Dates | None = None
+    orders: Orders = field(default_factory=Orders)
 
 
 class Batch:
@@ -153,7 +154,7 @@ class Batch:
                 account.extra_values,
                 *(account.lost.get(name, 0) for name in FIELDS),
                 list(account.unknown_fields),
-                *self._orders(position),
+                *_of_orders(account.orders),
                 account.next_session,
                 self.today,
             )
@@ -195,10 +196,10 @@ class Batch:
         replaced = lost.group_by("file", "spelling").agg(replaced=pl.len(), contradicted=pl.sum("contradicted"))
         return rows.select(spellings, *ROWS.names()[1:]), replaced
 
-    def _orders(self, position: int) -> tuple[str | None, str | None, bool]:
-        """The order of day and month that a file proves, the one that it was given, and whether it needs one."""
-        dates = self.accounts[position].dates
-        if dates is None:
-            return None, None, False
-        proven = "both" if len(dates.proven) > 1 else next(iter(dates.proven), None)
-        return proven, self.candidates[position].date_order if dates.is_open else None, dates.is_open
+
+def _of_orders(orders: Orders) -> Iterator[list[str]]:
+    """What an account says of the order of dates: the columns of ACCOUNTS from `proven_orders` on."""
+    yield [order_of_form(form, order) for form, proven in orders.proven.items() for order in proven]
+    yield [order_of_form(form, order) for form, order in sorted(orders.offered.items())]
+    yield list(orders.undecided)
+    yield [text for texts in orders.undecided.values() for text in texts]

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ttapi_pipeline.core.errors import InvalidFormatError
 from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.binary import Security
-from ttapi_pipeline.metastock.dates import DateOrder
+from ttapi_pipeline.metastock.dates import DateForm, DateOrder
 from ttapi_pipeline.metastock.fingerprint import FileFact
 from ttapi_pipeline.metastock.identity import file_ticker
 from ttapi_pipeline.metastock.layout import Layout
@@ -30,7 +30,7 @@ class Candidate:
         security: What the index says of a binary data file; None for text.
         is_closed: Whether the fault is one of the system, which may pass.
         is_index: Whether the file belongs to the index of binary data files, and so holds no rows.
-        date_order: Of dates that the file itself leaves open, as other files prove it; None when none does.
+        date_orders: Of dates that the file itself leaves open, as other files prove it; by their form.
     """
 
     fact: FileFact
@@ -40,7 +40,7 @@ class Candidate:
     is_closed: bool = False
     security: Security | None = None
     is_index: bool = False
-    date_order: DateOrder | None = None
+    date_orders: Mapping[DateForm, DateOrder] = field(default_factory=dict)
 
 
 def look_at(folder: Path, fact: FileFact, options: ImportOptions) -> Candidate:

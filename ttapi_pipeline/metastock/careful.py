@@ -19,7 +19,8 @@ from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.batch import Account, Batch
 from ttapi_pipeline.metastock.binary import Security, decode_records, read_records
 from ttapi_pipeline.metastock.blocks import TextFile
-from ttapi_pipeline.metastock.dates import DateOrder, Dates, read_dates
+from ttapi_pipeline.metastock.date_orders import Orders, settle
+from ttapi_pipeline.metastock.dates import read_dates
 from ttapi_pipeline.metastock.frames import CODED_ROWS
 from ttapi_pipeline.metastock.identity import file_ticker
 from ttapi_pipeline.metastock.layout import FIELDS, NUMBERS, Layout
@@ -62,7 +63,7 @@ def _read_records(batch: Batch, position: int, security: Security) -> None:
         damage=pl.lit(None, pl.String),
     )
     text = pl.concat_str(["ticker", *security.fields], separator=",", ignore_nulls=True)
-    judge = _Judge(batch, position, layout)
+    judge = _Judge(batch, position, layout, Orders())
     judge.take(Rows(rows.with_columns(raw=text)))
     judge.finish(security.ticker)
 
@@ -95,7 +96,13 @@ def _read_rows(batch: Batch, position: int, text: TextFile) -> None:
     has_own = "ticker" in sniffed.layout.columns or sniffed.ticker is None
     stem = file_ticker(batch.candidates[position].fact.name) if has_own else str(sniffed.ticker)
     rows = TextRows(text, sniffed.layout, stem, batch)
-    judge = _Judge(batch, position, rows.layout, proven=rows.facts.orders)
+    orders = settle(
+        rows.facts.dates,
+        order=batch.options.date_order,
+        beside=batch.candidates[position].date_orders,
+        today=batch.today,
+    )
+    judge = _Judge(batch, position, rows.layout, orders)
     for block in rows.blocks():
         judge.take(block)
     judge.finish(stem)
@@ -108,18 +115,15 @@ class _Judge:
         batch: Takes the outcome, all of it at the end.
         position: Of the file.
         layout: Says which columns its rows have.
-        proven: The orders of day and month that the dates of the file prove.
+        orders: Of its dates.
     """
 
-    def __init__(
-        self, batch: Batch, position: int, layout: Layout, *, proven: frozenset[DateOrder] = frozenset()
-    ) -> None:
+    def __init__(self, batch: Batch, position: int, layout: Layout, orders: Orders) -> None:
         self._batch = batch
         self._position = position
         self._layout = layout
         self._rules = row_rules(layout, batch.options, batch.today)
-        self._account = Account(layout.dialect, unknown_fields=layout.unknown_fields)
-        self._dates = Dates({}, {}, proven, is_open=False)
+        self._account = Account(layout.dialect, unknown_fields=layout.unknown_fields, orders=orders)
         self._kept: list[pl.DataFrame] = []
         self._rejected: list[pl.DataFrame] = []
         self._counts: list[pl.DataFrame] = []
@@ -158,7 +162,6 @@ class _Judge:
         """
         account, batch, position = self._account, self._batch, self._position
         batch.accounts[position] = account
-        account.dates = self._dates
         if not account.rows_read:
             batch.note_symbol(position, ticker)
             return
@@ -193,13 +196,7 @@ class _Judge:
     def _cut(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows with the columns of a bar, `code`, and the `reason` against each; null for a good row."""
         batch = self._batch
-        read = read_dates(
-            rows["date"].drop_nulls(),
-            order=batch.options.date_order,
-            beside=batch.candidates[self._position].date_order,
-            proven=self._dates.proven,
-        )
-        self._dates = self._dates._replace(is_open=self._dates.is_open or read.is_open)
+        read = read_dates(rows["date"].drop_nulls(), self._account.orders.taken)
         rows = without_unusable(rows.with_columns(bar_columns(self._layout, batch.options)), self._layout)
         return (
             rows.with_columns(

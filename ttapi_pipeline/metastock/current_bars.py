@@ -146,7 +146,7 @@ class CurrentBars:
     def versions(self, starts: Sequence[str]) -> Sequence[str]:
         """A digest of the rows from each of these symbols up to the next: it changes when one of their files does."""
         digests = [hashlib.sha256(self._reading_key.encode()) for _ in starts]
-        read = self._known.select(*IDENTITY.names(), "taken_order", "next_session")
+        read = self._known.select(*IDENTITY.names(), "taken_orders", "next_session")
         facts = dict(zip(self._known["rank"], read.iter_rows(), strict=True))
         used = self._used.select("symbol", "spelling", "rank").sort("rank", "symbol", "spelling")
         for symbol, spelling, rank in used.iter_rows():

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Reads dates as MetaStock files write them: by their value, whatever the field is called."""
+"""Reads dates as MetaStock files write them: by their value, whatever the field is called.
+
+Some are another day in another order of day, month and year. Which order is theirs: see `date_orders`.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,40 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
-DateOrder = Literal["mdy", "dmy"]
+DateOrder = Literal["dmy", "mdy", "ymd"]
+
+ORDERS: Final[tuple[DateOrder, ...]] = get_args(DateOrder)
+"""All orders of day, month and year."""
+
+DateForm = Literal["3/4/2021", "20/09/01", "20-09-01", "20.09.01", "200901", "20 Sep 01"]
+"""How a date is written that may have several orders, by an example. Dates of one form have one order in a file."""
+
+WHOLE_YEAR: Final[DateForm] = "3/4/2021"
+
+CONVENTIONS: Final[Mapping[DateForm, DateOrder]] = {"200901": "ymd", "20 Sep 01": "dmy"}
+"""The order that a form has unless the dates contradict it: MetaStock documents DTYYMMDD, and a number before the name
+of a month is the day."""
+
+_FORM_ORDERS: Final[Mapping[DateForm, Sequence[DateOrder]]] = {
+    WHOLE_YEAR: ("dmy", "mdy"),
+    "20/09/01": ORDERS,
+    "20-09-01": ORDERS,
+    # Nobody writes the month first in front of a dot.
+    "20.09.01": ("dmy", "ymd"),
+    "200901": ORDERS,
+    "20 Sep 01": ("dmy", "ymd"),
+}
+_BY_MARK: Final[Mapping[str, DateForm]] = {"/": "20/09/01", "-": "20-09-01", ".": "20.09.01"}
 
 EARLIEST: Final = date(1800, 1, 1)
 """No exchange has daily bars of an earlier date, so that such a date is a mistake."""
 
 AMBIGUOUS: Final = "day and month of the date cannot be told apart; set TT_METASTOCK_DATE_ORDER to dmy or mdy"
+AMBIGUOUS_YEAR: Final = (
+    "day, month and year of the date cannot be told apart; set TT_METASTOCK_DATE_ORDER to dmy, mdy or ymd"
+)
 NOT_A_DATE: Final = "the date is not a date"
 DAYS_OF_A_SPREADSHEET: Final = "the date is a number, as a spreadsheet counts days; format the column as 2026-01-31"
 SECONDS: Final = "the date is a number of seconds or milliseconds; write it as 2026-01-31"
@@ -32,9 +61,10 @@ _MONTHS: Final = (
     *("october", "november", "december"),
 )
 _YEAR_FIRST: Final = re.compile(r"(\d{4})(?:(\d\d)(\d\d)|[-/.](\d{1,2})[-/.](\d{1,2}))", re.ASCII)
-_TWO_DIGIT_YEAR: Final = re.compile(r"(\d\d)(\d\d)(\d\d)", re.ASCII)
-_YEAR_LAST: Final = re.compile(r"(\d{1,2})([-/.])(\d{1,2})[-/.](\d{4}|\d\d)", re.ASCII)
-_MONTH_NAME: Final = re.compile(r"(?:[a-z]{3,9},? )?(\d{1,2})[ -]([a-z]{3,9})\.?[ -](\d{4}|\d\d)", re.ASCII)
+_SIX_DIGITS: Final = re.compile(r"(\d\d)(\d\d)(\d\d)", re.ASCII)
+_YEAR_LAST: Final = re.compile(r"(\d{1,2})([-/.])(\d{1,2})[-/.](\d{4})", re.ASCII)
+_SHORT_YEAR: Final = re.compile(r"(\d{1,2})([-/.])(\d{1,2})[-/.](\d{1,2})", re.ASCII)
+_MONTH_NAME: Final = re.compile(r"(?:[a-z]{3,9},? )?(\d{1,2})[ -]([a-z]{3,9})\.?[ -](\d{4}|\d{1,2})", re.ASCII)
 _MONTH_FIRST: Final = re.compile(r"(?:[a-z]{3,9},? )?([a-z]{3,9})\.? (\d{1,2}),? (\d{4})", re.ASCII)
 
 DATE_AND_TIME: Final = (
@@ -51,80 +81,124 @@ _WITH_TIME: Final = re.compile(DATE_AND_TIME, re.ASCII)
 
 
 class Dates(NamedTuple):
-    """The dates of one file.
+    """The dates of some texts.
 
     Attributes:
         dates: The date of each text that can be read.
         faults: The reason for each other text.
-        proven: The orders of day and month that some of its dates prove.
-        is_open: Whether some of its dates could not be told apart without being told the order by other files.
     """
 
     dates: Mapping[str, date]
     faults: Mapping[str, str]
-    proven: frozenset[DateOrder]
-    is_open: bool
 
 
-def read_dates(
-    texts: Iterable[str],
-    *,
-    order: DateOrder | None,
-    beside: DateOrder | None = None,
-    proven: frozenset[DateOrder] | None = None,
-) -> Dates:
-    """Read the distinct date texts of one file, or of a part of it.
+class OpenDate(NamedTuple):
+    """A text of a form that may have several orders.
 
-    Years of two digits are 1950 to 2049. ``3/4/2021`` is read in the configured order; without one, in the order that
-    another date of the same file proves (``12/21/2008`` can only be month first), and dots mean day first. A file that
-    proves none takes the order that other files prove; one that proves either stays open.
+    Attributes:
+        form: How it is written.
+        readings: The date in each order in which it is one.
+    """
+
+    form: DateForm
+    readings: Mapping[DateOrder, date]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether it is the same day in every order of its form."""
+        return len(self.readings) == len(orders_of(self.form)) and len(set(self.readings.values())) == 1
+
+
+def orders_of(form: DateForm) -> Sequence[DateOrder]:
+    """The orders that dates of a form may have."""
+    return _FORM_ORDERS[form]
+
+
+def read_dates(texts: Iterable[str], orders: Mapping[DateForm, DateOrder]) -> Dates:
+    """Read distinct date texts.
+
+    Years of two digits are 1950 to 2049.
 
     Args:
-        texts: As the file writes them.
-        order: As it is configured.
-        beside: As other files prove it.
-        proven: The orders that the dates of the whole file prove; by default, those that these texts prove.
+        texts: As a file writes them.
+        orders: The order of each form; dates of other forms are those that are the same in every order.
     """
-    distinct = set(texts)
-    if proven is None:
-        proven = proven_orders(distinct)
-    own = next(iter(proven)) if order is None and len(proven) == 1 else order
-    is_open = own is None and any(parse_date(text, None) == AMBIGUOUS for text in distinct)
-    if own is None and not proven:
-        own = beside
     dates: dict[str, date] = {}
     faults: dict[str, str] = {}
-    for text in distinct:
-        parsed = parse_date(text, own)
+    for text in set(texts):
+        opened = open_date(text)
+        parsed = parse_date(text, None if opened is None else orders.get(opened.form))
         if isinstance(parsed, date):
             dates[text] = parsed
         else:
             faults[text] = parsed
-    return Dates(dates, faults, proven, is_open)
+    return Dates(dates, faults)
 
 
 @lru_cache(maxsize=65_536)
 def parse_date(text: str, order: DateOrder | None) -> date | str:
-    """One date, or the reason why the text is not a date."""
+    """One date, or the reason why the text is not a date.
+
+    Args:
+        text: As a file writes it.
+        order: Of dates of its form. Without one, a date is what it is in every order, or by convention.
+    """
+    opened = open_date(text)
+    if opened is not None:
+        return _in_order(opened, order)
     if match := _YEAR_FIRST.fullmatch(text):
         return _date(match[1], match[2] or match[4], match[3] or match[5])
-    if match := _TWO_DIGIT_YEAR.fullmatch(text):
-        return _date(_with_century(match[1]), match[2], match[3])
-    if match := _YEAR_LAST.fullmatch(text):
-        first, mark, second, year = match.groups()
-        year = _with_century(year)
-        if mark == "." or order == "dmy":
-            return _date(year, second, first)
-        if order is None and first != second and int(first) <= 12 and int(second) <= 12:
-            return AMBIGUOUS
-        return _date(year, second, first) if order is None and int(first) > 12 else _date(year, first, second)
+    if (match := _YEAR_LAST.fullmatch(text)) and match[2] == ".":
+        return _date(match[4], match[3], match[1])
     if match := _MONTH_NAME.fullmatch(text.lower()):
-        return _date(_with_century(match[3]), _month(match[2]), match[1])
+        return _date(match[3], _month(match[2]), match[1])
     if match := _MONTH_FIRST.fullmatch(text.lower()):
         return _date(match[3], _month(match[1]), match[2])
     if text.isascii() and text.isdecimal() and len(text) in _COUNTS:
         return _COUNTS[len(text)]
     return NOT_A_DATE
+
+
+@lru_cache(maxsize=65_536)
+def open_date(text: str) -> OpenDate | None:
+    """The dates that a text may be, where its form may have several orders; None for any other text."""
+    if match := _YEAR_LAST.fullmatch(text):
+        form, parts = WHOLE_YEAR, (match[1], match[3], match[4])
+        if match[2] == ".":
+            return None
+    elif match := _SHORT_YEAR.fullmatch(text):
+        form, parts = _BY_MARK[match[2]], (match[1], match[3], match[4])
+    elif match := _SIX_DIGITS.fullmatch(text):
+        form, parts = "200901", (match[1], match[2], match[3])
+    elif (match := _MONTH_NAME.fullmatch(text.lower())) and len(match[3]) < 4:
+        form, parts = "20 Sep 01", (match[1], _month(match[2]), match[3])
+    else:
+        return None
+    dates = {order: _date_in(order, parts) for order in orders_of(form)}
+    return OpenDate(form, {order: day for order, day in dates.items() if isinstance(day, date)})
+
+
+def _in_order(opened: OpenDate, order: DateOrder | None) -> date | str:
+    form, readings = opened
+    if order is None or order not in orders_of(form):
+        order = CONVENTIONS.get(form)
+    if order is not None:
+        return readings.get(order, NOT_A_DATE)
+    days = set(readings.values())
+    if len(days) > 1:
+        return AMBIGUOUS if form == WHOLE_YEAR else AMBIGUOUS_YEAR
+    return days.pop() if days else NOT_A_DATE
+
+
+def _date_in(order: DateOrder, parts: tuple[str, str, str]) -> date | str:
+    first, second, third = parts
+    match order:
+        case "dmy":
+            return _date(_with_century(third), second, first)
+        case "mdy":
+            return _date(_with_century(third), first, second)
+        case "ymd":
+            return _date(_with_century(first), second, third)
 
 
 def is_date(text: str, *, is_clear: bool = False) -> bool:
@@ -140,8 +214,10 @@ def is_date(text: str, *, is_clear: bool = False) -> bool:
         return True
     if is_clear or len(text) > _LONGEST:
         return False
-    parsed = parse_date(text, None)
-    return isinstance(parsed, date) or parsed == AMBIGUOUS or _LIKE_A_DATE.fullmatch(text) is not None
+    opened = open_date(text)
+    if opened is not None and opened.readings:
+        return True
+    return isinstance(parse_date(text, None), date) or _LIKE_A_DATE.fullmatch(text) is not None
 
 
 def common_format(texts: Sequence[str]) -> str | None:
@@ -153,7 +229,8 @@ def common_format(texts: Sequence[str]) -> str | None:
 
 
 def _with_century(year: str) -> str:
-    if len(year) == 4:
+    """The year in full; one digit alone is no year."""
+    if len(year) != 2:
         return year
     return ("20" if year < "50" else "19") + year
 
@@ -169,16 +246,3 @@ def _date(year: str, month: str, day: str) -> date | str:
     except ValueError:
         return NOT_A_DATE
     return parsed if parsed >= EARLIEST else NOT_A_DATE
-
-
-def proven_orders(texts: Iterable[str]) -> frozenset[DateOrder]:
-    """The orders that some of the dates prove; two of them contradict each other."""
-    proven: set[DateOrder] = set()
-    for text in texts:
-        match = _YEAR_LAST.fullmatch(text)
-        if match is not None and match[2] != "." and match[1] != match[3]:
-            orders: tuple[DateOrder, ...] = ("dmy", "mdy")
-            possible = [order for order in orders if isinstance(parse_date(text, order), date)]
-            if len(possible) == 1:
-                proven.update(possible)
-    return frozenset(proven)

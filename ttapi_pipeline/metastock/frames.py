@@ -43,19 +43,27 @@ ACCOUNTS: Final = pl.Schema(
         "extra_values": pl.UInt32(),
         **LOST_FIELDS,
         "unknown_fields": pl.List(pl.String()),
-        "proven_order": pl.String(),
-        "taken_order": pl.String(),
-        "needs_order": pl.Boolean(),
+        "proven_orders": pl.List(pl.String()),
+        "taken_orders": pl.List(pl.String()),
+        "open_forms": pl.List(pl.String()),
+        "open_dates": pl.List(pl.String()),
         "next_session": pl.Date(),
         "read_on": pl.Date(),
     }
 )
 """One row per file, in order. `duplicates` counts rows that a later row of the same file replaces,
 `contradicted` those of them whose close is another one; `extra_values`
-counts rows with more values than the file has columns. Of dates such as ``3/4/2021``: `proven_order` is the order of
-day and month that the dates of the file prove, ``both`` when they prove either; `needs_order` says whether some could
-not be told apart without another file, and `taken_order` which order other files gave. `read_on` is the exchange's date
-when it was read (null: any date was accepted), and `next_session` the first session that was rejected as later."""
+counts rows with more values than the file has columns. Of dates that may have several orders (`dates.DateForm`):
+`proven_orders` are the orders that the dates of the file prove, as `order_of_form` writes them, several of one form
+when they contradict each other; `open_forms` are the forms that the file leaves open, `open_dates` some of these dates,
+and `taken_orders` what other files say of them. `read_on` is the exchange's date when it was read (null: any date was
+accepted), and `next_session` the first session that was rejected as later."""
+
+
+def order_of_form(form: str, order: str) -> str:
+    """The order of the dates of one form, as an account writes it: ``ymd 20/09/01``."""
+    return f"{order} {form}"
+
 
 REJECTED_ROWS: Final = pl.Schema(
     {"file": pl.UInt32(), "line": pl.UInt32(), "symbol": pl.String(), "reason": pl.String(), "raw": pl.String()}

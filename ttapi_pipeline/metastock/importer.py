@@ -21,7 +21,7 @@ from ttapi_pipeline.core.ordered import map_in_order
 from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.candidates import Candidate, batches
 from ttapi_pipeline.metastock.current_bars import CurrentBars, SymbolRange, cut_into_ranges
-from ttapi_pipeline.metastock.dates import DateOrder
+from ttapi_pipeline.metastock.dates import DateForm, DateOrder
 from ttapi_pipeline.metastock.file_cache import DiskCache, FileCache, MemoryCache, reading_key
 from ttapi_pipeline.metastock.folder import Folder
 from ttapi_pipeline.metastock.frames import BARS, LOST_FIELDS, FilesRead
@@ -184,9 +184,9 @@ def import_files(
     def read(batch: Sequence[Candidate]) -> tuple[Sequence[Candidate], FilesRead]:
         return batch, read_files(folder.path, batch, symbols, options, today=today)
 
-    def read_all(ranks: Mapping[int, DateOrder | None]) -> None:
-        facts = {folder.facts[rank]: order for rank, order in ranks.items()}
-        looked = (replace(each, date_order=facts[each.fact]) for each in folder.candidates(list(facts)))
+    def read_all(ranks: Mapping[int, Mapping[DateForm, DateOrder]]) -> None:
+        facts = {folder.facts[rank]: orders for rank, orders in ranks.items()}
+        looked = (replace(each, date_orders=facts[each.fact]) for each in folder.candidates(list(facts)))
         done = 0
         progress(done, len(facts))
         # The next batches are read while one is stored.
@@ -197,7 +197,7 @@ def import_files(
         if facts:
             known.refresh()
 
-    unknown = dict.fromkeys(known.unknown_ranks())
+    unknown: Mapping[int, Mapping[DateForm, DateOrder]] = {rank: {} for rank in known.unknown_ranks()}
     read_all(unknown)
     # Files that were added or removed may have changed what the dates of others mean.
     again = known.ranks_read_otherwise()

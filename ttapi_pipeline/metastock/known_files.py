@@ -12,9 +12,10 @@ import polars as pl
 
 from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.candidates import Candidate
-from ttapi_pipeline.metastock.dates import DateOrder
+from ttapi_pipeline.metastock.date_orders import decide_together, open_dates
+from ttapi_pipeline.metastock.dates import DateForm, DateOrder
 from ttapi_pipeline.metastock.file_cache import IDENTITY, KNOWN, FileCache
-from ttapi_pipeline.metastock.frames import CLOSED, FilesRead
+from ttapi_pipeline.metastock.frames import CLOSED, FilesRead, order_of_form
 
 KNOWN_FILES: Final = pl.Schema({**KNOWN, "batch": pl.String(), "rank": pl.UInt32()})
 """One row per file that is known: its identity and account, the batch that it is in, and its rank in the folder. `file`
@@ -44,23 +45,30 @@ class KnownFiles:
         """The ranks of the files that have to be read, in order: those that are new, and those that were closed."""
         return sorted(set(self._identities["rank"]) - set(self.frame.filter(pl.col("dialect") != CLOSED)["rank"]))
 
-    def date_orders(self) -> Mapping[str, DateOrder]:
-        """The order of day and month that the files of a dialect prove; none where they prove either."""
-        proofs = self.frame.group_by("dialect").agg(pl.col("proven_order").drop_nulls().unique())
-        orders: Mapping[str, DateOrder] = {"dmy": "dmy", "mdy": "mdy"}
-        return {
-            dialect: orders[proven[0]]
-            for dialect, proven in proofs.iter_rows()
-            if len(proven) == 1 and proven[0] in orders
-        }
+    def ranks_read_otherwise(self) -> Mapping[int, Mapping[DateForm, DateOrder]]:
+        """The ranks of files that were read by other orders than the other files prove now, with these orders."""
+        orders = self._date_orders()
+        open_files = self.frame.filter(pl.col("open_forms").list.len() > 0)
+        found: dict[int, Mapping[DateForm, DateOrder]] = {}
+        for rank, dialect, forms, taken in open_files.select(
+            "rank", "dialect", "open_forms", "taken_orders"
+        ).iter_rows():
+            proven = orders.get(dialect, {})
+            wanted = {form: proven[form] for form in sorted(forms) if form in proven}
+            if taken != [order_of_form(form, order) for form, order in wanted.items()]:
+                found[rank] = wanted
+        return found
 
-    def ranks_read_otherwise(self) -> Mapping[int, DateOrder | None]:
-        """The ranks of files that were read by another order than the other files prove now, with that order."""
-        orders = self.date_orders()
-        open_files = self.frame.filter("needs_order").select("rank", "dialect", "taken_order")
-        return {
-            rank: orders.get(dialect) for rank, dialect, taken in open_files.iter_rows() if taken != orders.get(dialect)
-        }
+    def _date_orders(self) -> Mapping[str, Mapping[DateForm, DateOrder]]:
+        """The order of each form of dates that the files of a dialect prove; none where they contradict each other."""
+        orders: dict[str, Mapping[DateForm, DateOrder]] = {}
+        columns = ("dialect", "proven_orders", "open_forms", "open_dates")
+        stated = self.frame.filter(pl.any_horizontal(pl.col("proven_orders", "open_forms").list.len() > 0))
+        for (dialect,), files in stated.select(columns).group_by("dialect", maintain_order=True):
+            proven = set(files["proven_orders"].explode().drop_nulls())
+            dates = open_dates(files["open_dates"].explode().drop_nulls())
+            orders[str(dialect)] = decide_together(proven, dates, today=self._today)
+        return orders
 
     def add(self, batch: Sequence[Candidate], read: FilesRead) -> None:
         """Put a batch into the cache. Its files are known after `refresh`."""

@@ -6,14 +6,16 @@ Rows that are rejected one by one are not told here; each of them has its line i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Final, get_args
 
 import polars as pl
 
 from ttapi_pipeline.metastock.claims import CONFLICTS
 from ttapi_pipeline.metastock.current_bars import CurrentBars
+from ttapi_pipeline.metastock.dates import CONVENTIONS, WHOLE_YEAR, DateForm, orders_of
 from ttapi_pipeline.metastock.evidence import Scheme
+from ttapi_pipeline.metastock.frames import order_of_form
 from ttapi_pipeline.metastock.identity import Symbols, file_ticker
 from ttapi_pipeline.metastock.options import DEFAULT_OPTIONS, ImportOptions
 
@@ -29,6 +31,8 @@ file, or about rows."""
 def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
+
+_WORDS: Final[Mapping[str, str]] = {"dmy": "day first", "mdy": "month first", "ymd": "year first"}
 
 _Notice = tuple[str, str, str | None, int | None, str]
 
@@ -77,37 +81,47 @@ def _schemes(schemes: pl.DataFrame, options: ImportOptions) -> Iterator[_Notice]
 
 
 def _date_orders(known: pl.DataFrame, options: ImportOptions) -> Iterator[_Notice]:
-    words = {"dmy": "day first", "mdy": "month first"}
+    """How dates were read whose form does not tell the order of day, month and year."""
+    stated = known.filter(pl.any_horizontal(pl.col("proven_orders", "open_forms").list.len() > 0)).sort("dialect")
+    facts = stated.select("dialect", "proven_orders", "open_forms", "taken_orders")
+    for form in get_args(DateForm):
+        if options.date_order in orders_of(form) and form not in CONVENTIONS:
+            continue
+        for (dialect,), files in facts.group_by("dialect", maintain_order=True):
+            yield from _orders_of_form(str(dialect), form, files)
     if options.date_order is not None:
-        order = words[options.date_order]
-        yield "assumption", "folder", None, None, f"dates such as 3/4/2021 are {order}, as TT_METASTOCK_DATE_ORDER says"
-        return
-    orders = (
-        known.filter(pl.col("proven_order").is_not_null() | pl.col("needs_order"))
-        .group_by("dialect")
-        .agg(
-            pl.col("proven_order").drop_nulls().unique().sort(),
-            files=pl.col("proven_order").is_not_null().sum(),
-            taken=pl.col("taken_order").is_not_null().sum(),
-            open=(pl.col("needs_order") & pl.col("taken_order").is_null()).sum(),
-        )
-        .sort("dialect")
+        example = "20/09/01" if options.date_order == "ymd" else WHOLE_YEAR
+        sentence = f"dates such as {example} are {_WORDS[options.date_order]}, as TT_METASTOCK_DATE_ORDER says"
+        yield "assumption", "folder", None, None, sentence
+
+
+def _orders_of_form(dialect: str, form: DateForm, files: pl.DataFrame) -> Iterator[_Notice]:
+    """The same for the files of a dialect that have dates of one form."""
+    told = {order_of_form(form, order): order for order in orders_of(form)}
+    is_open = pl.col("open_forms").list.contains(form)
+    proofs = files.select(proof=pl.col("proven_orders").list.set_intersection(list(told))).filter(
+        pl.col("proof").list.len() > 0
     )
-    for dialect, proven, files, taken, unsettled in orders.iter_rows():
-        if len(proven) == 1 and proven[0] in words:
-            others = f"; {_counted(taken, 'other')} read likewise" if taken else ""
-            sentence = f"dates are {words[proven[0]]}, by the dates of {_counted(files, 'file')}{others}"
-            yield "assumption", dialect, None, None, f"dialect {dialect}: {sentence}"
-        if unsettled:
-            why = "files prove both orders" if proven else "no file proves one"
-            sentence = f"day and month of some dates cannot be told apart in {_counted(unsettled, 'file')}, since {why}"
-            yield (
-                "warning",
-                dialect,
-                None,
-                None,
-                f"dialect {dialect}: {sentence}; set TT_METASTOCK_DATE_ORDER to dmy or mdy",
-            )
+    proven = sorted({told[each] for each in proofs["proof"].explode()})
+    taken = files.filter(is_open)["taken_orders"].list.set_intersection(list(told)).explode().drop_nulls()
+    undecided = files.filter(is_open).height - taken.len()
+    such = "dates" if form == WHOLE_YEAR else f"dates such as {form}"
+    if len(proven) == 1:
+        others = f"; {_counted(taken.len(), 'other')} read likewise" if taken.len() else ""
+        sentence = f"{such} are {_WORDS[proven[0]]}, by the dates of {_counted(proofs.height, 'file')}{others}"
+        yield "assumption", dialect, None, None, f"dialect {dialect}: {sentence}"
+    elif taken.len():
+        sentence = f"{such} are {_WORDS[told[taken[0]]]}, by the dates of {_counted(taken.len(), 'file')} together"
+        yield "assumption", dialect, None, None, f"dialect {dialect}: {sentence}"
+    if undecided and form in CONVENTIONS:
+        sentence = f"{such} are {_WORDS[CONVENTIONS[form]]}, as is usual, in {_counted(undecided, 'file')}"
+        yield "assumption", dialect, None, None, f"dialect {dialect}: {sentence}"
+    elif undecided:
+        why = f"files prove {'both' if form == WHOLE_YEAR else 'several'} orders" if proven else "no file proves one"
+        parts = "day and month of some dates" if form == WHOLE_YEAR else f"day, month and year of some {such}"
+        sentence = f"{parts} cannot be told apart in {_counted(undecided, 'file')}, since {why}"
+        orders = "dmy or mdy" if form == WHOLE_YEAR else "dmy, mdy or ymd"
+        yield "warning", dialect, None, None, f"dialect {dialect}: {sentence}; set TT_METASTOCK_DATE_ORDER to {orders}"
 
 
 def _settings(options: ImportOptions) -> Iterator[_Notice]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.metastock.dates import DateOrder
+from ttapi_pipeline.metastock.dates import ORDERS, DateOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +21,8 @@ class ImportOptions:
 
     Attributes:
         as_of: Rows of later dates are rejected; None accepts any date.
-        date_order: Of dates such as ``3/4/2021``; None takes the order that other dates of the file prove, else that
-            of other files of its dialect.
+        date_order: Of dates such as ``3/4/2021`` and ``20/09/01``; None takes the order that other dates of the file
+            prove, else that of other files of its dialect.
         code_page: Encoding of files that are not Unicode.
         volume_multiplier: Every volume is multiplied by it, for sources that count in lots or thousands.
         exchange_suffixes: Suffixes to strip from tickers, in upper case; None strips what the tickers of a folder
@@ -51,7 +51,7 @@ class ImportOptions:
 
 def import_options(settings: Settings) -> ImportOptions:
     """The options that settings make."""
-    orders: Mapping[str, DateOrder] = {"dmy": "dmy", "mdy": "mdy"}
+    orders: Mapping[str, DateOrder] = {order: order for order in ORDERS}
     named = "" if settings.metastock_suffixes == "none" else settings.metastock_suffixes
     return ImportOptions(
         date_order=orders.get(settings.metastock_date_order),

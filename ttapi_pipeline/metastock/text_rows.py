@@ -19,7 +19,8 @@ from ttapi_pipeline.core.errors import InvalidFormatError
 from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.batch import Batch
 from ttapi_pipeline.metastock.blocks import Block, TextFile
-from ttapi_pipeline.metastock.dates import DATE_AND_TIME, DateOrder, is_date, proven_orders
+from ttapi_pipeline.metastock.date_orders import OpenDates, open_dates
+from ttapi_pipeline.metastock.dates import DATE_AND_TIME, is_date
 from ttapi_pipeline.metastock.layout import IGNORED, NUMBERS, QUANTITIES, Layout
 from ttapi_pipeline.metastock.number_text import Marks, marks_of, numbers_of
 from ttapi_pipeline.metastock.scan import ScannedBlock, scan_block
@@ -35,16 +36,16 @@ class Facts:
 
     Attributes:
         marks: Of the marks in its numbers.
-        orders: The orders of day and month that its dates prove.
+        dates: Those of which the order is not told by their form.
         has_times: Whether its dates have a time of day.
     """
 
     marks: Marks = field(default_factory=Marks)
-    orders: frozenset[DateOrder] = frozenset()
+    dates: OpenDates = field(default_factory=OpenDates)
     has_times: bool = False
 
     def __or__(self, other: Facts) -> Facts:
-        return Facts(self.marks | other.marks, self.orders | other.orders, self.has_times or other.has_times)
+        return Facts(self.marks | other.marks, self.dates | other.dates, self.has_times or other.has_times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,17 +182,18 @@ class TextRows:
             yield _cut(self._layout, part, self._stem, block.too_long)
 
     def _facts(self, rows: pl.DataFrame) -> Facts:
-        has_times, dates = _without_times(rows["date"])
-        return Facts(marks_of(rows[role] for role in self._numeric), proven_orders(dates.drop_nulls()), has_times)
+        dates, times = _days_and_times(rows["date"])
+        texts = dates.drop_nulls().unique(maintain_order=True)
+        return Facts(marks_of(rows[role] for role in self._numeric), open_dates(texts), times is not None)
 
     def _read(self, rows: pl.DataFrame) -> Rows:
         decimal = self.facts.marks.decimal(delimiter=self._layout.delimiter)
         numbers = [numbers_of(rows[role], decimal=decimal, has_units=role in QUANTITIES) for role in self._numeric]
         rows = rows.with_columns(each.alias(role) for role, each in zip(self._numeric, numbers, strict=True))
         if self.facts.has_times:
-            parts = pl.col("date").str.extract_groups(DATE_AND_TIME).struct
-            time = [] if "time" in rows.columns else [pl.coalesce(parts[1], parts[3]).alias("time")]
-            rows = rows.with_columns(pl.coalesce(parts[0], parts[2], "date").alias("date"), *time)
+            dates, times = _days_and_times(rows["date"])
+            own = rows["time"] if "time" in rows.columns else times
+            rows = rows.with_columns(date=dates, time=pl.lit(None, pl.String) if own is None else own)
         return Rows(rows)
 
     @property
@@ -237,18 +239,20 @@ def check_share(good: int, seen: int, what: str) -> None:
 
 def _dated(texts: pl.Series) -> int:
     """How many of some rows have a date that could be one."""
-    _, dates = _without_times(texts)
+    dates, _ = _days_and_times(texts)
     possible = [text for text in dates.unique().drop_nulls() if is_date(text)]
     return int(dates.is_in(possible).sum())
 
 
-def _without_times(texts: pl.Series) -> tuple[bool, pl.Series]:
-    """Whether a time of day stands beside any date, and the dates without it."""
+def _days_and_times(texts: pl.Series) -> tuple[pl.Series, pl.Series | None]:
+    """The dates without the times of day that stand beside some of them, and these; None where none does."""
     if not texts.str.contains(DATE_AND_TIME).any():
-        return False, texts
+        return texts, None
     parts = texts.str.extract_groups(DATE_AND_TIME).struct.unnest()
-    first, _, second, _ = parts.iter_columns()
-    return True, first.zip_with(first.is_not_null(), second).zip_with(first.is_not_null() | second.is_not_null(), texts)
+    first, time, second, other = parts.iter_columns()
+    has_time = first.is_not_null() | second.is_not_null()
+    dates = first.zip_with(first.is_not_null(), second).zip_with(has_time, texts)
+    return dates, time.zip_with(time.is_not_null(), other)
 
 
 def _filled(block: Block) -> int:

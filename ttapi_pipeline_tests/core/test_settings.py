@@ -69,7 +69,7 @@ BAD = [
     ("TT_METASTOCK_SYMBOL_MAP", "no-such-file.csv", "the path of a CSV file that exists"),
     ("TT_EARNINGS_FILE", "no-such-file.csv", "the path of a CSV file that exists"),
     ("TT_METASTOCK_ADJUSTMENT", "dividends", "unknown, raw or split"),
-    ("TT_METASTOCK_DATE_ORDER", "ymd", "auto, dmy or mdy"),
+    ("TT_METASTOCK_DATE_ORDER", "ydm", "auto, dmy, mdy or ymd"),
     ("TT_METASTOCK_PERIODS", ",", "words between commas"),
     ("TT_METASTOCK_SUFFIXES", "u$", "auto, none, or suffixes between commas"),
     ("TT_METASTOCK_CODE_PAGE", "cp9999", "the name of an encoding"),
