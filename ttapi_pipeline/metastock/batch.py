@@ -31,7 +31,9 @@ from ttapi_pipeline.metastock.identity import Symbols
 from ttapi_pipeline.metastock.layout import FIELDS
 from ttapi_pipeline.metastock.options import ImportOptions
 from ttapi_pipeline.metastock.visible import visible
+from ttapi_pipeline.metastock.slips import may_slip
 
+_COUNTS: Final = pl.Schema({name: dtype for name, dtype in CONTENTS.items() if name != "may_slip"})
 _REJECTS_OF_A_FILE: Final = pl.Schema({name: dtype for name, dtype in REJECTED_ROWS.items() if name != "file"})
 
 
@@ -131,8 +133,7 @@ class Batch:
             counts.filter(pl.col("spelling").is_in(possible))
             .group_by("file", "spelling")
             .agg(pl.col("rows").sum())
-            .with_columns(pl.col("file", "rows").cast(pl.UInt32))
-            .select(CONTENTS.names())
+            .select(pl.col(name).cast(dtype) for name, dtype in _COUNTS.items())
         )
 
     def note_symbol(self, position: int, spelling: str) -> None:
@@ -141,7 +142,7 @@ class Batch:
 
     def finish(self) -> FilesRead:
         """Put in order what was read, and count duplicates within each file. The batch is used up afterwards."""
-        rows, replaced = self._ordered_rows()
+        rows, replaced, doubtful = self._ordered_rows()
         counts = replaced.group_by("file").agg(pl.col("replaced", "contradicted").sum())
         duplicates = {position: numbers for position, *numbers in counts.iter_rows()}
         accounts = [
@@ -161,9 +162,10 @@ class Batch:
             for position, account in enumerate(self.accounts)
         ]
         contents = (
-            pl.concat([pl.DataFrame(schema=CONTENTS), *self._contents])
+            pl.concat([pl.DataFrame(schema=_COUNTS), *self._contents])
             .join(replaced, on=["file", "spelling"], how="left", maintain_order="left")
-            .with_columns(pl.col("rows") - pl.col("replaced").fill_null(0))
+            .join(doubtful, on=["file", "spelling"], how="left", maintain_order="left")
+            .with_columns(pl.col("rows") - pl.col("replaced").fill_null(0), pl.col("may_slip").fill_null(value=False))
             .select(CONTENTS.names())
         )
         rejects = pl.concat([pl.DataFrame(schema=REJECTED_ROWS), *self._rejects])
@@ -174,8 +176,9 @@ class Batch:
             rejects=rejects.sort("file", "line", maintain_order=True),
         )
 
-    def _ordered_rows(self) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """The rows by spelling, session and file, the last of each only; and how many of each file it replaced."""
+    def _ordered_rows(self) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+        """The rows by spelling, session and file, the last of each only; how many of each file it replaced; and of
+        which files and spellings a bar may have slipped."""
         ordered = sorted(self._codes)
         ranks = {spelling: position for position, spelling in enumerate(ordered)}
         rank = pl.Series([ranks[spelling] for spelling in self._codes], dtype=pl.Int64)
@@ -194,7 +197,24 @@ class Batch:
         spellings = names.gather(rank.gather(rows["code"])).alias("spelling")
         lost = lost.select("file", "contradicted", spelling=names.gather(rank.gather(lost["code"])))
         replaced = lost.group_by("file", "spelling").agg(replaced=pl.len(), contradicted=pl.sum("contradicted"))
-        return rows.select(spellings, *ROWS.names()[1:]), replaced
+        doubtful = _may_slip(rows, names, rank)
+        return rows.select(spellings, *ROWS.names()[1:]), replaced, doubtful
+
+
+def _may_slip(rows: pl.DataFrame, names: pl.Series, rank: pl.Series) -> pl.DataFrame:
+    """Which spellings of which files `slips` has to look at: `file`, `spelling` and `may_slip`, which is true.
+
+    Args:
+        rows: By spelling and session.
+        names: The spellings in order.
+        rank: The place of each code in them.
+    """
+    is_same = pl.col("code") == pl.col("code").shift()
+    # Between the rows of one file there may be some of another one.
+    is_mixed = (is_same & (pl.col("file") != pl.col("file").shift())).fill_null(value=False)
+    found = rows.filter(is_mixed | may_slip(pl.when(is_same).then(pl.col("close").shift())))
+    found = found.select("file", spelling=names.gather(rank.gather(found["code"])), may_slip=True)
+    return found.unique(["file", "spelling"])
 
 
 def _of_orders(orders: Orders) -> Iterator[list[str]]:

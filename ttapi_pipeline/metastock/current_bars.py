@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from typing import Final
 from zlib import crc32
 
@@ -25,10 +24,15 @@ from ttapi_pipeline.metastock.file_cache import IDENTITY, FileCache
 from ttapi_pipeline.metastock.frames import BARS, CONTENTS, ROWS, is_contradicted
 from ttapi_pipeline.metastock.identity import Symbols
 from ttapi_pipeline.metastock.rivals import RIVALS, find_rivals, sources_of
+from ttapi_pipeline.metastock.slips import SLIPS, slips_of_files
 from ttapi_pipeline.tables.sorting import sort_keys
 
 SymbolRange = tuple[str, str | None]
 """Symbols from the first up to, and without, the second; None is the end."""
+
+DUPLICATES: Final = pl.Schema({"rank": pl.UInt32(), "lost": pl.UInt32(), "contradicted": pl.UInt32()})
+"""How many rows of each file a later file replaces, for files with any, and how many of them by another close
+(`frames.is_contradicted`)."""
 
 _CONTENTS: Final = pl.Schema({**CONTENTS, "rank": pl.UInt32(), "batch": pl.String()})
 
@@ -66,6 +70,8 @@ class CurrentBars:
         contents: CONTENTS of all files, with rank, batch, `symbol` and `reason` (see `claims.settle`).
         schemes: Schema `claims.SCHEMES`.
         conflicts: Schema `claims.CONFLICTS`.
+        duplicates: Schema DUPLICATES.
+        slips: Schema `slips.SLIPS`: bars that are set aside; `file` is the rank of the file that a bar is from.
     """
 
     def __init__(
@@ -99,7 +105,7 @@ class CurrentBars:
             str(batch): found["spelling"].unique().sort() for (batch,), found in self.contents.group_by("batch")
         }
         sources = sources_of(names)
-        rivals = self._rivals(sources, symbols)
+        rivals, self.duplicates, self.slips = self._look(sources, symbols)
         if not rivals.is_empty():
             self._use(without_rivals(claims, rivals, sources, names))
 
@@ -112,36 +118,37 @@ class CurrentBars:
         self._with_several_meanings = set(meanings.filter(pl.col("meanings") > 1)["batch"])
         self._used = self.contents.filter(pl.col("rows") > 0, pl.col("symbol").is_not_null())
 
-    def _rivals(self, sources: pl.Series, symbols: Symbols) -> pl.DataFrame:
-        """Sources of a symbol that are another instrument, schema `rivals.RIVALS`; none where the user names it."""
-        used = self._used.with_columns(source=sources.gather(self._used["rank"]))
-        shared = used.filter(pl.col("source").n_unique().over("symbol") > 1)
-        named = [each for each in shared["spelling"].unique() if symbols.is_mapped(each)]
-        shared = shared.filter(~pl.col("spelling").is_in(named).any().over("symbol"))
-        found = [pl.DataFrame(schema=RIVALS)]
-        for wanted in _portions(shared):
-            rows = self._rows(_is_one_of("symbol", wanted), ("symbol", "session", "open", "close"))
-            found.append(find_rivals(rows.with_columns(source=sources.gather(rows["file"]))))
-        return pl.concat(found)
+    def _look(self, sources: pl.Series, symbols: Symbols) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+        """Look at the symbols that are in several files, and at those of which a bar may have slipped.
 
-    @cached_property
-    def duplicates(self) -> pl.DataFrame:
-        """How many rows of each file a later file replaces, for files with any: rank, lost, and how many contradicted.
+        In most folders there are few. Their rows are read once, and rows that are set aside count no further.
 
-        A row is contradicted by one with another close (`frames.is_contradicted`).
-        Only symbols that are in several files are looked at. In most folders there are none.
+        Args:
+            sources: Of the files, by rank.
+            symbols: What the user names is no rival.
+
+        Returns:
+            Schemas `rivals.RIVALS`, DUPLICATES and `slips.SLIPS`.
         """
-        shared = self._used.filter(pl.col("rank").n_unique().over("symbol") > 1)
-        lost = [pl.DataFrame(schema={"rank": pl.UInt32(), "lost": pl.UInt32(), "contradicted": pl.UInt32()})]
-        for symbols in _portions(shared):
-            rows = self._rows(_is_one_of("symbol", symbols), ("symbol", "session", "close")).sort(
-                "symbol", "session", "file"
-            )
-            is_last = pl.struct("symbol", "session").ne_missing(pl.struct("symbol", "session").shift(-1))
-            rows = rows.with_columns(contradicted=is_contradicted())
-            counts = rows.filter(~is_last).group_by(rank="file").agg(lost=pl.len(), contradicted=pl.sum("contradicted"))
-            lost.append(counts.cast({"contradicted": pl.UInt32}))
-        return pl.concat(lost).group_by("rank").agg(pl.all().sum())
+        used = self._used.with_columns(source=sources.gather(self._used["rank"]))
+        looked_at = used.filter(
+            (pl.col("rank").n_unique() > 1).over("symbol") | pl.col("may_slip").any().over("symbol")
+        )
+        named = [each for each in looked_at["spelling"].unique() if symbols.is_mapped(each)]
+        may_be_two = looked_at.filter(
+            pl.col("source").n_unique().over("symbol") > 1, ~pl.col("spelling").is_in(named).any().over("symbol")
+        )["symbol"].unique()
+        rivals, duplicates, slips = [RIVALS.to_frame()], [DUPLICATES.to_frame()], [SLIPS.to_frame()]
+        for wanted in _portions(looked_at):
+            rows = self._rows(_is_one_of("symbol", wanted), ("symbol", "session", "open", "close"))
+            rows = rows.with_columns(source=sources.gather(rows["file"])).sort("symbol", "session", "file")
+            rivals.append(find_rivals(rows.filter(pl.col("symbol").is_in(may_be_two.implode()))))
+            rows = rows.join(rivals[-1], on=["symbol", "source"], how="anti", maintain_order="left")
+            slips.append(slips_of_files(rows))
+            rows = rows.join(slips[-1], on=["symbol", "session", "file"], how="anti", maintain_order="left")
+            duplicates.append(_duplicates(rows))
+        counts = pl.concat(duplicates).group_by("rank").agg(pl.all().sum())
+        return pl.concat(rivals), counts, pl.concat(slips)
 
     def versions(self, starts: Sequence[str]) -> Sequence[str]:
         """A digest of the rows from each of these symbols up to the next: it changes when one of their files does."""
@@ -174,6 +181,9 @@ class CurrentBars:
     def read(self, symbols: SymbolRange, columns: Sequence[str]) -> pl.DataFrame:
         """The bars of a range, sorted by symbol and session; `file` is the rank of the file that a bar is from."""
         rows = self._rows(_is_within(symbols), columns)
+        slips = self.slips.filter(_is_within(symbols))
+        if not slips.is_empty():
+            rows = rows.join(slips, on=["symbol", "session", "file"], how="anti", maintain_order="left")
         keys = sort_keys(rows)
         # From the cheapest case to the dearest: in order, out of order, with rows that replace others.
         if (keys.diff() > 0).all():
@@ -220,6 +230,14 @@ class CurrentBars:
         symbols = dict(used.select("spelling", "symbol").iter_rows())
         named = runs["value"].replace_strict(symbols, return_dtype=pl.String)
         return rows.with_columns(symbol=named.gather(np.repeat(np.arange(runs.height), runs["len"].to_numpy())))
+
+
+def _duplicates(rows: pl.DataFrame) -> pl.DataFrame:
+    """How many rows of each file a later file replaces, schema DUPLICATES; for rows by symbol, session and file."""
+    is_last = pl.struct("symbol", "session").ne_missing(pl.struct("symbol", "session").shift(-1))
+    replaced = rows.with_columns(contradicted=is_contradicted()).filter(~is_last)
+    counts = replaced.group_by(rank="file").agg(lost=pl.len(), contradicted=pl.sum("contradicted"))
+    return counts.select(pl.col(name).cast(dtype) for name, dtype in DUPLICATES.items())
 
 
 def _portions(contents: pl.DataFrame) -> Iterator[pl.Series]:

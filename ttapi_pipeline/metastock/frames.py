@@ -22,9 +22,11 @@ position in the batch: among the files that were read together."""
 CODED_ROWS: Final = pl.Schema({"file": pl.UInt32(), "code": pl.UInt32(), "session": pl.Date(), **_BAR_NUMBERS})
 """The same while a batch is read: `code` is a number that stands for the spelling of the ticker."""
 
-CONTENTS: Final = pl.Schema({"file": pl.UInt32(), "spelling": pl.String(), "rows": pl.UInt32()})
+CONTENTS: Final = pl.Schema(
+    {"file": pl.UInt32(), "spelling": pl.String(), "rows": pl.UInt32(), "may_slip": pl.Boolean()}
+)
 """One row per file and spelling of a ticker, with its number of rows, which may be 0. Rows that a later one of the same
-file replaces are not counted."""
+file replaces are not counted. `may_slip` says whether `slips` has to look at its bars."""
 
 LOST_FIELDS: Final = pl.Schema({f"lost_{name}": pl.UInt32() for name in FIELDS})
 """How many values of each field came and could not be believed, in rows that are kept: they are null there."""

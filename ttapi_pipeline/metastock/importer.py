@@ -44,7 +44,8 @@ REJECTS: Final = pl.Schema(
     }
 )
 """Rows that were not kept, one by one: 1-based line, the ticker as the file spells it, the reason, and the row's text.
-Without a line it is a whole file, which counts as one row, or all `rows` of a ticker in a file."""
+Without a line it is a whole file, which counts as one row, or all `rows` of a ticker in a file, or one
+bar, which the reason names."""
 
 FILES: Final = pl.Schema(
     {
@@ -67,8 +68,8 @@ class FolderImport:
     Attributes:
         rejects: Schema REJECTS, by file and line.
         files: Schema FILES. A file that cannot be read counts as one row, which is rejected.
-        rows_per_symbol: symbol and rows, those that another file replaces included, by symbol; symbols without rows
-            have 0.
+        rows_per_symbol: symbol and rows, those that another file replaces and bars that are set aside included, by
+            symbol; symbols without rows have 0.
         notices: Schema NOTICES: what was assumed, left out, doubted and set aside, in sentences.
         schemes: Schema `claims.SCHEMES`: how the tickers of each dialect were read.
         files_read: How many files were read; the others were in the cache.
@@ -230,7 +231,7 @@ def _rejects(cache: FileCache, known: pl.DataFrame, bars: CurrentBars, names: pl
     rejects = [each.with_columns(rows=pl.lit(1, pl.UInt32)) for each in rejects]
     named = [
         each.with_columns(pl.lit(names).gather(pl.col("rank")).alias("file")).select(REJECTS.names())
-        for each in [*rejects, _set_aside(bars)]
+        for each in [*rejects, _set_aside(bars), _slipped(bars)]
     ]
     return pl.concat([pl.DataFrame(schema=REJECTS), *named]).sort("file", "line", maintain_order=True)
 
@@ -242,9 +243,26 @@ def _set_aside(bars: CurrentBars) -> pl.DataFrame:
     )
 
 
+def _slipped(bars: CurrentBars) -> pl.DataFrame:
+    """The bars that are set aside one by one."""
+    spellings = bars.contents.drop_nulls("symbol").unique(["rank", "symbol"], keep="first", maintain_order=True)
+    slips = bars.slips.rename({"file": "rank"}).join(
+        spellings.select("rank", "symbol", "spelling"), on=["rank", "symbol"]
+    )
+    return slips.select(
+        "rank",
+        "reason",
+        line=pl.lit(None, pl.UInt32),
+        symbol="spelling",
+        rows=pl.lit(1, pl.UInt32),
+        raw=pl.lit(None, pl.String),
+    )
+
+
 def _files(known: pl.DataFrame, bars: CurrentBars, names: pl.Series) -> pl.DataFrame:
-    """The account of each file, with the rows that a later file replaces, and those that are set aside."""
-    set_aside = _set_aside(bars).group_by("rank").agg(set_aside=pl.col("rows").sum())
+    """The account of each file, with the rows that a later file replaces, and what is set aside."""
+    aside = pl.concat([_set_aside(bars).select("rank", "rows"), _slipped(bars).select("rank", "rows")])
+    set_aside = aside.group_by("rank").agg(set_aside=pl.col("rows").sum())
     return (
         known.join(bars.duplicates, on="rank", how="left", maintain_order="left")
         .join(set_aside, on="rank", how="left", maintain_order="left")

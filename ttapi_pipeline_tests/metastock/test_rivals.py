@@ -121,14 +121,20 @@ def test_the_user_may_say_that_they_are_one(tmp_path: Path) -> None:
         {"old/NVDA.csv": prices("2022-12-29", [14.6]), "new/NVDA.csv": prices("2024-12-30", [137.5])},
         # A share that moves from one exchange to another.
         {"NYSE_20261030.txt": session_file("20261030", C=83), "NASDAQ_20261102.txt": session_file("20261102", C=84)},
-        # One slip among the closes that two vendors share.
-        {"a/KO.csv": prices("2026-10-26", [60, 61, 62]), "b/KO.csv": prices("2026-10-26", [60, 6.1, 62])},
     ],
 )
 def test_files_that_continue_or_repeat_each_other_are_one_series(files: Mapping[str, str], tmp_path: Path) -> None:
     result = import_folder(write(tmp_path, files))
     check_account(result)
     assert result.rejects.is_empty()
+    assert result.notices.filter(kind="conflict").is_empty()
+
+
+def test_one_slip_among_the_closes_that_two_vendors_share_leaves_them_one_series(tmp_path: Path) -> None:
+    files = {"a/KO.csv": prices("2026-10-26", [60, 61, 62]), "b/KO.csv": prices("2026-10-26", [60, 6.1, 62])}
+    result = import_folder(write(tmp_path, files))
+    assert check_account(result)["close"].to_list() == [60, 61, 62]
+    assert result.rejects.select("file", "rows").rows() == [("b/KO.csv", 1)]
     assert result.notices.filter(kind="conflict").is_empty()
 
 

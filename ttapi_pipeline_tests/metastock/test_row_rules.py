@@ -125,7 +125,7 @@ def test_a_number_beyond_any_size_is_lost_and_a_close_is_rejected(start: str) ->
 
 FORMS = (
     ("<TICKER>,<PER>,<DTYYYYMMDD>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>", "X,D,{:%Y%m%d},10,11,9,10.5,100,0"),
-    ("TICKER;DATE;TIME;HIGH;CLOSE", "X;{:%Y-%m-%d};1600;11;10.5"),
+    ("TICKER;DATE;TIME;HIGH;CLOSE", "X;{:%Y-%m-%d};1600;11;3.5"),
 )
 SPACED = (" ", " 2026011", "2026011 ")
 DATES_OF_SEVERAL_FORMS = ("20260115", "2026-01-15", "15.01.2026", "260115")
@@ -227,7 +227,8 @@ def test_both_ways_of_reading_keep_the_same_rows_and_count_the_same_lost_fields(
         rejected += judged.reason is not None
         expected.update(judged.lost)
     assert fast.lost == dict(expected)
-    assert fast.rejects.height == rejected
+    # A row of 3.9 or 390 between others is set aside by what they are together, and has no line.
+    assert fast.rejects.drop_nulls("line").height == rejected
 
 
 def number_in(cell: str) -> float | None:

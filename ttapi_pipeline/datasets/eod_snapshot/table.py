@@ -34,7 +34,11 @@ EOD_REJECTS: Final = DatasetSchema(
     "eod_rejects",
     (
         required("file", STRING, "File, relative to the MetaStock folder"),
-        Column("line", COUNT, "Line in the file, from 1; null for the whole file, or all rows of a ticker in it"),
+        Column(
+            "line",
+            COUNT,
+            "Line in the file, from 1; null for the whole file, all rows of a ticker in it, or one bar",
+        ),
         Column("symbol", STRING, "As the file spells it; null when it could not be read"),
         required("reason", STRING, "Why the row was set aside"),
         required("rows", COUNT, "How many rows that are; a file that cannot be read counts as one"),
