@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from xxhash import xxh3_128
 
@@ -114,9 +114,14 @@ def _local_targets(files: DatasetFiles) -> Sequence[Path]:
 
 def file_facts(path: Folder) -> FileFacts:
     """Size and XXH3-128 of a file; OSError when it cannot be read."""
-    digest, size = xxh3_128(), 0
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-            size += len(chunk)
+        return hashed(file)
+
+
+def hashed(file: IO[bytes]) -> FileFacts:
+    """Size and XXH3-128 of an open file from its position on; OSError when it cannot be read."""
+    digest, size = xxh3_128(), 0
+    while chunk := file.read(_CHUNK_BYTES):
+        digest.update(chunk)
+        size += len(chunk)
     return FileFacts(bytes=size, xxh3_128=digest.hexdigest())

@@ -15,18 +15,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Final
 
-from xxhash import xxh3_128
-
 from ttapi_pipeline.core.errors import CorruptFileError, LockTimeoutError, StorageError
 from ttapi_pipeline.core.manifest import FileFacts, Manifest
 from ttapi_pipeline.storage.damage import Damage, note_damage
 from ttapi_pipeline.storage.errors import storage_error
+from ttapi_pipeline.storage.files import hashed
 from ttapi_pipeline.storage.footer import FOOTER_KEY
 from ttapi_pipeline.storage.incremental.row_groups import read_footer
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder
 from ttapi_pipeline.storage.stored import read_manifest
-
-_BLOCK_BYTES: Final = 1 << 20
 
 _KNOWN: Final[dict[tuple[int, ...], FileFacts]] = {}
 """Size and hash of the files that this process has read, by what changes when a file is written."""
@@ -41,12 +38,8 @@ def facts_of(file: IO[bytes]) -> FileFacts:
     identity = _identity(file)
     known = None if identity is None else _KNOWN.get(identity)
     if known is None:
-        digest, size = xxh3_128(), 0
         file.seek(0)
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-            size += len(block)
-        known = FileFacts(bytes=size, xxh3_128=digest.hexdigest())
+        known = hashed(file)
         if identity is not None and identity == _identity(file):
             _KNOWN[identity] = known
     file.seek(0)
