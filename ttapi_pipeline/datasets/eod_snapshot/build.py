@@ -25,6 +25,7 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
 from ttapi_pipeline.datasets.eod_snapshot.doubts import doubts, explain_conflicts
+from ttapi_pipeline.datasets.eod_snapshot.scales import scales
 from ttapi_pipeline.datasets.eod_snapshot.sources import (
     BAR_COLUMNS,
     KEY,
@@ -230,14 +231,16 @@ class _Merge:
         metastock = self._bars(symbols, (*KEY, "open", "close", "volume"))
         is_looked_at = _has_symbol_of(candles) | self._divides_own_splits
         shared = _widened(metastock.filter(is_looked_at))
-        comparison = compare_sources(shared.lazy(), candles.lazy())
-        glued = self._glued(shared, candles, comparison)
+        common = scales(shared.lazy(), candles.lazy())
+        comparison = compare_sources(shared.lazy(), candles.lazy(), common)
+        glued = self._glued(shared, candles, comparison, common)
+        unknown = shared if self._options.adjustment == "unknown" else shared.clear()
         alone = self._glued(_widened(metastock.filter(~is_looked_at)), candles.clear(), comparison)
         kept = pl.concat([metastock.filter(~is_looked_at)[list(KEY)], glued.filter(source="metastock")[list(KEY)]])
         return RangeSurvey(
             comparison=comparison,
-            splits=splits_of_sources(shared, candles, comparison, adjustment=self._options.adjustment),
-            possible_splits=possible_splits_of_files(shared, candles, comparison, adjustment=self._options.adjustment),
+            splits=splits_of_sources(shared, common, comparison, adjustment=self._options.adjustment),
+            possible_splits=possible_splits_of_files(unknown, common, comparison),
             bars={"metastock": kept, "dxlink": glued.filter(source="dxlink")[list(KEY)]},
             steps=price_steps(pl.concat([alone, glued]).sort(KEY).lazy()),
             replaced=metastock.height - kept.height,
@@ -258,11 +261,18 @@ class _Merge:
         keys = sort_keys(merged)
         return merged if (keys.diff() > 0).all() else merged.select(pl.all().gather(keys.arg_sort()))
 
-    def _glued(self, metastock: pl.DataFrame, candles: pl.DataFrame, comparison: pl.DataFrame) -> pl.DataFrame:
+    def _glued(
+        self,
+        metastock: pl.DataFrame,
+        candles: pl.DataFrame,
+        comparison: pl.DataFrame,
+        common: pl.DataFrame | None = None,
+    ) -> pl.DataFrame:
         return merge_sources(
             metastock.lazy(),
             candles.lazy(),
             comparison,
+            common,
             adjustment=self._options.adjustment,
             is_rescaling=self._options.is_rescaling,
         ).collect()

@@ -59,8 +59,8 @@ def scales(metastock: pl.LazyFrame, candles: pl.LazyFrame) -> pl.DataFrame:
         .with_columns(is_of_candles=_step("_candle_close").log().abs() > _step("_files_close").log().abs())
         .with_columns(
             # Candles that were not adjusted fall where the ratio falls: their step is the inverse of that of the ratio.
-            files_divisor=_product_of_later(pl.when(~pl.col("is_of_candles")).then("factor")),
-            candles_divisor=_product_of_later(pl.when("is_of_candles").then(1.0 / pl.col("factor"))),
+            files_divisor=product_of_later(pl.when(~pl.col("is_of_candles")).then("factor")),
+            candles_divisor=product_of_later(pl.when("is_of_candles").then(1.0 / pl.col("factor"))),
         )
         .with_columns(
             rescaled_ratio=pl.col("ratio") * pl.col("files_divisor") / pl.col("candles_divisor"),
@@ -98,6 +98,6 @@ def _step(name: str) -> pl.Expr:
     return pl.col(name) / pl.col(name).shift().over("symbol")
 
 
-def _product_of_later(factor: pl.Expr) -> pl.Expr:
-    """The product of the factors of all later sessions of the symbol."""
+def product_of_later(factor: pl.Expr) -> pl.Expr:
+    """The product of the factors of all later sessions of the symbol, for rows by symbol and session; null is 1."""
     return factor.fill_null(1.0).cum_prod(reverse=True).shift(-1, fill_value=1.0).over("symbol")

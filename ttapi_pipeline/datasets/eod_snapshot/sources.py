@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 
 from ttapi_pipeline.analytics.splits import SPLIT_FACTORS, SPLIT_RATIOS, nearest_factor, possible_splits
-from ttapi_pipeline.datasets.eod_snapshot.scales import CONSTANT_TOLERANCE, scales
+from ttapi_pipeline.datasets.eod_snapshot.scales import CONSTANT_TOLERANCE, product_of_later, scales
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
 
 MIN_OVERLAP_SESSIONS: Final = 20
@@ -54,8 +54,13 @@ BAR_COLUMNS: Final = ("symbol", "session", "open", "high", "low", "close", "volu
 _PRICES: Final = ("open", "high", "low", "close")
 
 
-def compare_sources(metastock: pl.LazyFrame, candles: pl.LazyFrame) -> pl.DataFrame:
+def compare_sources(metastock: pl.LazyFrame, candles: pl.LazyFrame, common: pl.DataFrame | None = None) -> pl.DataFrame:
     """Judge, for each symbol that both sources have, by what their prices differ.
+
+    Args:
+        metastock: `symbol`, `session`, `close`.
+        candles: The same and `is_final`.
+        common: From `scales`, where it is known already.
 
     Returns:
         Schema COMPARISON, by symbol. `metastock_sessions` counts the files' bars, `common_sessions` those that have a
@@ -79,7 +84,7 @@ def compare_sources(metastock: pl.LazyFrame, candles: pl.LazyFrame) -> pl.DataFr
         `first_candle` and `last_candle` bound the sessions of the candles.
     """
     # Reads better in one piece: each verdict is explained where it is decided.
-    common = scales(metastock, candles)
+    common = scales(metastock, candles) if common is None else common
     ratio, newest = pl.col("rescaled_ratio"), pl.col("rescaled_ratio").tail(MAX_OVERLAP_SESSIONS)
     step = (ratio / ratio.shift() - 1.0).abs()
     is_other = pl.col("step") > pl.max_horizontal(OTHER_STEP * pl.col("move"), NOISE + pl.col("tick"))
@@ -165,6 +170,7 @@ def merge_sources(
     metastock: pl.LazyFrame,
     candles: pl.LazyFrame,
     comparison: pl.DataFrame,
+    common: pl.DataFrame | None = None,
     *,
     adjustment: str = "unknown",
     is_rescaling: bool = False,
@@ -179,6 +185,7 @@ def merge_sources(
         metastock: Schema BARS and `fetched_at`.
         candles: Schema DAILY_CANDLES. They are divided where it is proven that they were not adjusted for a split.
         comparison: What `compare_sources` says of the two.
+        common: From `scales`, where it is known already.
         adjustment: What the MetaStock prices are adjusted for, as far as nothing proves it. The bars that are ``raw``
             are divided by the splits that `possible_splits` finds in them, where they are older than any candle.
         is_rescaling: Where the ratio is not that of splits, MetaStock's bars before and after the candles are re-based
@@ -189,7 +196,7 @@ def merge_sources(
     if feed.is_empty() and adjustment != "raw":
         return _as_they_are(metastock, adjustment)
     files = metastock.sort(KEY).collect()
-    common = scales(files.lazy(), feed.lazy())
+    common = scales(files.lazy(), feed.lazy()) if common is None else common
     scaled = _scaled(files, common, comparison, is_rescaling=is_rescaling)
     if adjustment == "raw":
         scaled = _divided_by_own_splits(scaled)
@@ -313,13 +320,18 @@ def _nearer(before: pl.Expr, after: pl.Expr) -> pl.Expr:
 
 
 def splits_of_sources(
-    metastock: pl.DataFrame, candles: pl.DataFrame, comparison: pl.DataFrame, *, adjustment: str
+    metastock: pl.DataFrame, common: pl.DataFrame, comparison: pl.DataFrame, *, adjustment: str
 ) -> pl.DataFrame:
     """The splits that a merge divides by; schema SPLITS.
 
     A split after the files' end is in no row of theirs: it is the divisor in the comparison.
+
+    Args:
+        metastock: As for `merge_sources`.
+        common: From `scales`.
+        comparison: From `compare_sources`.
+        adjustment: As for `merge_sources`.
     """
-    common = scales(metastock.lazy(), candles.lazy())
     by_ratio = common.filter(pl.col("factor") != 1.0).select(
         *KEY,
         factor=pl.when("is_of_candles").then(1.0 / pl.col("factor")).otherwise("factor"),
@@ -333,19 +345,22 @@ def splits_of_sources(
     return pl.concat([by_ratio, own]).sort(KEY)
 
 
-def possible_splits_of_files(
-    metastock: pl.DataFrame, candles: pl.DataFrame, comparison: pl.DataFrame, *, adjustment: str
-) -> pl.DataFrame:
+def possible_splits_of_files(metastock: pl.DataFrame, common: pl.DataFrame, comparison: pl.DataFrame) -> pl.DataFrame:
     """The splits that files of an unknown adjustment show before the sessions at which candles prove their scale.
 
     They are left in: candles prove nothing of that time, and an open alone is also that of a day of news.
 
+    Args:
+        metastock: As for `merge_sources`.
+        common: From `scales`.
+        comparison: From `compare_sources`.
+
     Returns:
         Schema SPLITS.
     """
-    scaled = _scaled(metastock.sort(KEY), scales(metastock.lazy(), candles.lazy()), comparison, is_rescaling=False)
+    scaled = _scaled(metastock.sort(KEY), common, comparison, is_rescaling=False)
     is_proven = comparison.filter(pl.col("newest_divisor").is_not_null())["symbol"]
-    shared = scaled.filter(pl.col("symbol").is_in(is_proven.implode()), adjustment == "unknown")
+    shared = scaled.filter(pl.col("symbol").is_in(is_proven.implode()))
     return _own_splits(shared).with_columns(source=pl.lit("metastock"), proof=pl.lit("open"))
 
 
@@ -363,10 +378,8 @@ def _own_splits(files: pl.DataFrame) -> pl.DataFrame:
 
 
 def _divided_by_own_splits(files: pl.DataFrame) -> pl.DataFrame:
-    factor = pl.col("factor").fill_null(1.0)
-    later = factor.cum_prod(reverse=True).shift(-1, fill_value=1.0).over("symbol")
     found = files.join(_own_splits(files), on=KEY, how="left", maintain_order="left")
-    return found.with_columns(divisor=pl.col("divisor") * later).drop("factor")
+    return found.with_columns(divisor=pl.col("divisor") * product_of_later(pl.col("factor"))).drop("factor")
 
 
 def _from_feed(feed: pl.DataFrame, common: pl.DataFrame) -> pl.DataFrame:
