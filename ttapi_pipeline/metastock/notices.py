@@ -191,8 +191,7 @@ def _other_names(bars: CurrentBars, names: pl.Series, symbols: Symbols) -> Itera
         stem = file_ticker(name)
         if stem == spelling:
             continue
-        meanings = {symbols.symbol(stem, scheme) for scheme in Scheme} - {None}
-        if meanings and symbol not in meanings:
+        if symbols.is_possible(stem) and not any(symbols.symbol(stem, scheme) == symbol for scheme in Scheme):
             sentence = f"{name}: its ticker is {spelling}, and its name says {stem}; the ticker counts"
             yield "warning", name, name, None, sentence
 
