@@ -113,9 +113,10 @@ class CurrentBars:
         self.contents = claims.contents
         self.schemes = claims.schemes
         self.conflicts = claims.conflicts
-        # Batches in which a spelling does not mean the same in every file, or in which rows are set aside.
+        # Per batch the spellings that do not mean the same in every file, or of which rows are set aside.
         meanings = self.contents.group_by("batch", "spelling").agg(meanings=pl.col("symbol").n_unique())
-        self._with_several_meanings = set(meanings.filter(pl.col("meanings") > 1)["batch"])
+        several = meanings.filter(pl.col("meanings") > 1).group_by("batch").agg("spelling")
+        self._with_several_meanings: dict[str, list[str]] = dict(several.iter_rows())
         self._used = self.contents.filter(pl.col("rows") > 0, pl.col("symbol").is_not_null())
 
     def _look(self, sources: pl.Series, symbols: Symbols) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
@@ -223,13 +224,20 @@ class CurrentBars:
 
     def _named(self, batch: str, rows: pl.DataFrame, used: pl.DataFrame) -> pl.DataFrame:
         """The rows with the symbol that their spelling stands for in their file, without those that are set aside."""
-        if batch in self._with_several_meanings:
-            return rows.join(used.select("file", "spelling", "symbol"), on=["file", "spelling"], maintain_order="left")
         # Rows come by spelling, so that one is looked up once and not once per row.
         runs = rows["spelling"].rle().struct.unnest()
-        symbols = dict(used.select("spelling", "symbol").iter_rows())
-        named = runs["value"].replace_strict(symbols, return_dtype=pl.String)
-        return rows.with_columns(symbol=named.gather(np.repeat(np.arange(runs.height), runs["len"].to_numpy())))
+        of_run = np.repeat(np.arange(runs.height), runs["len"].to_numpy())
+        several = self._with_several_meanings.get(batch, [])
+        plain = used.filter(~pl.col("spelling").is_in(several))
+        symbols = {**dict.fromkeys(several), **dict(plain.select("spelling", "symbol").iter_rows())}
+        named = runs["value"].replace_strict(symbols, return_dtype=pl.String).gather(of_run)
+        if not several:
+            return rows.with_columns(symbol=named)
+        at = runs["value"].is_in(several).gather(of_run).arg_true()
+        meant = rows.select(pl.col("file", "spelling").gather(at)).join(
+            used.select("file", "spelling", "symbol"), on=["file", "spelling"], how="left", maintain_order="left"
+        )
+        return rows.with_columns(symbol=named.scatter(at, meant["symbol"])).drop_nulls("symbol")
 
 
 def _duplicates(rows: pl.DataFrame) -> pl.DataFrame:
