@@ -30,8 +30,8 @@ from ttapi_pipeline.metastock.frames import (
 from ttapi_pipeline.metastock.identity import Symbols
 from ttapi_pipeline.metastock.layout import FIELDS
 from ttapi_pipeline.metastock.options import ImportOptions
-from ttapi_pipeline.metastock.visible import visible
 from ttapi_pipeline.metastock.slips import may_slip
+from ttapi_pipeline.metastock.visible import visible
 
 _COUNTS: Final = pl.Schema({name: dtype for name, dtype in CONTENTS.items() if name != "may_slip"})
 _REJECTS_OF_A_FILE: Final = pl.Schema({name: dtype for name, dtype in REJECTED_ROWS.items() if name != "file"})
