@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final, NamedTuple, get_args
 
 from ttapi_pipeline.core.sessions import FIRST_DATE, LAST_DATE, is_session
@@ -29,6 +29,9 @@ from ttapi_pipeline.metastock.frames import order_of_form
 
 MOST_TEXTS: Final = 64
 """Dates of a file that are kept to be weighed with those of other files."""
+
+_MOST_DATES: Final = 100_000
+"""Distinct dates of a file that are weighed: more than there are days in two centuries."""
 
 _TYPING_ERRORS: Final = 50
 _OTHER_DAYS: Final = 20
@@ -76,7 +79,7 @@ class OpenDates:
 
     def __or__(self, other: OpenDates) -> OpenDates:
         forms = (*self.texts, *(form for form in other.texts if form not in self.texts))
-        return OpenDates({form: {**self.texts.get(form, {}), **other.texts.get(form, {})} for form in forms})
+        return OpenDates({form: _first({**self.texts.get(form, {}), **other.texts.get(form, {})}) for form in forms})
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +211,10 @@ def _weigh_whole_years(texts: Iterable[str]) -> Weighed:
     proof = frozenset(_each_alone(texts))
     possible = proof or frozenset(orders_of(WHOLE_YEAR))
     return Weighed(possible if len(proof) < 2 else frozenset(), proof, is_proven=len(proof) == 1)
+
+
+def _first(texts: dict[str, None]) -> Mapping[str, None]:
+    return texts if len(texts) <= _MOST_DATES else dict.fromkeys(islice(texts, _MOST_DATES))
 
 
 def _that_have_come(text: str, today: date | None) -> Mapping[DateOrder, date]:
