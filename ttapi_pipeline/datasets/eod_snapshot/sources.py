@@ -348,15 +348,8 @@ def splits_of_sources(
 def possible_splits_of_files(metastock: pl.DataFrame, common: pl.DataFrame, comparison: pl.DataFrame) -> pl.DataFrame:
     """The splits that files of an unknown adjustment show before the sessions at which candles prove their scale.
 
-    They are left in: candles prove nothing of that time, and an open alone is also that of a day of news.
-
-    Args:
-        metastock: As for `merge_sources`.
-        common: From `scales`.
-        comparison: From `compare_sources`.
-
-    Returns:
-        Schema SPLITS.
+    They are left in: candles prove nothing of that time, and an open alone is also that of a day of news. Takes and
+    gives what `splits_of_sources` does.
     """
     scaled = _scaled(metastock.sort(KEY), common, comparison, is_rescaling=False)
     is_proven = comparison.filter(pl.col("newest_divisor").is_not_null())["symbol"]
