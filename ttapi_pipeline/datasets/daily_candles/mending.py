@@ -25,16 +25,14 @@ from ttapi_pipeline.streaming.candles import CandleHistory
 Collect = Callable[[Mapping[str, date]], Awaitable[tuple[Collection[CandleHistory], pl.DataFrame]]]
 
 
-def merge_candles(fresh: pl.DataFrame, previous: pl.LazyFrame | None, *, replaced: Sequence[str] = ()) -> pl.DataFrame:
+def merge_candles(fresh: pl.DataFrame, previous: pl.LazyFrame, *, replaced: Sequence[str] = ()) -> pl.DataFrame:
     """Put the fetched bars over the stored ones: for each session, the newest fetch wins.
 
     Args:
         fresh: What came.
-        previous: What is stored; None for nothing.
+        previous: What is stored.
         replaced: Symbols whose stored rows are dropped whole.
     """
-    if previous is None:
-        return fresh
     kept = (
         previous.filter(~pl.col("symbol").is_in(list(replaced)))
         .join(fresh.lazy().select("symbol", "session"), on=["symbol", "session"], how="anti")
@@ -84,7 +82,8 @@ async def mended_candles(
         answered: Symbols that came. Of another one, the end is not asked for again.
         now: When the feed was asked.
     """
-    torn = without(_gaps(frame, settled, due, answered), confirmed(absent))
+    between, after = holes(frame.lazy(), settled), tails(frame.lazy(), due, answered)
+    torn = without(pl.concat([between, after]), confirmed(absent))
     answers, filled, lost = frame.clear(), 0, dict[str, int]()
     if torn.height:
         came, answers = await collect(starts_before(torn, frame.lazy()))
@@ -92,11 +91,11 @@ async def mended_candles(
         answers = answers.filter(~pl.col("symbol").is_in(restated_symbols(answers, frame.lazy())))
         new = without(answers, frame)
         frame, filled, lost = merge_candles(new, frame.lazy()), new.height, dict(came.lost)
-    left = _gaps(frame, settled, due, answered)
-    found = absences(left, answers, frame.lazy(), absent, now=now)
+        between, after = holes(frame.lazy(), settled), tails(frame.lazy(), due, answered)
+    found = absences(pl.concat([between, after]), answers, frame.lazy(), absent, now=now)
     known = confirmed(found.lazy())
-    ended = tails(frame.lazy(), due, answered).join(known, on=["symbol", "session"], how="semi")
-    still = without(holes(frame.lazy(), settled), known)
+    ended = after.join(known, on=["symbol", "session"], how="semi")
+    still = without(between, known)
     return Mended(
         frame=frame,
         missing=holes_in_words(still),
@@ -105,9 +104,3 @@ async def mended_candles(
         filled=filled,
         lost=lost,
     )
-
-
-def _gaps(frame: pl.DataFrame, settled: pl.Series, due: pl.Series, answered: Sequence[str]) -> pl.DataFrame:
-    """The holes between bars, and the first session after the last bar where it is too early."""
-    bars = frame.lazy()
-    return pl.concat([holes(bars, settled), tails(bars, due, answered)])
