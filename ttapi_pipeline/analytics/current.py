@@ -15,7 +15,7 @@ import polars as pl
 from ttapi_pipeline.analytics.estimators import BELIEVABLE_RANGE, ESTIMATORS, FROM_CLOSES, WINDOWS
 from ttapi_pipeline.analytics.implied import rank_in_range
 from ttapi_pipeline.analytics.returns import log_returns, session_index, usable_price
-from ttapi_pipeline.analytics.splits import STEPS, possible_splits
+from ttapi_pipeline.analytics.splits import ADJUSTED, STEPS, possible_splits
 from ttapi_pipeline.analytics.volatility import latest_volatility, rolling_volatility
 
 YEAR: Final = 252
@@ -43,9 +43,6 @@ CAUTIONS: Final = {
 }
 """What each word of `cautions` means. But for `price_step` and `stale`, all of them look at the bars of the last YEAR
 sessions, or of all that count."""
-
-ADJUSTED: Final = ("split", "rebased")
-"""Values of `adjustment` that say that prices are of today's share."""
 
 CERTAINTY: Final = (*ADJUSTED, "raw", "unknown")
 """All values of `adjustment`, the most certain first."""

@@ -13,6 +13,11 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from ttapi_pipeline.analytics.returns import usable_price
+
+ADJUSTED: Final = ("split", "rebased")
+"""Values of `adjustment` that say that prices are of today's share."""
+
 SPLIT_RATIOS: Final = (
     *(1.25, 4 / 3, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0),
     *(10.0, 12.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0),
@@ -91,21 +96,21 @@ def possible_splits(bars: pl.LazyFrame, *, is_sorted: bool = False) -> pl.LazyFr
         - `previous_session`: the symbol's bar before.
     """
     before = {
-        "_close_before": _usable("close").shift(),
+        "_close_before": usable_price("close").shift(),
         "_volume_before": pl.col("volume").shift(),
         "previous_session": pl.col("session").shift(),
     }
     # A window function over each symbol takes fifteen times as long as a look at the row above.
     is_same = pl.col("symbol") == pl.col("symbol").shift()
     ordered = bars if is_sorted else bars.sort("symbol", "session")
-    witness = _usable("open").fill_null(_usable("close"))
+    witness = usable_price("open").fill_null(usable_price("close"))
     opened = (
         ordered.with_columns(pl.when(is_same).then(value).alias(name) for name, value in before.items())
         .with_columns(_opened=(pl.col("_close_before") / witness).log())
         # Nearly all bars end here, before they are compared with each of the factors.
         .filter(pl.col("_opened").abs() >= _LEAST)
         .with_columns(
-            _closed=(pl.col("_close_before") / _usable("close")).log(),
+            _closed=(pl.col("_close_before") / usable_price("close")).log(),
             _louder=pl.when(pl.col("_volume_before") > 0).then(pl.col("volume") / pl.col("_volume_before")),
         )
     )
@@ -131,10 +136,9 @@ def price_steps(bars: pl.LazyFrame) -> pl.DataFrame:
         where a single close is far from those on either side, which agree: the bar is wrong, not its neighbours. It is
         false for a step to the last close as well, until another close confirms it.
     """
-    known = bars.filter(_usable("close").is_not_null())
+    known = bars.filter(usable_price("close").is_not_null())
     is_same = pl.col("symbol") == pl.col("symbol").shift()
-    # Whose share is known: as in `current.ADJUSTED`.
-    is_known = pl.col("adjustment").is_in(["split", "rebased"])
+    is_known = pl.col("adjustment").is_in(ADJUSTED)
     is_seam = (is_known != is_known.shift()) | (pl.col("source") != pl.col("source").shift())
     idle = ((pl.col("session") - pl.col("session").shift()).dt.total_days() - _LONG_WEEKEND).clip(0)
     limit = pl.when(is_seam).then(_SEAM_LIMIT).otherwise(_STEP_LIMIT) + _STEP_PER_DAY * idle.sqrt()
@@ -197,10 +201,6 @@ def nearest_factor(steps: pl.Series, *, tolerance: float, factors: Sequence[floa
     return pl.Series(np.where(np.abs(wanted / nearest - 1.0) <= tolerance, nearest, math.nan)).fill_nan(None)
 
 
-def _usable(name: str) -> pl.Expr:
-    return pl.when(pl.col(name).is_finite() & (pl.col(name) > 0)).then(pl.col(name))
-
-
 def _is_near() -> pl.Expr:
     """Whether a bar opened near the price that a factor makes of the last close."""
     price = pl.col("factor").log()
@@ -208,5 +208,5 @@ def _is_near() -> pl.Expr:
     is_quiet = pl.col("_louder") <= _QUIET_VOLUME * pl.col("factor")
     is_news = pl.col("factor").is_between(1 / _SMALL, _SMALL) & ~is_quiet.fill_null(value=True)
     is_near = (distance <= _OPEN_TOLERANCE) | ((distance <= _QUIET_TOLERANCE) & is_quiet & (price.abs() > _SMALL_STEP))
-    is_witnessed = _usable("open").is_not_null() | (price.abs() >= _CLEAR_STEP)
+    is_witnessed = usable_price("open").is_not_null() | (price.abs() >= _CLEAR_STEP)
     return is_near & is_witnessed & ~is_news & ((pl.col("_closed") - price).abs() <= _CLOSE_TOLERANCE)
