@@ -223,7 +223,7 @@ def sales(
     is_known, has_type = found >= 0, types != _NO_TYPE
     _note(lost, data, "time", is_known & ~has_key)
     _note(lost, data, "type", is_known & has_key & ~has_type)
-    is_option = _are_options(data)
+    is_option = are_options(data.columns["eventSymbol"])
     rows = Sales(
         position=found,
         time_ms=time_ms,
@@ -241,13 +241,9 @@ def sales(
     return rows if is_kept.all() else rows[is_kept]
 
 
-def are_options(symbols: Sequence[str]) -> NDArray[np.bool_]:
-    """Which streamer symbols are options: theirs begin with a dot."""
-    return np.array([symbol.startswith(".") for symbol in symbols], dtype=np.bool_)
-
-
-def _are_options(data: FeedData) -> NDArray[np.bool_]:
-    return np.array([isinstance(each, str) and each.startswith(".") for each in data.columns["eventSymbol"]])
+def are_options(symbols: Sequence[object]) -> NDArray[np.bool_]:
+    """Which streamer symbols are options: theirs begin with a dot. What is not a text is none."""
+    return np.array([isinstance(each, str) and each.startswith(".") for each in symbols], dtype=np.bool_)
 
 
 def _sale_keys(data: FeedData) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -127,7 +127,7 @@ class QuoteBoard:
             self._positions.setdefault(symbol, len(self._positions))
         more = len(self) - before
         if more:
-            self._is_option = are_options(self.symbols)
+            self._is_option = np.concatenate([self._is_option, are_options(self.symbols[before:])])
             for name in NUMBER_COLUMNS:
                 setattr(self, name, np.concatenate([getattr(self, name), np.full(more, np.nan)]))
             for name in TIME_COLUMNS:
