@@ -242,7 +242,8 @@ def _kept(previous: pl.LazyFrame | None, universe: pl.DataFrame, history_start: 
         return DAILY_CANDLES.polars.to_frame().lazy(), 0
     members = previous.join(universe.lazy().select("symbol"), on="symbol", how="semi")
     kept, dropped = possible(members)
-    return kept.filter(pl.col("session") >= history_start), dropped
+    # Some ten questions are asked of them, and each would read the file again.
+    return kept.filter(pl.col("session") >= history_start).collect().lazy(), dropped
 
 
 def _starts(kept: pl.LazyFrame, settled: pl.Series, absent: pl.LazyFrame | None) -> Mapping[str, date]:
