@@ -31,7 +31,7 @@ lint: .venv/dev
 	$(BIN)/mypy --num-workers 2
 
 ui: .venv/runtime .env ## The Dagster web UI and daemon on 127.0.0.1
-	$(BIN)/python -m ttapi_pipeline.defs.web_ui --host 127.0.0.1 --port $(PORT)
+	$(BIN)/tt ui --port $(PORT)
 
 bench: .venv/dev
 	@set -e; for program in benchmarks/bench_*.py; do echo "== $$program"; $(BIN)/python $$program; done

@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ttapi_pipeline.core.places import MARKER
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
 from ttapi_pipeline.datasets.registry import DATASETS
 
@@ -117,6 +118,7 @@ def prepare(folder: Path) -> Mapping[str, dict[str, str]]:
     universe = folder / "universe.txt"
     universe.write_text("\n".join(SYMBOLS))
     graph = {METASTOCK_FILES: [], **{name: list(each.upstream) for name, each in DATASETS.items()}}
+    (folder / MARKER).touch()
     (folder / "bare.py").write_text(TRIVIAL.format(graph=graph, checks=()))
     (folder / "shaped.py").write_text(TRIVIAL.format(graph=graph, checks=CHECKS))
     base = {name: value for name, value in os.environ.items() if not name.startswith(("TT_", "DAGSTER_"))}

@@ -6,16 +6,31 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from ttapi_pipeline import __version__
-from ttapi_pipeline.commands import doctor, export, import_files, refresh, show, simulator, status, stream
+from ttapi_pipeline.commands import (
+    doctor,
+    export,
+    import_files,
+    init,
+    refresh,
+    show,
+    simulator,
+    status,
+    stream,
+    ui,
+    where,
+)
 from ttapi_pipeline.commands.exit_codes import FAILED, INTERRUPTED, WRONG_USAGE
 from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.core.errors import ConfigError, TTError
 from ttapi_pipeline.core.logs import configure_logging
-from ttapi_pipeline.datasets.registry import load_settings
+from ttapi_pipeline.core.places import Home, find_home
+from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets.registry import load_settings_of
+from ttapi_pipeline.storage.layout import state_folder
 from ttapi_pipeline.terminal.console import accept_any_text, print_error
 
 _COMMANDS = {
@@ -26,8 +41,10 @@ _COMMANDS = {
     "import": import_files,
     "doctor": doctor,
     "stream": stream,
+    "ui": ui,
+    "where": where,
 }
-"""By name, in the order of the help; the simulator, which needs no settings, is apart."""
+"""By name, in the order of the help. `init` and the simulator, which work in any folder, are apart."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,12 +54,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.command == "simulator":
         # It runs beside any project: no settings are read, and relative paths stay relative to the current folder.
         return simulator.run(options)
-    os.chdir(project_root())
     try:
-        settings = load_settings()
-        configure_logging(settings)
-        code: int = _COMMANDS[options.command].run(settings, options)
-        return code
+        if options.command == "init":
+            return init.run(options)
+        options.home = find_home()
+        with _working_in(options.home):
+            settings = load_settings_of(options.home)
+            _keep_caches(settings)
+            configure_logging(settings)
+            code: int = _COMMANDS[options.command].run(settings, options)
+            return code
     except ConfigError as error:
         print_error(f"error: {error}")
         return WRONG_USAGE
@@ -60,13 +81,25 @@ def _with_command(words: Sequence[str]) -> Sequence[str]:
     return words if is_named or {"-h", "--help", "--version"} & set(words[:1]) else ["refresh", *words]
 
 
-def project_root() -> Path:
-    """The folder that relative paths are relative to: the nearest one with a `dagster.yaml`, else the current one."""
-    here = Path.cwd()
-    for folder in (here, *here.parents, Path(__file__).resolve().parents[1]):
-        if (folder / "dagster.yaml").is_file():
-            return folder
-    return here
+@contextmanager
+def _working_in(home: Home) -> Iterator[None]:
+    """Make the folder the current one, if it is there, and have the environment fit; that of before comes back."""
+    before = dict(os.environ)
+    os.environ.update(home.environment())
+    try:
+        if home.folder.is_dir():
+            os.chdir(home.folder)
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _keep_caches(settings: Settings) -> None:
+    """Have Matplotlib keep its list of fonts beside the data, and not in the home folder, unless it is told where."""
+    folder = state_folder(settings.data_dir)
+    if folder is not None:
+        os.environ.setdefault("MPLCONFIGDIR", str(folder / "matplotlib"))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tt {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=CommandParser)
-    for command in (*_COMMANDS.values(), simulator):
+    for command in (init, *_COMMANDS.values(), simulator):
         command.add_parser(commands)
     return parser
 

@@ -48,8 +48,8 @@ BELOW = {
 """What each part may import besides itself; parts that are not named (defs, definitions, cli) may import all."""
 
 WITH_DAGSTER = {"defs", "definitions"}
-FRAMEWORKS_OF_CORE = {"dotenv"}
-"""What core may import besides the standard library: a file format."""
+FRAMEWORKS_OF_CORE = {"dotenv", "platformdirs"}
+"""What core may import besides the standard library: a file format, and where each system keeps data of users."""
 
 
 def name_of(path: Path) -> str:

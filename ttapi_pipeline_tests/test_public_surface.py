@@ -20,6 +20,7 @@ import ttapi_pipeline
 from ttapi_pipeline import Settings, TTError, analytics, open_dataset
 from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.core.manifest import Provenance
+from ttapi_pipeline.core.places import MARKER
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline_tests.support.documents import DOCUMENTS, ROOT, name_of, python_blocks
@@ -90,9 +91,12 @@ def test_a_stored_dataset_is_opened_by_its_name(tmp_path: Path) -> None:
         assert frame.collect_schema() == DATASETS["accounts"].schema.polars
 
 
-def test_the_data_folder_is_data_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_data_folder_is_that_of_tt_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store("accounts", tmp_path / "data")
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / MARKER).touch()
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    monkeypatch.delenv("TT_DATA_DIR", raising=False)
     assert open_dataset("accounts").collect().height == 0
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ttapi_pipeline.core.errors import StorageError
+from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.storage.databases import database_damage, find_databases, is_shared, put_aside
 
 _WITHOUT = "Dagster starts a new one, without earlier runs; stored data is as it was; restart `make ui` if it runs"
@@ -20,6 +20,17 @@ _WITHOUT = "Dagster starts a new one, without earlier runs; stored data is as it
 def dagster_home() -> Path:
     """The folder of the Dagster instance that a command uses."""
     return Path(os.environ.get("DAGSTER_HOME") or Path.cwd())
+
+
+def check_instance() -> None:
+    """Check that the folder of the instance is there.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    home = dagster_home()
+    if not home.is_dir():
+        raise ConfigError(f"DAGSTER_HOME is {home}, and there is no such folder; make it, or unset the variable")
 
 
 def mend_databases(home: Path) -> Iterator[str]:

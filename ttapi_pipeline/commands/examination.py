@@ -23,7 +23,7 @@ from ttapi_pipeline.core.verdict import CLOCK_TOLERANCE, Rule
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.datasets.status import metastock_folder, metastock_version, read_statuses
 from ttapi_pipeline.storage.databases import database_damage, find_databases, put_aside
-from ttapi_pipeline.storage.layout import Folder, check_writable, open_folder
+from ttapi_pipeline.storage.layout import Folder, check_rights, check_writable, open_folder
 from ttapi_pipeline.storage.repair import check, repair
 from ttapi_pipeline.storage.stored import read_manifest, read_stored
 
@@ -48,14 +48,18 @@ async def examine(settings: Settings, *, is_repairing: bool, clock: Clock = SYST
 
     Args:
         settings: Checked already.
-        is_repairing: Mend what the stored Parquet files allow to mend; otherwise nothing but a missing data folder is
-            created.
+        is_repairing: Mend what the stored Parquet files allow to mend; otherwise nothing is created, but damage that is
+            found is noted beside the data, and a grant that the broker refuses is remembered.
         clock: Compared with the server's, and with the times of the stored data.
 
     Raises:
         TTError: No simulator could be started.
     """
-    findings = [Finding("settings", f"{settings.origin}, data in {settings.data_dir}", is_good=True)]
+    findings = [
+        Finding("settings", settings.origin, is_good=True),
+        Finding("data folder", str(_absolute(open_folder(settings.data_dir))), is_good=True),
+        Finding("instance", str(dagster_home().absolute()), is_good=True),
+    ]
     findings += _storage(settings, is_repairing=is_repairing)
     findings.append(_databases(dagster_home(), is_repairing=is_repairing))
     findings.append(_metastock(settings))
@@ -70,8 +74,11 @@ async def examine(settings: Settings, *, is_repairing: bool, clock: Clock = SYST
 
 def _storage(settings: Settings, *, is_repairing: bool) -> Iterator[Finding]:
     try:
-        folder = open_folder(settings.data_dir)
-        check_writable(folder)
+        folder = _absolute(open_folder(settings.data_dir))
+        if is_repairing:
+            check_writable(folder)
+        else:
+            check_rights(folder)
     except TTError as error:
         yield Finding("storage", str(error), is_good=False)
         return
@@ -89,6 +96,10 @@ def _storage(settings: Settings, *, is_repairing: bool) -> Iterator[Finding]:
         if not problems:
             text = "Parquet, CSV and manifest agree" if is_stored else "nothing is stored; `tt refresh` fills it"
             yield Finding(schema.name, text, is_good=True)
+
+
+def _absolute(folder: Folder) -> Folder:
+    return folder.absolute() if isinstance(folder, Path) else folder
 
 
 def _cost(folder: Folder, name: str) -> str:

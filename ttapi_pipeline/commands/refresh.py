@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 
+from ttapi_pipeline.commands.dagster_databases import check_instance, dagster_home, database_errors, mend_databases
 from ttapi_pipeline.commands.exit_codes import FAILED, INCOMPLETE, OK
 from ttapi_pipeline.commands.parsers import Subparsers
+from ttapi_pipeline.commands.project_files import ensure_home
 from ttapi_pipeline.commands.status import print_grid, shown_places
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.progress import Phase, Progress, ProgressBoard, watched
@@ -66,6 +66,8 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
             selection = select(statuses, names)
         outcomes: Mapping[str, Progress] | None = None
         if selection:
+            ensure_home(options.home, uses=[folder, dagster_home()])
+            check_instance()
             check_writable(folder)
             display.begin(statuses, selection)
             try:
@@ -113,9 +115,6 @@ def _refresh(
     settings: Settings, selection: Sequence[str], board: ProgressBoard, display: Display, *, forced: Collection[str]
 ) -> Mapping[str, Progress]:
     """Run the selection in this process, on the project's Dagster instance."""
-    from ttapi_pipeline.commands.dagster_databases import dagster_home, database_errors, mend_databases
-
-    os.environ.setdefault("DAGSTER_HOME", str(Path.cwd()))
     home = dagster_home()
     for mended in mend_databases(home):
         display.say(mended)

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING
 
 from ttapi_pipeline.commands.exit_codes import FAILED, INCOMPLETE, OK
 from ttapi_pipeline.commands.parsers import Subparsers
+from ttapi_pipeline.commands.project_files import ensure_home
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.ttl import ACCEPTED_DURATION, format_duration, parse_duration
+from ttapi_pipeline.storage.layout import open_folder
 from ttapi_pipeline.terminal.console import print_error
 
 if TYPE_CHECKING:
@@ -94,6 +96,8 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     from ttapi_pipeline.quote_recorder.symbols import named_symbols
 
     named = named_symbols(options.symbol)
+    if not options.no_log:
+        ensure_home(options.home, uses=[open_folder(settings.data_dir)])
     data = None if options.no_log else folder_for_log(settings)
     with Broker(settings) as broker:
         # Before the event loop takes the signals: a Ctrl-C may end the wait for a simulator.

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from dotenv import dotenv_values
-
 from ttapi_pipeline.core import variables
 from ttapi_pipeline.core.declaration import Declaration
+from ttapi_pipeline.core.dotenv_file import read_dotenv
 from ttapi_pipeline.core.errors import ConfigError, MissingEnvVarError
 from ttapi_pipeline.core.hosts import can_be_read_on_the_way, public_part
 from ttapi_pipeline.core.sessions import FIRST_DATE
@@ -308,6 +307,7 @@ class Settings:
         environ: Mapping[str, str] | None = None,
         *,
         dotenv: Path | None = None,
+        folder: Path | None = None,
         datasets: Collection[str] | None = None,
     ) -> Settings:
         """Read the process's environment over a `.env` file, and check every variable.
@@ -316,6 +316,8 @@ class Settings:
             environ: Variables; the process's own by default. One that is empty counts as not set, and hides the one in
                 the file.
             dotenv: The file; `.env` in the current folder by default. It may be absent.
+            folder: The folder that paths in the file, and the default of the data folder, are relative to; the data
+                folder is absolute then. By default everything stays relative to the current folder.
             datasets: Names that ``TT_TTL_<DATASET>`` may end in; any by default. `datasets.registry.load_settings`
                 gives them.
 
@@ -323,10 +325,17 @@ class Settings:
             ConfigError: A variable is unknown, is not what it accepts, or contradicts another one.
         """
         file = Path(".env") if dotenv is None else dotenv
-        values = {name: value for name, value in _read_dotenv(file).items() if value is not None}
+        values = {name: value for name, value in read_dotenv(file).items() if value is not None}
+        if folder is not None and folder != Path.cwd():
+            values = dict(variables.with_absolute_paths(values, VARIABLES.values(), folder))
         values.update(os.environ if environ is None else environ)
         given = {name: value.strip() for name, value in values.items() if value.strip()}
-        return cls.from_values(given, datasets=datasets)
+        settings = cls.from_values(given, datasets=datasets)
+        if folder is None:
+            return settings
+        # Of the environment: relative to the current folder, which is `folder` itself for what stayed relative.
+        base = Path.cwd() if VARIABLES["data_dir"].name in given else folder
+        return replace(settings, data_dir=variables.absolute(settings.data_dir, base))
 
     @classmethod
     def from_values(cls, values: Mapping[str, str], *, datasets: Collection[str] | None = None) -> Settings:
@@ -357,13 +366,6 @@ SECRET_VARIABLES: Final = tuple(variable.name for variable in VARIABLES.values()
 
 KNOWN_VARIABLES: Final = frozenset(variable.name for variable in VARIABLES.values())
 """All but those of the TTLs."""
-
-
-def _read_dotenv(file: Path) -> Mapping[str, str | None]:
-    try:
-        return dotenv_values(file) if file.is_file() else {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read: {error}") from error
 
 
 def _refuse_unknown(values: Mapping[str, str], datasets: Collection[str] | None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
 from enum import StrEnum
@@ -52,6 +52,11 @@ class Variable:
     meaning: str
     default_in_words: str = ""
     is_secret: bool = False
+
+    @property
+    def is_path(self) -> bool:
+        """Whether a value names a file or a folder, which may be relative."""
+        return self.parse in {existing_folder, existing_file, location, universe}
 
     def read(self, text: str) -> Any:
         """The value of a text.
@@ -231,9 +236,29 @@ def path_of(text: str) -> Path:
         raise ValueError(text) from error
 
 
+def absolute(text: str, folder: Path) -> str:
+    """The value of a variable that names a file or a folder, relative to no current folder.
+
+    Args:
+        text: The value; a URL, a path from ~ on and the number of a list stay as they are.
+        folder: A relative path is relative to it.
+    """
+    is_relative = text and "://" not in text and not text.startswith("~") and text not in _LISTS
+    return str(folder / text) if is_relative else text
+
+
+def with_absolute_paths(values: Mapping[str, str], known: Iterable[Variable], folder: Path) -> Mapping[str, str]:
+    """Variables with absolute paths in place of those that are relative to a folder; others stay as they are."""
+    paths = {variable.name for variable in known if variable.is_path}
+    return {name: absolute(value.strip(), folder) if name in paths else value for name, value in values.items()}
+
+
+_LISTS: Final = frozenset({"1", "2", "3"})
+
+
 def universe(text: str) -> str:
     """The number of a list, or the path of a file that exists; a leading ~ is the home folder."""
-    return text if text in {"1", "2", "3"} else str(existing_file(text))
+    return text if text in _LISTS else str(existing_file(text))
 
 
 def location(text: str) -> str:

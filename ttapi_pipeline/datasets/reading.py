@@ -8,7 +8,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from ttapi_pipeline.core.errors import ConfigError
-from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
+from ttapi_pipeline.core.places import find_home
+from ttapi_pipeline.datasets.registry import DATASETS, REPORTS, load_settings_of
 from ttapi_pipeline.storage.layout import open_folder
 from ttapi_pipeline.tables.schema import DatasetSchema
 
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def open_dataset(name: str, data_dir: str | os.PathLike[str] = "data") -> pl.LazyFrame:
+def open_dataset(name: str, data_dir: str | os.PathLike[str] | None = None) -> pl.LazyFrame:
     """The rows of a stored dataset, or of a table that is published with one, such as ``eod_rejects``.
 
     Args:
         name: Of the dataset.
-        data_dir: The data folder, or the fsspec URL of one, as in TT_DATA_DIR. A relative path is relative to the
-            current folder.
+        data_dir: The data folder, or the fsspec URL of one, as in TT_DATA_DIR; a relative path is relative to the
+            current folder. By default the one that `tt` works with in the current folder, see `tt where`.
 
     Returns:
         One row per key, sorted by it; the columns are described in the dataset's `table` module. Nothing is read but
@@ -30,13 +31,15 @@ def open_dataset(name: str, data_dir: str | os.PathLike[str] = "data") -> pl.Laz
         between does not disturb it.
 
     Raises:
-        ConfigError: There is no dataset of that name.
+        ConfigError: There is no dataset of that name; or no data folder was given, and the settings cannot be used.
         StorageError: Nothing is stored there, or it cannot be read.
         CorruptFileError: The file is damaged, or another version of the program wrote it.
     """
     from ttapi_pipeline.storage.scan import scan  # noqa: PLC0415 - Polars, for what is read
 
-    return scan(open_folder(os.fspath(data_dir)), schema_of(name))
+    schema = schema_of(name)
+    folder = load_settings_of(find_home()).data_dir if data_dir is None else os.fspath(data_dir)
+    return scan(open_folder(folder), schema)
 
 
 def schema_of(name: str) -> DatasetSchema:

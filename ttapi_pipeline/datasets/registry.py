@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from ttapi_pipeline.core.places import Home
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.tables.schema import DatasetSchema
@@ -49,6 +50,13 @@ REPORTS: Final[Mapping[str, DatasetSchema]] = MappingProxyType(
 """Tables that are published with a dataset, by name."""
 
 
-def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | None = None) -> Settings:
+def load_settings(
+    environ: Mapping[str, str] | None = None, *, dotenv: Path | None = None, folder: Path | None = None
+) -> Settings:
     """Read and check the settings, TTLs of the datasets among them; see `core.settings.Settings.load`."""
-    return Settings.load(environ, dotenv=dotenv, datasets=DATASETS)
+    return Settings.load(environ, dotenv=dotenv, folder=folder, datasets=DATASETS)
+
+
+def load_settings_of(home: Home) -> Settings:
+    """The settings of the folder that the program works in, with the variables of the process over its file."""
+    return load_settings(dotenv=home.dotenv, folder=home.folder)

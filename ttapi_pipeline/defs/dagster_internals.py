@@ -16,6 +16,7 @@ Whatever only a run needs is imported inside of a function, because the code loc
 
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -361,6 +362,8 @@ def run_dev_server(web_server: Sequence[str]) -> None:
         return start([*web_server, *command[3:]] if is_web_server else command, **options)
 
     module.open_ipc_subprocess = open_ipc_subprocess
+    # Its successor, `dg dev`, starts the same function.
+    warnings.filterwarnings("ignore", message="Function `dev_command` is superseded")
     module.dev_command(auto_envvar_prefix="DAGSTER_CLI_DEV")
 
 

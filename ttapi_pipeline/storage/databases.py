@@ -42,6 +42,22 @@ def find_databases(home: Path) -> Sequence[Path]:
     return sorted(found, key=lambda path: (not is_shared(path), path.name))
 
 
+def find_logs(home: Path) -> Path | None:
+    """Where a Dagster instance keeps what its steps print; None when that is not in a local folder.
+
+    Args:
+        home: As for `find_databases`.
+    """
+    config = _config(home)
+    if config is None:
+        return None
+    stated = config.get("compute_logs")
+    if stated is None:
+        return home / "storage"
+    arguments = stated.get("config") if isinstance(stated, Mapping) else None
+    return _folder(arguments.get("base_dir")) if isinstance(arguments, Mapping) else None
+
+
 def is_shared(database: Path) -> bool:
     """Whether a database is needed by every run, and not about one run alone."""
     return database.name in {"runs.db", "index.db", "schedules.db"}
@@ -93,15 +109,8 @@ def put_aside(database: Path) -> Path:
 
 def _storage_folder(home: Path) -> Path | None:
     """Where ``dagster.yaml`` puts SQLite files; None when it names another storage, or cannot be read."""
-    import msgspec  # noqa: PLC0415 - `tt status` does not need it
-
-    try:
-        config = msgspec.yaml.decode((home / "dagster.yaml").read_bytes()) or {}
-    except FileNotFoundError:
-        return home
-    except (OSError, ValueError, msgspec.MsgspecError):
-        return None
-    if not isinstance(config, Mapping):
+    config = _config(home)
+    if config is None:
         return None
     storage = config.get("storage")
     if storage is None:
@@ -109,6 +118,19 @@ def _storage_folder(home: Path) -> Path | None:
         return None if others else home
     sqlite = storage.get("sqlite") if isinstance(storage, Mapping) else None
     return _folder(sqlite.get("base_dir")) if isinstance(sqlite, Mapping) else None
+
+
+def _config(home: Path) -> Mapping[str, Any] | None:
+    """What ``dagster.yaml`` says; empty where there is none, None when it cannot be read."""
+    import msgspec  # noqa: PLC0415 - `tt status` does not need it
+
+    try:
+        config = msgspec.yaml.decode((home / "dagster.yaml").read_bytes()) or {}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, msgspec.MsgspecError):
+        return None
+    return config if isinstance(config, Mapping) else None
 
 
 def _folder(stated: Any) -> Path | None:

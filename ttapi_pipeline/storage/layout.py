@@ -6,6 +6,7 @@ Standard library only, so that a verdict over every dataset takes milliseconds; 
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from dataclasses import dataclass
@@ -102,6 +103,23 @@ def make_folder(folder: Folder) -> None:
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise storage_error(folder, error) from error
+
+
+def check_rights(folder: Folder) -> None:
+    """Check that the data folder could be written, or made where it is missing, by looking at it alone.
+
+    Of an object store this looks at nothing: only writing can tell.
+
+    Raises:
+        StorageError: It could not.
+    """
+    if not isinstance(folder, Path):
+        return
+    nearest = next(each for each in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(each))
+    if not nearest.is_dir():
+        raise storage_error(folder, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise storage_error(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def check_writable(folder: Folder) -> None:

@@ -38,7 +38,7 @@ class DatasetLock:
 
     def __init__(self, folder: Folder, dataset: str) -> None:
         self._dataset = dataset
-        self._path = folder / f".{dataset}.lock"
+        self._path = _lock_file(folder, dataset)
         # Not thread-local: the publishing thread takes the lock, and the thread that writes the CSV releases it.
         self._lock = FileLock(self._path, thread_local=False) if isinstance(self._path, Path) else None
 
@@ -96,6 +96,16 @@ class DatasetLock:
         """Let the next writer in."""
         if self._lock is not None:
             self._lock.release()
+
+
+def is_lockable(folder: Folder, dataset: str) -> bool:
+    """Whether the lock file of a dataset is there, so that taking the lock creates nothing."""
+    path = _lock_file(folder, dataset)
+    return not isinstance(path, Path) or path.is_file()
+
+
+def _lock_file(folder: Folder, dataset: str) -> Folder:
+    return folder / f".{dataset}.lock"
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from ttapi_pipeline.storage.errors import storage_error, storage_errors
 from ttapi_pipeline.storage.files import file_facts, remove_stale_files, stale_files
 from ttapi_pipeline.storage.hashing import HASHED_BY, data_version
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder
-from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS, locked
+from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS, is_lockable, locked
 from ttapi_pipeline.storage.parquet import scan_file
 from ttapi_pipeline.storage.publish import publish_csv, publish_parquet, write_manifest
 from ttapi_pipeline.storage.spreadsheet import scan_csv_back
@@ -81,6 +81,9 @@ def check(
         return []
     if foreign := _foreign(files):
         return foreign
+    if not is_lockable(folder, schema.name):
+        # A lock file stays for ever. Where there is none, nobody has ever written, as in a back-up that was restored.
+        return _examine(files, schema).problems
     with locked(folder, schema.name, timeout_seconds=lock_timeout_seconds):
         return _examine(files, schema).problems
 

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from ttapi_pipeline import cli
+from ttapi_pipeline.core.places import MARKER
 from ttapi_pipeline.datasets.registry import DATASETS
 
 HEAVY = {"aiohttp", "asyncio", "dagster", "msgspec", "numpy", "orjson", "polars", "websockets"}
 
 
 def test_status_needs_neither_polars_nor_dagster_nor_the_client(tmp_path: Path) -> None:
-    (tmp_path / "dagster.yaml").touch()
+    (tmp_path / MARKER).touch()
     code = "import sys; from ttapi_pipeline import cli; cli.main(['status']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     *grid, modules = done.stdout.splitlines()
@@ -59,7 +60,7 @@ def test_wrong_usage_of_the_simulator_is_code_2(
 def test_the_simulator_reads_no_settings_and_stays_in_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "dagster.yaml").touch()
+    (tmp_path / MARKER).touch()
     (tmp_path / "deeper").mkdir()
     monkeypatch.chdir(tmp_path / "deeper")
     monkeypatch.setenv("TT_NO_SUCH_SETTING", "1")
@@ -82,4 +83,7 @@ def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     commands = re.findall(r"^    (\w+)\b", capsys.readouterr().out, re.MULTILINE)
-    assert commands == ["refresh", "status", "show", "export", "import", "doctor", "stream", "simulator"]
+    assert commands == [
+        *("init", "refresh", "status", "show", "export", "import", "doctor", "stream", "ui", "where"),
+        "simulator",
+    ]

@@ -45,7 +45,7 @@ def test_the_grid_and_the_doctor_name_it(tt: Tt, theirs: Path) -> None:
     assert (row["verdict"], row["rows"]) == ("miss", None)
     assert row["reason"].startswith(f"{theirs} is in the place of a dataset")
     doctor = tt("doctor", "--repair", TT_ENV="simulator", TT_API_URL=NOBODY)
-    assert f"bad  quotes: {Path('data') / 'quotes.csv'} is in the place of a dataset" in doctor.out
+    assert f"bad  quotes: {theirs} is in the place of a dataset" in doctor.out
     assert theirs.exists()
 
 

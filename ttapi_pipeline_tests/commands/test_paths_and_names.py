@@ -11,6 +11,7 @@ import pytest
 from ttapi_pipeline import cli
 from ttapi_pipeline.commands.exit_codes import FAILED, INCOMPLETE, OK
 from ttapi_pipeline.core.errors import ConfigError
+from ttapi_pipeline.core.places import MARKER
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.universes import read_symbol_file
 from ttapi_pipeline.quote_recorder.symbols import named_symbols
@@ -20,7 +21,7 @@ from ttapi_pipeline.quote_recorder.symbols import named_symbols
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The home folder, with a project in it; the current folder is one below the project."""
     (tmp_path / "project" / "deeper" / "files").mkdir(parents=True)
-    (tmp_path / "project" / "dagster.yaml").touch()
+    (tmp_path / "project" / MARKER).touch()
     (tmp_path / "project" / "deeper" / "files" / "AAPL.txt").write_text("AAPL,20260105,10,11,9,10,100\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path / "project" / "deeper")

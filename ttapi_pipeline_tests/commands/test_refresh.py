@@ -105,9 +105,13 @@ def test_a_forced_refresh_that_fails_keeps_what_is_stored(tt: Tt, filled: Path) 
 
 
 def test_the_doctor_finds_a_damaged_file_and_mends_it(tt: Tt, filled: Path, exchange: SimulatorProcess) -> None:
-    before = stored(filled)
+    # As in a back-up that was restored.
+    for lock in (filled / "data").glob(".*.lock"):
+        lock.unlink()
+    before, everything = stored(filled), sorted(filled.rglob("*"))
     doctor = tt("doctor", TT_ENV="simulator", TT_API_URL=exchange.url)
     assert doctor.code == 0, doctor.out
+    assert sorted(filled.rglob("*")) == everything
     assert "connection: simulator seed 7 answers, 3 accounts" in doctor.out
     (filled / "data" / "universe.csv").write_text("symbol\r\n")
     assert "universe.csv" in tt("doctor", TT_ENV="simulator", TT_API_URL=exchange.url).out

@@ -21,6 +21,7 @@ import polars as pl
 import pytest
 
 from ttapi_pipeline import cli
+from ttapi_pipeline.core.places import MARKER
 from ttapi_pipeline.quote_recorder.history import scan_quote_log
 from ttapi_pipeline.quote_recorder.layout import logged_sessions
 from ttapi_pipeline.quote_recorder.log import read_gaps
@@ -43,7 +44,8 @@ def exchange() -> Iterator[SimulatorProcess]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    for name in ("dagster.yaml", MARKER):
+        shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "symbols.txt").write_text("AAPL\nMSFT\nBRK.B\n")
     return tmp_path
 

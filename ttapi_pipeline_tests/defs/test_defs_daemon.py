@@ -21,6 +21,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from ttapi_pipeline.core.places import MARKER
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.simulator.market.market import Market
 from ttapi_pipeline.simulator.market.metastock_files import write_metastock_files
@@ -69,7 +70,8 @@ class DaemonProcess:
 def daemon(tmp_path: Path) -> Iterator[DaemonProcess]:
     (tmp_path / "universe.txt").write_text("\n".join(SYMBOLS))
     # The limits, the monitoring and the folders of the project's own instance.
-    shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    for name in ("dagster.yaml", MARKER):
+        shutil.copy(ROOT / name, tmp_path)
     write_metastock_files(Market(7), tmp_path / "metastock", first=FIRST, last=LAST, symbols=SYMBOLS)
     with SimulatorProcess() as simulator:
         yield DaemonProcess(

@@ -11,6 +11,7 @@ from rich.console import Console
 from ttapi_pipeline import cli
 from ttapi_pipeline.commands.exit_codes import FAILED, INCOMPLETE
 from ttapi_pipeline.core.errors import StorageError
+from ttapi_pipeline.core.places import MARKER
 from ttapi_pipeline.metastock.preview import preview_folder
 from ttapi_pipeline.terminal.import_report import import_document, import_report
 
@@ -69,7 +70,7 @@ def test_an_empty_folder_is_told_and_a_missing_one_is_an_error(tmp_path: Path) -
 def test_the_command_prints_json_and_writes_nothing(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "dagster.yaml").touch()
+    (tmp_path / MARKER).touch()
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     assert cli.main(["import", "--dry-run", "--json", str(folder)]) == INCOMPLETE

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ttapi_pipeline import cli
+from ttapi_pipeline.core.places import MARKER
 from ttapi_pipeline_tests.support.documents import ROOT
 
 
@@ -37,7 +38,8 @@ def project(tmp_path: Path) -> Path:
 
 
 def make_project(folder: Path) -> Path:
-    shutil.copy(ROOT / "dagster.yaml", folder)
+    for name in ("dagster.yaml", MARKER):
+        shutil.copy(ROOT / name, folder)
     (folder / "symbols.txt").write_text("AAPL\nMSFT\nBRK.B\n")
     (folder / "metastock").mkdir()
     return folder

@@ -16,6 +16,7 @@ from PIL import Image
 from ttapi_pipeline import cli
 from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.core.manifest import Provenance
+from ttapi_pipeline.core.places import MARKER
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.terminal.show import SymbolView, read_symbol
@@ -179,6 +180,7 @@ def test_the_first_example_of_readme_prints_columns_that_explain_one_another(
     reported = {**row, "root_symbol": "1BRKB", "has_earnings_before_expiration": True}
     store(folder, "returns_stddev", [row, reported])
     monkeypatch.chdir(folder.parent)
+    (folder.parent / MARKER).touch()
     example = python_blocks(ROOT / "README.md")[0]
     with pl.Config(tbl_width_chars=200):
         exec(compile(example, "README.md", "exec"), {})
@@ -249,7 +251,7 @@ def test_the_command_returns_0_for_a_symbol_and_2_with_one_sentence_for_an_unkno
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "project_root", lambda: tmp_path)
+    (tmp_path / MARKER).touch()
     monkeypatch.setenv("TT_DATA_DIR", str(folder))
     assert cli.main(["show", "brk.b"]) == 0
     assert "Berkshire Hathaway" in capsys.readouterr().out
@@ -263,7 +265,7 @@ def test_with_plot_each_chart_of_the_symbol_is_a_light_and_a_dark_file(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "project_root", lambda: tmp_path)
+    (tmp_path / MARKER).touch()
     monkeypatch.setenv("TT_DATA_DIR", str(folder))
     days = [date(2024 + place // 12, place % 12 + 1, 15) for place in range(30)]
     scored = {"root_symbol": "BRKB", "settlement_type": "PM", "tenor_sessions": 21, "method": "iv_30_day", "dte": 30}

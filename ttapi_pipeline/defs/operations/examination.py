@@ -37,7 +37,7 @@ def examine_instance(home: Path, *, is_repairing: bool) -> Examined | None:
         StorageError: The instance cannot be opened or read.
     """
     with instance_errors(str(home)):
-        if not is_instance_stored(home):
+        if not home.is_dir() or not is_instance_stored(home):
             return None
         with dg.DagsterInstance.from_config(str(home)) as instance:
             found = Examined({**lost_runs(instance), **orphans(instance)}, queue_in_words(instance))

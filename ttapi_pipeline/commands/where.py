@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""`tt where`: which folders and files are used here, and why each. Finding them: see `core.places`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+from ttapi_pipeline.commands.exit_codes import OK
+from ttapi_pipeline.commands.parsers import Subparsers
+from ttapi_pipeline.commands.project_files import INSTANCE_FILES
+from ttapi_pipeline.core.places import Home, Place
+from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets.status import metastock_folder
+from ttapi_pipeline.storage.layout import state_folder
+
+Places: TypeAlias = Mapping[str, tuple[str, Place]]
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "where",
+        help="show which folders and files are used here, and why",
+        description="Show which folders and files are used here, and why. Nothing is created.",
+    )
+    parser.add_argument("--json", action="store_true", help="print them as JSON")
+
+
+def run(settings: Settings, options: argparse.Namespace) -> int:
+    """Print each place, and why it is the one.
+
+    Raises:
+        ConfigError: The settings file cannot be read.
+    """
+    places = find_places(options.home, settings)
+    if options.json:
+        document = {
+            name: {"path": str(place.path), "exists": _exists(place), "why": place.why}
+            for name, (_, place) in places.items()
+        }
+        sys.stdout.write(json.dumps({"typed_in": str(options.home.typed_in), **document}, indent=2) + "\n")
+        return OK
+    sys.stdout.write("\n".join(_lines(places)))
+    return OK
+
+
+def find_places(home: Home, settings: Settings) -> Places:
+    """Every place by its name in JSON, with its name for people."""
+    data, instance = home.data(settings), home.instance()
+    found: dict[str, tuple[str, Place]] = {
+        "folder": ("project folder", Place(home.folder, home.why)),
+        "settings_file": ("settings file", Place(home.dotenv, "in the project folder")),
+        "data": ("data folder", data),
+        "instance": ("Dagster instance", instance),
+    }
+    if (logs := _logs(home, Path(instance.path))) is not None:
+        found["logs"] = ("logs of runs", logs)
+    if (caches := state_folder(settings.data_dir)) is not None:
+        found["caches"] = ("caches and notes", Place(caches, "beside the data; may be deleted while nothing runs"))
+        found["quote_log"] = ("log of streamed quotes", Place(caches.parent / "quote_log", "beside the data"))
+    if (metastock := metastock_folder(settings)) is not None:
+        is_named = settings.metastock_dir is not None
+        why = "TT_METASTOCK_DIR" if is_named else "the simulator's, made when first needed"
+        found["metastock"] = ("MetaStock files", Place(metastock.absolute(), why))
+    return found
+
+
+def _logs(home: Home, instance: Path) -> Place | None:
+    from ttapi_pipeline.storage.databases import find_logs
+
+    if home.is_of_user and not home.is_made and instance == home.folder:
+        return Place(instance / INSTANCE_FILES / "logs", "as its dagster.yaml will say")
+    logs = find_logs(instance)
+    if logs is None:
+        return None
+    return Place(
+        logs.absolute(), "as dagster.yaml says" if (instance / "dagster.yaml").is_file() else "in the Dagster instance"
+    )
+
+
+def _lines(places: Places) -> Iterator[str]:
+    """Each path on a line of its own, so that it can be copied whole."""
+    for name, place in places.values():
+        yield name
+        yield f"  {place.path}"
+        yield f"  {place.why}{'' if _exists(place) else '; not there yet'}"
+    yield ""
+
+
+def _exists(place: Place) -> bool:
+    return not isinstance(place.path, Path) or os.path.lexists(place.path)
