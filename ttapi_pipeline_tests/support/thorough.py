@@ -24,6 +24,7 @@ THOROUGH: Final = (
     "defs/test_defs_quotes.py",
     "defs/test_defs_raw_files.py",
     "metastock/test_hostile_folders.py",
+    "test_installed_wheel.py",
 )
 """Below the folder of the tests. Together they take about a third of the time of all."""
 
