@@ -107,9 +107,10 @@ def remove_old_logs(data: Path, *, keep: int = KEPT_LOGS) -> Sequence[date]:
     doomed = compacted[: len(compacted) - keep] if keep else compacted
     for session in doomed:
         try:
-            shutil.rmtree(log_folder(data, session))
-            # A process that waits for this lock will find the session compacted, whichever file it locks.
+            # A process that waits for this lock will find the session compacted, whichever file it locks. First, since
+            # a session without a folder is not looked at again.
             (data / LOG_FOLDER / f".{session.isoformat()}.lock").unlink(missing_ok=True)
+            shutil.rmtree(log_folder(data, session))
         except OSError as error:
             raise storage_error(log_folder(data, session), error) from error
     return doomed

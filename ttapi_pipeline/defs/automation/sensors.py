@@ -16,6 +16,7 @@ from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
 from ttapi_pipeline.datasets.status import metastock_version
 from ttapi_pipeline.defs.dagster_internals import observation, step_failure
 from ttapi_pipeline.defs.failures import skipped
+from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.storage.files import write_file
 from ttapi_pipeline.storage.layout import make_folder, state_folder
 
@@ -101,12 +102,18 @@ def append_failures(settings: Settings, records: list[dict[str, str]]) -> None:
     """Add a line per record to the file and drop the oldest above KEPT_FAILURES.
 
     Does nothing for a data folder that is not local.
+
+    Raises:
+        StorageError: The file cannot be read or written.
     """
     folder = state_folder(settings.data_dir)
     if folder is None:
         return
     make_folder(folder)
     target = folder / FAILURES_FILE
-    lines = target.read_text(encoding="utf-8").splitlines() if target.exists() else []
+    try:
+        lines = target.read_text(encoding="utf-8", errors="replace").splitlines() if target.exists() else []
+    except OSError as error:
+        raise storage_error(target, error) from error
     lines += [json.dumps(record, ensure_ascii=False) for record in records]
     write_file(target, "".join(f"{line}\n" for line in lines[-KEPT_FAILURES:]))

@@ -5,6 +5,7 @@ A run takes a quarter of a megabyte. The quotes alone make 80 runs on a session 
 Dagster itself deletes the old ticks of schedules and sensors, as `dagster.yaml` says.
 """
 
+import os
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
@@ -12,11 +13,14 @@ import dagster as dg
 from pydantic import Field
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
+from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.automation.jobs import RUN_TAGS
 from ttapi_pipeline.defs.dagster_internals import delete_step_logs, event_files
+from ttapi_pipeline.defs.failures import failure
 from ttapi_pipeline.defs.operations.executor import RUN_EXECUTOR
+from ttapi_pipeline.defs.operations.instance_errors import instance_errors
 
 PRUNE_JOB = "prune_history"
 KEPT_DAYS = 30
@@ -57,7 +61,7 @@ def prune(
         frequent_before: The same for runs that were asked for nothing but `frequent`; None treats them as the others.
 
     Returns:
-        The number of deleted runs.
+        The number of deleted runs. What a process that died has deleted in part is removed, too.
     """
     doomed = {run.run_id for run in _finished(instance, before)}
     if frequent_before is not None:
@@ -71,7 +75,22 @@ def prune(
         # Dagster has emptied the file of its events. The run is in no list any more, so nothing asks for the file.
         for file in event_files(instance, run_id):
             file.unlink(missing_ok=True)
+    _remove_orphans(instance, before)
     return len(doomed)
+
+
+def _remove_orphans(instance: dg.DagsterInstance, before: datetime) -> None:
+    """Remove the files of runs that are in no list any more: a process died after it had deleted the run."""
+    files = event_files(instance, "any")
+    # The index of all runs lies beside them. A run has a UUID.
+    found = files[0].parent.glob("????????-????-*.db") if files else ()
+    ids = [path.stem for path in found if path.stat().st_mtime < before.timestamp()]
+    records = instance.get_run_records(dg.RunsFilter(run_ids=ids)) if ids else ()
+    listed = {record.dagster_run.run_id for record in records}
+    for run_id in set(ids) - listed:
+        delete_step_logs(instance, run_id)
+        for file in event_files(instance, run_id):
+            file.unlink(missing_ok=True)
 
 
 def _finished(instance: dg.DagsterInstance, updated_before: datetime) -> Iterator[dg.DagsterRun]:
@@ -99,12 +118,16 @@ def build_retention(
     @dg.op(name="prune_runs", description="Delete old runs with their events and logs.")
     def prune_runs(context: dg.OpExecutionContext, config: PruneConfig) -> None:
         now = clock.now()
-        deleted = prune(
-            context.instance,
-            before=now - timedelta(days=config.days),
-            frequent=frequent,
-            frequent_before=now - timedelta(days=config.days_of_frequent_runs),
-        )
+        try:
+            with instance_errors(os.environ.get("DAGSTER_HOME", ".")):
+                deleted = prune(
+                    context.instance,
+                    before=now - timedelta(days=config.days),
+                    frequent=frequent,
+                    frequent_before=now - timedelta(days=config.days_of_frequent_runs),
+                )
+        except TTError as error:
+            raise failure(PRUNE_JOB, error) from error
         context.log.info("deleted %d runs", deleted)
         context.add_output_metadata({"deleted": deleted})
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 import importlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -168,6 +169,8 @@ def _note(descriptor: int) -> None:
 
 def _serve(library: Path, modules: Sequence[str]) -> None:
     shim = Shim(library)
+    # What a writer warns of is expected here.
+    logging.disable()
     writers = {writer.name: writer for name in modules for writer in importlib.import_module(name).WRITERS}
     # What is not freed is not copied.
     gc.collect()

@@ -212,7 +212,7 @@ class Trials:
                 yield "the process was killed"
             return
         if told["error"]:
-            yield from _judge_error(told["error"], fault, folder)
+            yield from _judge_error(told["error"], fault, folder, self._writer.reasons)
             yield from self._judge_view("a reader after the error", told["view"], acknowledged, ())
             if told["again"]:
                 yield f"the same process fails again: {told['again']['trace']}"
@@ -236,11 +236,12 @@ class Trials:
         return f"{event.operation.name.lower()} {Path(event.other or event.path).name}"
 
 
-def _judge_error(error: Mapping[str, str], fault: Fault, folder: Path) -> Iterator[str]:
+def _judge_error(error: Mapping[str, str], fault: Fault, folder: Path, reasons: Collection[str]) -> Iterator[str]:
     sentence = error["sentence"]
+    has_reason = any(words in sentence for words in (os.strerror(fault.error), *reasons))
     if error["kind"] != "TTError":
         yield f"a bare {error['kind']}: {error['trace']}"
-    elif "\n" in sentence or str(folder) not in sentence or os.strerror(fault.error) not in sentence:
+    elif "\n" in sentence or str(folder) not in sentence or not has_reason:
         yield f"the error does not name file and reason in a line: {sentence}"
     elif "; " not in sentence:
         yield f"the error names no way out: {sentence}"

@@ -18,12 +18,14 @@ class Writer(ABC):
     Attributes:
         name: Unique among the writers of a server.
         guesses: Names of a view that need not survive a loss of power: caches, which are dropped where they do not fit.
+        reasons: Words that may stand for the reason of an error: those of a library that does not say the system's.
         is_repaired: Whether something else than the next run can mend what an interrupted run left.
         is_silent: Whether it may end well although the system told it an error: whatever it writes is a guess.
     """
 
     name: ClassVar[str]
     guesses: ClassVar[Collection[str]] = ()
+    reasons: ClassVar[Collection[str]] = ()
     is_repaired: ClassVar[bool] = False
     is_silent: ClassVar[bool] = False
 
