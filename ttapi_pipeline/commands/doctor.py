@@ -34,7 +34,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     findings = [
         *asyncio.run(examine(settings, is_repairing=options.repair)),
         *examine_runs(is_repairing=options.repair),
-        *examine_permissions(settings, is_repairing=options.repair),
+        *examine_permissions(settings, is_repairing=options.repair, dotenv=options.home.dotenv),
     ]
     for finding in findings:
         style = "green" if finding.is_good else "red"

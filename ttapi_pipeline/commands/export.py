@@ -46,8 +46,6 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("--output", type=typed_path, metavar="FILE", help="by default named after what is in it")
     parser.add_argument("--overwrite", action="store_true", help="replace the file if it is there")
     parser.add_argument("--json", action="store_true", help="say what was written as a JSON object")
-    # The commands run in the folder of the project; the file goes where the command was typed.
-    parser.set_defaults(folder=Path.cwd())
 
 
 def _date(text: str) -> date:
@@ -98,7 +96,7 @@ def _format_of(output: Path | None) -> str:
 
 def _target(options: argparse.Namespace, name: str) -> Path:
     """The file to write; one that is there is replaced when the user says so."""
-    path: Path = options.output or options.folder / name
+    path: Path = options.output or options.home.typed_in / name
     if path.is_dir():
         path /= name
     if not path.parent.is_dir():

@@ -15,15 +15,15 @@ from ttapi_pipeline.storage.layout import open_folder
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-def examine_permissions(settings: Settings, *, is_repairing: bool, dotenv: Path | None = None) -> Iterator[Finding]:
+def examine_permissions(settings: Settings, *, is_repairing: bool, dotenv: Path) -> Iterator[Finding]:
     """Which private files other users of this machine may read. A file that replaces one of them keeps its mode.
 
     Args:
         settings: Where the data is, and whether it is invented.
         is_repairing: Take the right from the others.
-        dotenv: The file of the settings; `.env` in the current folder by default.
+        dotenv: The file of the settings; it may be absent.
     """
-    private = [*_with_credentials(Path(".env") if dotenv is None else dotenv), *_of_accounts(settings)]
+    private = [*_with_credentials(dotenv), *_of_accounts(settings)]
     open_to_others = [path for path in private if path.stat().st_mode & _OTHERS]
     for path in open_to_others:
         if is_repairing:

@@ -57,7 +57,10 @@ def run(settings: Settings, options: argparse.Namespace) -> NoReturn:
     sys.stdout.write("Ctrl-C ends it; the first page takes some seconds\n")
     sys.stdout.flush()
     arguments = ["--host", _HOST, "--port", str(options.port)]
-    if not Path("workspace.yaml").is_file():
+    if not options.home.is_made:
+        # Dagster would read the `.env` of the current folder, which is not ours.
+        os.chdir(folder if isinstance(folder, Path) else instance)
+    if not (options.home.folder / WORKSPACE.name).is_file():
         arguments += ["--workspace", str(WORKSPACE)]
     os.execv(sys.executable, [sys.executable, "-m", "ttapi_pipeline.defs.web_ui", *arguments])  # noqa: S606 - ours
 

@@ -204,7 +204,7 @@ def test_a_data_folder_that_cannot_be_written_is_one_sentence_and_code_4(tt: Tt,
     (project / "occupied").write_text("a file")
     run = tt("refresh", TT_DATA_DIR="occupied/data")
     assert run.code == 4
-    assert run.err.startswith("error: occupied/data")
+    assert run.err.startswith(f"error: {project}/occupied/data")
     assert "TT_DATA_DIR" in run.err
     assert run.err.count("\n") == 1
 

@@ -28,7 +28,8 @@ def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "foreign"
     (folder / "data").mkdir(parents=True)
     (folder / "dagster.yaml").write_text("telemetry: {enabled: true}\n")
-    (folder / ".env").write_text("TT_NO_SUCH_SETTING=1\nDAGSTER_HOME=/nowhere\n")
+    (folder / ".env").write_text("TT_NO_SUCH_SETTING=1\nDAGSTER_HOME=/nowhere\nTT_REFRESH_TOKEN=theirs\n")
+    (folder / ".env").chmod(0o644)
     (folder / "data" / "quotes.csv").write_text("author,quote\n")
     monkeypatch.chdir(folder)
     return folder
@@ -70,6 +71,7 @@ def test_the_doctor_and_the_grid_create_nothing(
     said = capsys.readouterr().out
     assert f"ok   data folder: {home / 'data'}\n" in said
     assert f"ok   instance: {home}\n" in said
+    assert "ok   permissions: credentials and accounts are for this user alone\n" in said
     assert cli.main(["status"]) == 3
     assert tree(foreign.parent) == before
 
