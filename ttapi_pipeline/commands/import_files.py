@@ -6,10 +6,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import suppress
 
 from ttapi_pipeline.commands.exit_codes import INCOMPLETE, OK
 from ttapi_pipeline.commands.parsers import Subparsers, typed_path
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
+from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.terminal.console import output_console
@@ -47,9 +49,19 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         symbol_map=None if path is None else read_symbol_map(path),
         options=import_options(settings),
         today=SYSTEM_CLOCK.now().astimezone(NEW_YORK).date(),
+        universe=_universe(settings),
     )
     if options.json:
         sys.stdout.write(json.dumps(import_document(preview), indent=2) + "\n")
     else:
         output_console().print(import_report(preview))
     return INCOMPLETE if preview.has_losses else OK
+
+
+def _universe(settings: Settings) -> frozenset[str] | None:
+    """The symbols of the stored universe; None where none can be read: a dry run needs no data folder."""
+    from ttapi_pipeline.datasets.reading import open_dataset
+
+    with suppress(StorageError):
+        return frozenset(open_dataset("universe", settings.data_dir).select("symbol").collect()["symbol"])
+    return None

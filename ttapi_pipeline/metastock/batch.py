@@ -51,6 +51,9 @@ class Account:
         lost: How many values of a field, in rows that are kept, could not be believed.
         next_session: The earliest session of the rows that were rejected because they lie in the future; None without.
         orders: Of its dates.
+        is_named: Whether the file's name stands for the ticker of its rows.
+        footers: Lines of text at its end, which are no rows.
+        events: Lines that tell of a dividend or a split, which are no rows.
     """
 
     dialect: str
@@ -61,6 +64,9 @@ class Account:
     lost: dict[str, int] = field(default_factory=dict)
     next_session: date | None = None
     orders: Orders = field(default_factory=Orders)
+    is_named: bool = False
+    footers: int = 0
+    events: int = 0
 
 
 class Batch:
@@ -99,11 +105,16 @@ class Batch:
         """Where a file is."""
         return self._folder / self.candidates[position].fact.name
 
-    def codes(self, spellings: pl.Series) -> dict[str, int | None]:
-        """A number for each spelling of a ticker; None where it can stand for no symbol."""
+    def codes(self, spellings: pl.Series, *, are_names: bool) -> dict[str, int | None]:
+        """A number for each spelling of a ticker; None where it can stand for no symbol.
+
+        Args:
+            spellings: Of tickers.
+            are_names: Whether they are names of files. What these say depends on the names beside them (`claims`).
+        """
         codes: dict[str, int | None] = {}
         for spelling in spellings.unique().drop_nulls():
-            is_possible = self._symbols.is_possible(spelling)
+            is_possible = are_names or self._symbols.is_possible(spelling)
             codes[spelling] = self._codes.setdefault(spelling, len(self._codes)) if is_possible else None
         return codes
 
@@ -122,13 +133,15 @@ class Batch:
         rejects = {"line": [None], "symbol": [None], "reason": [reason], "raw": [None]}
         self.reject(position, pl.DataFrame(rejects, schema=_REJECTS_OF_A_FILE))
 
-    def note_contents(self, counts: pl.DataFrame) -> None:
+    def note_contents(self, counts: pl.DataFrame, *, are_names: bool) -> None:
         """Note the rows that were kept, per file and spelling; spellings that can stand for no symbol are left out.
 
         Args:
             counts: file, spelling and rows, in any order; several rows of one file and spelling are added up.
+            are_names: See `codes`.
         """
-        possible = [spelling for spelling in counts["spelling"].unique() if self._symbols.is_possible(spelling)]
+        spellings = counts["spelling"].drop_nulls().unique()
+        possible = [spelling for spelling in spellings if are_names or self._symbols.is_possible(spelling)]
         self._contents.append(
             counts.filter(pl.col("spelling").is_in(possible))
             .group_by("file", "spelling")
@@ -137,8 +150,10 @@ class Batch:
         )
 
     def note_symbol(self, position: int, spelling: str) -> None:
-        """Note that a file without rows is about a symbol."""
-        self.note_contents(pl.DataFrame({"file": [position], "spelling": [spelling], "rows": [0]}))
+        """Note that a file without rows is about a symbol, by its name."""
+        self.accounts[position].is_named = True
+        counts = pl.DataFrame({"file": [position], "spelling": [spelling], "rows": [0]})
+        self.note_contents(counts, are_names=True)
 
     def finish(self) -> FilesRead:
         """Put in order what was read, and count duplicates within each file. The batch is used up afterwards."""
@@ -156,6 +171,9 @@ class Batch:
                 *(account.lost.get(name, 0) for name in FIELDS),
                 list(account.unknown_fields),
                 *_of_orders(account.orders),
+                account.is_named,
+                account.footers,
+                account.events,
                 account.next_session,
                 self.today,
             )

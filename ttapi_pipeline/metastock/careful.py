@@ -16,6 +16,7 @@ from polars import selectors as cs
 
 from ttapi_pipeline.core.errors import InvalidFormatError
 from ttapi_pipeline.metastock import limits
+from ttapi_pipeline.metastock.asides import EVENT, MOST_FOOTER_LINES, TEXT
 from ttapi_pipeline.metastock.batch import Account, Batch
 from ttapi_pipeline.metastock.binary import Security, decode_records, read_records
 from ttapi_pipeline.metastock.blocks import TextFile
@@ -61,6 +62,7 @@ def _read_records(batch: Batch, position: int, security: Security) -> None:
         pl.lit(security.period.strip(" \0") or None, pl.String).alias("period"),
         has_extra=False,
         damage=pl.lit(None, pl.String),
+        aside=pl.lit(None, pl.String),
     )
     text = pl.concat_str(["ticker", *security.fields], separator=",", ignore_nulls=True)
     judge = _Judge(batch, position, layout, Orders())
@@ -93,16 +95,17 @@ def _read_rows(batch: Batch, position: int, text: TextFile) -> None:
     if sniffed.layout is None:
         batch.accounts[position] = Account("empty")
         return
-    has_own = "ticker" in sniffed.layout.columns or sniffed.ticker is None
+    is_named = "ticker" not in sniffed.layout.columns and sniffed.ticker is None
+    has_own = "ticker" in sniffed.layout.columns or is_named
     stem = file_ticker(batch.candidates[position].fact.name) if has_own else str(sniffed.ticker)
-    rows = TextRows(text, sniffed.layout, stem, batch)
+    rows = TextRows(text, sniffed.layout, stem, batch, is_named=is_named)
     orders = settle(
         rows.facts.dates,
         order=batch.options.date_order,
         beside=batch.candidates[position].date_orders,
         today=batch.today,
     )
-    judge = _Judge(batch, position, rows.layout, orders)
+    judge = _Judge(batch, position, rows.layout, orders, is_named=is_named)
     for block in rows.blocks():
         judge.take(block)
     judge.finish(stem)
@@ -116,21 +119,47 @@ class _Judge:
         position: Of the file.
         layout: Says which columns its rows have.
         orders: Of its dates.
+        is_named: Whether the ticker of its rows is its name.
     """
 
-    def __init__(self, batch: Batch, position: int, layout: Layout, orders: Orders) -> None:
+    def __init__(self, batch: Batch, position: int, layout: Layout, orders: Orders, *, is_named: bool = False) -> None:
         self._batch = batch
         self._position = position
         self._layout = layout
         self._rules = row_rules(layout, batch.options, batch.today)
-        self._account = Account(layout.dialect, unknown_fields=layout.unknown_fields, orders=orders)
+        self._account = Account(layout.dialect, unknown_fields=layout.unknown_fields, orders=orders, is_named=is_named)
         self._kept: list[pl.DataFrame] = []
         self._rejected: list[pl.DataFrame] = []
         self._counts: list[pl.DataFrame] = []
         self._texts_left = limits.REJECTS_WITH_TEXT
+        self._text: pl.DataFrame | None = None
 
     def take(self, rows: Rows) -> None:
-        """Judge the rows of one block."""
+        """Judge the rows of one block, without what is no row: events, and lines of text as long as no row follows."""
+        if rows.scanned is not None:
+            self._take_text()
+            self._judge(rows)
+            return
+        frame = rows.frame.filter(pl.col("aside").ne_missing(EVENT))
+        self._account.events += rows.frame.height - frame.height
+        if self._text is not None:
+            frame = pl.concat([self._text, frame], how="diagonal")
+        is_text = (frame["aside"] == TEXT).fill_null(value=False)
+        last = (~is_text).arg_true()
+        ends = 0 if last.is_empty() else int(last[-1]) + 1
+        self._text = frame[ends:] if ends < frame.height else None
+        if ends:
+            self._judge(Rows(frame[:ends]))
+        if frame.height - ends > MOST_FOOTER_LINES:
+            self._take_text()
+
+    def _take_text(self) -> None:
+        """Judge lines of text as rows after all."""
+        text, self._text = self._text, None
+        if text is not None:
+            self._judge(Rows(text))
+
+    def _judge(self, rows: Rows) -> None:
         judged = self._cut(rows.frame) if rows.scanned is None else self._scanned(rows.frame, rows.scanned)
         self._account.rows_read += judged.height
         self._account.extra_values += int(judged["has_extra"].sum())
@@ -161,6 +190,9 @@ class _Judge:
             ticker: What the file is about, if it has no rows.
         """
         account, batch, position = self._account, self._batch, self._position
+        if not account.rows_read:
+            self._take_text()
+        account.footers = 0 if self._text is None else self._text.height
         batch.accounts[position] = account
         if not account.rows_read:
             batch.note_symbol(position, ticker)
@@ -176,7 +208,8 @@ class _Judge:
         lost = counts.select(_LOST).sum()
         account.lost = {each.name.removesuffix("_lost"): int(each.item()) for each in lost if each.item()}
         batch.keep(kept.with_columns(file=pl.lit(position, pl.UInt32)).select(CODED_ROWS.names()))
-        batch.note_contents(counts.select(pl.lit(position).alias("file"), spelling="ticker", rows="rows"))
+        counts = counts.select(pl.lit(position).alias("file"), spelling="ticker", rows="rows")
+        batch.note_contents(counts, are_names=account.is_named)
 
     def _drop(
         self, kept: pl.DataFrame, counts: pl.DataFrame, others: pl.DataFrame, keys: Sequence[str]
@@ -219,7 +252,7 @@ class _Judge:
         )
 
     def _codes(self, tickers: pl.Series) -> pl.Series:
-        codes = self._batch.codes(tickers)
+        codes = self._batch.codes(tickers, are_names=self._account.is_named)
         return tickers.replace_strict(codes, default=None, return_dtype=pl.UInt32)
 
     def _note_future(self, sessions: pl.Series) -> None:

@@ -9,23 +9,30 @@ map.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
 from ttapi_pipeline.metastock.evidence import Scheme, find_scheme
+from ttapi_pipeline.metastock.file_names import FileName, is_word
 from ttapi_pipeline.metastock.identity import NO_SYMBOL, Symbols
 
 _MEANINGS: Final = pl.Schema(
     {
         "place": pl.UInt32(),
+        "is_named": pl.Boolean(),
         "spelling": pl.String(),
         "symbol": pl.String(),
+        "no_symbol": pl.String(),
+        "rule": pl.String(),
         "is_mapped": pl.Boolean(),
         "is_stripped": pl.Boolean(),
     }
 )
+_BESIDE: Final = 3
+"""Names in small letters beside a word such as ``all`` that show it to be a ticker as well."""
 
 SCHEMES: Final = pl.Schema(
     {
@@ -59,7 +66,8 @@ class Claims:
     """What is settled.
 
     Attributes:
-        contents: As they were given, with `symbol`, which is null where rows are set aside, and the `reason` for that.
+        contents: As they were given, with `symbol`, which is null where rows are set aside, the `reason` for that, and
+            the `rule` by which a ticker was read from the file's name; null for a name that is the ticker.
         schemes: Schema SCHEMES.
         conflicts: Schema CONFLICTS.
     """
@@ -74,13 +82,14 @@ def settle(contents: pl.DataFrame, files: pl.DataFrame, symbols: Symbols) -> Cla
 
     Args:
         contents: rank, spelling and rows; other columns stay.
-        files: rank, folder and dialect of each file.
+        files: rank, folder, dialect and is_named of each file.
         symbols: The meaning of a spelling in a scheme.
     """
     places = files.with_columns(place=pl.struct("folder", "dialect").rank("dense").cast(pl.UInt32) - 1)
-    found = contents.join(places.select("rank", "place", "dialect"), on="rank", how="left", maintain_order="left")
+    places = places.select("rank", "place", "dialect", "is_named")
+    found = contents.join(places, on="rank", how="left", maintain_order="left")
     meanings, schemes = _meanings(found, symbols)
-    found = found.join(meanings, on=["place", "spelling"], how="left", maintain_order="left")
+    found = found.join(meanings, on=["place", "is_named", "spelling"], how="left", maintain_order="left")
     lost = _losers(found)
     found = found.join(lost, on=["symbol", "spelling"], how="left", maintain_order="left")
     is_lost = pl.col("kept").is_not_null() & (pl.col("rows") > 0)
@@ -97,10 +106,12 @@ def settle(contents: pl.DataFrame, files: pl.DataFrame, symbols: Symbols) -> Cla
         "kept",
     )
     settled = found.with_columns(
-        reason=pl.when(pl.col("symbol").is_null()).then(pl.lit(NO_SYMBOL)).when(is_lost).then(reason),
+        reason=pl.when(pl.col("symbol").is_null()).then("no_symbol").when(is_lost).then(reason),
         symbol=pl.when(~is_lost).then("symbol"),
     )
-    return Claims(settled.select(*contents.columns, "symbol", "reason"), schemes, conflicts.sort(CONFLICTS.names()))
+    return Claims(
+        settled.select(*contents.columns, "symbol", "reason", "rule"), schemes, conflicts.sort(CONFLICTS.names())
+    )
 
 
 def without_rivals(claims: Claims, rivals: pl.DataFrame, sources: pl.Series, names: pl.Series) -> Claims:
@@ -143,17 +154,25 @@ def without_rivals(claims: Claims, rivals: pl.DataFrame, sources: pl.Series, nam
 
 def _meanings(found: pl.DataFrame, symbols: Symbols) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The symbol of each spelling at each place, and the schemes."""
-    rows: list[tuple[int, str, str | None, bool, bool]] = []
+    rows: list[tuple[object, ...]] = []
     schemes: list[tuple[str, str, int, int, str]] = []
-    by_place = found.group_by("place", "dialect", "spelling").agg(has_rows=(pl.col("rows") > 0).any())
-    for (place, dialect), group in by_place.sort("place", "spelling").group_by("place", "dialect", maintain_order=True):
-        spellings = group["spelling"].to_list()
+    by_place = found.group_by("place", "dialect", "is_named", "spelling").agg(has_rows=(pl.col("rows") > 0).any())
+    by_place = by_place.sort("place", "spelling", "is_named")
+    for (place, dialect), group in by_place.group_by("place", "dialect", maintain_order=True):
+        names = _file_names(group.filter("is_named")["spelling"].to_list(), str(dialect), symbols)
+        known = group.select("is_named", "has_rows", "spelling").rows()
         # The name of a file without rows says nothing where others have rows.
-        scheme = find_scheme(group.filter("has_rows")["spelling"].to_list() or spellings, str(dialect))
-        for spelling in spellings:
-            symbol = symbols.symbol(spelling, scheme)
-            rows.append((place, spelling, symbol, symbols.is_mapped(spelling), symbols.is_stripped(spelling)))
-        schemes.append((str(dialect), scheme.name, 1, len(spellings), _example(spellings, scheme)))
+        evidence = _evidence([each for each in known if each[1]], names) or _evidence(known, names)
+        scheme = find_scheme(evidence, str(dialect))
+        for is_named, _, spelling in known:
+            meaning = (
+                _of_name(spelling, names[spelling], scheme, symbols)
+                if is_named
+                else _of_ticker(spelling, scheme, symbols)
+            )
+            rows.append((place, is_named, spelling, *meaning))
+        if evidence:
+            schemes.append((str(dialect), scheme.name, 1, len(evidence), _example(evidence, scheme)))
     summed = (
         pl.DataFrame(schemes, schema=SCHEMES, orient="row")
         .group_by("dialect", "scheme")
@@ -163,7 +182,37 @@ def _meanings(found: pl.DataFrame, symbols: Symbols) -> tuple[pl.DataFrame, pl.D
     return pl.DataFrame(rows, schema=_MEANINGS, orient="row"), summed
 
 
-def _example(spellings: list[str], scheme: Scheme) -> str:
+def _of_ticker(spelling: str, scheme: Scheme, symbols: Symbols) -> tuple[object, ...]:
+    """The columns of _MEANINGS for a ticker that a row or a header has."""
+    symbol = symbols.symbol(spelling, scheme)
+    no_symbol = NO_SYMBOL if symbol is None else None
+    return symbol, no_symbol, None, symbols.is_mapped(spelling), symbols.is_stripped(spelling)
+
+
+def _of_name(stem: str, name: FileName, scheme: Scheme, symbols: Symbols) -> tuple[object, ...]:
+    """The same for the name of a file."""
+    symbol, no_symbol = symbols.symbol_of_file(stem, name, scheme)
+    rule = None if symbols.is_mapped(stem) else name.rule
+    return symbol, no_symbol, rule, symbols.is_mapped(stem), symbols.is_stripped(name.ticker or stem)
+
+
+def _file_names(stems: Sequence[str], dialect: str, symbols: Symbols) -> Mapping[str, FileName]:
+    """What the names of the files of one place say."""
+    small = sum(stem.isascii() and stem.isalpha() and stem.islower() and not is_word(stem) for stem in stems)
+    return {stem: symbols.file_name(stem, dialect, are_words_tickers=small >= _BESIDE) for stem in stems}
+
+
+def _evidence(known: Sequence[tuple[bool, bool, str]], names: Mapping[str, FileName]) -> Sequence[str]:
+    """The tickers of spellings (is_named, has_rows, spelling) that prove a scheme together."""
+    tickers = []
+    for is_named, _, spelling in known:
+        name = names[spelling] if is_named else FileName(spelling)
+        if name.is_evidence:
+            tickers.append(name.ticker or spelling)
+    return tickers
+
+
+def _example(spellings: Sequence[str], scheme: Scheme) -> str:
     if scheme is Scheme.UNPROVEN:
         return next((each for each in spellings if find_scheme([each, "A"]) is Scheme.UNPROVEN), spellings[0])
     return spellings[0]

@@ -96,7 +96,7 @@ class CurrentBars:
         folder = names.gather(known["rank"]).str.replace("/?[^/]*$", "").alias("folder")
         claims = settle(
             pl.concat([pl.DataFrame(schema=_CONTENTS), *contents]),
-            known.select("rank", folder, "dialect"),
+            known.select("rank", folder, "dialect", "is_named"),
             symbols,
         )
         self._use(claims)

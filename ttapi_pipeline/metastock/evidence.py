@@ -38,14 +38,14 @@ _LONGEST: Final = 5
 """Letters of a ticker that is looked at no further: it is a symbol as it stands, as most are."""
 
 _INDEX: Final = re.compile(r"[.^][A-Za-z0-9]+", re.ASCII)
-_COUNTRIES: Final = (
+COUNTRIES: Final = (
     *("us", "ca", "mx", "br", "ar", "cl", "uk", "gb", "ie", "fr", "de", "it", "es", "pt", "nl", "be", "lu", "ch", "at"),
     *("se", "no", "dk", "fi", "pl", "hu", "cz", "ro", "gr", "tr", "ru", "il", "sa", "ae", "za", "jp", "hk", "cn", "tw"),
     *("kr", "sg", "my", "th", "in", "au", "nz"),
 )
 """Two letters of each country (ISO 3166, and uk) whose exchanges vendors sell. No kind of share has two letters."""
 
-_COUNTRY: Final = re.compile(rf".+\.(?:{'|'.join(_COUNTRIES)})", re.ASCII | re.IGNORECASE)
+_COUNTRY: Final = re.compile(rf".+\.(?:{'|'.join(COUNTRIES)})", re.ASCII | re.IGNORECASE)
 _FINAM: Final = re.compile(r"US[12]\.(.+)", re.ASCII)
 _RIC: Final = re.compile(r"(?:[A-Z0-9]+[a-z]?(?:_[a-z]{1,2})?\.[A-Z]{1,4}|[a-z0-9]+\.[a-z]{1,4})", re.ASCII)
 _RIC_CLASS: Final = re.compile(r"[A-Z0-9]+[a-z]\.([A-Z]{1,3})", re.ASCII)

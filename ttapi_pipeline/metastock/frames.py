@@ -49,6 +49,9 @@ ACCOUNTS: Final = pl.Schema(
         "taken_orders": pl.List(pl.String()),
         "open_forms": pl.List(pl.String()),
         "open_dates": pl.List(pl.String()),
+        "is_named": pl.Boolean(),
+        "footers": pl.UInt32(),
+        "events": pl.UInt32(),
         "next_session": pl.Date(),
         "read_on": pl.Date(),
     }
@@ -58,8 +61,10 @@ ACCOUNTS: Final = pl.Schema(
 counts rows with more values than the file has columns. Of dates that may have several orders (`dates.DateForm`):
 `proven_orders` are the orders that the dates of the file prove, as `order_of_form` writes them, several of one form
 when they contradict each other; `open_forms` are the forms that the file leaves open, `open_dates` some of these dates,
-and `taken_orders` what other files say of them. `read_on` is the exchange's date when it was read (null: any date was
-accepted), and `next_session` the first session that was rejected as later."""
+and `taken_orders` what other files say of them. `is_named` says that the file's name stands for the ticker of its rows;
+`footers` counts lines of text at the end of the file, and `events` lines that tell of a dividend or a split, which are
+no rows. `read_on` is the exchange's date when it was read (null: any date was accepted), and `next_session` the first
+session that was rejected as later."""
 
 
 def order_of_form(form: str, order: str) -> str:

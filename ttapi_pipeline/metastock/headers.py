@@ -16,11 +16,23 @@ from ttapi_pipeline.core.errors import InvalidFormatError
 from ttapi_pipeline.core.lines import one_line
 from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.dates import is_date
-from ttapi_pipeline.metastock.dialects import ACCEPTED, BY_HEADER, DELIMITERS, FIELD_NAMES, ROLES, UNREAD_NAMES
+from ttapi_pipeline.metastock.dialects import (
+    ACCEPTED,
+    BY_FIRST_NAMES,
+    BY_HEADER,
+    DELIMITERS,
+    FIELD_NAMES,
+    ROLES,
+    UNREAD_NAMES,
+)
 from ttapi_pipeline.metastock.layout import IGNORED, PRICES
 from ttapi_pipeline.metastock.text import split_row
 
-_MOST_TITLE_LINES: Final = 5
+_MOST_TITLE_LINES: Final = 10
+"""Macrotrends puts eight lines of text above its header."""
+
+# A header that is copied from the page of Yahoo has the hints that the page shows.
+_HINT: Final = re.compile(r"(CLOSE|ADJ CLOSE) (?:CLOSE PRICE|ADJUSTED CLOSE PRICE) ADJUSTED FOR .*")
 _SEPARATOR: Final = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 # Letters that Unicode does not take for an accented one.
 _LETTERS: Final = str.maketrans({"Ł": "L", "Ø": "O", "Đ": "D", "_": " ", "*": ""})
@@ -91,10 +103,10 @@ def field_names(line: str, delimiter: str) -> list[str]:
 @lru_cache(maxsize=1024)
 def _read_header(line: str) -> Columns | None:
     """The columns that one line names; None when it names none."""
-    delimiter, names = max(
-        ((delimiter, field_names(line, delimiter)) for delimiter in DELIMITERS),
-        key=lambda cut: sum(name in FIELD_NAMES for name in cut[1]),
-    )
+    cuts = [(delimiter, field_names(line, delimiter)) for delimiter in DELIMITERS]
+    # A name may hold spaces, so that these delimit only where nothing else does.
+    clear = [cut for cut in cuts if cut[0] != " " and sum(name in FIELD_NAMES for name in cut[1]) > 1]
+    delimiter, names = max(clear or cuts, key=lambda cut: sum(name in FIELD_NAMES for name in cut[1]))
     if FIELD_NAMES.isdisjoint(names) or _holds_date(line, (delimiter,)):
         return None
     return _columns(names, delimiter)
@@ -109,7 +121,7 @@ def _columns(names: Sequence[str], delimiter: str) -> Columns:
     if "date" not in roles and "time" in roles:
         # TradingView and Barchart call the date so.
         roles["date"] = roles.pop("time")
-    dialect = BY_HEADER.get(tuple(names), "M" if "name" in roles else "other")
+    dialect = _dialect(names) or ("M" if "name" in roles else "other")
     if dialect == "Kaggle 500":
         # A much-copied set of S&P 500 bars ends its rows with the ticker, under this name.
         roles["ticker"] = roles.pop("name")
@@ -125,6 +137,15 @@ def _unknown_fields(names: Sequence[str]) -> tuple[str, ...]:
     told = [one_line(name[: limits.TICKER_CHARACTERS]) for name in unknown[: limits.UNKNOWN_FIELDS]]
     left = len(unknown) - len(told)
     return (*told, f"(and {left:,} others)") if left else tuple(told)
+
+
+def _dialect(names: Sequence[str]) -> str | None:
+    """The dialect of a header; None of one that none is known to write."""
+    # A program that numbers its rows puts a column without a name in front.
+    named = tuple(names[1:] if names and not names[0] else names)
+    return BY_HEADER.get(named) or next(
+        (dialect for first, dialect in BY_FIRST_NAMES.items() if named[: len(first)] == first), None
+    )
 
 
 def _header_of_three_lines(lines: Sequence[str]) -> Columns | None:
@@ -154,7 +175,8 @@ def _header_of_three_lines(lines: Sequence[str]) -> Columns | None:
 def _plain(name: str) -> str:
     decomposed = unicodedata.normalize("NFKD", name.upper())
     letters = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
-    return " ".join(letters.translate(_LETTERS).split())
+    words = " ".join(letters.translate(_LETTERS).split())
+    return _HINT.sub(r"\1", words) if words.startswith(("CLOSE ", "ADJ CLOSE ")) else words
 
 
 def _holds_date(line: str, delimiters: Sequence[str] = DELIMITERS[:3]) -> bool:

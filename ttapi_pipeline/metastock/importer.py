@@ -8,7 +8,7 @@ the number of files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -27,7 +27,7 @@ from ttapi_pipeline.metastock.folder import Folder
 from ttapi_pipeline.metastock.frames import BARS, LOST_FIELDS, FilesRead
 from ttapi_pipeline.metastock.identity import Symbols
 from ttapi_pipeline.metastock.known_files import KnownFiles
-from ttapi_pipeline.metastock.notices import notices
+from ttapi_pipeline.metastock.notices import notices, unknown_symbols
 from ttapi_pipeline.metastock.options import DEFAULT_OPTIONS, ImportOptions
 from ttapi_pipeline.metastock.reader import read_files
 from ttapi_pipeline.storage.errors import storage_error
@@ -90,6 +90,10 @@ class FolderImport:
         """How many values of each field came and could not be believed; fields without any are left out."""
         counts = self.files.select(pl.col(LOST_FIELDS.names()).cast(pl.Int64).sum()).row(0, named=True)
         return {name.removeprefix("lost_"): count for name, count in counts.items() if count}
+
+    def unknown_symbols(self, symbols: Collection[str], where: str) -> pl.DataFrame:
+        """A notice about symbols that are not among these; see `notices.unknown_symbols`."""
+        return unknown_symbols(self._bars.contents, self.files["file"], symbols, where)
 
     @property
     def bars(self) -> pl.LazyFrame:

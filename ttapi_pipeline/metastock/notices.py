@@ -6,7 +6,7 @@ Rows that are rejected one by one are not told here; each of them has its line i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final, get_args
 
 import polars as pl
@@ -34,6 +34,9 @@ def _counted(count: int, noun: str) -> str:
 
 _WORDS: Final[Mapping[str, str]] = {"dmy": "day first", "mdy": "month first", "ymd": "year first"}
 
+_MOST_UNKNOWN: Final = 10
+"""Symbols that a notice lists."""
+
 _Notice = tuple[str, str, str | None, int | None, str]
 
 
@@ -51,9 +54,11 @@ def notices(
     """
     told: list[_Notice] = [
         *_schemes(bars.schemes, options),
+        *_file_names(bars, known, names),
         *_date_orders(known, options),
         *_settings(options),
         *_unread(known, names),
+        *_no_rows(known, names),
         *_other_names(bars, names, symbols),
         *_contradictions(bars, known, names),
         *_conflicts(bars.conflicts, names),
@@ -191,7 +196,10 @@ def _other_names(bars: CurrentBars, names: pl.Series, symbols: Symbols) -> Itera
         stem = file_ticker(name)
         if stem == spelling:
             continue
-        if symbols.is_possible(stem) and not any(symbols.symbol(stem, scheme) == symbol for scheme in Scheme):
+        said = symbols.file_name(stem, "").ticker
+        if said is None or not symbols.is_possible(said):
+            continue
+        if not any(symbols.symbol(said, scheme) == symbol for scheme in Scheme):
             sentence = f"{name}: its ticker is {spelling}, and its name says {stem}; the ticker counts"
             yield "warning", name, name, None, sentence
 
@@ -216,3 +224,53 @@ def _conflicts(conflicts: pl.DataFrame, names: pl.Series) -> Iterator[_Notice]:
         count = f"{_counted(rows, 'row')} of {spelling} in {where} {'is' if rows == 1 else 'are'} set aside"
         sentence = f"{symbol}: {kept} has it, and {count}{'' if why is None else f', since {why}'}"
         yield "conflict", symbol, name, rows, sentence
+
+
+def _file_names(bars: CurrentBars, known: pl.DataFrame, names: pl.Series) -> Iterator[_Notice]:
+    """The rules by which tickers were read from names of files, each with one of these."""
+    found = bars.contents.filter(pl.col("rule").is_not_null() & pl.col("symbol").is_not_null())
+    rules = (
+        found.join(known.select("rank", "dialect"), on="rank", how="left")
+        .sort("rank")
+        .group_by("dialect", "rule", maintain_order=True)
+        .agg(pl.len(), pl.first("rank"), pl.first("symbol"))
+    )
+    for dialect, rule, count, rank, symbol in rules.iter_rows():
+        others = f" and {_counted(count - 1, 'other file')}" if count > 1 else ""
+        sentence = f"{names[rank]} is {symbol}{others}, assumed since {rule}; TT_METASTOCK_SYMBOL_MAP says otherwise"
+        yield "assumption", dialect, names[rank], None, sentence
+
+
+def unknown_symbols(contents: pl.DataFrame, names: pl.Series, symbols: Collection[str], where: str) -> pl.DataFrame:
+    """A notice about symbols of the files that the broker has not been asked about, schema NOTICES; empty without any.
+
+    A name that looks like a ticker is not always one.
+
+    Args:
+        contents: rank, symbol and rows.
+        names: Of the files, by rank.
+        symbols: Those that are known.
+        where: What has them, in words.
+    """
+    used = contents.filter(pl.col("rows") > 0, pl.col("symbol").is_not_null()).sort("symbol", "rank")
+    first = used.unique("symbol", keep="first", maintain_order=True).filter(~pl.col("symbol").is_in(list(symbols)))
+    if first.is_empty():
+        return pl.DataFrame(schema=NOTICES)
+    some = first.head(_MOST_UNKNOWN).select("symbol", "rank").iter_rows()
+    listed = ", ".join(f"{symbol} of {names[rank]}" for symbol, rank in some)
+    others = f" and {first.height - _MOST_UNKNOWN:,} others" if first.height > _MOST_UNKNOWN else ""
+    count = f"{_counted(first.height, 'symbol')} of the files {'is' if first.height == 1 else 'are'}"
+    sentence = f"{count} not in {where}, unknown whether the broker has them: {listed}{others}"
+    return pl.DataFrame([("assumption", "folder", None, None, sentence)], schema=NOTICES, orient="row")
+
+
+def _no_rows(known: pl.DataFrame, names: pl.Series) -> Iterator[_Notice]:
+    """Lines that are recognised as no rows."""
+    for column, what in (
+        ("footers", "of text at the end of a file is a footer of its site"),
+        ("events", "that tells of a dividend or a split is no bar"),
+    ):
+        counts = known.filter(pl.col(column) > 0).sort("rank").group_by("dialect", maintain_order=True)
+        for dialect, lines, rank in counts.agg(pl.sum(column), pl.first("rank")).iter_rows():
+            sentence = f"dialect {dialect}: a line {what}, as in {names[rank]}: {_counted(lines, 'line')} left out"
+            yield "left out", dialect, names[rank], lines, sentence

@@ -6,7 +6,7 @@ Nothing is written. `terminal.import_report` puts it in words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -82,6 +82,7 @@ def preview_folder(
     symbol_map: Mapping[str, str] | None = None,
     options: ImportOptions = DEFAULT_OPTIONS,
     today: date | None = None,
+    universe: Collection[str] | None = None,
     most_bytes: int = limits.PREVIEW_BYTES,
 ) -> FolderPreview:
     """Look at every file below a folder and import some of each layout.
@@ -91,6 +92,7 @@ def preview_folder(
         symbol_map: See `import_folder`.
         options: Likewise.
         today: Likewise.
+        universe: Symbols that the broker is asked about; others are named. None says nothing of it.
         most_bytes: How much is read, evenly spread over the files; everything where there is no more than that.
 
     Raises:
@@ -108,11 +110,12 @@ def preview_folder(
     names = {} if symbol_map is None else symbol_map
     imported = import_files(files.part(sample), MemoryCache(), names, options, today=today)
     first, last = imported.bars.select(pl.min("session"), last=pl.max("session")).collect(engine="streaming").row(0)
+    unknown = [] if universe is None else [imported.unknown_symbols(universe, "the universe")]
     return FolderPreview(
         dialects=_dialects(imported, sample, groups),
         reasons=_reasons(imported),
         lost=imported.lost,
-        notices=imported.notices,
+        notices=pl.concat([imported.notices, *unknown]),
         symbols=_symbols(imported, groups, Symbols(names, options.exchange_suffixes)),
         first=first,
         last=last,
@@ -170,8 +173,15 @@ def _symbols(
     for layout, group in groups:
         if layout is not None:
             scheme = schemes.get(layout.dialect, Scheme.PLAIN)
-            found.update(filter(None, (symbols.symbol(each.ticker, scheme) for each in group)))
+            found.update(filter(None, (_symbol(each.ticker, layout, scheme, symbols) for each in group)))
     return sorted(found)
+
+
+def _symbol(spelling: str, layout: Layout, scheme: Scheme, symbols: Symbols) -> str | None:
+    """The symbol of a file by the first look: its first ticker, or its name where rows have none."""
+    if "ticker" in layout.columns:
+        return symbols.symbol(spelling, scheme)
+    return symbols.symbol_of_file(spelling, symbols.file_name(spelling, layout.dialect), scheme)[0]
 
 
 def _reasons(imported: FolderImport) -> pl.DataFrame:

@@ -209,7 +209,8 @@ def _keep_good_files(batch: Batch, layout: Layout, positions: Sequence[int], row
         runs = runs.filter(~pl.col("file").is_in(bad))
     # Taking columns by name moves nothing; `select` would copy them all.
     batch.keep(rows[CODED_ROWS.names()])
-    batch.note_contents(runs.select("file", spelling="ticker", rows="rows"))
+    are_names = "ticker" not in layout.columns
+    batch.note_contents(runs.select("file", spelling="ticker", rows="rows"), are_names=are_names)
     _note_accounts(batch, layout, positions, runs)
     _note_lost(batch, judged.filter(~pl.col("file").is_in(bad)))
     if layout.overflow:
@@ -256,13 +257,16 @@ def _runs(batch: Batch, layout: Layout, rows: pl.DataFrame) -> pl.DataFrame:
     several = runs.group_by("file").agg(pl.col("ticker").n_unique())
     # A file with too many is left to the careful reading, which says so.
     crowded = several.filter(pl.col("ticker") > limits.MOST_TICKERS)["file"]
-    codes = batch.codes(runs.filter(~pl.col("file").is_in(crowded.implode()))["ticker"])
+    readable = runs.filter(~pl.col("file").is_in(crowded.implode()))["ticker"]
+    codes = batch.codes(readable, are_names="ticker" not in layout.columns)
     return runs.with_columns(code=pl.col("ticker").replace_strict(codes, default=None, return_dtype=pl.UInt32))
 
 
 def _note_accounts(batch: Batch, layout: Layout, positions: Sequence[int], runs: pl.DataFrame) -> None:
     for position in positions:
-        batch.accounts[position] = Account(layout.dialect, unknown_fields=layout.unknown_fields)
+        batch.accounts[position] = Account(
+            layout.dialect, unknown_fields=layout.unknown_fields, is_named="ticker" not in layout.columns
+        )
     for position, count in runs.group_by("file").agg(pl.col("rows").sum()).iter_rows():
         batch.accounts[position].rows_read = count
 

@@ -19,7 +19,7 @@ from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.dates import common_format, is_date
 from ttapi_pipeline.metastock.dialects import ACCEPTED, AFTER_DATE, BY_COLUMNS, DELIMITERS
 from ttapi_pipeline.metastock.headers import Columns, find_header
-from ttapi_pipeline.metastock.layout import IGNORED, NUMBERS, Layout
+from ttapi_pipeline.metastock.layout import IGNORED, NUMBERS, PRICES, Layout
 from ttapi_pipeline.metastock.plain_files import open_plain, size_of
 from ttapi_pipeline.metastock.text import decode, split_lines, split_row
 
@@ -137,7 +137,10 @@ def _read_headerless(rows: Sequence[str]) -> Columns:
         if tail is None:
             continue
         columns = (*("ticker", "period")[:position], "date", *(("time",) if has_time else ()), *tail)
-        return Columns(columns, delimiter, BY_COLUMNS.get(columns, "other"))
+        dialect = BY_COLUMNS.get(columns, "other")
+        if delimiter == ";" and columns == ("date", *PRICES, "volume"):
+            dialect = "NinjaTrader"
+        return Columns(columns, delimiter, dialect)
     raise InvalidFormatError(f"it has neither a header nor rows of ticker, date and prices; {ACCEPTED}")
 
 

@@ -17,10 +17,12 @@ import polars as pl
 
 from ttapi_pipeline.core.errors import InvalidFormatError
 from ttapi_pipeline.metastock import limits
+from ttapi_pipeline.metastock.asides import aside_of
 from ttapi_pipeline.metastock.batch import Batch
 from ttapi_pipeline.metastock.blocks import Block, TextFile
 from ttapi_pipeline.metastock.date_orders import OpenDates, open_dates
 from ttapi_pipeline.metastock.dates import DATE_AND_TIME, is_date
+from ttapi_pipeline.metastock.epochs import dates_of_seconds
 from ttapi_pipeline.metastock.layout import IGNORED, NUMBERS, QUANTITIES, Layout
 from ttapi_pipeline.metastock.number_text import Marks, marks_of, numbers_of
 from ttapi_pipeline.metastock.scan import ScannedBlock, scan_block
@@ -54,8 +56,8 @@ class Rows:
 
     Attributes:
         frame: `line`, `ticker` and the layout's columns, with numbers in the numeric ones. Of rows that were cut also
-            `raw`, the text; `has_extra`, whether there were more values than columns; and `damage`, why the line cannot
-            be a row at all, null for most. Of scanned rows `session` instead of `date`.
+            `raw`, the text; `has_extra`, whether there were more values than columns; `damage`, why the line cannot be
+            a row at all, null for most; and `aside`, see `asides`. Of scanned rows `session` instead of `date`.
         scanned: The block as it was scanned, every row of it a good one; None where it was cut.
     """
 
@@ -86,17 +88,19 @@ class TextRows:
         layout: How its lines are cut.
         stem: The ticker of rows without a ticker column.
         batch: Says how to read what the file leaves open.
+        is_named: Whether that ticker is the file's name.
 
     Raises:
         InvalidFormatError: It has too many tickers, or hardly any row of it has a date.
         OSError: The file cannot be read, here and in every method.
     """
 
-    def __init__(self, text: TextFile, layout: Layout, stem: str, batch: Batch) -> None:
+    def __init__(self, text: TextFile, layout: Layout, stem: str, batch: Batch, *, is_named: bool) -> None:
         self._text = text
         self._layout = layout
         self._stem = stem
         self._batch = batch
+        self._is_named = is_named
         self._scanned: dict[int, Rows] = {}
         self._held: dict[int, pl.DataFrame] = {}
         self._has_all = True
@@ -168,7 +172,8 @@ class TextRows:
             frame = frame.with_columns(ticker=pl.lit(self._stem))
         tickers = frame["ticker"].unique()
         self._note(tickers)
-        is_known = tickers.null_count() == 0 and None not in self._batch.codes(tickers).values()
+        codes = self._batch.codes(tickers, are_names=self._is_named)
+        is_known = tickers.null_count() == 0 and None not in codes.values()
         return Rows(frame, scanned) if is_known else None
 
     def _note(self, tickers: pl.Series) -> None:
@@ -182,6 +187,7 @@ class TextRows:
             yield _cut(self._layout, part, self._stem, block.too_long)
 
     def _facts(self, rows: pl.DataFrame) -> Facts:
+        rows = rows.filter(pl.col("aside").is_null())
         dates, times = _days_and_times(rows["date"])
         texts = dates.drop_nulls().unique(maintain_order=True)
         return Facts(marks_of(rows[role] for role in self._numeric), open_dates(texts), times is not None)
@@ -210,12 +216,16 @@ def _cut(layout: Layout, numbered: Sequence[tuple[int, str]], stem: str, too_lon
         if role != IGNORED
     }
     columns.setdefault("ticker", pl.Series([stem] * len(cells), dtype=pl.String))
+    if layout.dialect == "TradingView":
+        columns["date"] = dates_of_seconds(columns["date"])
+    closes = layout.columns.index("close")
     damage = [_damage(number, line, too_long) for number, line in numbered]
     return pl.DataFrame(columns).with_columns(
         line=pl.Series([number for number, _ in numbered], dtype=pl.UInt32),
         raw=pl.Series([line for _, line in numbered], dtype=pl.String),
         has_extra=pl.Series([any(row[width:]) for row in cells], dtype=pl.Boolean),
         damage=pl.Series(damage, dtype=pl.String),
+        aside=pl.Series([aside_of(row, closes) for row in cells], dtype=pl.String),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 import polars as pl
@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ttapi_pipeline.metastock.asides import EVENT, aside_of
+from ttapi_pipeline.metastock.epochs import dates_of_seconds
 from ttapi_pipeline.metastock.importer import import_folder
 from ttapi_pipeline.metastock.number_text import marks_of, numbers_of
 from ttapi_pipeline_tests.support.examples import examples
@@ -145,6 +147,110 @@ DOWNLOADS = {
         "AAPL historical prices\nCurrency in USD\n\nDate,Open,High,Low,Close,Volume\n"
         '"Nov 20, 2026",251.1,253.5,250.9,252.3,"41,210,000"\n"Nov 19, 2026",250.1,252.5,249.9,251.3,"43,210,000"\n',
     ),
+    "Investing.com in German": Download(
+        "Investing",
+        '"Datum","Zuletzt","Eröffn.","Hoch","Tief","Vol.","+/- %"\n'
+        '"20.11.2026","252,30","251,10","253,50","250,90","41,21M","0,40%"\n'
+        '"19.11.2026","251,30","250,10","252,50","249,90","43,21M","-0,10%"\n',
+    ),
+    "Investing.com in Spanish": Download(
+        "Investing",
+        '"Fecha","Último","Apertura","Máximo","Mínimo","Vol.","% var."\n'
+        '"20.11.2026","252,30","251,10","253,50","250,90","41,21M","0,40%"\n'
+        '"19.11.2026","251,30","250,10","252,50","249,90","43,21M","-0,10%"\n',
+    ),
+    "Barchart": Download(
+        "Barchart",
+        "Time,Open,High,Low,Latest,Change,%Change,Volume\n"
+        "2026-11-20,251.1,253.5,250.9,252.3,1,+0.40%,41210000\n"
+        "2026-11-19,250.1,252.5,249.9,251.3,-0.3,-0.10%,43210000\n"
+        '"Downloaded from Barchart.com as of 11-28-2026 10:15am CST"\n',
+    ),
+    "Barchart as it was": Download(
+        "Barchart",
+        "Time,Open,High,Low,Last,Change,%Chg,Volume,Open Int\n"
+        "11/20/2026,251.1,253.5,250.9,252.3,1,+0.40%,41210000,0\n"
+        "11/19/2026,250.1,252.5,249.9,251.3,-0.3,-0.10%,43210000,0\n"
+        "Downloaded from Barchart.com as of 11-28-2026 10:15am CST\n",
+    ),
+    "TradingView, seconds and an indicator": Download(
+        "TradingView",
+        "time,open,high,low,close,Volume,Volume MA\n"
+        # 9:30 in New York.
+        "1795098600,250.1,252.5,249.9,251.3,43210000,NaN\n1795185000,251.1,253.5,250.9,252.3,41210000,4.2e7\n",
+    ),
+    "Macrotrends": Download(
+        "plain",
+        "Macrotrends Data Download\n\nAAPL - Historical Price and Volume Data\n\n"
+        "Historical prices are adjusted for both splits and dividends\n\n"
+        "Disclaimer and Terms of Use: Historical stock data is provided 'as is', not for trading purposes or advice.\n"
+        "MacroTrends LLC expressly disclaims the accuracy, adequacy, or completeness of any data,\n"
+        "delays or interruptions in such data, or for any actions taken in reliance thereon.\n"
+        "for any damages relating to your use of the data provided.\n\n\ndate,open,high,low,close,volume\n"
+        "2026-11-19,250.1,252.5,249.9,251.3,43210000\n2026-11-20,251.1,253.5,250.9,252.3,41210000\n",
+    ),
+    "the page of Yahoo": Download(
+        "Yahoo",
+        "Date\tOpen\tHigh\tLow\tClose Close price adjusted for splits.\t"
+        "Adj Close Adjusted close price adjusted for splits and dividend and/or capital gain distributions.\tVolume\n"
+        "Nov 20, 2026\t251.10\t253.50\t250.90\t252.30\t251.90\t41,210,000\n"
+        "Nov 19, 2026\t250.10\t252.50\t249.90\t251.30\t250.90\t43,210,000\n"
+        "Nov 10, 2026\t0.26 Dividend\nAug 31, 2020\t4:1 Stock Splits\n",
+    ),
+    "EODHD": Download(
+        "EODHD",
+        "Date,Open,High,Low,Close,Adjusted_close,Volume\n"
+        "2026-11-19,250.1,252.5,249.9,251.3,250.9,43210000\n2026-11-20,251.1,253.5,250.9,252.3,251.9,41210000\n",
+        "AAPL.US.csv",
+    ),
+    "Quandl": Download(
+        "Quandl",
+        "Date,Open,High,Low,Close,Volume,Dividend,Split,Adj_Open,Adj_High,Adj_Low,Adj_Close,Adj_Volume\n"
+        "2026-11-20,251.1,253.5,250.9,252.3,41210000.0,0.0,1.0,251.1,253.5,250.9,252.3,41210000.0\n"
+        "2026-11-19,250.1,252.5,249.9,251.3,43210000.0,0.0,1.0,250.1,252.5,249.9,251.3,43210000.0\n",
+        "EOD-AAPL.csv",
+    ),
+    "MetaTrader": Download(
+        "MetaTrader",
+        "<DATE>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\t<SPREAD>\n"
+        "2026.11.19\t250.10\t252.50\t249.90\t251.30\t9000\t43210000\t2\n"
+        "2026.11.20\t251.10\t253.50\t250.90\t252.30\t9000\t41210000\t2\n",
+    ),
+    "NinjaTrader": Download(
+        "NinjaTrader",
+        "20261119;250.1;252.5;249.9;251.3;43210000\n20261120;251.1;253.5;250.9;252.3;41210000\n",
+        "AAPL.Last.txt",
+    ),
+    "Cboe": Download(
+        "plain without volume",
+        "DATE,OPEN,HIGH,LOW,CLOSE\n11/19/2026,250.100000,252.500000,249.900000,251.300000\n"
+        "11/20/2026,251.100000,253.500000,250.900000,252.300000\n",
+        volumes=(None, None),
+    ),
+    "Dukascopy": Download(
+        "Dukascopy",
+        "Gmt time,Open,High,Low,Close,Volume\n"
+        "19.11.2026 00:00:00.000,250.1,252.5,249.9,251.3,43210000\n"
+        "20.11.2026 00:00:00.000,251.1,253.5,250.9,252.3,41210000\n",
+    ),
+    "a frame of pandas with its row numbers": Download(
+        "Yahoo",
+        ",Date,Open,High,Low,Close,Adj Close,Volume\n"
+        "0,2026-11-19,250.1,252.5,249.9,251.3,250.9,43210000\n1,2026-11-20,251.1,253.5,250.9,252.3,251.9,41210000\n",
+    ),
+    "Excel in France": Download(
+        "other",
+        "sep=;\nDate;Ouverture;Plus haut;Plus bas;Clôture;Volume;;\n"
+        "19/11/2026;250,10;252,50;249,90;251,30;43 210 000;;\n20/11/2026;251,10;253,50;250,90;252,30;41 210 000;;\n",
+    ),
+    "a disclaimer below the rows": Download(
+        "plain",
+        "Date,Open,High,Low,Close,Volume\n"
+        "11/19/2026,250.1,252.5,249.9,251.3,43210000\n11/20/2026,251.1,253.5,250.9,252.3,41210000\n\n"
+        "Date downloaded 11/28/2026 10:15 AM ET\n\n"
+        '"The data in this spreadsheet is provided to you solely for your use, and is not for distribution."\n'
+        "Prices are delayed, and may not be accurate.\n",
+    ),
     "volumes that are not there": Download(
         "plain",
         "Date,Open,High,Low,Close,Volume\n2026-11-19,250.1,252.5,249.9,251.3,-\n"
@@ -152,6 +258,11 @@ DOWNLOADS = {
         volumes=(None, None),
     ),
 }
+
+
+WITH_FOOTER = ("Barchart", "Barchart as it was", "a disclaimer below the rows")
+WITH_OTHERS = ("TradingView, seconds and an indicator", "the page of Yahoo")
+"""Downloads with something else that is left out and told."""
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -167,7 +278,66 @@ def test_a_download_is_read_and_its_dialect_named(download: str, encoding: str) 
     rounded = bars.select(pl.col("open", "high", "low", "close").round(4)).rows()
     assert rounded == [(250.1, 252.5, 249.9, 251.3), (251.1, 253.5, 250.9, 252.3)]
     assert tuple(bars["volume"]) == file.volumes
-    assert result.notices.filter(kind="left out").is_empty() or download == "Ariva"
+    left_out = result.notices.filter(kind="left out")["notice"]
+    assert any("of text at the end" in each for each in left_out) == (download in WITH_FOOTER)
+    assert any("dividend" in each for each in left_out) == (download == "the page of Yahoo")
+    assert len(left_out) == (download in {*WITH_FOOTER, *WITH_OTHERS})
+
+
+def test_text_is_a_footer_at_the_end_alone() -> None:
+    rows = [f"2026-11-{day:02},10,11,9,10,100" for day in range(2, 21)]
+    files = {
+        "A.csv": [*rows, "As of the last trading day", "Prices of Example Inc, delayed by 15 minutes"],
+        "B.csv": [*rows[:5], "As of the last trading day", *rows[5:]],
+        "C.csv": [*rows, "2026-11-2"],
+        "D.csv": [*rows, "Disclaimer"],
+        "E.csv": [*rows, *["Nobody is liable for these prices"] * 40],
+        "F.csv": [*rows, "20 words and 30 more of them,11,9"],
+        "G.csv": ["Nothing was found for this ticker"],
+    }
+    header = "Date,Open,High,Low,Close,Volume\n"
+    with folder_of({name: header + "\n".join(lines) for name, lines in files.items()}) as folder:
+        result = import_folder(folder)
+    check_account(result)
+    counts = dict(result.files.select("file", "rejected").iter_rows())
+    assert counts == {"A.csv": 0, "B.csv": 1, "C.csv": 1, "D.csv": 1, "E.csv": 40, "F.csv": 1, "G.csv": 1}
+    told = result.notices.filter(pl.col("notice").str.contains("footer"))
+    assert told.select("file", "rows").rows() == [("A.csv", 2)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "is_event"),
+    [
+        (["Nov 10, 2026", "0.26 Dividend", "", "", ""], True),
+        (["2020-08-31", "4:1 Stock Splits"], True),
+        (["2020-08-31", "", "", "", "Special dividend 1.50"], True),
+        (["Jun 9, 2014", "7/1 Stock Split"], True),
+        (["2020-08-31", "", "", "", ""], False),
+        (["2020-08-31", "splitting hairs", "", "", ""], False),
+        (["Dividend", "0.26"], False),
+    ],
+)
+def test_a_dividend_or_a_split_between_bars_is_no_row(cells: list[str], is_event: bool) -> None:
+    assert (aside_of(cells, 4) == EVENT) == is_event
+
+
+def test_seconds_of_trading_view_are_dates_of_new_york() -> None:
+    moments = {
+        datetime(2026, 1, 5, 14, 30, tzinfo=UTC): "2026-01-05",  # winter: 9:30
+        datetime(2026, 7, 6, 13, 30, tzinfo=UTC): "2026-07-06",  # summer: 9:30
+        datetime(2026, 7, 8, 0, 30, tzinfo=UTC): "2026-07-07",  # 20:30 of the day before
+        datetime(2026, 7, 9, tzinfo=UTC): "2026-07-09",  # midnight: a date and no time
+        datetime(1962, 1, 2, 15, tzinfo=UTC): "1962-01-02",  # negative
+        datetime(1970, 8, 17, 14, 30, tzinfo=UTC): "1970-08-17",  # eight digits
+    }
+    texts = pl.Series("date", [str(int(moment.timestamp())) for moment in moments])
+    assert [text[:10] for text in dates_of_seconds(texts)] == list(moments.values())
+    assert dates_of_seconds(pl.Series("date", ["20260105", "2026-01-06"])).to_list() == ["20260105", "2026-01-06"]
+    hours = "".join(f"{1795098600 + 3600 * hour},10,11,9,10,100\n" for hour in range(7))
+    with folder_of({"NASDAQ_AAPL, 1D.csv": f"time,open,high,low,close,Volume\n{hours}"}) as folder:
+        rejects = import_folder(folder).rejects
+    assert rejects.height == 7
+    assert rejects["reason"].str.contains("no daily rows").all()
 
 
 def test_several_tickers_side_by_side_are_refused_with_the_way_out() -> None:
