@@ -145,6 +145,9 @@ _COPY: Final = re.compile(r"(.+?) ?\(\d{1,3}\)")
 _INDEX: Final = re.compile(r"[.^][A-Za-z0-9]+", re.ASCII)
 _FINAM: Final = re.compile(r"US[12]\.[A-Z0-9.-]+", re.ASCII)
 _STEM: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]{1,6}", re.ASCII)
+_USUAL: Final = re.compile(r"[a-z]{1,6}(?:-[a-z])?(?:\.us)?", re.ASCII)
+"""Names of stooq's archive and of Kaggle, of which a folder may have ten thousand."""
+
 _PARTS: Final = re.compile(r"[./-]")
 
 _LONGEST: Final = 6
@@ -190,6 +193,8 @@ def read_file_name(
         are_words_tickers: Whether the names beside it show that a word such as ``all`` is a ticker here.
     """
     if stem.isascii() and stem.isalpha() and stem.isupper() and len(stem) <= _LONGEST:
+        return FileName(stem)
+    if _USUAL.fullmatch(stem) and not is_word(stem):
         return FileName(stem)
     copy = _COPY.fullmatch(stem)
     bare = stem if copy is None else copy[1]
