@@ -133,11 +133,13 @@ class _Judge:
         self._counts: list[pl.DataFrame] = []
         self._texts_left = limits.REJECTS_WITH_TEXT
         self._text: pl.DataFrame | None = None
+        self._is_in_text = False
 
     def take(self, rows: Rows) -> None:
         """Judge the rows of one block, without what is no row: events, and lines of text as long as no row follows."""
         if rows.scanned is not None:
             self._take_text()
+            self._is_in_text = False
             self._judge(rows)
             return
         frame = rows.frame.filter(pl.col("aside").ne_missing(EVENT))
@@ -150,7 +152,9 @@ class _Judge:
         self._text = frame[ends:] if ends < frame.height else None
         if ends:
             self._judge(Rows(frame[:ends]))
-        if frame.height - ends > MOST_FOOTER_LINES:
+        # What goes on after too much text is no footer either, in whichever block it comes.
+        self._is_in_text = frame.height - ends > MOST_FOOTER_LINES or (self._is_in_text and not ends)
+        if self._is_in_text:
             self._take_text()
 
     def _take_text(self) -> None:
