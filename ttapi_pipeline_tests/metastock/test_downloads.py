@@ -406,7 +406,8 @@ STYLES = st.builds(
 @settings(max_examples=examples(150), deadline=None)
 @given(
     style=STYLES,
-    rows=st.lists(st.tuples(st.integers(100, 10**9), st.integers(0, 10**10)), min_size=1, max_size=12),
+    # In order, since a price that slips and comes back is set aside.
+    rows=st.lists(st.tuples(st.integers(100, 10**9), st.integers(0, 10**10)), min_size=1, max_size=12).map(sorted),
 )
 def test_numbers_are_read_however_they_are_written(style: Style, rows: Sequence[tuple[int, int]]) -> None:
     def written(cents: int, decimals: int) -> str:
