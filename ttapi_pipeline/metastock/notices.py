@@ -249,9 +249,11 @@ def unknown_symbols(contents: pl.DataFrame, names: pl.Series, symbols: Collectio
     Args:
         contents: rank, symbol and rows.
         names: Of the files, by rank.
-        symbols: Those that are known.
+        symbols: Those that are known; without any, nothing is said.
         where: What has them, in words.
     """
+    if not symbols:
+        return pl.DataFrame(schema=NOTICES)
     used = contents.filter(pl.col("rows") > 0, pl.col("symbol").is_not_null()).sort("symbol", "rank")
     first = used.unique("symbol", keep="first", maintain_order=True).filter(~pl.col("symbol").is_in(list(symbols)))
     if first.is_empty():

@@ -25,6 +25,7 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
 from ttapi_pipeline.datasets.eod_snapshot.doubts import doubts, explain_conflicts
+from ttapi_pipeline.datasets.eod_snapshot.reports import reports
 from ttapi_pipeline.datasets.eod_snapshot.scales import scales
 from ttapi_pipeline.datasets.eod_snapshot.sources import (
     BAR_COLUMNS,
@@ -35,12 +36,11 @@ from ttapi_pipeline.datasets.eod_snapshot.sources import (
     splits_of_sources,
 )
 from ttapi_pipeline.datasets.eod_snapshot.survey import COMPARISON, SPLITS, RangeSurvey, Survey, survey_ranges
-from ttapi_pipeline.datasets.eod_snapshot.table import EOD_NOTICES, EOD_OVERLAPS, EOD_REJECTS, EOD_SNAPSHOT, EOD_SPLITS
+from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.status import metastock_folder, metastock_version
 from ttapi_pipeline.metastock.current_bars import SymbolRange
 from ttapi_pipeline.metastock.importer import FolderImport, import_folder
-from ttapi_pipeline.metastock.notices import NOTICES
 from ttapi_pipeline.metastock.options import DEFAULT_OPTIONS, ImportOptions, import_options
 from ttapi_pipeline.metastock.symbol_map import read_symbol_map
 from ttapi_pipeline.plots.charts import coverage_chart
@@ -143,7 +143,7 @@ def build_eod_snapshot(
             "missing_sessions": survey.missing_sessions,
         },
         sources=survey.sources,
-        reports={} if imported is None else _reports(imported, survey, doubted, merge.unknown_symbols()),
+        reports={} if imported is None else reports(imported, survey, doubted, merge.symbols_of_candles),
         inputs={METASTOCK_FILES: metastock_version},
         charts={"coverage": partial(coverage_chart, survey.coverage)},
     )
@@ -162,25 +162,6 @@ def _imported(folder: Path, options: SnapshotOptions, progress: ProgressCallback
     )
 
 
-def _reports(
-    imported: FolderImport, survey: Survey, doubted: pl.DataFrame, unknown: pl.DataFrame
-) -> Mapping[str, pl.DataFrame]:
-    """What became of the files' rows, and how the two sources compare, as tables."""
-    is_doubted = pl.col("symbol").is_in(survey.possible_splits["symbol"].unique().implode())
-    overlaps = survey.comparison.with_columns(
-        verdict=pl.when(is_doubted).then(pl.lit("possible_split")).otherwise("verdict"),
-        is_appended=pl.col("verdict") != "other",
-        is_proven=pl.col("newest_divisor").is_not_null() & ~is_doubted,
-        divisor="newest_divisor",
-    )
-    return {
-        EOD_REJECTS.name: imported.rejects,
-        EOD_NOTICES.name: pl.concat([imported.notices, unknown, doubted.cast(imported.notices.schema)]),
-        EOD_OVERLAPS.name: overlaps.select(EOD_OVERLAPS.polars.names()),
-        EOD_SPLITS.name: survey.splits,
-    }
-
-
 class _Merge:
     """The two sources, brought together one range of symbols at a time."""
 
@@ -195,16 +176,10 @@ class _Merge:
         self._candles = candles
         self._options = options
         others = candles.group_by("symbol").agg(rows=pl.len().cast(pl.Int64)).collect(engine="streaming")
-        self._symbols_of_candles = others["symbol"]
+        self.symbols_of_candles = others["symbol"]
         self._ranges: Sequence[SymbolRange] = [("", None)] if imported is None else imported.ranges(others=others)
         files = ["" for _ in self._ranges] if imported is None else imported.versions(self._ranges)
         self._keys = [self._key(symbols, version) for symbols, version in zip(self._ranges, files, strict=True)]
-
-    def unknown_symbols(self) -> pl.DataFrame:
-        """A notice about symbols of the files that have no candles, where others have some; schema NOTICES."""
-        if self._imported is None or self._symbols_of_candles.is_empty():
-            return pl.DataFrame(schema=NOTICES)
-        return self._imported.unknown_symbols(self._symbols_of_candles.to_list(), "daily_candles")
 
     def survey(self, calendar: pl.LazyFrame) -> Survey:
         """Compare the sources and count what their merge will hold, from a few columns."""

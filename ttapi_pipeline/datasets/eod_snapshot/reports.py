@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""The tables beside `eod_snapshot`: what became of the files' rows, and how the two sources compare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from ttapi_pipeline.datasets.eod_snapshot.survey import Survey
+from ttapi_pipeline.datasets.eod_snapshot.table import EOD_NOTICES, EOD_OVERLAPS, EOD_REJECTS, EOD_SPLITS
+from ttapi_pipeline.metastock.importer import FolderImport
+
+
+def reports(
+    imported: FolderImport, survey: Survey, doubted: pl.DataFrame, candles: pl.Series
+) -> Mapping[str, pl.DataFrame]:
+    """The tables by name.
+
+    Args:
+        imported: The files.
+        survey: Of both sources.
+        doubted: Notices about single symbols.
+        candles: The symbols that have candles; of others it is not known whether the broker has them.
+    """
+    is_doubted = pl.col("symbol").is_in(survey.possible_splits["symbol"].unique().implode())
+    overlaps = survey.comparison.with_columns(
+        verdict=pl.when(is_doubted).then(pl.lit("possible_split")).otherwise("verdict"),
+        is_appended=pl.col("verdict") != "other",
+        is_proven=pl.col("newest_divisor").is_not_null() & ~is_doubted,
+        divisor="newest_divisor",
+    )
+    unknown = imported.unknown_symbols(candles.to_list(), "daily_candles")
+    return {
+        EOD_REJECTS.name: imported.rejects,
+        EOD_NOTICES.name: pl.concat([imported.notices, unknown, doubted.cast(imported.notices.schema)]),
+        EOD_OVERLAPS.name: overlaps.select(EOD_OVERLAPS.polars.names()),
+        EOD_SPLITS.name: survey.splits,
+    }
