@@ -105,7 +105,7 @@ def make_project(folder: Path) -> Made:
                 made.append(folder / name)
     except OSError as error:
         raise ConfigError(
-            f"{folder} cannot be made a folder of this program: {error.strerror or error}; name another one"
+            f"{folder} cannot be made a project folder: {error.strerror or error}; `tt init DIR` makes another one"
         ) from error
     return Made(made, [path for name, path in there.items() if name != MARKER])
 

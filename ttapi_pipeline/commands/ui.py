@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -75,6 +74,8 @@ def _check_port(port: int) -> None:
 
 
 def _is_free(port: int) -> bool:
+    import socket
+
     with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
         # As the server does: connections that have just ended do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
