@@ -21,7 +21,11 @@ from ttapi_pipeline.datasets.trading_calendar.build import (
     exchange_sessions,
     trading_calendar_frame,
 )
-from ttapi_pipeline.datasets.trading_calendar.contradictions import MOST_CONTRADICTIONS, contradictions
+from ttapi_pipeline.datasets.trading_calendar.contradictions import (
+    MOST_CONTRADICTIONS,
+    contradictions,
+    without_doubtful_hours,
+)
 from ttapi_pipeline.storage.hashing import data_version
 
 FIRST, LAST = date(2026, 11, 2), date(2026, 12, 31)
@@ -243,3 +247,19 @@ def test_a_broker_that_opens_many_days_of_its_own_is_not_believed(exchange: pl.D
     assert merged(exchange, [*own, *extra[:-1]]).height == exchange.height + MOST_CONTRADICTIONS
     with pytest.raises(DataError, match="6 sessions of the broker are on days on which exchange_calendars has none, "):
         merged(exchange, [*own, *extra])
+
+
+def test_hours_that_are_others_on_many_days_are_left_out_and_told(exchange: pl.DataFrame) -> None:
+    days = sessions_between(FIRST, LAST)
+    # Until 16:15, as options on broad indices are traded.
+    later = {f"close_{day:%Y_%m_%d}": session_hours(day).closes_at + timedelta(minutes=15) for day in days}
+    plain = MarketHolidays()
+    few = BrokerCalendar(FIRST, LAST, announced(days, **dict(list(later.items())[:MOST_CONTRADICTIONS])), plain)
+    assert without_doubtful_hours(exchange, few) == (few, {})
+    many, said = without_doubtful_hours(exchange, BrokerCalendar(FIRST, LAST, announced(days, **later), plain))
+    assert said == {
+        "hours": f"the broker gives {len(days)} sessions other hours than exchange_calendars, "
+        f"{', '.join(day.isoformat() for day in days[:3])} and others; those of exchange_calendars stand"
+    }
+    frame = trading_calendar_frame(exchange, many, fetched_at=datetime(2026, 11, 1, tzinfo=UTC))
+    assert frame.equals(merged(exchange))

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Final
 
 from ttapi_pipeline.client import (
     MarketHolidays,
@@ -20,6 +21,10 @@ from ttapi_pipeline.client import (
     rejected_in,
     windows_of,
 )
+from ttapi_pipeline.core.sessions import NEW_YORK
+
+LONGEST_SESSION: Final = timedelta(hours=7)
+"""The longest regular session lasts six and a half hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,15 @@ class BrokerCalendar:
             if not window.named
         }
         return {**empty, **dict(self.rejected)}
+
+
+def is_possible(announced: MarketSession) -> bool:
+    """Whether the hours are those of one session on its own day; an hour that is not there contradicts nothing."""
+    opens_at, closes_at = announced.open_at, announced.close_at
+    days = {each.astimezone(NEW_YORK).date() for each in (opens_at, closes_at) if each is not None}
+    if days - {announced.session_date}:
+        return False
+    return opens_at is None or closes_at is None or timedelta(0) < closes_at - opens_at <= LONGEST_SESSION
 
 
 async def collect_broker_calendar(client: TastytradeClient, *, today: date) -> BrokerCalendar:

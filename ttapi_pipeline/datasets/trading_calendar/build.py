@@ -12,7 +12,7 @@ The window is fixed for a year at a time, so that a calendar fetched again is th
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Final
 
 import polars as pl
@@ -22,16 +22,22 @@ from ttapi_pipeline.core.manifest import caution_facts, lost_facts
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.datasets.build import Build, rows_per_source
 from ttapi_pipeline.datasets.refresh import Refresh
-from ttapi_pipeline.datasets.trading_calendar.broker_calendar import BrokerCalendar, collect_broker_calendar
-from ttapi_pipeline.datasets.trading_calendar.contradictions import contradictions, require_few
+from ttapi_pipeline.datasets.trading_calendar.broker_calendar import (
+    BrokerCalendar,
+    collect_broker_calendar,
+    is_possible,
+)
+from ttapi_pipeline.datasets.trading_calendar.contradictions import (
+    contradictions,
+    require_few,
+    without_doubtful_hours,
+)
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
 FIRST_DATE: Final = date(1990, 1, 1)
 YEARS_AHEAD: Final = 6
 """SPX lists expirations five years out."""
 
-LONGEST_SESSION: Final = timedelta(hours=7)
-"""The longest regular session lasts six and a half hours."""
 
 _EARLY_CLOSE: Final = time(13, 0)
 _LIBRARY: Final = "exchange_calendars"
@@ -83,7 +89,7 @@ def trading_calendar_frame(exchange: pl.DataFrame, broker: BrokerCalendar, *, fe
         rows.append((*said, _BROKER if said != row else _LIBRARY))
     known = set(exchange["session"].to_list())
     for session, each in announced.items():
-        if session not in known | holidays | doubtful and each.open_at and each.close_at and _is_possible(each):
+        if session not in known | holidays | doubtful and each.open_at and each.close_at and is_possible(each):
             rows.append((session, each.open_at, each.close_at, _is_early(each.close_at), _BROKER))
     frame = pl.DataFrame(
         rows,
@@ -100,21 +106,12 @@ def trading_calendar_frame(exchange: pl.DataFrame, broker: BrokerCalendar, *, fe
     return frame.sort("session")
 
 
-def _is_possible(announced: MarketSession) -> bool:
-    """Whether the hours are those of one session on its own day; an hour that is not there contradicts nothing."""
-    opens_at, closes_at = announced.open_at, announced.close_at
-    days = {each.astimezone(NEW_YORK).date() for each in (opens_at, closes_at) if each is not None}
-    if days - {announced.session_date}:
-        return False
-    return opens_at is None or closes_at is None or timedelta(0) < closes_at - opens_at <= LONGEST_SESSION
-
-
 _Row = tuple[date, datetime, datetime, bool]
 
 
 def _said_by_broker(row: _Row, announced: MarketSession | None, *, is_half_day: bool) -> _Row:
     session, opens_at, closes_at, was_half_day = row
-    if announced is not None and _is_possible(announced):
+    if announced is not None and is_possible(announced):
         opens_at = (announced.open_at or opens_at).astimezone(UTC)
         closes_at = (announced.close_at or closes_at).astimezone(UTC)
     elif is_half_day and not was_half_day:
@@ -129,8 +126,8 @@ def _is_early(closes_at: datetime) -> bool:
 async def build_trading_calendar(client: TastytradeClient, *, now: datetime) -> Build:
     """Collect and merge; the window ends with the sixth year from now."""
     today = now.astimezone(NEW_YORK).date()
-    broker = await collect_broker_calendar(client, today=today)
     exchange = exchange_sessions(FIRST_DATE, date(today.year + YEARS_AHEAD, 12, 31))
+    broker, doubted = without_doubtful_hours(exchange, await collect_broker_calendar(client, today=today))
     frame = trading_calendar_frame(exchange, broker, fetched_at=now)
     sessions = exchange["session"].to_list()
     closures = sorted(set(sessions) - set(frame["session"].to_list()))
@@ -139,7 +136,7 @@ async def build_trading_calendar(client: TastytradeClient, *, now: datetime) -> 
         for day in broker.unnamed(sessions)
         if day not in closures
     }
-    impossible = sum(not _is_possible(each) for each in broker.sessions)
+    impossible = sum(not is_possible(each) for each in broker.sessions)
     return Build(
         frame=frame,
         missing={**broker.silent(), **unnamed},
@@ -148,7 +145,7 @@ async def build_trading_calendar(client: TastytradeClient, *, now: datetime) -> 
             "broker_first_date": broker.first.isoformat(),
             "broker_last_date": broker.last.isoformat(),
             "closed_by_broker": " ".join(day.isoformat() for day in closures),
-            **caution_facts(contradictions(exchange, frame, broker, today=today)),
+            **caution_facts({**doubted, **contradictions(exchange, frame, broker, today=today)}),
             **lost_facts(broker.lost + Counter({"hours that cannot be": impossible})),
         },
         is_simulated=client.is_simulated,

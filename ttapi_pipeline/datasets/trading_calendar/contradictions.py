@@ -7,20 +7,52 @@ Days that the broker's list of sessions leaves out are silence and no contradict
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
+import msgspec
 import polars as pl
 
+from ttapi_pipeline.client import MarketSession
 from ttapi_pipeline.core.errors import DataError
 from ttapi_pipeline.core.sessions import NEW_YORK
-from ttapi_pipeline.datasets.trading_calendar.broker_calendar import BrokerCalendar
+from ttapi_pipeline.datasets.trading_calendar.broker_calendar import BrokerCalendar, is_possible
 
 MOST_CONTRADICTIONS: Final = 5
 """Days on which the broker may differ from the exchange's own calendar. The exchange closed unscheduled for four days
 in 2001, two in 2012 and one at a time for days of mourning."""
 
 _LIST: Final = "the broker's list of holidays"
+
+
+def without_doubtful_hours(exchange: pl.DataFrame, broker: BrokerCalendar) -> tuple[BrokerCalendar, Mapping[str, str]]:
+    """Leave the broker's hours out when they are others than the exchange's on more than MOST_CONTRADICTIONS days.
+
+    Then they are hours of something else, such as of options on indices, and no early closes.
+
+    Args:
+        exchange: session, opens_at and closes_at by exchange_calendars.
+        broker: What the broker says.
+
+    Returns:
+        The broker's calendar with the hours that are believed, and a caution where they are not.
+    """
+    hours = {session: (opens_at, closes_at) for session, opens_at, closes_at, *_ in exchange.iter_rows()}
+
+    def has_others(said: MarketSession) -> bool:
+        opens_at, closes_at = hours[said.session_date]
+        return is_possible(said) and ((said.open_at or opens_at), (said.close_at or closes_at)) != (opens_at, closes_at)
+
+    others = [each.session_date for each in broker.sessions if each.session_date in hours and has_others(each)]
+    if len(others) <= MOST_CONTRADICTIONS:
+        return broker, {}
+    plain = [
+        msgspec.structs.replace(each, open_at=None, close_at=None) if each.session_date in hours else each
+        for each in broker.sessions
+    ]
+    said = f"the broker gives {len(others)} sessions other hours than exchange_calendars, {_some(others)}"
+    return replace(broker, sessions=plain), {"hours": f"{said}; those of exchange_calendars stand"}
 
 
 def contradictions(
