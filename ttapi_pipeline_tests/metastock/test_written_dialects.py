@@ -40,8 +40,9 @@ def without_open_interest(bars: pl.DataFrame) -> pl.DataFrame:
 
 
 @st.composite
-def bars(draw: st.DrawFn) -> Row:
-    prices = st.floats(1e-4, 1e6, allow_nan=False)
+def bars(draw: st.DrawFn, scale: float) -> Row:
+    # Within a factor of three: a price that slips by a power of ten and comes back is set aside.
+    prices = st.floats(scale, 3 * scale, allow_nan=False)
     low, one, other, high = sorted(draw(st.tuples(prices, prices, prices, prices)))
     volume, open_interest = draw(st.tuples(st.floats(0, 1e12), st.integers(0, 10**9).map(float)))
     return (draw(st.dates(date(1885, 1, 1), date(2030, 1, 1))), one, high, low, other, volume, open_interest)
@@ -52,7 +53,12 @@ SYMBOLS = st.one_of(
     st.sampled_from(["TRUE", "NA", "NAN", "000001", "1E5", "PRN", "LOW"]),
 )
 SERIES = st.dictionaries(
-    SYMBOLS, st.lists(bars(), min_size=1, max_size=12, unique_by=lambda bar: bar[0]), min_size=1, max_size=5
+    SYMBOLS,
+    st.floats(1e-4, 3e5).flatmap(
+        lambda scale: st.lists(bars(scale), min_size=1, max_size=12, unique_by=lambda bar: bar[0])
+    ),
+    min_size=1,
+    max_size=5,
 )
 
 
