@@ -198,6 +198,18 @@ class Manifest:
     parquet: FileFacts
     csv: FileFacts | None = None
 
+    def is_followed_by(self, footer: Manifest) -> bool:
+        """Whether a footer can be of a publication after this one, which was cut short before it wrote its manifest.
+
+        Any other file in the place of the Parquet file is as it was before, or another dataset's: a disk or a person
+        has put it there.
+        """
+        return (
+            footer.write_id != self.write_id
+            and footer.provenance.dataset == self.provenance.dataset
+            and footer.provenance.fetched_at >= self.provenance.fetched_at
+        )
+
     def to_json(self) -> str:
         """An indented JSON document that `from_json` reads back."""
         document = {

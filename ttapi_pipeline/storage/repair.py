@@ -177,7 +177,7 @@ def _examine_parquet(files: DatasetFiles, schema: DatasetSchema, manifest: Manif
         with files.parquet.open("rb") as file:
             hashed_by = footer_facts(file).get("hashed_by")
             truth = footer_manifest(file, facts)
-        if manifest is not None and manifest.write_id == truth.write_id and manifest.parquet != facts:
+        if manifest is not None and manifest.parquet != facts and _is_misplaced(files, manifest, truth):
             raise CorruptFileError(str(Damage(files.parquet.name, manifest.parquet.xxh3_128, facts.xxh3_128)))
         frame = scan_file(files.parquet)
         actual = frame.collect_schema()
@@ -197,6 +197,17 @@ def _examine_parquet(files: DatasetFiles, schema: DatasetSchema, manifest: Manif
     if hashed_by == HASHED_BY and recomputed != truth.data_version:
         raise CorruptFileError(f"its rows hash to {recomputed}, and its footer says {truth.data_version}")
     return truth
+
+
+def _is_misplaced(files: DatasetFiles, manifest: Manifest, truth: Manifest) -> bool:
+    """Whether a whole Parquet file, which is not the one of the manifest, must not be taken for what is stored.
+
+    A file as it was before stands where the CSV cannot take its place: rows of before are better than none.
+    """
+    if manifest.is_followed_by(truth):
+        return False
+    is_of_before = manifest.write_id != truth.write_id and manifest.provenance.dataset == truth.provenance.dataset
+    return not is_of_before or _is_as_written(files.csv, manifest.csv)
 
 
 def _note(files: DatasetFiles, manifest: Manifest | None) -> None:

@@ -71,7 +71,11 @@ def _open(files: DatasetFiles) -> StoredTable:
             if manifest is not None and seen == manifest.parquet:
                 return StoredTable(_frame(file), manifest, seen.xxh3_128)
             truth = _told_by_footer(files, file, manifest, seen)
-            if truth is None or manifest is None or attempt == _ATTEMPTS:
+            if truth is None or manifest is None:
+                return _proven(files, file, truth, seen)
+            if attempt == _ATTEMPTS:
+                if not manifest.is_followed_by(truth):
+                    raise _differing(files, manifest, seen)
                 return _proven(files, file, truth, seen)
         # A publication has put its Parquet file in place, and not yet its manifest; or it was cut short there.
         time.sleep(_PAUSE_SECONDS)
@@ -82,7 +86,8 @@ def _told_by_footer(files: DatasetFiles, file: BinaryIO, manifest: Manifest | No
     """The manifest in the footer of a file that the stored one does not describe; None for a file that is not ours.
 
     Raises:
-        CorruptFileError: The file is of the publication that the manifest describes, or does not say of which.
+        CorruptFileError: The file should be of the publication that the manifest describes, or does not say of which it
+            is.
     """
     try:
         if manifest is None and not footer_facts(file):
@@ -93,9 +98,14 @@ def _told_by_footer(files: DatasetFiles, file: BinaryIO, manifest: Manifest | No
     except CorruptFileError as error:
         if manifest is None:
             raise _damaged(files, error) from error
+    raise _differing(files, manifest, seen)
+
+
+def _differing(files: DatasetFiles, manifest: Manifest, seen: FileFacts) -> CorruptFileError:
+    """Note that the file is not the one of the manifest; the error that says so."""
     damage = Damage(files.parquet.name, manifest.parquet.xxh3_128, seen.xxh3_128)
     note_damage(files, damage)
-    raise CorruptFileError(f"{files.parquet.parent}: {damage}; {_WAY_OUT}")
+    return CorruptFileError(f"{files.parquet.parent}: {damage}; {_WAY_OUT}")
 
 
 def _proven(files: DatasetFiles, file: BinaryIO, truth: Manifest | None, seen: FileFacts) -> StoredTable:

@@ -137,7 +137,7 @@ def _differing(files: DatasetFiles, most_csv_bytes: int | None) -> Iterator[Dama
         return
     seen = _facts(files.parquet)
     if seen is not None and seen != manifest.parquet:
-        if _is_of_another_publication(files.parquet, manifest):
+        if _is_of_a_later_publication(files.parquet, manifest):
             return
         yield Damage(files.parquet.name, manifest.parquet.xxh3_128, seen.xxh3_128)
     csv = manifest.csv
@@ -148,11 +148,11 @@ def _differing(files: DatasetFiles, most_csv_bytes: int | None) -> Iterator[Dama
         yield Damage(files.csv.name, csv.xxh3_128, seen.xxh3_128)
 
 
-def _is_of_another_publication(path: Folder, manifest: Manifest) -> bool:
-    """Whether the footer, which has a checksum of its own, names another publication than the manifest."""
+def _is_of_a_later_publication(path: Folder, manifest: Manifest) -> bool:
+    """Whether the footer, which has a checksum of its own, names a publication after the one of the manifest."""
     try:
         with path.open("rb") as file:
-            return footer_manifest(file, manifest.parquet).write_id != manifest.write_id
+            return manifest.is_followed_by(footer_manifest(file, manifest.parquet))
     except (OSError, CorruptFileError):
         return False
 
