@@ -116,6 +116,12 @@ class TestFailureRecords:
         assert len(records) == KEPT_FAILURES
         assert (records[0], records[-1]) == ({"n": "1"}, {"n": "last"})
 
+    def test_a_byte_that_is_no_text_any_more_costs_its_line(self, settings: Settings) -> None:
+        append_failures(settings, [{"n": "first"}])
+        (Path(settings.data_dir) / ".state" / "failures.jsonl").write_bytes(b'{"n": "fi\xf2st"}\n')
+        append_failures(settings, [{"n": "last"}])
+        assert self.records(settings)[-1] == {"n": "last"}
+
     def test_a_data_folder_that_is_not_local_has_no_record(self, settings: Settings) -> None:
         append_failures(replace(settings, data_dir="memory://bucket/prefix"), [{"n": "1"}])
 
