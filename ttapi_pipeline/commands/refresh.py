@@ -20,6 +20,7 @@ from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import DatasetStatus, places, read_statuses, refuse_to_overwrite
 from ttapi_pipeline.datasets.verification import verify_inputs, verify_stored
 from ttapi_pipeline.storage.claims import refuse_foreign_files
+from ttapi_pipeline.storage.files import remove_left_over
 from ttapi_pipeline.storage.layout import check_writable, open_folder
 from ttapi_pipeline.terminal.console import print_error
 from ttapi_pipeline.terminal.watch import Display, displaying
@@ -55,6 +56,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         places=shown_places(settings),
         is_quiet=options.json,
     ) as display:
+        remove_left_over(folder)
         verify_stored(folder, now=SYSTEM_CLOCK.now())
         statuses = read_statuses(settings, now=SYSTEM_CLOCK.now(), forced=forced)
         selection = select(statuses, names)

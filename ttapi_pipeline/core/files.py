@@ -37,6 +37,13 @@ def remove_abandoned(target: Path) -> None:
         _is_abandoned(path, is_removed=True)
 
 
+def remove_abandoned_in(folder: Path) -> None:
+    """Remove all files in a folder that writers that died have staged. Nothing happens without the folder."""
+    for path in list(folder.glob(f".*{STAGED_SUFFIX}")):
+        if path.is_file():
+            _is_abandoned(path, is_removed=True)
+
+
 @contextmanager
 def staging(target: Path, *, mode: int = 0o666, is_tidied: bool = True) -> Iterator[Path]:
     """Give an empty staged file for `target`; at the end of the block it has been put in place, or is removed.

@@ -13,10 +13,10 @@ from typing import IO, Final
 
 from xxhash import xxh3_128
 
-from ttapi_pipeline.core.files import abandoned, put_in_place, remove_abandoned, staging
+from ttapi_pipeline.core.files import abandoned, put_in_place, remove_abandoned, remove_abandoned_in, staging
 from ttapi_pipeline.core.manifest import FileFacts
 from ttapi_pipeline.storage.errors import storage_error
-from ttapi_pipeline.storage.layout import DatasetFiles, Folder, NoteKind
+from ttapi_pipeline.storage.layout import STATE_FOLDER, DatasetFiles, Folder, NoteKind
 
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -104,6 +104,17 @@ def remove_stale_files(files: DatasetFiles) -> None:
     """Remove what writers of a dataset that died have staged."""
     for target in _local_targets(files):
         remove_abandoned(target)
+
+
+def remove_left_over(folder: Folder) -> None:
+    """Remove what writers that died have staged in a data folder and among its notes.
+
+    The next writer of each file would do it too, which can be days away.
+    """
+    if isinstance(folder, Path):
+        state = folder / STATE_FOLDER
+        for each in (folder, state, *state.glob("*/")):
+            remove_abandoned_in(each)
 
 
 def _local_targets(files: DatasetFiles) -> Sequence[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -15,11 +16,14 @@ from upath import UPath
 from xxhash import xxh3_128
 
 from ttapi_pipeline.core.errors import CorruptFileError, LockTimeoutError
+from ttapi_pipeline.core.files import staging
 from ttapi_pipeline.core.manifest import Provenance
+from ttapi_pipeline.storage.files import remove_left_over
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.repair import check, repair
 from ttapi_pipeline.storage.scan import read_csv_back, scan
 from ttapi_pipeline.storage.stored import read_manifest, read_stored
+from ttapi_pipeline.storage.verification import find_damage
 from ttapi_pipeline.tables.schema import DatasetSchema
 from ttapi_pipeline_tests.support.flips import flip_bit
 
@@ -127,6 +131,16 @@ def test_staged_files_of_dead_writers_go(stored: Path, marks: DatasetSchema) -> 
     assert_sound(stored, marks)
 
 
+def test_staged_files_of_dead_writers_go_before_the_next_publication_and_those_of_living_ones_stay(
+    stored: Path, marks: DatasetSchema
+) -> None:
+    (stored / ".marks.csv.0123.staged").write_bytes(b"half")
+    with staging(stored / "marks.json") as living:
+        remove_left_over(stored)
+        assert living.exists()
+    assert_sound(stored, marks)
+
+
 def test_staged_files_go_with_the_next_publication_too(
     stored: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
 ) -> None:
@@ -191,6 +205,50 @@ def test_a_parquet_file_that_is_damaged_beside_its_csv_is_named_and_left(
         repair(stored, marks)
     assert path.read_bytes() == damaged
     assert read_stored(stored, "marks").damage["marks.parquet"].seen == xxh3_128(damaged).hexdigest()
+
+
+@pytest.fixture
+def put_back(stored: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make) -> Path:
+    """A folder with a second publication, and the Parquet file of the first one in its place."""
+    before = (stored / "marks.parquet").read_bytes()
+    later = replace(provenance, fetched_at=provenance.fetched_at + timedelta(hours=1))
+    publish(marks_frame(close=77.0), marks, stored, later)
+    (stored / "marks.parquet").write_bytes(before)
+    return stored
+
+
+def test_a_parquet_file_as_it_was_before_is_no_publication_that_was_cut_short(
+    put_back: Path, marks: DatasetSchema, marks_frame: Make
+) -> None:
+    with pytest.raises(CorruptFileError, match=r"marks\.parquet is damaged"):
+        scan(put_back, marks)
+    assert findings(put_back, marks) == [("marks.parquet", True)]
+    assert find_damage(put_back, "marks")[0].file == "marks.parquet"
+    repair(put_back, marks)
+    assert_frame_equal(scan(put_back, marks).collect(), marks_frame(close=77.0))
+    assert check(put_back, marks) == []
+
+
+def test_without_a_good_csv_rows_of_before_are_better_than_none(
+    put_back: Path, marks: DatasetSchema, marks_frame: Make
+) -> None:
+    flip_bit(put_back / "marks.csv", 100, 0)
+    repair(put_back, marks)
+    assert_sound(put_back, marks)
+    assert_frame_equal(scan(put_back, marks).collect(), marks_frame())
+
+
+def test_the_file_of_another_dataset_is_damage(
+    stored: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
+) -> None:
+    others = replace(marks, name="others")
+    publish(marks_frame(close=1.0), others, stored, replace(provenance, dataset="others"))
+    (stored / "marks.parquet").write_bytes((stored / "others.parquet").read_bytes())
+    with pytest.raises(CorruptFileError, match=r"marks\.parquet is damaged"):
+        scan(stored, marks)
+    assert find_damage(stored, "marks")[0].file == "marks.parquet"
+    repair(stored, marks)
+    assert_frame_equal(scan(stored, marks).collect(), marks_frame())
 
 
 def test_a_copied_parquet_file_brings_its_dataset_along(

@@ -37,6 +37,7 @@ from ttapi_pipeline.defs.operations.pools import broker_turn
 from ttapi_pipeline.defs.resources import ApiResource
 from ttapi_pipeline.storage.changes import count_changes
 from ttapi_pipeline.storage.claims import refuse_foreign_files
+from ttapi_pipeline.storage.files import remove_left_over
 from ttapi_pipeline.storage.incremental.pieces import Pieces
 from ttapi_pipeline.storage.layout import Folder
 from ttapi_pipeline.storage.repair import repair
@@ -173,6 +174,7 @@ def _mended_status(
         return read_status(dataset, api.settings, now=api.clock.now(), folder=io_manager.folder, is_forced=is_forced)
 
     damage = None
+    remove_left_over(io_manager.folder)
     for schema in (dataset.schema, *dataset.reports):
         if not _is_to_be_repaired(io_manager.folder, schema.name):
             continue
