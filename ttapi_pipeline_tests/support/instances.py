@@ -30,6 +30,13 @@ from sqlalchemy import Engine, create_engine
 
 @pytest.fixture(scope="session", autouse=True)
 def databases_opened_quickly() -> Iterator[None]:
+    """As `opening_databases_quickly`, for all tests of a folder that imports this."""
+    with opening_databases_quickly():
+        yield
+
+
+@contextmanager
+def opening_databases_quickly() -> Iterator[None]:
     """Keep what Dagster makes anew whenever it opens a database, and what is the same each time.
 
     Alembic reads ninety migration scripts, which takes a tenth of a second, for every database that is made. An
