@@ -178,6 +178,12 @@ def event_files(instance: dg.DagsterInstance, run_id: str) -> Sequence[Path]:
     return [*(Path(f"{database}{suffix}") for suffix in ("", "-wal", "-shm")), database.with_suffix(".lock")]
 
 
+def forget_event_file(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Have the file of a run's events made anew by the next event. Otherwise it would have no tables."""
+    storage: Any = instance.event_log_storage
+    storage._initialized_dbs.discard(run_id)
+
+
 def _sqlite_paths(instance: dg.DagsterInstance) -> Callable[[str], str] | None:
     """From the id of a run to the file of its events; None for an instance with another storage."""
     # With it come SQLAlchemy and Alembic. They take longer to import than everything else that the definitions import

@@ -25,12 +25,14 @@ from hypothesis import strategies as st
 
 from ttapi_pipeline.core.processes import ProcessIdentity, this_process
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
-from ttapi_pipeline.defs.dagster_internals import claim_slot, fail_run, pool_state
+from ttapi_pipeline.defs.dagster_internals import claim_slot, event_files, fail_run, pool_state
 from ttapi_pipeline.defs.operations import pools
 from ttapi_pipeline.defs.operations.held_runs import hold_run, is_held, process_of, process_tags, release_run, why_lost
 from ttapi_pipeline.defs.operations.lost_runs import end_lost_runs, lost_runs
 from ttapi_pipeline.defs.operations.pools import broker_turn, free_orphaned_slots, queue_in_words
+from ttapi_pipeline.defs.operations.retention import prune
 from ttapi_pipeline_tests.support.examples import examples
+from ttapi_pipeline_tests.support.flips import BLOCK, put_bytes
 from ttapi_pipeline_tests.support.held import holder, job, kill, lock_file, started_run
 
 LONG_AGO = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
@@ -68,6 +70,26 @@ class TestWhoIsGone:
         assert end_lost_runs(instance) == [run.run_id]
         assert status(instance, run) is dg.DagsterRunStatus.FAILURE
         assert str(process_of(run)) in reason_of(instance, run)
+
+    @pytest.mark.parametrize("has_lock", [True, False])
+    @pytest.mark.parametrize("block", [0, 1])
+    def test_it_ends_and_goes_although_the_file_of_its_events_is_damaged(
+        self, instance: dg.DagsterInstance, block: int, has_lock: bool
+    ) -> None:
+        with freeze_time(LONG_AGO):
+            run = started_run(instance)
+        events = event_files(instance, run.run_id)[0]
+        if has_lock:
+            with holder(lock_file(instance, run.run_id)) as process:
+                kill(process)
+        put_bytes(events, events.read_bytes()[: block * BLOCK] + b"\xa5" * 2 * BLOCK)
+        assert end_lost_runs(instance) == [run.run_id]
+        assert status(instance, run) is dg.DagsterRunStatus.FAILURE
+        assert reason_of(instance, run)
+        put_bytes(events, events.read_bytes()[: block * BLOCK] + b"\xa5" * 2 * BLOCK)
+        prune(instance, before=datetime.now(UTC) + timedelta(days=1))
+        assert not instance.has_run(run.run_id)
+        assert not events.exists()
 
     def test_it_is_lost_although_the_id_of_its_process_is_that_of_a_living_one(
         self, instance: dg.DagsterInstance

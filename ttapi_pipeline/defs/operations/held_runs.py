@@ -19,6 +19,7 @@ import dagster as dg
 
 from ttapi_pipeline.core.processes import ProcessIdentity, is_alive, started_at, this_process
 from ttapi_pipeline.defs.dagster_internals import has_local_events, processes_of, run_lock_file, tag_run
+from ttapi_pipeline.defs.operations.damaged_events import restart_damaged_events
 
 _TAG: Final = "process/"
 _TAKEN_UP_WITHIN: Final = timedelta(minutes=1)
@@ -133,7 +134,7 @@ def why_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
 
 
 def _why_lost_by_events(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
-    seen = processes_of(instance, run.run_id)
+    seen = () if restart_damaged_events(instance, run.run_id) else processes_of(instance, run.run_id)
     if seen:
         pid, at = seen[0]
         words = f"its process is gone: process {pid} since {at.isoformat(timespec='seconds')}"

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from ttapi_pipeline.defs.dagster_internals import fail_run, free_slots
+from ttapi_pipeline.defs.operations.damaged_events import restart_damaged_events
 from ttapi_pipeline.defs.operations.held_runs import why_lost
 
 _LOGGER = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ def end_if_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     now = instance.get_run_by_id(run.run_id)
     if now is not None and not now.is_finished:
         _LOGGER.warning("run %s: %s", run.run_id, reason)
+        restart_damaged_events(instance, run.run_id)
         fail_run(instance, now, reason)
     # The daemon would free them too, when it next looks at ended runs. No other run that fetches starts before that.
     free_slots(instance, run.run_id)

@@ -19,6 +19,7 @@ from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.automation.jobs import RUN_TAGS
 from ttapi_pipeline.defs.dagster_internals import delete_step_logs, event_files
 from ttapi_pipeline.defs.failures import failure
+from ttapi_pipeline.defs.operations.damaged_events import restart_damaged_events
 from ttapi_pipeline.defs.operations.executor import RUN_EXECUTOR
 from ttapi_pipeline.defs.operations.instance_errors import instance_errors
 
@@ -71,6 +72,7 @@ def prune(
     doomed -= _latest_runs(instance)
     for run_id in doomed:
         delete_step_logs(instance, run_id)
+        restart_damaged_events(instance, run_id)
         instance.delete_run(run_id)
         # Dagster has emptied the file of its events. The run is in no list any more, so nothing asks for the file.
         for file in event_files(instance, run_id):
