@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -182,13 +182,14 @@ class Rounds:
     def __init__(self, project: Path, forks: Forks, instance: dg.DagsterInstance) -> None:
         self.project, self.forks, self.instance = project, forks, instance
         self.model: dict[str, pl.DataFrame] = {}
-        self.reads = 0
+        self.reads, self.began = 0, 0.0
 
     def play(self, number: int) -> dict[str, Any]:
         """One round and its clean run; what was done and found."""
         chance = random.Random(f"{SEED}/{number}")
         findings: list[str] = []
         self.reads, began = 0, time.monotonic()
+        self.began = began
         if chance.random() < 0.3:
             # The snapshot is due.
             os.utime(chance.choice(sorted((self.project / "metastock").rglob("*.txt"))))
@@ -284,8 +285,14 @@ class Rounds:
         findings += [f"in the queue: {each}" for each in pool_state(self.instance, BROKER_POOL).run_ids]
         findings += [f"lost: {each}" for each in lost_runs(self.instance).items()]
         stuck = [status for status in dg.DagsterRunStatus if status not in END_STATES]
-        found = self.instance.get_runs(dg.RunsFilter(statuses=stuck))
-        findings += [f"run {run.run_id} is {run.status.value}" for run in found]
+        records = self.instance.get_run_records(dg.RunsFilter(statuses=stuck))
+        # `dagster` makes a run before a process of ours can hold it. It has no slot, and is given ten minutes to start.
+        since = datetime.now(UTC) - timedelta(minutes=10, seconds=time.monotonic() - self.began)
+        for record in records:
+            run, made_at = record.dagster_run, record.create_timestamp
+            is_old = made_at.replace(tzinfo=made_at.tzinfo or UTC) < since
+            if is_old or run.status is not dg.DagsterRunStatus.NOT_STARTED:
+                findings.append(f"run {run.run_id} is {run.status.value}")
         findings += [f"staged: {path.relative_to(data)}" for path in data.rglob(f"*{STAGED_SUFFIX}")]
         folder = open_folder(str(data))
         schemas = [*(each.schema for each in DATASETS.values()), *REPORTS.values()]
