@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Whole runs of `tt refresh` are killed at random moments, with other writers and readers beside.
+"""A whole run of `tt refresh` is killed at a random moment, with a reader beside it.
 
-After each kill the next run succeeds without help. No slot is held, no process is left over, no stored row is lost.
-`make test` has one kill in a refresh of two tables; `make soak` has KILLS of whole runs, or as many as the environment
-variable of that name says.
+After the kill the next run succeeds without help. No slot is held, no process is left over, no stored row is lost. A
+thousand of them, in rounds: see `test_defs_kill_rounds`.
 """
 
 from __future__ import annotations
@@ -34,10 +33,7 @@ from ttapi_pipeline.storage.repair import check
 from ttapi_pipeline.storage.scan import scan
 from ttapi_pipeline_tests.support.projects import environment_of_users, make_project
 
-KILLS = int(os.environ.get("KILLS", "1000"))
 SEED = int(os.environ.get("KILL_SEED", "20261128"))
-
-SELECTIONS = (tuple(DATASETS), ("accounts", "universe", "symbols", "earnings"), ("daily_candles", "quotes"))
 
 _GROWING = ("daily_candles", "eod_snapshot", "earnings", "trading_calendar")
 """Tables that never lose a row from one refresh to the next."""
@@ -172,25 +168,6 @@ def in_the_project(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_after_a_kill_at_a_random_moment_the_next_run_succeeds(trial: Trial) -> None:
     kill_one(trial, random.Random(SEED), ["accounts"], within=4, count=1)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(12 * 3600)
-def test_the_next_run_succeeds_whenever_a_whole_run_was_killed(
-    trial: Trial, capsys: pytest.CaptureFixture[str]
-) -> None:
-    chance = random.Random(SEED)
-    began = time.monotonic()
-    trial.run("refresh", "--force")
-    within = time.monotonic() - began
-    seconds = []
-    for number in range(KILLS):
-        names = chance.choice(
-            [list(DATASETS), ["accounts", "universe", "symbols", "earnings"], ["daily_candles", "quotes"]]
-        )
-        seconds.append(kill_one(trial, chance, names, within=within, count=chance.randint(2, 6)))
-        with capsys.disabled():
-            print(f"kill {number + 1}: the next run took {seconds[-1]:.1f} s, most {max(seconds):.1f} s", flush=True)  # noqa: T201
 
 
 _TWO_STEPS = """

@@ -208,7 +208,7 @@ def _be(program: str, arguments: Sequence[str], *, is_new: bool, log: Path) -> N
     """Become a command."""
     os.setpgid(0, 0)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
     silence = os.open(os.devnull, os.O_RDONLY)
     for target, source in ((0, silence), (1, output), (2, output)):
         os.dup2(source, target)
