@@ -61,6 +61,8 @@ def implied_volatility_history(
     measured = (
         implied.filter(value.is_finite() & (value > 0))
         .join(ages, on="session")
+        # A sum depends in its last digit on the order of its terms, and a join gives them in any.
+        .sort("symbol", "age")
         .group_by("symbol")
         .agg(
             implied_volatility=today,

@@ -97,6 +97,15 @@ def test_rank_percentile_and_change_are_the_simulators_own_for_every_symbol() ->
         assert row["iv_5_day_change"] == pytest.approx(theirs.implied_volatility_index_5_day_change, abs=5e-7)
 
 
+def test_the_order_of_the_rows_does_not_change_the_last_digit() -> None:
+    values = np.random.default_rng(7).uniform(0.1, 0.9, 252).tolist()
+    implied = pl.concat([frame(values), frame(values[::-1], "B")]).collect()
+    expected = implied_volatility_history(implied.lazy(), CALENDAR, as_of=AS_OF).collect()
+    for seed in range(5):
+        shuffled = implied.sample(fraction=1.0, shuffle=True, seed=seed).lazy()
+        assert implied_volatility_history(shuffled, CALENDAR, as_of=AS_OF).collect().equals(expected)
+
+
 @settings(max_examples=examples(60))
 @given(
     st.lists(st.none() | st.floats(0.05, 2.0), min_size=1, max_size=40),

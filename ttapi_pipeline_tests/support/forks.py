@@ -196,7 +196,8 @@ def _dagster(*arguments: str) -> NoReturn:
     from dagster._cli import main
 
     sys.argv = ["dagster", *arguments]
-    main()
+    run: Callable[[], object] = main
+    run()
     sys.exit(0)
 
 
@@ -225,7 +226,8 @@ def _be(program: str, arguments: Sequence[str], *, is_new: bool, log: Path) -> N
         traceback.print_exc()
     finally:
         # As the interpreter ends after any program, without taking everything that was imported apart.
-        threading._shutdown()
+        wait_for_threads: Callable[[], None] = vars(threading)["_shutdown"]
+        wait_for_threads()
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
