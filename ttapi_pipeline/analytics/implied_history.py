@@ -47,9 +47,8 @@ def implied_volatility_history(
         - `iv_rank`: ``(today - low) / (high - low)``, 0 to 1.
         - `iv_percentile`: share of the values of the span, today's included, that are below today's, 0 to 1.
         - `iv_zscore`: ``(today - mean) / stddev`` of the span, with the sample deviation (n - 1).
-        - `iv_values_used` (Int32): values in the span.
+        - `iv_values_used` (Int32): values in the span; `iv_reason`: a key of REASONS where the rank is null.
         - `iv_5_day_change`, `iv_21_day_change`: today's less the one so many sessions ago; null without either.
-        - `iv_reason`: a key of REASONS where the rank is null.
     """
     value, age = pl.col("implied_volatility"), pl.col("age")
     sessions = session_index(calendar.filter(pl.col("session") <= as_of))
@@ -61,8 +60,7 @@ def implied_volatility_history(
     measured = (
         implied.filter(value.is_finite() & (value > 0))
         .join(ages, on="session")
-        # A sum depends in its last digit on the order of its terms, and a join gives them in any.
-        .sort("symbol", "age")
+        .sort("symbol", "age")  # the last digit of a sum depends on the order, and a join gives any
         .group_by("symbol")
         .agg(
             implied_volatility=today,

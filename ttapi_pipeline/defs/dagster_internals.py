@@ -14,6 +14,7 @@ Put here: the access, and nothing more. Not here: what is done with it (`assets.
 Whatever only a run needs is imported inside of a function, because the code location loads this module.
 """
 
+# Reads better in one piece: what a new release of Dagster may break is looked for in one place.
 import signal
 import threading
 import warnings
@@ -179,9 +180,8 @@ def event_files(instance: dg.DagsterInstance, run_id: str) -> Sequence[Path]:
 
 
 def forget_event_file(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Have the file of a run's events made anew by the next event. Otherwise it would have no tables."""
-    storage: Any = instance.event_log_storage
-    storage._initialized_dbs.discard(run_id)
+    """Have the file of a run's events made anew, with tables, by the next event."""
+    vars(instance.event_log_storage).get("_initialized_dbs", set()).discard(run_id)
 
 
 def _sqlite_paths(instance: dg.DagsterInstance) -> Callable[[str], str] | None:
