@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from ttapi_pipeline.commands.exit_codes import FAILED, INCOMPLETE, OK
 from ttapi_pipeline.commands.parsers import Subparsers
 from ttapi_pipeline.commands.project_files import ensure_home
+from ttapi_pipeline.commands.status import shown_places
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.ttl import ACCEPTED_DURATION, format_duration, parse_duration
 from ttapi_pipeline.storage.layout import open_folder
@@ -177,7 +178,7 @@ async def _stream(broker: Broker, options: argparse.Namespace, named: Sequence[s
                 service, ask_to_stop, is_json=options.json, every_seconds=options.report_seconds, clock=clock
             )
         else:
-            view = showing_grid(service, ask_to_stop, clock=clock)
+            view = showing_grid(service, ask_to_stop, places=shown_places(broker.settings), clock=clock)
         await stack.enter_async_context(view)
         await service.recorder.run(stop)
         return _End(reasons[0], service.recorder.health(), clock.monotonic() - started)

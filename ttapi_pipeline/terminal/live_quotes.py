@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -25,9 +25,13 @@ from ttapi_pipeline.terminal.held_logs import HeldLogs, holding_logs
 from ttapi_pipeline.terminal.lines import LineWriter
 from ttapi_pipeline.terminal.quote_grid import QuoteGrid
 from ttapi_pipeline.terminal.screen import showing
+from ttapi_pipeline.terminal.status_grid import glyphs_for, place_lines
 
 AskToStop: TypeAlias = Callable[[str], None]
 """Takes the reason in words; to be called in the event loop."""
+
+_HEIGHT_WITH_PLACES: Final = 20
+"""Lines of a terminal from which on the places are shown; below, each line is better spent on a symbol."""
 
 _STATUS_SECONDS: Final = 0.5
 """How often the last line of the grid changes: often enough to be live, seldom enough to be read."""
@@ -40,14 +44,16 @@ _PREVIOUS_PAGE: Final = frozenset({b"p", b"\x1b[5~", b"\x1b[A", b"\x1b[D"})
 class _GridView:
     """The grid, its last line, and the keys that turn it. The screen calls `frame` and `on_key` in its thread."""
 
-    def __init__(self, service: QuoteService, ask_to_stop: Callable[[], object]) -> None:
+    def __init__(self, service: QuoteService, ask_to_stop: Callable[[], object], places: Mapping[str, str]) -> None:
         self._stream = service.recorder
         self._ask_to_stop = ask_to_stop
+        self._places = places
+        self._is_coloured = not os.environ.get("NO_COLOR")
         self._grid = QuoteGrid(
             service.symbols,
             title=service.origin.name,
             is_simulated=service.origin.is_simulated,
-            is_coloured=not os.environ.get("NO_COLOR"),
+            is_coloured=self._is_coloured,
         )
         self._status = _status_words(self._stream.health())
         self._height = 0
@@ -61,8 +67,13 @@ class _GridView:
 
     def frame(self, width: int, height: int) -> Sequence[str]:
         """The lines of a frame, see `screen.showing`."""
-        self._height = height
-        return self._grid.lines(self._stream.board, self._status, width=width, height=height, at=time.time())
+        below: Sequence[str] = []
+        if height >= _HEIGHT_WITH_PLACES:
+            glyphs = glyphs_for(sys.stdout)
+            below = place_lines(self._places, width=width, is_coloured=self._is_coloured, glyphs=glyphs)
+        self._height = height - len(below)
+        lines = self._grid.lines(self._stream.board, self._status, width=width, height=self._height, at=time.time())
+        return [*lines, *below]
 
     def on_key(self, key: bytes) -> None:
         """Turn the page, change the order, or ask to stop."""
@@ -77,10 +88,19 @@ class _GridView:
 
 
 @asynccontextmanager
-async def showing_grid(service: QuoteService, ask_to_stop: AskToStop, *, clock: Clock) -> AsyncIterator[None]:
-    """Show the grid on standard output, which must be a terminal, for the length of the block."""
+async def showing_grid(
+    service: QuoteService, ask_to_stop: AskToStop, *, places: Mapping[str, str], clock: Clock
+) -> AsyncIterator[None]:
+    """Show the grid on standard output, which must be a terminal, for the length of the block.
+
+    Args:
+        service: Which stream.
+        ask_to_stop: Called for the key `q`.
+        places: Labels and absolute paths, such as of the data folder, for a terminal of some height.
+        clock: For the status.
+    """
     loop = asyncio.get_running_loop()
-    view = _GridView(service, lambda: loop.call_soon_threadsafe(ask_to_stop, "stopped by q"))
+    view = _GridView(service, lambda: loop.call_soon_threadsafe(ask_to_stop, "stopped by q"), places)
     output, keyboard = sys.stdout.fileno(), sys.stdin.fileno() if sys.stdin.isatty() else None
     with ExitStack() as stack:
         # Log records on the same terminal would be written across the grid.

@@ -258,8 +258,25 @@ def _foot(frame: Frame, pen: _Pen) -> list[str]:
     ]
     if frame.traffic:
         lines.append(pen.styled(_fitted(["api:", *frame.traffic], pen.width), _DIM))
-    label_cells = max(map(len, frame.places), default=0) + 1
-    for label, path in frame.places.items():
+    return [*lines, *_place_lines(frame.places, pen)]
+
+
+def place_lines(places: Mapping[str, str], *, width: int, is_coloured: bool, glyphs: Glyphs) -> list[str]:
+    """A line per place below a grid, none wider than `width` cells.
+
+    Args:
+        places: Labels and absolute paths.
+        width: Columns of the terminal.
+        is_coloured: Whether the lines may have colours, as escape sequences.
+        glyphs: The character where a path is cut.
+    """
+    return _place_lines(places, _Pen(is_coloured=is_coloured, glyphs=glyphs, width=width))
+
+
+def _place_lines(places: Mapping[str, str], pen: _Pen) -> list[str]:
+    label_cells = max(map(len, places), default=0) + 1
+    lines = []
+    for label, path in places.items():
         shown = pen.elided(one_line(path), pen.width - label_cells - 1)
         lines.append(pen.styled(f"{f'{label}:'.ljust(label_cells)} {shown}", _DIM))
     return lines

@@ -315,6 +315,10 @@ def test_on_a_terminal_it_is_a_grid_that_is_resized_turned_and_left(
         until("page 2/2 by symbol")
         os.write(leader, b"s")
         until("page 1/2 by change")
+        termios.tcsetwinsize(leader, (20, 60))
+        # 42 of the 60 cells are left for a path, and the folders of tests are longer.
+        until(r"data:             /.{12}….{23}/data")
+        until(r"dagster and logs: /")
         os.write(leader, b"q")
         until(r"\x1b\[\?25h\x1b\[\?1049l(.|\n)*stopped by q after")
         assert process.wait(60) == 0
