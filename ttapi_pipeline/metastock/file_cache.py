@@ -20,11 +20,12 @@ from uuid import uuid4
 
 import polars as pl
 
+from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.core.files import STAGED_SUFFIX, replacing_folder
 from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.frames import ACCOUNTS, CONTENTS, REJECTED_ROWS, ROWS, FilesRead
 from ttapi_pipeline.metastock.options import ImportOptions
-from ttapi_pipeline.storage.errors import storage_error
+from ttapi_pipeline.storage.errors import storage_error, storage_errors
 from ttapi_pipeline.storage.sealed_folder import is_folder_sealed, seal_folder
 
 FORMAT: Final = 8
@@ -129,7 +130,7 @@ class DiskCache:
         self._sound: set[str] = set()
 
     def names(self) -> Sequence[str]:
-        found = sorted(path.name for path in self._folder.iterdir() if path.suffix != STAGED_SUFFIX)
+        found = self._found()
         # The files of a damaged batch are read again. A batch is hashed once, and only the importer writes here.
         broken = [batch for batch in found if batch not in self._sound and not self._is_sound(batch)]
         self.remove(broken)
@@ -138,7 +139,7 @@ class DiskCache:
         return whole
 
     def add(self, read: FilesRead, known: pl.DataFrame) -> None:
-        last = max((path.name for path in self._folder.iterdir() if path.suffix != STAGED_SUFFIX), default="0")
+        last = max(self._found(), default="0")
         # The number orders batches by age; the rest is there because a number may be given again.
         name = f"{int(last.partition('-')[0]) + 1:08}-{uuid4().hex[:8]}"
         frames: Mapping[FrameName, pl.DataFrame] = {
@@ -146,24 +147,22 @@ class DiskCache:
             "contents": read.contents,
             "rejects": read.rejects,
         }
-        try:
-            with replacing_folder(self._folder / name) as staged:
-                # Without compression, writing and reading take a third of the time for twice the space.
-                read.rows.write_parquet(
-                    staged / "rows.parquet", compression="uncompressed", row_group_size=limits.ROW_GROUP_ROWS
-                )
-                for frame_name, frame in frames.items():
-                    frame.write_parquet(staged / f"{frame_name}.parquet", compression="lz4")
-                seal_folder(staged, by=SEALED_BY)
-        except OSError as error:
-            raise storage_error(self._folder, error) from error
+        with storage_errors(self._folder), replacing_folder(self._folder / name) as staged:
+            # Without compression, writing and reading take a third of the time for twice the space.
+            read.rows.write_parquet(
+                staged / "rows.parquet", compression="uncompressed", row_group_size=limits.ROW_GROUP_ROWS
+            )
+            for frame_name, frame in frames.items():
+                frame.write_parquet(staged / f"{frame_name}.parquet", compression="lz4")
+            seal_folder(staged, by=SEALED_BY)
         self._sound.add(name)
         self._frames[name, "known"] = known
         self._frames[name, "contents"] = read.contents
 
     def frame(self, batch: str, name: FrameName) -> pl.DataFrame:
         if (batch, name) not in self._frames:
-            self._frames[batch, name] = pl.read_parquet(self._folder / batch / f"{name}.parquet", glob=False)
+            with storage_errors(self._folder):
+                self._frames[batch, name] = pl.read_parquet(self._folder / batch / f"{name}.parquet", glob=False)
         return self._frames[batch, name]
 
     def rows(self, batch: str) -> pl.LazyFrame:
@@ -173,12 +172,17 @@ class DiskCache:
         for batch in batches:
             # Renamed first, so that half a batch is never seen under its name.
             doomed = self._folder / f"{batch}{STAGED_SUFFIX}"
-            with suppress(FileNotFoundError):
+            with storage_errors(self._folder), suppress(FileNotFoundError):
                 (self._folder / batch).rename(doomed)
                 shutil.rmtree(doomed)
             self._sound.discard(batch)
             for name in _SCHEMAS:
                 self._frames.pop((batch, name), None)
+
+    def _found(self) -> Sequence[str]:
+        """The batches that are there, the oldest first, damaged ones included."""
+        with storage_errors(self._folder):
+            return sorted(path.name for path in self._folder.iterdir() if path.suffix != STAGED_SUFFIX)
 
     def _is_sound(self, batch: str) -> bool:
         """Whether a batch is what was written; its frames can be read, and have as many rows as its accounts say."""
@@ -195,7 +199,7 @@ class DiskCache:
                 (pl.col("rows_read") - pl.col("duplicates") - pl.col("rejected")).sum()
             )
             return bool(rows.select(pl.len()).collect().item() == kept.item())
-        except (OSError, pl.exceptions.PolarsError):
+        except (StorageError, OSError, pl.exceptions.PolarsError):
             return False
 
 

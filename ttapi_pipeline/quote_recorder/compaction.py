@@ -30,6 +30,7 @@ from ttapi_pipeline.quote_recorder.layout import (
     logged_sessions,
     manifest_file,
     session_lock,
+    session_of_name,
 )
 from ttapi_pipeline.quote_recorder.log import LogGap, read_gaps, read_origin, scan_log
 from ttapi_pipeline.quote_recorder.schemas import TABLES, TableName
@@ -107,13 +108,23 @@ def remove_old_logs(data: Path, *, keep: int = KEPT_LOGS) -> Sequence[date]:
     doomed = compacted[: len(compacted) - keep] if keep else compacted
     for session in doomed:
         try:
-            # A process that waits for this lock will find the session compacted, whichever file it locks. First, since
-            # a session without a folder is not looked at again.
-            (data / LOG_FOLDER / f".{session.isoformat()}.lock").unlink(missing_ok=True)
             shutil.rmtree(log_folder(data, session))
         except OSError as error:
             raise storage_error(log_folder(data, session), error) from error
+    _remove_locks(data)
     return doomed
+
+
+def _remove_locks(data: Path) -> None:
+    """Remove the files of the locks of logs that are gone; a process may have died when it had removed such a log."""
+    try:
+        for lock in (data / LOG_FOLDER).glob(".*.lock"):
+            session = session_of_name(lock.stem.removeprefix("."))
+            # A process that waits for this lock will find the session compacted, whichever file it locks.
+            if session and is_compacted(data, session) and not log_folder(data, session).exists():
+                lock.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(data / LOG_FOLDER, error) from error
 
 
 def _compact(data: Path, session: date, *, is_recorded_to_the_end: bool) -> SessionHistory:

@@ -72,7 +72,7 @@ def logged_sessions(data: Path) -> Sequence[date]:
         return []
     except OSError as error:
         raise storage_error(data / LOG_FOLDER, error) from error
-    return sorted(session for session in map(_session_of_name, names) if session is not None)
+    return sorted(session for session in map(session_of_name, names) if session is not None)
 
 
 def compacted_sessions(data: Path) -> Sequence[date]:
@@ -97,7 +97,8 @@ def finished_sessions(data: Path, *, now: datetime) -> Sequence[date]:
     return [session for session in found if session_hours(session).settles_at <= now]
 
 
-def _session_of_name(name: str) -> date | None:
+def session_of_name(name: str) -> date | None:
+    """The session that a file or folder is named after; None when it is named after something else."""
     try:
         return date.fromisoformat(name)
     except ValueError:

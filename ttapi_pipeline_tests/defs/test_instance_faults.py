@@ -21,7 +21,7 @@ def writers(*chosen: Writer) -> pytest.MarkDecorator:
 
 # Most of what Dagster does is done by SQLite, in eight hundred events.
 @writers(*instance_writers.WRITERS)
-@pytest.mark.parametrize("count", [pytest.param(3, marks=pytest.mark.thorough), ALL])
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.thorough), ALL])
 def test_what_is_read_is_whole_whatever_goes_wrong_and_the_next_run_mends_it(trials: Trials, count: int | None) -> None:
     assert faulty(trials, count) == []
 

@@ -10,7 +10,6 @@ import pytest
 THOROUGH: Final = (
     "client/test_client_chaos.py",
     "commands/test_console_grid.py",
-    "datasets/test_eod_kills.py",
     "datasets/test_splits_between_sources.py",
     "defs/scenarios/test_scenario_changes.py",
     "defs/scenarios/test_scenario_tables.py",

@@ -14,22 +14,26 @@ from typing import Final
 
 import numpy as np
 import polars as pl
+import pytest
 
 from ttapi_pipeline.client.state_files import read_state, write_state
 from ttapi_pipeline.core.manifest import Provenance
+from ttapi_pipeline.core.seals import unseal
 from ttapi_pipeline.datasets.daily_candles.spool import CandleSpool
 from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
 from ttapi_pipeline.datasets.eod_snapshot.build import SnapshotOptions, build_eod_snapshot
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
 from ttapi_pipeline.datasets.trading_calendar.table import TRADING_CALENDAR
 from ttapi_pipeline.datasets.verification import verify_stored
+from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.importer import import_folder
 from ttapi_pipeline.storage.files import write_file
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.repair import check, repair
 from ttapi_pipeline.streaming.candles import CandleHistory
+from ttapi_pipeline.tables.conform import conform
 from ttapi_pipeline_tests.support.faults.storage_writers import table_view
-from ttapi_pipeline_tests.support.faults.writer import View, Writer
+from ttapi_pipeline_tests.support.faults.writer import DROPPED, View, Writer
 
 _START: Final = date(2026, 1, 2)
 _SESSION: Final = date(2026, 11, 20)
@@ -133,8 +137,30 @@ def _file_text(symbol: str, days: int) -> str:
     return "".join(f"{symbol},{day},10,11,9,{10 + at % 7 / 10},100\n" for at, day in enumerate(sessions))
 
 
+def _candles() -> pl.DataFrame:
+    """Of one symbol, from the fifth day of its file on, with the file's closes, and for a month longer."""
+    days = pl.DataFrame({"session": pl.date_range(date(2020, 1, 1), date(2020, 3, 10), eager=True)})
+    close = 10 + pl.col("at") % 7 / 10
+    values = dict.fromkeys(("open", "high", "low", "close"), close) | {"volume": pl.lit(100.0)}
+    missing = dict.fromkeys(("vwap", "trade_count", "implied_volatility"), pl.lit(None))
+    rows = days.with_row_index("at").filter(pl.col("at") > 4)
+    frame = rows.select(
+        "session",
+        symbol=pl.lit("AAA"),
+        is_final=True,
+        source=pl.lit("dxlink"),
+        fetched_at=pl.lit(_NOW),
+        **values,
+        **missing,
+    )
+    return conform(frame, DAILY_CANDLES)
+
+
 class Snapshot(Writer):
-    """The snapshot of MetaStock files, in pieces, with its survey and everything that is kept for the next time."""
+    """The snapshot of MetaStock files and candles, in pieces, with all that is kept of it for the next time.
+
+    In small batches and ranges, so that there are many moments in between.
+    """
 
     name = "end-of-day snapshot"
     is_repaired = True
@@ -145,18 +171,22 @@ class Snapshot(Writer):
         for symbol in _SYMBOLS:
             (files / f"{symbol}.txt").write_text(_file_text(symbol, 40))
         self.run(folder, lambda: None)
-        (files / "BBB.txt").write_text(_file_text("BBB", 50))
+        for symbol in ("BBB", "DDD"):
+            (files / f"{symbol}.txt").write_text(_file_text(symbol, 50))
 
     def run(self, folder: Path, acknowledge: Callable[[], None]) -> None:
-        built = build_eod_snapshot(
-            folder / "files",
-            DAILY_CANDLES.polars.to_frame().lazy(),
-            TRADING_CALENDAR.polars.to_frame().lazy(),
-            metastock_version="",
-            options=SnapshotOptions(cache=folder / ".state" / "metastock"),
-        )
-        provenance = Provenance(dataset="eod_snapshot", code_version="1", fetched_at=_NOW)
-        publish(built.frame, EOD_SNAPSHOT, folder, provenance, lock_timeout_seconds=1).wait()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(limits, "BATCH_BYTES", 1_000)
+            patch.setattr(limits, "RANGE_ROWS", 60)
+            built = build_eod_snapshot(
+                folder / "files",
+                _candles().lazy(),
+                TRADING_CALENDAR.polars.to_frame().lazy(),
+                metastock_version="",
+                options=SnapshotOptions(cache=folder / ".state" / "metastock"),
+            )
+            provenance = Provenance(dataset="eod_snapshot", code_version="1", fetched_at=_NOW)
+            publish(built.frame, EOD_SNAPSHOT, folder, provenance, lock_timeout_seconds=1).wait()
         acknowledge()
 
     def view(self, folder: Path) -> View:
@@ -195,11 +225,17 @@ class Notes(Writer):
         acknowledge()
 
     def view(self, folder: Path) -> View:
-        note = folder / ".state" / "verified.json"
         return {
             "state": str(read_state(folder / ".state" / "breaker.json", _State)),
-            "note": sha256(note.read_bytes()).hexdigest()[:12] if note.exists() else "none",
+            "note": _note(folder / ".state" / "verified.json"),
         }
+
+
+def _note(path: Path) -> str:
+    if not path.exists():
+        return "none"
+    content = unseal(path.read_bytes(), by="verified 1")
+    return DROPPED if content is None else sha256(content).hexdigest()[:12]
 
 
 WRITERS: Final = (Spool(), Import(), Snapshot(), Notes())

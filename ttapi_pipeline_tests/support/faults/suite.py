@@ -15,7 +15,7 @@ from ttapi_pipeline_tests.support.faults.trials import Trials
 T = TypeVar("T")
 
 FEW: Final = 1
-SOME: Final = pytest.param(8, marks=pytest.mark.thorough)
+SOME: Final = pytest.param(3, marks=pytest.mark.thorough)
 ALL: Final = pytest.param(None, marks=pytest.mark.soak)
 """How many points are tried: in every run, in a thorough one, and in hours."""
 

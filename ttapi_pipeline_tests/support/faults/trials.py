@@ -15,7 +15,7 @@ from typing import Any, Final
 from ttapi_pipeline_tests.support.faults.library import Action, Event, Fault, Operation, read_events
 from ttapi_pipeline_tests.support.faults.power import Disk, Kept
 from ttapi_pipeline_tests.support.faults.server import Server, document_of
-from ttapi_pipeline_tests.support.faults.writer import View, Writer
+from ttapi_pipeline_tests.support.faults.writer import DROPPED, View, Writer
 
 _NAMES: Final = frozenset(
     {
@@ -225,6 +225,8 @@ class Trials:
         for name, seen in view.items():
             whole = {each[name] for each in self.views}
             kept = {each[name] for each in self.views[acknowledged:]}
+            if seen == DROPPED and name in guesses:
+                continue
             if seen not in whole:
                 yield f"{who} sees of {name}: {seen}"
             elif seen not in kept and name not in guesses and not self._writer.is_silent:

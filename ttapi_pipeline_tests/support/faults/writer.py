@@ -6,10 +6,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 View: TypeAlias = Mapping[str, str]
 """What a reader sees, by the name of a table or file: a digest or a few words. The same content, the same text."""
+
+
+DROPPED: Final = "dropped"
+"""What a reader sees of a cache that does not fit its seal."""
 
 
 class Writer(ABC):
