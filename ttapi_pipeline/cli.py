@@ -1,118 +1,31 @@
 # SPDX-License-Identifier: MIT
-"""The `tt` command: parses the command line, reads the settings, calls a module of `commands`, and reports errors."""
+"""The `tt` command as it begins and ends: `commands.program` does the rest. It imports nothing that takes time."""
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-
-from ttapi_pipeline import __version__
-from ttapi_pipeline.commands import (
-    doctor,
-    export,
-    import_files,
-    init,
-    refresh,
-    show,
-    simulator,
-    status,
-    stream,
-    ui,
-    where,
-)
-from ttapi_pipeline.commands.exit_codes import FAILED, INTERRUPTED, WRONG_USAGE
-from ttapi_pipeline.commands.parsers import CommandParser
-from ttapi_pipeline.core.errors import ConfigError, TTError
-from ttapi_pipeline.core.logs import configure_logging
-from ttapi_pipeline.core.places import Home, find_home
-from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.registry import load_settings_of
-from ttapi_pipeline.storage.layout import state_folder
-from ttapi_pipeline.terminal.console import accept_any_text, print_error
-
-_COMMANDS = {
-    "refresh": refresh,
-    "status": status,
-    "show": show,
-    "export": export,
-    "import": import_files,
-    "doctor": doctor,
-    "stream": stream,
-    "ui": ui,
-    "where": where,
-}
-"""By name, in the order of the help. `init` and the simulator, which work in any folder, are apart."""
+from collections.abc import Sequence
+from contextlib import suppress
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 fresh, 3 incomplete, 4 failed, 2 wrong usage or settings."""
-    accept_any_text()
-    options = _parser().parse_args(_with_command(sys.argv[1:] if argv is None else argv))
-    if options.command == "simulator":
-        # It runs beside any project: no settings are read, and relative paths stay relative to the current folder.
-        return simulator.run(options)
+    """Run one command and return its exit code: that of `program.main`, or 128 and the number of the signal."""
+    # What these import takes half a second, in which somebody may want to end it, too.
     try:
-        if options.command == "init":
-            return init.run(options)
-        options.home = find_home()
-        with _working_in(options.home):
-            settings = load_settings_of(options.home)
-            _keep_caches(settings)
-            configure_logging(settings)
-            code: int = _COMMANDS[options.command].run(settings, options)
-            return code
-    except ConfigError as error:
-        print_error(f"error: {error}")
-        return WRONG_USAGE
-    except TTError as error:
-        print_error(f"error: {error}")
-        return FAILED
-    except KeyboardInterrupt as interrupt:
-        print_error(str(interrupt) or "interrupted; stored data is as it was")
-        return INTERRUPTED
+        from ttapi_pipeline.core.signals import ending_signals  # noqa: PLC0415 - see above
+    except KeyboardInterrupt:
+        return 130
+    with ending_signals(is_process_ending=argv is None) as exit_code:
+        try:
+            from ttapi_pipeline.commands import program  # noqa: PLC0415 - see above
 
-
-def _with_command(words: Sequence[str]) -> Sequence[str]:
-    """`tt` alone, or with options of `tt refresh` alone, refreshes what is due."""
-    is_named = any(not word.startswith("-") for word in words[:1])
-    return words if is_named or {"-h", "--help", "--version"} & set(words[:1]) else ["refresh", *words]
-
-
-@contextmanager
-def _working_in(home: Home) -> Iterator[None]:
-    """Make the folder the current one, if it is there, and have the environment fit; that of before comes back."""
-    before = dict(os.environ)
-    os.environ.update(home.environment())
-    try:
-        if home.folder.is_dir():
-            os.chdir(home.folder)
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-def _keep_caches(settings: Settings) -> None:
-    """Have Matplotlib keep its list of fonts beside the data, and not in the home folder, unless it is told where."""
-    folder = state_folder(settings.data_dir)
-    if folder is not None:
-        os.environ.setdefault("MPLCONFIGDIR", str(folder / "matplotlib"))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tt",
-        description="Local, always-fresh options tables. Without a command: `tt refresh`.",
-        epilog="Exit codes: 0 all fresh, 3 refreshed with missing rows or stale data kept, 4 failed, 2 wrong usage.",
-    )
-    parser.add_argument("--version", action="version", version=f"tt {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=CommandParser)
-    for command in (init, *_COMMANDS.values(), simulator):
-        command.add_parser(commands)
-    return parser
+            return program.main(argv)
+        except KeyboardInterrupt as interrupt:
+            # The terminal may be gone.
+            with suppress(OSError):
+                sys.stderr.write(f"{str(interrupt) or 'interrupted; stored data is as it was'}\n")
+                sys.stderr.flush()
+            return exit_code()
 
 
 if __name__ == "__main__":

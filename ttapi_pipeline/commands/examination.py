@@ -14,7 +14,6 @@ from pathlib import Path
 from ttapi_pipeline.broker.broker import Broker
 from ttapi_pipeline.client import QuoteToken
 from ttapi_pipeline.client.server_clock import server_clock_offset
-from ttapi_pipeline.commands.dagster_databases import dagster_home
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.settings import Settings
@@ -22,7 +21,7 @@ from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.core.verdict import CLOCK_TOLERANCE, Rule
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.datasets.status import metastock_folder, metastock_version, read_statuses
-from ttapi_pipeline.storage.databases import database_damage, find_databases, put_aside
+from ttapi_pipeline.storage.databases import dagster_home, database_damage, find_databases, put_aside
 from ttapi_pipeline.storage.layout import Folder, check_rights, check_writable, open_folder
 from ttapi_pipeline.storage.repair import check, repair
 from ttapi_pipeline.storage.stored import read_manifest, read_stored

@@ -15,6 +15,3 @@ INCOMPLETE: Final = 3
 """It worked, but rows are missing, or stale data was kept."""
 
 FAILED: Final = 4
-
-INTERRUPTED: Final = 130
-"""128 + SIGINT, as shells have it."""

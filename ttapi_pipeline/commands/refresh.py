@@ -4,11 +4,8 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import threading
 from collections.abc import Collection, Mapping, Sequence
 
-from ttapi_pipeline.commands.dagster_databases import check_instance, dagster_home, database_errors, mend_databases
 from ttapi_pipeline.commands.exit_codes import FAILED, INCOMPLETE, OK
 from ttapi_pipeline.commands.parsers import Subparsers
 from ttapi_pipeline.commands.project_files import ensure_home
@@ -20,6 +17,7 @@ from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import DatasetStatus, places, read_statuses, refuse_to_overwrite
 from ttapi_pipeline.datasets.verification import verify_inputs, verify_stored
 from ttapi_pipeline.storage.claims import refuse_foreign_files
+from ttapi_pipeline.storage.databases import check_instance, dagster_home, mend_databases
 from ttapi_pipeline.storage.files import remove_left_over
 from ttapi_pipeline.storage.layout import check_writable, open_folder
 from ttapi_pipeline.terminal.console import print_error
@@ -42,9 +40,8 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         ConfigError: The data folder holds real data, and the settings name the simulator.
         TTError: The data folder cannot be written, or has files of others in the places of datasets; or the run could
             not be started.
-        KeyboardInterrupt: Ctrl-C or SIGTERM ended it.
+        KeyboardInterrupt: Ctrl-C ended it, or a signal that does the same; it says what was done by then.
     """
-    _end_at_sigterm()
     names: Sequence[str] = options.dataset
     forced = frozenset(names or DATASETS) if options.force else frozenset()
     folder = open_folder(settings.data_dir)
@@ -83,15 +80,6 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     return exit_code(statuses, outcomes or {}, names)
 
 
-def _end_at_sigterm() -> None:
-    """Have SIGTERM, which `timeout` and service managers send, end the command as Ctrl-C does.
-
-    While a run is under way, Dagster's handlers do the same. Signals reach the main thread of a program alone.
-    """
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
 def select(statuses: Mapping[str, DatasetStatus], names: Collection[str]) -> Sequence[str]:
     """The datasets to run, upstream first: those due among the named and above them, and those that a change may reach.
 
@@ -117,10 +105,9 @@ def _refresh(
     settings: Settings, selection: Sequence[str], board: ProgressBoard, display: Display, *, forced: Collection[str]
 ) -> Mapping[str, Progress]:
     """Run the selection in this process, on the project's Dagster instance."""
-    home = dagster_home()
-    for mended in mend_databases(home):
+    for mended in mend_databases(dagster_home()):
         display.say(mended)
-    with watched(board), database_errors(home):
+    with watched(board):
         from ttapi_pipeline.defs.launch import refresh_datasets
 
         refresh_datasets(settings, selection, board, forced=forced)

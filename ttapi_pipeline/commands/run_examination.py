@@ -6,12 +6,11 @@ Who is lost, and how a slot is freed: see `defs.operations`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from ttapi_pipeline.commands.examination import Finding
 from ttapi_pipeline.core.errors import TTError
+from ttapi_pipeline.storage.databases import dagster_home
 
 
 def examine_runs(*, is_repairing: bool) -> Iterator[Finding]:
@@ -22,9 +21,8 @@ def examine_runs(*, is_repairing: bool) -> Iterator[Finding]:
     """
     from ttapi_pipeline.defs.operations.examination import examine_instance
 
-    home = Path(os.environ.get("DAGSTER_HOME") or Path.cwd())
     try:
-        examined = examine_instance(home, is_repairing=is_repairing)
+        examined = examine_instance(dagster_home(), is_repairing=is_repairing)
     except TTError as error:
         yield Finding("runs", str(error), is_good=False)
         return

@@ -10,11 +10,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final, NoReturn
 
-from ttapi_pipeline.commands.dagster_databases import check_instance, dagster_home
 from ttapi_pipeline.commands.parsers import Subparsers
 from ttapi_pipeline.commands.project_files import WORKSPACE, ensure_home
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.storage.databases import check_instance, dagster_home
 from ttapi_pipeline.storage.layout import check_writable, open_folder
 
 _HOST: Final = "127.0.0.1"

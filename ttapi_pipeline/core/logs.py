@@ -57,9 +57,16 @@ def configure_logging(settings: Settings) -> None:
     installed handlers already, records go through those instead.
     """
     handler = logging.StreamHandler()
+    handler.addFilter(_is_of_an_error)
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger(_PACKAGE).setLevel(settings.log_level.upper())
+
+
+def _is_of_an_error(record: logging.LogRecord) -> bool:
+    """Whether a record is not about an interrupt: libraries log one with a traceback where it meets them at work."""
+    error = record.exc_info[1] if record.exc_info else None
+    return error is None or isinstance(error, Exception)
 
 
 def _instant(record: logging.LogRecord) -> str:

@@ -16,14 +16,16 @@ Whatever only a run needs is imported inside of a function, because the code loc
 
 # Reads better in one piece: what a new release of Dagster may break is looked for in one place.
 import signal
+import subprocess
 import threading
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from types import FrameType
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -35,6 +37,7 @@ from dagster._core.definitions.data_version import (
     get_input_data_version_tag,
     get_input_event_pointer_tag,
 )
+from dagster._core.events import RunFailureReason
 from dagster._core.execution.plan.outputs import StepOutputData, StepOutputHandle
 
 # Steps.
@@ -306,6 +309,44 @@ def give_turn(instance: dg.DagsterInstance, pool: str) -> None:
     storage = instance.event_log_storage
     if isinstance(storage, SqlEventLogStorage) and storage.has_unassigned_slots(pool):
         storage.assign_pending_steps([pool])
+
+
+def mark_canceling(instance: dg.DagsterInstance, run_id: str, reason: str) -> None:
+    """Record that somebody asked a run to end, so that Dagster records its end as that and not as a failure.
+
+    Nothing that is promised changes the state of a run.
+    """
+    run = instance.get_run_by_id(run_id)
+    if run is not None and run.status is dg.DagsterRunStatus.STARTED:
+        instance.report_run_canceling(run, reason)
+
+
+def was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether a signal ended a run, in a step or between steps. Only what its last event holds says so."""
+    return any(
+        event.event_type is dg.DagsterEventType.RUN_FAILURE
+        and event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
+        for event in result.all_events
+    )
+
+
+def record_cancelled(instance: dg.DagsterInstance, run_id: str, reason: str) -> None:
+    """Record a run that has not succeeded as cancelled, whatever it is recorded as. Nothing promised does so."""
+    run = instance.get_run_by_id(run_id)
+    if run is not None and run.status not in {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.CANCELED}:
+        instance.report_run_canceled(run, reason)
+
+
+def shield_log_mirrors() -> None:
+    """Keep Ctrl-C from the processes that mirror what a step prints to the terminal.
+
+    A terminal sends it to its whole group of processes. Dagster starts a `tail` and a watcher per stream in that group,
+    and the watcher shows a traceback. It ends both itself.
+    """
+    from dagster._core.execution import compute_logs  # noqa: PLC0415 - only a run needs it
+
+    module: Any = compute_logs
+    module.subprocess = SimpleNamespace(Popen=partial(subprocess.Popen, process_group=0))
 
 
 def delete_step_logs(instance: dg.DagsterInstance, run_id: str) -> None:

@@ -9,8 +9,13 @@ may forward a port to it, still has all that the web UI can do.
 import sys
 from typing import Any
 
+from ttapi_pipeline.core.errors import TTError
+from ttapi_pipeline.core.lines import one_line
+from ttapi_pipeline.core.signals import ending_signals
 from ttapi_pipeline.defs.dagster_internals import run_dev_server
+from ttapi_pipeline.defs.operations.instance_errors import instance_errors
 from ttapi_pipeline.defs.web_guard import Guard
+from ttapi_pipeline.storage.databases import dagster_home, mend_databases
 
 
 def main() -> None:
@@ -18,8 +23,22 @@ def main() -> None:
     if sys.argv[1:2] == ["--server"]:
         del sys.argv[1]
         _run_web_server()
-    else:
-        run_dev_server([sys.executable, "-m", "ttapi_pipeline.defs.web_ui", "--server"])
+        return
+    home = dagster_home()
+    # Dagster does not notice the end of its terminal, and what it started would stay.
+    with ending_signals(is_process_ending=True):
+        try:
+            for mended in mend_databases(home):
+                _say(mended)
+            with instance_errors(home):
+                run_dev_server([sys.executable, "-m", "ttapi_pipeline.defs.web_ui", "--server"])
+        except TTError as error:
+            _say(f"error: {error}")
+            sys.exit(4)
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"{one_line(sentence)}\n")
 
 
 def _run_web_server() -> None:

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.storage.errors import storage_error
 
 ASIDE: Final = ".damaged"
 """In the name of a database that was put aside."""
 
+_WITHOUT: Final = (
+    "Dagster starts a new one, without earlier runs; stored data is as it was; restart `make ui` if it runs"
+)
 _LARGE_BYTES: Final = 32 * 2**20
 _FOLDERS: Final = ("history", "schedules")
 _COMPANIONS: Final = ("", "-wal", "-shm")
@@ -105,6 +109,35 @@ def put_aside(database: Path) -> Path:
     except OSError as error:
         raise storage_error(database, error) from error
     return target
+
+
+def dagster_home() -> Path:
+    """The folder of the Dagster instance that this process uses."""
+    return Path(os.environ.get("DAGSTER_HOME") or Path.cwd())
+
+
+def check_instance() -> None:
+    """Check that the folder of the instance is there.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    home = dagster_home()
+    if not home.is_dir():
+        raise ConfigError(f"DAGSTER_HOME is {home}, and there is no such folder; make it, or unset the variable")
+
+
+def mend_databases(home: Path) -> Iterator[str]:
+    """Put the damaged databases aside that every run needs; a sentence for each.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
+    for database in filter(is_shared, find_databases(home)):
+        damage = database_damage(database, is_thorough=False)
+        if damage is not None:
+            kept = put_aside(database)
+            yield f"{database} was damaged ({damage}) and is kept as {kept.name}: {_WITHOUT}"
 
 
 def _storage_folder(home: Path) -> Path | None:

@@ -60,11 +60,13 @@ class _Examined:
         problems: What is wrong.
         truth: The manifest that the Parquet file gives; None when the file is not good.
         from_csv: The manifest of a publication whose Parquet file is damaged and whose CSV is good.
+        seen: Size and hash of the Parquet file; None where there is none.
     """
 
     problems: list[Problem]
     truth: Manifest | None
     from_csv: Manifest | None = None
+    seen: FileFacts | None = None
 
 
 def check(
@@ -112,8 +114,8 @@ def repair(
         examined = _examine(files, schema)
         claim = Claim.of(files)
         remove_stale_files(files)
-        if examined.from_csv is not None:
-            _restore(claim, schema, examined.from_csv)
+        if examined.from_csv is not None and examined.seen is not None:
+            _restore(claim, schema, examined.from_csv, examined.seen)
         elif examined.truth is None:
             damage = [str(problem) for problem in examined.problems if problem.path == files.parquet]
             if _exists(files.parquet):
@@ -149,16 +151,18 @@ def _examine(files: DatasetFiles, schema: DatasetSchema) -> _Examined:
         if manifest is not None or _exists(files.csv):
             found(files.parquet, f"is gone; refresh {files.dataset}", is_repairable=False)
         return _Examined(problems, None)
+    # A large file takes seconds to be hashed.
+    seen = _facts(files.parquet)
     try:
-        truth = _examine_parquet(files, schema, manifest)
+        truth = _examine_parquet(files, schema, manifest, seen)
     except CorruptFileError as error:
-        _note(files, manifest)
+        _note(files, manifest, seen)
         is_restorable = manifest is not None and _is_as_written(files.csv, manifest.csv)
         way_out = f"refresh it with `tt refresh {files.dataset} --force`, or put a back-up in its place"
         if is_restorable:
             way_out = "the next `tt refresh`, or `tt doctor --repair`, makes it from its CSV, which is good"
         found(files.parquet, f"is damaged ({error}); {way_out}", is_repairable=is_restorable)
-        return _Examined(problems, None, manifest if is_restorable else None)
+        return _Examined(problems, None, manifest if is_restorable else None, seen)
     if manifest is not None and (manifest.write_id != truth.write_id or manifest.parquet != truth.parquet):
         found(files.manifest, "does not describe its Parquet file")
     if not _exists(files.csv):
@@ -170,9 +174,10 @@ def _examine(files: DatasetFiles, schema: DatasetSchema) -> _Examined:
     return _Examined(problems, truth)
 
 
-def _examine_parquet(files: DatasetFiles, schema: DatasetSchema, manifest: Manifest | None) -> Manifest:
-    """The manifest that the Parquet file gives; CorruptFileError when the file is damaged."""
-    facts = _facts(files.parquet)
+def _examine_parquet(
+    files: DatasetFiles, schema: DatasetSchema, manifest: Manifest | None, facts: FileFacts
+) -> Manifest:
+    """The manifest that the Parquet file with these facts gives; CorruptFileError when the file is damaged."""
     try:
         with files.parquet.open("rb") as file:
             hashed_by = footer_facts(file).get("hashed_by")
@@ -210,19 +215,16 @@ def _is_misplaced(files: DatasetFiles, manifest: Manifest, truth: Manifest) -> b
     return not is_of_before or _is_as_written(files.csv, manifest.csv)
 
 
-def _note(files: DatasetFiles, manifest: Manifest | None) -> None:
+def _note(files: DatasetFiles, manifest: Manifest | None, seen: FileFacts) -> None:
     """Note damage of the Parquet file for the verdict, which does not hash files itself."""
-    if manifest is None:
-        return
-    seen = _facts(files.parquet)
-    if seen != manifest.parquet:
+    if manifest is not None and seen != manifest.parquet:
         note_damage(files, Damage(files.parquet.name, manifest.parquet.xxh3_128, seen.xxh3_128))
 
 
-def _restore(claim: Claim, schema: DatasetSchema, manifest: Manifest) -> None:
+def _restore(claim: Claim, schema: DatasetSchema, manifest: Manifest, damaged: FileFacts) -> None:
     """Make the Parquet file from the CSV. Whatever was built from the damaged file is built again."""
     files = claim.files
-    provenance = with_damaged_file(manifest.provenance, _facts(files.parquet).xxh3_128)
+    provenance = with_damaged_file(manifest.provenance, damaged.xxh3_128)
 
     def unreadable(error: Exception) -> CorruptFileError:
         return CorruptFileError(f"{files.csv} does not read as {schema.name}: {error}")

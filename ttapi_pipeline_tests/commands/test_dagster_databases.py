@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -14,9 +15,11 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from ttapi_pipeline.commands.dagster_databases import database_errors, mend_databases
 from ttapi_pipeline.core.errors import StorageError
-from ttapi_pipeline.storage.databases import database_damage, find_databases, is_shared, put_aside
+from ttapi_pipeline.defs.operations.instance_errors import instance_errors
+from ttapi_pipeline.defs.operations.lost_runs import lost_runs_sensor
+from ttapi_pipeline.defs.operations.pools import broker_turn
+from ttapi_pipeline.storage.databases import database_damage, find_databases, is_shared, mend_databases, put_aside
 from ttapi_pipeline_tests.support.flips import flip_any_bit, flip_bit
 from ttapi_pipeline_tests.support.shared import made_once
 
@@ -133,7 +136,7 @@ def test_a_database_that_is_being_written_is_not_called_damaged(home: Path) -> N
 def test_an_error_of_a_database_is_one_sentence(tmp_path: Path, said: str, way_out: str) -> None:
     failed = RuntimeError("a step ended")
     failed.__cause__ = OperationalError("INSERT INTO event_logs ...", {}, sqlite3.OperationalError(said))
-    with pytest.raises(StorageError, match=way_out) as raised, database_errors(tmp_path):
+    with pytest.raises(StorageError, match=way_out) as raised, instance_errors(tmp_path):
         raise failed
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -145,11 +148,25 @@ def test_a_real_full_disk_is_one_sentence(tmp_path: Path) -> None:
         connection.execute(text("PRAGMA max_page_count = 2"))
         connection.execute(text("CREATE TABLE notes (text TEXT)"))
         # The smallest disk there is: a database that may have two pages.
-        with pytest.raises(StorageError, match="disk is full; free some space"), database_errors(tmp_path):
+        with pytest.raises(StorageError, match="disk is full; free some space"), instance_errors(tmp_path):
             connection.execute(text("INSERT INTO notes VALUES (:note)"), {"note": "x" * 40_960})
     engine.dispose()
 
 
+def test_a_step_and_a_sensor_say_in_one_sentence_that_the_database_fails_them(home: Path) -> None:
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        (index,), (runs,) = home.rglob("index.db"), home.rglob("runs.db")
+        for database, table in ((index, "concurrency_slots"), (runs, "runs")):
+            with closing(sqlite3.connect(database)) as connection:
+                connection.execute(f"DROP TABLE {table}")
+        said = rf"^Dagster's database in {home}: .*(concurrency_slots|runs); `tt doctor` .*Stored data is as it was$"
+        with pytest.raises(StorageError, match=said), broker_turn(instance, "4711", "accounts", print):
+            pass
+        skipped = lost_runs_sensor()(dg.build_sensor_context(instance=instance))
+        assert isinstance(skipped, dg.SkipReason)
+        assert re.match(said, str(skipped.skip_message))
+
+
 def test_another_error_stays_as_it_is(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="mine"), database_errors(tmp_path):
+    with pytest.raises(ValueError, match="mine"), instance_errors(tmp_path):
         raise ValueError("mine")

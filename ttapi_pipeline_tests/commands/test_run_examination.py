@@ -66,6 +66,6 @@ def test_a_damaged_instance_is_one_sentence_with_a_way_out(home: Path) -> None:
     database.write_bytes(b"no database " * 1000)
     (finding,) = examine_runs(is_repairing=False)
     assert not finding.is_good
-    assert finding.text.startswith(f"the Dagster instance of {home}: ")
+    assert finding.text.startswith(f"Dagster's database in {home}: ")
     assert "file is not a database; " in finding.text
     assert "\n" not in finding.text

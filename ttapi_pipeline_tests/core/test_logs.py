@@ -83,6 +83,25 @@ def test_the_settings_choose_format_and_level(log_format: str, start: str) -> No
     assert "ours" in line
 
 
+def test_an_interrupt_that_a_library_met_at_work_is_no_error_of_it() -> None:
+    written = io.StringIO()
+    with bare_root() as root:
+        configure_logging(Settings())
+        (handler,) = root.handlers
+        assert isinstance(handler, logging.StreamHandler)
+        handler.setStream(written)
+        for error in (KeyboardInterrupt(), SystemExit(1), OSError("the disk")):
+            try:
+                raise error
+            except BaseException:
+                logging.getLogger("sqlalchemy.pool").exception("closing a connection")
+        logging.getLogger("sqlalchemy.pool").error("without any")
+    said = written.getvalue()
+    assert [
+        said.count(words) for words in ("Traceback", "OSError: the disk", "closing a connection\n", "without any")
+    ] == [1] * 4
+
+
 def test_an_application_with_handlers_keeps_them() -> None:
     own = logging.NullHandler()
     with bare_root() as root:

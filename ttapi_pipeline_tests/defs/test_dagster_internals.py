@@ -16,6 +16,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.events import EngineEventData
+from dagster._core.execution.compute_logs import execute_posix_tail
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.event_log import SqlEventLogStorage
 
@@ -33,20 +34,24 @@ from ttapi_pipeline.defs.dagster_internals import (
     instance_of,
     let_steps_below_run,
     look_up_input_again,
+    mark_canceling,
     observation,
     pool_state,
     processes_of,
     provenance_tags,
     pythons_own_interrupts,
+    record_cancelled,
     recorded_partitions,
     recorded_version,
     retry_delay,
     run_lock_file,
     set_data_version,
+    shield_log_mirrors,
     step_failure,
     tag_run,
     tick_of,
     version_tags,
+    was_interrupted,
 )
 
 
@@ -280,6 +285,59 @@ class TestRuns:
         run = instance.get_run_by_id(started.run_id)
         assert run is not None
         assert run.status is dg.DagsterRunStatus.FAILURE
+
+    def test_what_mirrors_the_output_of_a_step_is_no_part_of_the_group_that_a_terminal_interrupts(
+        self, tmp_path: Path
+    ) -> None:
+        shield_log_mirrors()
+        with execute_posix_tail(str(tmp_path / "out"), None) as pids:
+            assert [os.getpgid(pid) for pid in pids] == list(pids)
+
+    def test_a_run_that_a_signal_ended_is_known_and_can_be_recorded_as_cancelled(
+        self, instance: dg.DagsterInstance
+    ) -> None:
+        @dg.op
+        def interrupted() -> None:
+            raise dg.DagsterExecutionInterruptedError
+
+        @dg.op
+        def failed() -> None:
+            raise ValueError
+
+        @dg.job
+        def ended() -> None:
+            interrupted()
+
+        @dg.job
+        def broken() -> None:
+            failed()
+
+        results = [each.execute_in_process(instance=instance, raise_on_error=False) for each in (ended, broken)]
+        assert [was_interrupted(result) for result in results] == [True, False]
+        record_cancelled(instance, results[0].run_id, "a test asked for it")
+        run = instance.get_run_by_id(results[0].run_id)
+        assert run is not None
+        assert run.status is dg.DagsterRunStatus.CANCELED
+
+    def test_a_run_that_is_asked_to_end_and_is_interrupted_then_is_cancelled(
+        self, instance: dg.DagsterInstance
+    ) -> None:
+        @dg.op
+        def interrupted(context: dg.OpExecutionContext) -> None:
+            mark_canceling(context.instance, context.run_id, "a test asked for it")
+            mark_canceling(context.instance, context.run_id, "nobody asks twice")
+            raise dg.DagsterExecutionInterruptedError
+
+        @dg.job(executor_def=dg.in_process_executor)
+        def asked() -> None:
+            interrupted()
+
+        result = asked.execute_in_process(instance=instance, raise_on_error=False)
+        run = instance.get_run_by_id(result.run_id)
+        assert run is not None
+        assert run.status is dg.DagsterRunStatus.CANCELED
+        (entry,) = instance.all_logs(result.run_id, of_type=dg.DagsterEventType.RUN_CANCELING)
+        assert entry.message == "a test asked for it"
 
     def test_a_slot_stays_taken_until_it_is_freed(self, instance: dg.DagsterInstance, started: dg.DagsterRun) -> None:
         assert claim_slot(instance, "pool", started.run_id, "step")

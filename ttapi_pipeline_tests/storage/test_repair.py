@@ -17,8 +17,9 @@ from xxhash import xxh3_128
 
 from ttapi_pipeline.core.errors import CorruptFileError, LockTimeoutError
 from ttapi_pipeline.core.files import staging
-from ttapi_pipeline.core.manifest import Provenance
-from ttapi_pipeline.storage.files import remove_left_over
+from ttapi_pipeline.core.manifest import FileFacts, Provenance
+from ttapi_pipeline.storage import repair as repair_module
+from ttapi_pipeline.storage.files import file_facts, remove_left_over
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.repair import check, repair
 from ttapi_pipeline.storage.scan import read_csv_back, scan
@@ -190,6 +191,29 @@ def test_a_damaged_parquet_file_is_made_from_its_csv_and_its_bytes_are_remembere
     assert (after.data_version, after.rows) == (before.data_version, before.rows)
     assert after.provenance == replace(before.provenance, damaged_files=(damaged,))
     assert check(stored, marks) == []
+
+
+@pytest.mark.parametrize("is_csv_good", [True, False])
+def test_a_damaged_file_is_hashed_once(
+    stored: Path, marks: DatasetSchema, monkeypatch: pytest.MonkeyPatch, is_csv_good: bool
+) -> None:
+    inodes = {(stored / f"marks.{kind}").stat().st_ino: kind for kind in ("parquet", "csv")}
+    hashed: list[str] = []
+    facts = file_facts
+
+    def counted(path: Path) -> FileFacts:
+        hashed.append(inodes.get(path.stat().st_ino, "new"))
+        return facts(path)
+
+    monkeypatch.setattr(repair_module, "file_facts", counted)
+    damage_data(stored / "marks.parquet")
+    if is_csv_good:
+        repair(stored, marks)
+    else:
+        flip_bit(stored / "marks.csv", 100, 0)
+        with pytest.raises(CorruptFileError):
+            repair(stored, marks)
+    assert sorted(hashed) == ["csv", "parquet"]
 
 
 @SPOILT

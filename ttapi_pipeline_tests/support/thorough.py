@@ -10,6 +10,7 @@ import pytest
 THOROUGH: Final = (
     "client/test_client_chaos.py",
     "commands/test_console_grid.py",
+    "commands/test_signals.py",
     "datasets/test_splits_between_sources.py",
     "defs/scenarios/test_scenario_changes.py",
     "defs/scenarios/test_scenario_tables.py",

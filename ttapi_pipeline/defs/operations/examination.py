@@ -36,7 +36,7 @@ def examine_instance(home: Path, *, is_repairing: bool) -> Examined | None:
     Raises:
         StorageError: The instance cannot be opened or read.
     """
-    with instance_errors(str(home)):
+    with instance_errors(home):
         if not home.is_dir() or not is_instance_stored(home):
             return None
         with dg.DagsterInstance.from_config(str(home)) as instance:

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""The executor of every run: Dagster's own, in a process that counts as executing the run. See `held_runs`."""
+"""The executor of every run: Dagster's own, in a process that counts as executing the run. See `held_runs`.
+
+A run that a signal ends is recorded as cancelled; to Dagster it would be a failure that nobody asked for.
+"""
 
 from collections.abc import Iterator
 from typing import Any, cast
 
 import dagster as dg
 
+from ttapi_pipeline.core.signals import hangups_as_interrupts
+from ttapi_pipeline.defs.dagster_internals import mark_canceling, shield_log_mirrors
 from ttapi_pipeline.defs.operations.held_runs import hold_run
 from ttapi_pipeline.defs.operations.lost_runs import end_lost_runs
 
@@ -27,7 +32,13 @@ class HoldingExecutor(dg.Executor):
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
         hold_run(plan_context.instance, plan_context.run_id)
         end_lost_runs(plan_context.instance)
-        yield from self._inner.execute(plan_context, execution_plan)
+        shield_log_mirrors()
+        with hangups_as_interrupts():
+            try:
+                yield from self._inner.execute(plan_context, execution_plan)
+            except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+                mark_canceling(plan_context.instance, plan_context.run_id, "ended by a signal, such as Ctrl-C")
+                raise
 
 
 def holding(executor: dg.ExecutorDefinition) -> dg.ExecutorDefinition:

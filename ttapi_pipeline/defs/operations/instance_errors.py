@@ -1,17 +1,25 @@
 # SPDX-License-Identifier: MIT
 """Errors of the databases behind a Dagster instance as ours: one sentence with the place and the way out."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import dagster as dg
 
 from ttapi_pipeline.core.errors import StorageError
 
+_WAYS_OUT = {
+    "full": "free some space on its disk",
+    "readonly": "give this user the right to read and write there",
+    "unable to open": "give this user the right to read and write there",
+    "locked": "another process holds it; try again",
+}
+_WAY_OUT = "`tt doctor` examines it, and the next `tt refresh` puts a damaged one aside"
+
 
 @contextmanager
-def instance_errors(home: str) -> Iterator[None]:
+def instance_errors(home: Path | str) -> Iterator[None]:
     """Raise our errors in place of those of the databases of the instance, inside of a block that works on it.
 
     Args:
@@ -20,23 +28,29 @@ def instance_errors(home: str) -> Iterator[None]:
     Raises:
         StorageError: The instance cannot be opened, read or written.
     """
-    # It comes with the instance itself: see `dagster_internals`.
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - see `defs`
-
     try:
         yield
-    except SQLAlchemyError as error:
-        # Its text holds the statement with its values. The cause of it is what the database has said.
-        raise _error(home, getattr(error, "orig", None) or type(error).__name__) from error
-    except (sqlite3.Error, OSError) as error:
-        raise _error(home, error) from error
-    except dg.DagsterError as error:
-        raise _error(home, str(error).partition("\n")[0]) from error
+    except Exception as error:
+        said = _said_by_database(error)
+        if said is None and isinstance(error, OSError | dg.DagsterError):
+            said = str(error).partition("\n")[0]
+        if said is None:
+            raise
+        way_out = next((way_out for word, way_out in _WAYS_OUT.items() if word in said), _WAY_OUT)
+        raise StorageError(f"Dagster's database in {home}: {said}; {way_out}. Stored data is as it was") from error
 
 
-def _error(home: str, said: object) -> StorageError:
-    words = " ".join(str(said).split())
-    return StorageError(
-        f"the Dagster instance of {home}: {words}; free some space, or see `tt doctor`. The stored datasets do not "
-        "depend on it: without its folder (`storage` in dagster.yaml) a new one begins"
-    )
+def _said_by_database(error: BaseException | None) -> str | None:
+    """What the database said, in an error or in what caused it; None for an error of anything else.
+
+    The text of SQLAlchemy's error holds the statement with its values; what caused it does not.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if type(error).__module__.split(".")[0] in {"sqlite3", "sqlalchemy"}:
+            original = getattr(error, "orig", None)
+            said = f"{type(error).__name__}: {error}" if original is None else str(original)
+            return " ".join(said.partition("\n")[0].split())
+        error = error.__cause__ or error.__context__
+    return None

@@ -11,9 +11,12 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.defs.dagster_internals import fail_run, free_slots
+from ttapi_pipeline.defs.failures import skipped
 from ttapi_pipeline.defs.operations.damaged_events import restart_damaged_events
 from ttapi_pipeline.defs.operations.held_runs import why_lost
+from ttapi_pipeline.defs.operations.instance_errors import instance_errors
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -68,7 +71,11 @@ def lost_runs_sensor() -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        ended = end_lost_runs(context.instance)
+        try:
+            with instance_errors(context.instance.root_directory):
+                ended = end_lost_runs(context.instance)
+        except TTError as error:
+            return skipped(error)
         return dg.SkipReason(f"ended {', '.join(ended)}" if ended else "no run has lost its process")
 
     return lost_runs

@@ -28,6 +28,7 @@ from ttapi_pipeline.defs.dagster_internals import (
     run_lock_file,
 )
 from ttapi_pipeline.defs.operations.held_runs import hold_run, is_held, process_of, why_lost
+from ttapi_pipeline.defs.operations.instance_errors import instance_errors
 from ttapi_pipeline.defs.operations.interrupts import noted_interrupts
 from ttapi_pipeline.defs.operations.lost_runs import end_if_lost
 
@@ -122,15 +123,20 @@ def _alone(instance: dg.DagsterInstance) -> Iterator[None]:
 
     Dagster reads and writes it in several transactions. In SQLite, two claims at the same time can both come to own a
     slot. Another database locks the rows.
+
+    Raises:
+        StorageError: The database cannot be read or written.
     """
     file = run_lock_file(instance, BROKER_POOL)
     if file is None or instance.is_ephemeral:
-        yield
+        with instance_errors(instance.root_directory):
+            yield
         return
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        with instance_errors(instance.root_directory):
+            yield
     finally:
         os.close(descriptor)
 

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""The signals that ask a program to end: each ends it as Ctrl-C does, and the exit code says which one it was."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+_ENDING: Final = tuple(
+    number for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)) if number is not None
+)
+"""Ctrl-C; what `timeout` and service managers send; the end of the terminal."""
+
+
+@contextmanager
+def hangups_as_interrupts() -> Iterator[None]:
+    """Have the end of the terminal do inside the block what Ctrl-C does, unless it is handled or ignored already."""
+    hangup = getattr(signal, "SIGHUP", None)
+    is_main = threading.current_thread() is threading.main_thread()
+    if hangup is None or not is_main or signal.getsignal(hangup) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(hangup, _as_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(hangup, signal.SIG_DFL)
+
+
+@contextmanager
+def ending_signals(*, is_process_ending: bool) -> Iterator[Callable[[], int]]:
+    """Have SIGTERM and SIGHUP do inside the block what SIGINT does there, whatever handles that by then.
+
+    Dagster and asyncio have handlers of their own for SIGINT while they work. A signal that is ignored stays so: nohup
+    has a program outlive its terminal. Outside of the main thread nothing is changed.
+
+    Args:
+        is_process_ending: Whether the process ends after the block. Then a further signal, while the interpreter shuts
+            down, ends it without a word.
+
+    Returns:
+        A function that gives the exit code by the first signal that came: 128 and its number, as shells have it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: 128 + signal.SIGINT
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    # The interpreter itself writes the number of each signal there, whichever function handles it.
+    woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    try:
+        for number in _ENDING[1:]:
+            if before[number] is not signal.SIG_IGN:
+                signal.signal(number, _as_interrupt)
+        yield lambda: _exit_code(reader)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if is_process_ending and handler is not signal.SIG_IGN else handler)
+        signal.set_wakeup_fd(woken)
+        os.close(reader)
+        os.close(writer)
+
+
+def _as_interrupt(_: int, __: object) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def _exit_code(reader: int) -> int:
+    try:
+        numbers = os.read(reader, 4096)
+    except BlockingIOError:
+        return 128 + signal.SIGINT
+    return 128 + next((number for number in numbers if number in _ENDING), signal.SIGINT)
