@@ -354,6 +354,33 @@ def delete_step_logs(instance: dg.DagsterInstance, run_id: str) -> None:
     instance.compute_log_manager.delete_logs(prefix=[run_id])
 
 
+def delete_check_results(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Delete what a run's checks have found. Deleting the run leaves it, in a table that nothing shortens."""
+    from dagster._core.storage.event_log import SqlEventLogStorage  # noqa: PLC0415 - see `_sqlite_paths`
+    from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable  # noqa: PLC0415
+
+    storage = instance.event_log_storage
+    if isinstance(storage, SqlEventLogStorage):
+        table = AssetCheckExecutionsTable
+        with storage.index_connection() as connection:
+            connection.execute(table.delete().where(table.c.run_id == run_id))
+
+
+def tick_logs(instance: dg.DagsterInstance) -> Sequence[Path]:
+    """The files with what ticks of sensors and schedules have logged; none where logs are not in local files.
+
+    Dagster deletes old ticks and leaves these. An automation sensor logs 28 KB at each tick, twice a minute.
+    """
+    from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME  # noqa: PLC0415
+    from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager  # noqa: PLC0415
+
+    manager = instance.compute_log_manager
+    if not isinstance(manager, LocalComputeLogManager):
+        return []
+    folder = Path(manager.get_captured_local_path([SINGLETON_REPOSITORY_NAME, "sensor", "tick"], "err")).parent.parent
+    return sorted(path for path in folder.glob("*/*") if path.is_file())
+
+
 # Failed steps.
 
 

@@ -198,7 +198,8 @@ def test_daemon_web_ui_and_stream_take_up_no_more_after_an_hour_of_disconnects(
                 if len(samples) % 6 == 0:
                     refused += not answers(port)
                 if time.monotonic() > pruned + KEPT.total_seconds() / 4:
-                    deleted += prune(instance, before=datetime.now(UTC) - KEPT)
+                    kept_since = datetime.now(UTC) - KEPT
+                    deleted += prune(instance, before=kept_since, ticks_before=kept_since)
                     pruned = time.monotonic()
                 with figures.open("a") as file:
                     at = {"at": round(time.monotonic() - began, 1), "deleted": deleted, "refused": refused}

@@ -17,6 +17,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.events import EngineEventData
+from dagster._core.storage.compute_log_manager import ComputeIOType
 from dagster._core.test_utils import freeze_time
 
 from ttapi_pipeline.core.errors import TransportError
@@ -25,6 +26,7 @@ from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.assets.lineage import column_lineage
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
 from ttapi_pipeline.defs.automation.sensors import KEPT_FAILURES, append_failures, failure_sensor, metastock_sensor
+from ttapi_pipeline.defs.dagster_internals import tick_logs
 from ttapi_pipeline.defs.failures import failure
 from ttapi_pipeline.defs.operations.pools import free_orphaned_slots
 from ttapi_pipeline.defs.operations.retention import build_retention, prune
@@ -154,6 +156,32 @@ def test_old_runs_go_and_those_behind_the_current_data_stay() -> None:
         assert event is not None
         assert event.run_id == only
         assert prune(instance, before=NOW - timedelta(days=30)) == 0
+
+
+def test_what_checks_have_found_and_what_ticks_have_logged_goes_too(tmp_path: Path) -> None:
+    @dg.asset
+    def daily() -> None: ...
+
+    @dg.asset_check(asset=daily)
+    def is_good() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=True)
+
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides={"telemetry": {"enabled": False}}) as instance:
+        with freeze_time(NOW - timedelta(days=60)):
+            assert dg.materialize([daily, is_good], instance=instance).success
+        recent = dg.materialize([daily, is_good], instance=instance)
+        for number in ("1", "2"):
+            key = ["__repository__", "refresh_when_due", number]
+            with instance.compute_log_manager.open_log_stream(key, ComputeIOType.STDERR) as stream:
+                text: Any = stream
+                text.write("a line")
+        old, new = tick_logs(instance)
+        os.utime(old, (0, NOW.timestamp() - 2 * 86_400))
+        os.utime(new, (0, NOW.timestamp()))
+        assert prune(instance, before=NOW - timedelta(days=30), ticks_before=NOW - timedelta(days=1)) == 1
+        found = instance.event_log_storage.get_asset_check_execution_history(is_good.check_key, limit=10)
+        assert [each.run_id for each in found] == [recent.run_id]
+        assert tick_logs(instance) == [new]
 
 
 def test_runs_of_nothing_but_quotes_go_after_two_days() -> None:
