@@ -185,7 +185,9 @@ class _Look:
             is_calendar_aware=self._settings.calendar_aware_ttl,
             is_forced=is_forced,
         )
-        damage = damage or "; ".join(map(str, stored.damage.values())) or self._beside.get(dataset.name)
+        # Every file is named: one of a table beside the dataset may be damaged besides its own.
+        named = (damage, *map(str, stored.damage.values()), self._beside.get(dataset.name))
+        damage = "; ".join(dict.fromkeys(filter(None, named))) or None
         if METASTOCK_FILES in dataset.upstream:
             damage = self._damage.get(METASTOCK_FILES, damage)
         return DatasetStatus(dataset, stored, verdict, damage)

@@ -152,6 +152,16 @@ def test_a_table_beside_a_dataset_is_mended_with_it(world: World) -> None:
     assert_sound(world)
 
 
+def test_a_table_beside_a_dataset_is_named_although_the_dataset_is_damaged_too(world: World) -> None:
+    damaged = ("eod_rejects", "eod_snapshot")
+    for name in damaged:
+        damage(world, f"{name}.parquet")
+        with pytest.raises(CorruptFileError):
+            rows(world, name)
+    said = str(statuses(world)["eod_snapshot"].damage)
+    assert [f"{name}.parquet is damaged" in said for name in damaged] == [True, True]
+
+
 # The tester selects with a parameter that is in beta.
 @pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.BetaWarning")
 def test_the_daemon_asks_for_what_a_reader_found_damaged(world: World) -> None:
