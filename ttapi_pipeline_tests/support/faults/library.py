@@ -115,7 +115,11 @@ def build() -> Path:
     compiler = _compiler()
     assert compiler is not None
     key = hashlib.sha256(_SOURCE.read_bytes() + repr((compiler, _COMMAND)).encode()).hexdigest()[:16]
-    target = Path(tempfile.gettempdir()) / f"ttapi-faults-{os.getuid()}-{key}.so"
+    folder = Path(tempfile.gettempdir()) / f"ttapi-faults-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    # What another user put there would be loaded into our processes.
+    assert folder.stat().st_uid == os.getuid(), f"{folder} is another user's: remove it, or set TMPDIR"
+    target = folder / f"{key}.so"
     if not target.exists():
         staged = target.with_suffix(f".{os.getpid()}.staged")
         subprocess.run([compiler, *_COMMAND, "-o", str(staged), str(_SOURCE), "-ldl"], check=True, timeout=120)
