@@ -147,7 +147,7 @@ class DiskCache:
             "contents": read.contents,
             "rejects": read.rejects,
         }
-        with storage_errors(self._folder), replacing_folder(self._folder / name) as staged:
+        with storage_errors(self._folder, is_writing=True), replacing_folder(self._folder / name) as staged:
             # Without compression, writing and reading take a third of the time for twice the space.
             read.rows.write_parquet(
                 staged / "rows.parquet", compression="uncompressed", row_group_size=limits.ROW_GROUP_ROWS

@@ -153,7 +153,7 @@ def _write_table(data: Path, session: date, name: TableName) -> TableFacts:
     make_folder(path.parent)
     content = ContentHash(schema, exclude=())
     with staged(path) as file:
-        with storage_errors(path):
+        with storage_errors(path, is_writing=True):
             counts = rows.group_by("symbol").len().sort("symbol").collect(engine="streaming")
             span = rows.select(first=pl.col("received_at").min(), last=pl.col("received_at").max()).collect()
             ranges = _symbol_ranges(counts)

@@ -187,7 +187,7 @@ class PartTable:
             self._last = tiling(list_parts(self.folder)).last
         part = Part(group, self._last + 1, self._last + 1)
         with staged(self.folder / part.name) as staging:
-            with storage_errors(self.folder):
+            with storage_errors(self.folder, is_writing=True):
                 # The part is merged soon, so speed counts for more than size.
                 frame.write_parquet(staging.path, compression="lz4")
             part = self._commit(staging, part)
@@ -219,7 +219,7 @@ class PartTable:
 
     def _write(self, rows: pl.LazyFrame, part: Part) -> None:
         with staged(self.folder / part.name) as staging:
-            with storage_errors(self.folder):
+            with storage_errors(self.folder, is_writing=True):
                 rows.sink_parquet(staging.path, compression="zstd", statistics=True, maintain_order=True)
             self._commit(staging, part)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from upath import UPath
 
 _OS_ERROR: Final = re.compile(r"\(os error (\d+)\)")
+_END_REFUSED: Final = "Invalid thrift: transport error"
 _CHECK_THE_FOLDER: Final = "check the folder, or set TT_DATA_DIR to another one"
 _FREE_SPACE: Final = "free some space, or set TT_DATA_DIR to another disk"
 _ALLOW_WRITING: Final = "give this user the right to read and write there, or set TT_DATA_DIR to another folder"
@@ -51,13 +52,17 @@ def os_error_in(error: Exception) -> OSError | None:
 
 
 @contextmanager
-def storage_errors(path: Path | UPath, *, of_polars: Callable[[Exception], TTError] | None = None) -> Iterator[None]:
+def storage_errors(
+    path: Path | UPath, *, of_polars: Callable[[Exception], TTError] | None = None, is_writing: bool = False
+) -> Iterator[None]:
     """Raise our errors in place of the system's and of Polars' inside of a block that reads or writes a file.
 
     Args:
         path: The file or folder that the message names.
         of_polars: Makes the error for a complaint of Polars that does not come from the operating system; by default a
             CorruptFileError.
+        is_writing: Whether a Parquet file is written in the block. Polars does not say why it could not write the end
+            of one, and says the same of the end of a file that it reads.
     """
     import polars as pl  # noqa: PLC0415 - see the module's docstring
 
@@ -69,5 +74,7 @@ def storage_errors(path: Path | UPath, *, of_polars: Callable[[Exception], TTErr
         # The Parquet writer wraps the system's error in one of its own.
         if os_error := os_error_in(error):
             raise storage_error(path, os_error) from error
+        if is_writing and _END_REFUSED in str(error):
+            raise StorageError(f"{path}: the end of the file could not be written; {_FREE_SPACE}") from error
         ours = CorruptFileError(f"{path}: a file cannot be read: {error}") if of_polars is None else of_polars(error)
         raise ours from error

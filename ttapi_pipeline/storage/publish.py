@@ -272,7 +272,9 @@ def publish_csv(claim: Claim, manifest: Manifest) -> Manifest:
 
 def _computing(path: Folder, schema: DatasetSchema) -> AbstractContextManager[None]:
     """Our errors for a block in which Polars computes a dataset's rows and writes them."""
-    return storage_errors(path, of_polars=lambda error: DataError(f"{schema.name} cannot be computed: {error}"))
+    return storage_errors(
+        path, of_polars=lambda error: DataError(f"{schema.name} cannot be computed: {error}"), is_writing=True
+    )
 
 
 def _making_csv(path: Folder) -> AbstractContextManager[None]:

@@ -15,7 +15,7 @@ from upath import UPath
 
 from ttapi_pipeline.core.errors import CorruptFileError, StorageError
 from ttapi_pipeline.core.manifest import Provenance
-from ttapi_pipeline.storage.errors import storage_error
+from ttapi_pipeline.storage.errors import storage_error, storage_errors
 from ttapi_pipeline.storage.layout import open_folder
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.scan import read_csv_back, scan
@@ -121,3 +121,13 @@ def test_what_is_not_of_the_schema_is_a_corrupt_file(tmp_path: Path, marks: Data
 )
 def test_an_error_of_the_system_comes_with_a_way_out(error: OSError, way_out: str) -> None:
     assert str(storage_error(Path("data"), error)).startswith(f"data: {way_out}")
+
+
+def test_a_full_disk_that_polars_does_not_name_is_told_from_a_damaged_file(tmp_path: Path) -> None:
+    # Seen with a disk that was full when the end of a file was written; the end of a damaged file reads the same.
+    said = pl.exceptions.ComputeError("parquet: File out of specification: Invalid thrift: transport error")
+    refused = pytest.raises(StorageError, match="could not be written; free some space")
+    with refused, storage_errors(tmp_path, is_writing=True):
+        raise said
+    with pytest.raises(CorruptFileError, match="cannot be read"), storage_errors(tmp_path):
+        raise said

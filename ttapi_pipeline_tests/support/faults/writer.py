@@ -29,7 +29,7 @@ class Writer(ABC):
 
     name: ClassVar[str]
     guesses: ClassVar[Collection[str]] = ()
-    reasons: ClassVar[Collection[str]] = ()
+    reasons: ClassVar[Collection[str]] = ("the end of the file could not be written",)
     is_repaired: ClassVar[bool] = False
     is_silent: ClassVar[bool] = False
 
