@@ -21,7 +21,7 @@ from ttapi_pipeline.metastock.batch import Account, Batch
 from ttapi_pipeline.metastock.binary import Security, decode_records, read_records
 from ttapi_pipeline.metastock.blocks import TextFile
 from ttapi_pipeline.metastock.date_orders import Orders, settle
-from ttapi_pipeline.metastock.dates import read_dates
+from ttapi_pipeline.metastock.dates import is_swapped, read_dates
 from ttapi_pipeline.metastock.frames import CODED_ROWS
 from ttapi_pipeline.metastock.identity import file_ticker
 from ttapi_pipeline.metastock.layout import FIELDS, NUMBERS, Layout
@@ -34,6 +34,15 @@ from ttapi_pipeline.metastock.text_rows import Rows, TextRows, check_share, snif
 _LOST: Final = tuple(f"{name}_lost" for name in FIELDS)
 _MOST_TEXT: Final = 500
 """Characters that are kept of a rejected row."""
+
+_MOST_SWAPPED: Final = 0.2
+"""Share of rows whose date is one only with day and month exchanged, from which on no date of the file is believed.
+Of the dates of a month three in five are such where a file has the other order."""
+
+_SWAPPED: Final = (
+    "too many other dates of the file are dates only with day and month exchanged, so that this one may be another day;"
+    " write them as 2026-01-31"
+)
 
 
 def read_carefully(batch: Batch, position: int) -> None:
@@ -132,6 +141,7 @@ class _Judge:
         self._rejected: list[pl.DataFrame] = []
         self._counts: list[pl.DataFrame] = []
         self._texts_left = limits.REJECTS_WITH_TEXT
+        self._swapped = 0
         self._text: pl.DataFrame | None = None
         self._is_in_text = False
 
@@ -204,6 +214,9 @@ class _Judge:
         kept = pl.concat(self._kept, how="diagonal")
         self._kept.clear()
         counts = pl.concat(self._counts).group_by("ticker", "code").agg(pl.all().sum())
+        if self._swapped >= _MOST_SWAPPED * account.rows_read:
+            swapped = kept.select("code").unique().with_columns(reason=pl.lit(_SWAPPED))
+            kept, counts = self._drop(kept, counts, swapped, ["code"])
         kept, counts = self._drop(kept, counts, not_daily(kept, self._layout), ["code"])
         kept, counts = self._drop(kept, counts, not_daily_runs(kept, self._layout), ["code", "session"])
         rejected = pl.concat(self._rejected)
@@ -234,6 +247,8 @@ class _Judge:
         """The rows with the columns of a bar, `code`, and the `reason` against each; null for a good row."""
         batch = self._batch
         read = read_dates(rows["date"].drop_nulls(), self._account.orders.taken)
+        swapped = [text for text in read.faults if is_swapped(text)]
+        self._swapped += int(rows["date"].is_in(swapped).sum()) if swapped else 0
         rows = without_unusable(rows.with_columns(bar_columns(self._layout, batch.options)), self._layout)
         return (
             rows.with_columns(

@@ -48,8 +48,18 @@ NOT_A_DATE: Final = "the date is not a date"
 DAYS_OF_A_SPREADSHEET: Final = "the date is a number, as a spreadsheet counts days; format the column as 2026-01-31"
 SECONDS: Final = "the date is a number of seconds or milliseconds; write it as 2026-01-31"
 
-PLACEHOLDERS: Final = (date(1900, 1, 1), date(1970, 1, 1))
-"""What programs make of a missing date. Both are New Year's Days, on which no exchange trades."""
+PLACEHOLDERS: Final = (
+    date(1858, 11, 17),
+    date(1899, 12, 30),
+    date(1899, 12, 31),
+    date(1900, 1, 1),
+    date(1904, 1, 1),
+    date(1970, 1, 1),
+    date(1980, 1, 1),
+    date(2000, 1, 1),
+)
+"""What programs make of a missing date, since they count days and seconds from it: VMS, Excel and OLE, a Mac, Unix, DOS
+and PostgreSQL. Of those after 1899 all are New Year's Days, on which no exchange trades."""
 
 _LONGEST: Final = 40
 """Letters of a date: ``Wednesday, September 30, 2026`` and less."""
@@ -199,6 +209,17 @@ def _date_in(order: DateOrder, parts: tuple[str, str, str]) -> date | str:
             return _date(_with_century(third), first, second)
         case "ymd":
             return _date(_with_century(first), second, third)
+
+
+def is_swapped(text: str) -> bool:
+    """Whether a text of a form with a single order is no date in it, but one with day and month exchanged."""
+    if match := _YEAR_FIRST.fullmatch(text):
+        year, month, day = match[1], match[2] or match[4], match[3] or match[5]
+    elif (match := _YEAR_LAST.fullmatch(text) or _SHORT_YEAR.fullmatch(text)) and match[2] == ".":
+        year, month, day = _with_century(match[4]), match[3], match[1]
+    else:
+        return False
+    return _date(year, month, day) == NOT_A_DATE and isinstance(_date(year, day, month), date)
 
 
 def is_date(text: str, *, is_clear: bool = False) -> bool:

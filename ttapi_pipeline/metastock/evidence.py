@@ -60,6 +60,11 @@ EODDATA_DIALECTS: Final = frozenset({"D", "EODData"})
 """Dialects of EODData. A converter may write them, too, so that the dialect alone does not say whose tickers these are:
 one suffix that may be a kind of share does."""
 
+_EXCHANGES: Final = frozenset(
+    {"NYSE", "NASDAQ", "NSDQ", "AMEX", "ARCA", "NYSEARCA", "BATS", "CBOE", "OTC", "NY", "XNYS", "XNAS", "XASE", "ARCX"}
+)
+"""Names and codes of exchanges of the US that no common vendor writes behind a dot: they stay, and are told."""
+
 KINDS: Final = frozenset({"K"})
 """Suffixes of `PROVING` that are kinds of share to EODData."""
 
@@ -84,7 +89,8 @@ def find_scheme(tickers: Collection[str], dialect: str = "") -> Scheme:
     # A vendor writes a share class in one way, so that of two ways one means something else.
     if any(map(_HYPHEN_CLASS.fullmatch, stocks)) and any(map(_DOT_CLASS.fullmatch, stocks)):
         return Scheme.CLASSES
-    return Scheme.UNPROVEN if suffixes & RIC_SUFFIXES else Scheme.PLAIN
+    words = {ticker.rpartition(".")[2].upper() for ticker in stocks if "." in ticker}
+    return Scheme.UNPROVEN if suffixes & RIC_SUFFIXES or words & _EXCHANGES else Scheme.PLAIN
 
 
 def symbol_of(ticker: str, scheme: Scheme, *, suffixes: frozenset[str] | None = None) -> str | None:

@@ -28,7 +28,7 @@ from ttapi_pipeline.metastock.options import ImportOptions
 from ttapi_pipeline.storage.errors import storage_error, storage_errors
 from ttapi_pipeline.storage.sealed_folder import is_folder_sealed, seal_folder
 
-FORMAT: Final = 8
+FORMAT: Final = 9
 """Of the cached batches. Another number makes all stored batches void."""
 
 SEALED_BY: Final = f"metastock {FORMAT}"

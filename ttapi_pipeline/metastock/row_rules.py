@@ -144,8 +144,8 @@ def _date_rules(options: ImportOptions, today: date | None) -> Iterator[RowRule]
     fault = pl.coalesce("date_fault", pl.lit(NOT_A_DATE))
     reason = pl.when(pl.col("date").is_null()).then(pl.lit("there is no date")).otherwise(fault)
     yield RowRule(pl.col("session") >= EARLIEST, reason)
-    is_placeholder = pl.any_horizontal(pl.col("session") == day for day in PLACEHOLDERS)
-    yield RowRule(~is_placeholder, pl.lit("the date is a placeholder: no exchange traded on it"))
+    is_placeholder = pl.col("session").is_in(PLACEHOLDERS)
+    yield RowRule(~is_placeholder, pl.lit("the date is a placeholder: programs count days from it"))
     if today is not None:
         future = pl.lit(f"the date had not come when the file was read, on {today}")
         yield RowRule(pl.col("session") <= today, future)

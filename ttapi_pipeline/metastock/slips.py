@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Finds bars whose price slips for a session or a few and comes back: a decimal point in another place, a placeholder.
 
-A bar is set aside only where the closes before and after it agree with each other, and not with it, by a power of ten
-or because it is 99999.99. A step that stays may be a split, and what no bar follows yet may be one: both are kept, and
-are doubted where splits and steps are looked for (`analytics.splits`).
+A bar is set aside only where the closes before and after it agree with each other, and not with it, by a power of ten,
+because it is 99999.99, or by a hundred times and more. A step that stays may be a split, and what no bar follows yet
+may be one: both are kept, and are doubted where splits and steps are looked for (`analytics.splits`).
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ _LEAST_STEP: Final = math.log(10.0) - 2 * NEAR
 
 _FAR: Final = math.log(2.0)
 """A placeholder is further than this from the closes on either side, or it is a price."""
+
+_ABSURD: Final = math.log(100.0)
+"""From here on, whatever the digits are, no share goes so far and comes back within days: 2147483647, 0.0001."""
 
 _LEAST_NINES: Final = 999.0
 _NINES: Final = "^9{3,}(\\.9{1,4}|\\.0)?$"
@@ -90,8 +93,9 @@ def find_slips(bars: pl.DataFrame) -> pl.DataFrame:
     level = pl.col("close").log().rolling_median(_WINDOW, min_samples=1, center=True).over("symbol")
     judged = bars.with_columns(is_nines=_is_nines(), level=level)
     judged = judged.with_columns(digits=_digits(pl.col("close"), pl.col("level"), most=2 * NEAR))
-    is_far = pl.col("is_nines") & ((pl.col("close").log() - pl.col("level")).abs() > _FAR)
-    judged = judged.with_columns(is_slipped=is_far | (pl.col("digits") != 0))
+    distance = (pl.col("close").log() - pl.col("level")).abs()
+    is_far, is_absurd = pl.col("is_nines") & (distance > _FAR), distance >= _ABSURD
+    judged = judged.with_columns(is_slipped=is_far | is_absurd | (pl.col("digits") != 0))
     sound = pl.when(~pl.col("is_slipped"))
     judged = judged.with_columns(
         before=sound.then("close").forward_fill().shift().over("symbol"),
@@ -118,13 +122,14 @@ def _is_between() -> pl.Expr:
 
 
 def _has_slipped() -> pl.Expr:
-    """Whether the close is far from the closes on either side by a power of ten, or as a placeholder is."""
+    """Whether the close is far from the closes on either side by a power of ten, as a placeholder is, or absurdly."""
     moved = pl.col("close") * pl.lit(10.0).pow(-pl.col("digits"))
     is_power = (pl.col("digits") != 0) & _is_near(moved, "before") & _is_near(moved, "after")
     is_alien = (
         pl.col("is_nines") & ~_is_near(pl.col("close"), "before", _FAR) & ~_is_near(pl.col("close"), "after", _FAR)
     )
-    return pl.col("is_slipped") & (pl.col("in_a_row") <= MOST_SESSIONS) & (is_power | is_alien)
+    is_absurd = ~_is_near(pl.col("close"), "before", _ABSURD) & ~_is_near(pl.col("close"), "after", _ABSURD)
+    return pl.col("is_slipped") & (pl.col("in_a_row") <= MOST_SESSIONS) & (is_power | is_alien | is_absurd)
 
 
 def _opened_elsewhere() -> pl.Expr:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline.metastock.asides import EVENT, aside_of
 from ttapi_pipeline.metastock.epochs import dates_of_seconds
 from ttapi_pipeline.metastock.importer import import_folder
@@ -371,6 +372,10 @@ def test_what_is_no_table_of_prices_is_refused_without_its_text() -> None:
         ("1795046400", "number of seconds"),
         ("1970-01-01", "placeholder"),
         ("01/01/1900", "placeholder"),
+        ("1899-12-30", "placeholder"),
+        ("19040101", "placeholder"),
+        ("1980-01-01 00:00:00", "placeholder"),
+        ("01-Jan-00", "placeholder"),
         ("0000-00-00", "not a date"),
     ],
 )
@@ -379,6 +384,27 @@ def test_a_date_that_is_none_is_refused_with_its_reason(text: str, reason: str) 
         result = import_folder(folder)
     assert check_account(result).height == 1
     assert reason in result.rejects["reason"][0]
+
+
+@pytest.mark.parametrize("form", ["%Y-%d-%m", "%Y%d%m", "%Y/%d/%m", "%m.%d.%Y", "%m.%d.%y"])
+def test_no_date_is_believed_where_those_beside_it_have_day_and_month_exchanged(form: str) -> None:
+    days = sessions_between(date(2026, 9, 28), date(2026, 11, 20))
+    text = "Date,Close\n" + "".join(f"{day.strftime(form)},{100 + at}\n" for at, day in enumerate(days))
+    with folder_of({"AAPL.csv": text}) as folder:
+        result = import_folder(folder, today=date(2026, 11, 27))
+    assert check_account(result).is_empty()
+    assert result.rejects["reason"].str.contains("exchanged|not a date|had not come|cannot be told").all()
+    assert result.rejects["reason"].str.contains("write them as 2026-01-31").any()
+
+
+def test_one_typing_error_costs_its_row_alone() -> None:
+    days = sessions_between(date(2026, 9, 28), date(2026, 11, 20))
+    texts = [f"{day}" for day in days]
+    texts[20] = "2026-26-10"
+    text = "Date,Close\n" + "".join(f"{each},{100 + at}\n" for at, each in enumerate(texts))
+    with folder_of({"AAPL.csv": text}) as folder:
+        result = import_folder(folder, today=date(2026, 11, 27))
+    assert check_account(result)["session"].to_list() == [day for at, day in enumerate(days) if at != 20]
 
 
 class Style(NamedTuple):

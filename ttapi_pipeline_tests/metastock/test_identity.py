@@ -57,6 +57,7 @@ VENDORS: Sequence[tuple[Scheme, Mapping[str, str | None]]] = (
     (Scheme.UNPROVEN, {"AAPL.O": "AAPL/O", "MSFT": "MSFT", "BRKb.N": "BRK/B"}),
     (Scheme.UNPROVEN, {"aapl.us": "AAPL/US", "MSFT": "MSFT"}),
     (Scheme.UNPROVEN, {"BMY.P": "BMY/P", "KSU.P": "KSU/P"}),
+    (Scheme.UNPROVEN, {"AAPL.NASDAQ": "AAPL/NASDAQ", "GE.NYSE": "GE/NYSE", "SPX": "SPX"}),
     (Scheme.PLAIN, {"US2.AAPL": None, "MSFT": "MSFT"}),
 )
 

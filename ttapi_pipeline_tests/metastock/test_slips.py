@@ -66,6 +66,12 @@ def reasons_of(result: FolderImport) -> list[str]:
         ((150, 151, 99_999.99, 152), {2}),
         ((150, 151, 999_999, 152), {2}),
         ((150, 151, 9999, 152), {2}),
+        # No power of ten, and too far for any share: what programs write for no number, and none of their digits.
+        ((30, 31, 2_147_483_647, 30.5), {2}),
+        ((30, 31, 65_535, 65_535, 30.5), {2, 3}),
+        ((55, 56, 0.0001, 55.5), {2}),
+        ((55, 56, 1e-300, 55.5), {2}),
+        ((30, 31, 900, 30.5), set()),
         # It stays, or nothing follows or precedes it yet.
         ((150, 151, 1520, 1530, 1540, 1550, 1560, 1570), set()),
         ((150, 151, 152, 1530), set()),

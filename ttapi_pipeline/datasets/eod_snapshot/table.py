@@ -105,7 +105,7 @@ DATASET: Final = Dataset(
     schema=EOD_SNAPSHOT,
     description="Daily bars, MetaStock first and candles where that ends; one row per symbol and session.",
     ttl=timedelta(days=1),
-    code_version="7",
+    code_version="8",
     group="market_data",
     source="MetaStock files, DXLink",
     upstream=(METASTOCK_FILES, "daily_candles", "trading_calendar"),
