@@ -53,7 +53,7 @@ FLAT: Final[Mapping[str, tuple[float, float]]] = {
     "stream_pss_mb": (0.1, 12),
     "events_bytes": (0.15, 2 * 2**20),
     "events_files": (0.15, 8),
-    "step_logs_files": (0.15, 30),
+    "step_logs_files": (0.15, 10),
     "quote_log_files": (0.2, 32),
     "state_files": (0.0, 3),
     "output_bytes": (0.5, 2**20),
