@@ -29,7 +29,7 @@ from ttapi_pipeline_tests.support.documents import ROOT
 from ttapi_pipeline_tests.support.faults.library import Action, Fault, Operation, Shim
 from ttapi_pipeline_tests.support.faults.writer import Writer
 
-_JOB_SECONDS: Final = 60
+_JOB_SECONDS: Final = 150
 """A job that takes longer hangs: it is killed by the alarm."""
 
 
