@@ -22,6 +22,7 @@ from ttapi_pipeline.client.mending import mended
 from ttapi_pipeline.client.models import Row, WireObject
 from ttapi_pipeline.core.errors import PayloadError
 from ttapi_pipeline.core.lines import shortened
+from ttapi_pipeline.core.privacy import STRUCK_OUT, without_tokens
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Row)
@@ -33,9 +34,6 @@ MOST_OBJECTS: Final = 500_000
 MOST_VALUES: Final = 2_000_000
 """The most rows, objects with lists, and values of one answer. Small values take many times their bytes once they are
 read. A page of 5,000 equities has some 50,000 objects and 300,000 values, and no known answer has more."""
-
-STRUCK_OUT: Final = "***"
-"""In the place of a secret."""
 
 REPEATED_ROW: Final = "another row of the same name"
 """What is lost where a symbol or an account comes twice in an answer and the rows differ: the first one stands."""
@@ -198,7 +196,7 @@ def error_message(body: bytes, *, secrets: Iterable[str] = (), holds_tokens: boo
     for secret in secrets:
         if secret:
             said = said.replace(secret, STRUCK_OUT)
-    said = _UNSEEN.sub(" ", said).strip()
+    said = _UNSEEN.sub(" ", without_tokens(said)).strip()
     return f"{said[: MAX_MESSAGE_CHARS - 1]}…" if len(said) > MAX_MESSAGE_CHARS else said or "no message"
 
 

@@ -30,7 +30,7 @@ from ttapi_pipeline.client.oauth import (
     TokenStore,
     refusal_code,
 )
-from ttapi_pipeline.client.payloads import STRUCK_OUT, bare_decoder, error_message
+from ttapi_pipeline.client.payloads import bare_decoder, error_message
 from ttapi_pipeline.client.retries import Retrier, RetryBudget, RetryPolicy, parse_retry_after, retry_after
 from ttapi_pipeline.client.routes import OAUTH_TOKEN, Family, Query, Route
 from ttapi_pipeline.client.transport import Answer, Transport, TransportOptions
@@ -44,6 +44,7 @@ from ttapi_pipeline.core.errors import (
     RateLimitError,
     TTError,
 )
+from ttapi_pipeline.core.privacy import STRUCK_OUT
 
 T = TypeVar("T")
 Decode = Callable[[bytes, str], T]

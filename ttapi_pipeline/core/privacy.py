@@ -1,15 +1,32 @@
 # SPDX-License-Identifier: MIT
-"""Account numbers as they are shown where others may look: in errors, logs, events and metadata."""
+"""Account numbers and tokens where others may look: in errors, logs, events and metadata."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
 ACCOUNT_NUMBER: Final = "account_number"
 """Name of the columns that hold one."""
 
+STRUCK_OUT: Final = "***"
+"""In the place of a secret."""
+
 _SHOWN: Final = 3
+
+# A word of 24 characters or more with a digit, as tokens, secrets and their parts are.
+_TOKEN: Final = re.compile(r"(?=[\w.~+=-]*\d)[\w.~+=-]{24,}", re.ASCII)
+# 5WT12345: a digit, and then capitals and digits, of which four or more are digits.
+_ACCOUNT: Final = re.compile(r"(?<![\w.-])(?=\d*[A-Z])(?=(?:[A-Z]*\d){4})\d[A-Z0-9]{7,9}(?![\w.-])", re.ASCII)
+
+
+def without_tokens(text: str) -> str:
+    """A server's message with what looks like a token or an account number struck out.
+
+    What a client has said it knows, and strikes out by itself. A server knows more: what it has given to others.
+    """
+    return _ACCOUNT.sub(STRUCK_OUT, _TOKEN.sub(STRUCK_OUT, text))
 
 
 def masked(number: object) -> str:

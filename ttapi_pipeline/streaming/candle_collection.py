@@ -19,6 +19,7 @@ from ttapi_pipeline.core.errors import ApiError, StreamClosedError, StreamError
 from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.candle_symbols import daily_candle_symbol
 from ttapi_pipeline.streaming.candles import CANDLE_FIELDS, LAST_SESSION, CandleHistory, CandleSeries, candle_rows
+from ttapi_pipeline.streaming.complaints import Complaints
 from ttapi_pipeline.streaming.connection import DxLinkConnection
 from ttapi_pipeline.streaming.events import (
     UNREADABLE_PART,
@@ -147,6 +148,7 @@ class _Collector:
         self._empty: set[str] = set()
         self._missing: dict[str, str] = {}
         self._lost: Counter[str] = Counter()
+        self._complaints = Complaints("candles")
         self._resumes_at = clock.monotonic()
         for symbol, session in requests.items():
             from_time = int(datetime.combine(session, time(), UTC).timestamp()) * 1000
@@ -229,7 +231,7 @@ class _Collector:
                     case Unreadable():
                         self._lost[UNREADABLE_PART] += event.count
                     case ErrorReceived():
-                        _LOGGER.warning("candles: the server said %s: %s", event.error, event.message)
+                        self._complaints.note(event)
                         is_refused |= event.error == "BAD_ACTION"
                     case ChannelClosed():
                         raise StreamClosedError(f"{connection!r}: the server closed the candle channel")

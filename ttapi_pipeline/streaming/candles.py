@@ -49,6 +49,12 @@ FIRST_SESSION: Final = date(1970, 1, 2)
 
 LAST_SESSION: Final = date(2099, 12, 31)
 
+MOST_CHARS: Final = 200
+"""Of the name of a series. Longer ones are nobody's, and are not remembered."""
+
+_MOST_RUNS: Final = 256
+"""Neighbouring rows are joined when there are more runs of them: a run of one row takes ten times its numbers."""
+
 _RANGES: Final[Mapping[str, Range]] = MappingProxyType(
     {
         **dict.fromkeys(("open", "high", "low", "close", "vwap"), PRICE),
@@ -103,6 +109,10 @@ class CandleRows:
     def __getitem__(self, run: slice) -> CandleRows:
         return CandleRows(self.flags[run], self.times[run], self.sequences[run], self.numbers[:, run])
 
+    def copied(self) -> CandleRows:
+        """The same events, in arrays of their own: a part of a frame's would keep the whole frame."""
+        return CandleRows(self.flags.copy(), self.times.copy(), self.sequences.copy(), self.numbers.copy())
+
     def where(self, is_kept: NDArray[np.bool_]) -> CandleRows:
         """The events that are kept, in their order."""
         return CandleRows(self.flags[is_kept], self.times[is_kept], self.sequences[is_kept], self.numbers[:, is_kept])
@@ -147,7 +157,7 @@ def candle_rows(data: FeedData, lost: Counter[str] | None = None) -> Iterator[tu
         if not has_flags.all():
             _count(lost, "eventFlags", run - int(np.count_nonzero(has_flags)))
             events = events.where(has_flags)
-        yield symbol, events
+        yield symbol, events if run == data.count else events.copied()
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -230,6 +240,7 @@ class CandleSeries:
             else:
                 for position in range(length):
                     self._take_marked(run[position : position + 1], EventFlag(mark))
+            self._pending, self._applied = _joined(self._pending), _joined(self._applied)
 
     def daily_history(self, symbol: str, *, first: date = FIRST_SESSION, last: date = LAST_SESSION) -> CandleHistory:
         """The bars of a series of daily candles, possibly no bar.
@@ -364,7 +375,7 @@ def _canonical_text(symbol: str) -> str | None:
 
 def _canonical(symbol: object) -> str | None:
     """The canonical name of a candle series; None for what is not the name of one."""
-    return _canonical_text(symbol) if isinstance(symbol, str) else None
+    return _canonical_text(symbol) if isinstance(symbol, str) and len(symbol) <= MOST_CHARS else None
 
 
 def _integers_or_zero(data: FeedData, name: str, zeros: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -384,6 +395,10 @@ def _ends_of_runs(differs: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
     ends = np.ones(length, dtype=np.bool_)
     ends[:-1] = differs
     return ends
+
+
+def _joined(runs: list[CandleRows]) -> list[CandleRows]:
+    return runs if len(runs) <= _MOST_RUNS else [_concatenate(runs)]
 
 
 def _concatenate(runs: Sequence[CandleRows]) -> CandleRows:

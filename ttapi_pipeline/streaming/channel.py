@@ -23,7 +23,12 @@ _SERIES: Final = frozenset({"Candle", "TimeAndSale"})
 
 MOST_TYPES: Final = 64
 MOST_FIELDS: Final = 256
-"""A feed has some twenty types with some twenty fields. Announcements without an end would fill the memory."""
+MOST_CHARS: Final = 100
+"""A feed has some twenty types with some twenty fields, and names of some twenty characters. Announcements without end
+would fill the memory."""
+
+_ALWAYS_KEPT: Final = ("eventType", "eventSymbol", "index")
+"""Fields of a full-format event that are kept although they were not asked for."""
 
 
 class ChannelState(StrEnum):
@@ -154,6 +159,8 @@ class FeedChannel:
             self._layouts[event_type] = {name: place for place, name in enumerate(names)}
             if len(self._layouts) > MOST_TYPES or len(names) > MOST_FIELDS:
                 raise ProtocolError(f"FEED_CONFIG: more than {MOST_TYPES} types, or {MOST_FIELDS} fields of one")
+            if max(map(len, (event_type, *names))) > MOST_CHARS:
+                raise ProtocolError(f"FEED_CONFIG: a name of more than {MOST_CHARS} characters")
         if self.state is not ChannelState.OPENED:
             return None
         self.state = ChannelState.READY
@@ -206,15 +213,19 @@ class FeedChannel:
     def _full(self, data: Sequence[Any]) -> tuple[list[FeedData], list[str]]:
         rows = [row for row in data if isinstance(row, dict) and isinstance(row.get("eventType"), str)]
         faults = ["full data are no objects with their eventType"] * (len(data) - len(rows))
-        runs = (list(run) for _, run in groupby(rows, key=itemgetter("eventType")))
-        return [_columns(self.number, run) for run in runs], faults
+        # Nobody asked for the other types.
+        wanted = (row for row in rows if row["eventType"] in self._fields)
+        runs = (list(run) for _, run in groupby(wanted, key=itemgetter("eventType")))
+        return [self._columns(run) for run in runs], faults
 
-
-def _columns(channel: int, rows: Sequence[Mapping[str, Any]]) -> FeedData:
-    names = dict.fromkeys(name for row in rows for name in row)
-    # An object without these is an event that says nothing, and no reason to doubt the others of its link.
-    names.setdefault("eventSymbol")
-    if rows[0]["eventType"] in _SERIES and "index" not in names:
-        names.setdefault("time")
-    columns = {name: [row.get(name) for row in rows] for name in names}
-    return FeedData(channel, str(rows[0]["eventType"]), len(rows), columns)
+    def _columns(self, rows: Sequence[Mapping[str, Any]]) -> FeedData:
+        """The fields that were asked for, as far as they came: all that a server may think of would take rows times
+        fields."""
+        event_type = str(rows[0]["eventType"])
+        wanted = dict.fromkeys((*_ALWAYS_KEPT, *self._fields[event_type]))
+        names = dict.fromkeys(name for name in wanted if any(name in row for row in rows))
+        # An object without these is an event that says nothing, and no reason to doubt the others of its link.
+        names.setdefault("eventSymbol")
+        if event_type in _SERIES and "index" not in names:
+            names.setdefault("time")
+        return FeedData(self.number, event_type, len(rows), {name: [row.get(name) for row in rows] for name in names})

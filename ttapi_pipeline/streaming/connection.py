@@ -29,8 +29,12 @@ from ttapi_pipeline.streaming.protocol import DEFAULT_KEEPALIVE_SECONDS, DxLinkP
 
 SILENCE_SECONDS: Final = 60.0
 OPEN_SECONDS: Final = 10.0
-MAX_MESSAGE_BYTES: Final = 16 * 2**20
+MAX_MESSAGE_BYTES: Final = 2 * 2**20
+"""Servers keep their messages below 64 KiB."""
+
 QUEUED_FRAMES: Final = 64
+QUEUED_BYTES: Final = 4 * 2**20
+"""Of the frames that wait for the consumer. Read, a frame takes up to thirty times as much."""
 
 MOST_UNREADABLE: Final = 20
 """A message that cannot be read costs itself. A link that brings as many in a row, and no event between, is lost."""
@@ -49,6 +53,27 @@ class _WithoutFrames(logging.LoggerAdapter[logging.Logger]):
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the name is logging's
         return level > logging.DEBUG and super().isEnabledFor(level)
+
+
+class _BoundedConnection(websockets_client.ClientConnection):
+    """Does not read from a server that does not read: the answers to its pings would fill the memory."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.paused:
+            self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.recv_messages.paused:
+            self.transport.resume_reading()
+
+
+class _Connect(websockets_client.connect):
+    """Follows no redirect: the quote token is for the server that the broker has named."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
 
 
 class Received(NamedTuple):
@@ -86,7 +111,8 @@ async def connect(
         keepalive_seconds: The longest silence that both sides accept. We send at half of what the server accepts.
         silence_seconds: A link is dead when no frame has come for this long.
         open_seconds: Deadline for opening the socket, and again for the authorisation.
-        queued_frames: Received frames that may wait for the consumer. The socket is not read while there are more.
+        queued_frames: Received frames that may wait for the consumer. The socket is not read while there are more, or
+            while they have QUEUED_BYTES.
 
     Raises:
         TransportError: No WebSocket could be opened.
@@ -138,6 +164,8 @@ class DxLinkConnection:
         self._place = place
         self._clock = clock
         self._received: asyncio.Queue[Received | None] = asyncio.Queue(maxsize=queued_frames)
+        self._queued_bytes = 0
+        self._has_room = asyncio.Event()
         self._failure: StreamError | None = None
         self._unreadable = 0
         self._is_waiting_for_consumer = False
@@ -214,6 +242,8 @@ class DxLinkConnection:
             further = self._received.get_nowait()
             if further is not None:
                 frames.append(further)
+        self._queued_bytes = 0
+        self._has_room.set()
         if not frames and self._failure is not None:
             raise self._failure
         return frames
@@ -254,8 +284,9 @@ class DxLinkConnection:
         except* StreamError as group:
             failures = [error for error in group.exceptions if isinstance(error, StreamError)]
             self._failure = failures[0]
-        # Wake a consumer that waits for events: no more will come.
-        await self._received.put(None)
+        # Wake a consumer that waits for events: no more will come. One whose queue is full does not wait.
+        with suppress(asyncio.QueueFull):
+            self._received.put_nowait(None)
 
     async def _read(self) -> None:
         while True:
@@ -277,8 +308,13 @@ class DxLinkConnection:
             self._judge(events)
             if events:
                 at_us = (self._clock.now() - _EPOCH) // _MICROSECOND
+                received = Received(at_us, self.heard_at, events)
                 self._is_waiting_for_consumer = True
-                await self._received.put(Received(at_us, self.heard_at, events))
+                while self._queued_bytes and self._queued_bytes + len(frame) > QUEUED_BYTES:
+                    self._has_room.clear()
+                    await self._has_room.wait()
+                self._queued_bytes += len(frame)
+                await self._received.put(received)
                 self._is_waiting_for_consumer = False
 
     def _judge(self, events: Sequence[Event]) -> None:
@@ -347,8 +383,9 @@ async def _open(url: str, open_seconds: float) -> websockets_client.ClientConnec
     if fault is not None:
         raise ProtocolError(f"{place} is not a WebSocket URL: {fault}")
     try:
-        return await websockets_client.connect(
+        return await _Connect(
             url,
+            create_connection=_BoundedConnection,
             # The broker's servers can do without, and on a loopback link inflating costs more than it saves.
             compression=None,
             # A proxy from the environment must not get between us and the simulator.

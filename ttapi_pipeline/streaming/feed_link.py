@@ -17,6 +17,7 @@ from typing import Final
 from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.errors import StreamClosedError, TTError
 from ttapi_pipeline.streaming.background import ungrouped
+from ttapi_pipeline.streaming.complaints import Complaints
 from ttapi_pipeline.streaming.connection import DxLinkConnection, Received
 from ttapi_pipeline.streaming.events import ChannelClosed, ErrorReceived, FeedData, FeedReady, TokenRefused
 from ttapi_pipeline.streaming.feed_options import FeedOptions
@@ -121,7 +122,7 @@ class FeedLink:
         self._refusals = 0
         self._refused_at = 0.0
         self._probed_at: float | None = None
-        self._complaints: set[tuple[int, str]] = set()
+        self._complaints = Complaints(name)
         self._has_work = asyncio.Event()
 
     @property
@@ -149,6 +150,8 @@ class FeedLink:
                 tasks.create_task(self._consume())
                 tasks.create_task(self._subscribe())
                 tasks.create_task(self._watch())
+                # In Python 3.11, a group whose body has ended when a task fails leaves its own task looking cancelled.
+                await asyncio.Event().wait()
 
     async def _open(self, channel: _Delivery) -> None:
         channel.asked_at = self._clock.monotonic()
@@ -191,7 +194,7 @@ class FeedLink:
             return
         self._probed_at = None
         symbol = data.columns["eventSymbol"][-1]
-        if data.event_type == "Quote" and isinstance(symbol, str):
+        if data.event_type == "Quote" and isinstance(symbol, str) and symbol in self._wanted:
             self.witness = symbol
         if self._is_settled and not self._is_live:
             self._become_live()
@@ -220,12 +223,7 @@ class FeedLink:
 
     def _refused(self, error: ErrorReceived) -> None:
         self.errors += 1
-        complaint = (error.channel, error.error)
-        if complaint not in self._complaints:
-            self._complaints.add(complaint)
-            _LOGGER.warning(
-                "%s: the server said %s on channel %d: %s", self._name, error.error, error.channel, error.message
-            )
+        self._complaints.note(error)
         if error.error == "TIMEOUT":
             raise StreamClosedError(f"{self._connection!r}: the server timed out: {error.message}")
         if error.error == "BAD_ACTION" and not self._is_refused:

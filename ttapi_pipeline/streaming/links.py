@@ -7,6 +7,7 @@ The work that needs links decides what goes over them: see `candle_collection`, 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -131,6 +132,7 @@ class Links:
         self._resumes_at_once = resumes_at_once
         self._loss: ApiError | StreamError | None = None
         self._has_ended = False
+        self._cancellations: int | None = None
 
     def __aiter__(self) -> Self:
         return self
@@ -144,6 +146,7 @@ class Links:
             TTError: `open_connection` raised an error of another kind.
         """
         while not (self._has_ended or self._work.is_done):
+            self._obey_cancellation()
             if self._loss is not None:
                 await self._wait_after(self._loss)
             stack = AsyncExitStack()
@@ -155,6 +158,19 @@ class Links:
                 self.has_opened = True
                 return Link(connection, stack, self._note_end)
         raise StopAsyncIteration
+
+    def _obey_cancellation(self) -> None:
+        """Raise the cancellation of this task that was asked for since the first link.
+
+        A task group that is cancelled at the moment in which one of its tasks fails raises that failure, and the
+        cancellation is lost. Taken for the loss of a link, it would let the iteration go on for ever.
+        """
+        task = asyncio.current_task()
+        cancellations = 0 if task is None else task.cancelling()
+        if self._cancellations is None:
+            self._cancellations = cancellations
+        if cancellations > self._cancellations:
+            raise asyncio.CancelledError
 
     def _note_end(self, loss: ApiError | StreamError | None) -> None:
         self._loss = loss

@@ -12,12 +12,20 @@ from enum import StrEnum
 from typing import Final
 
 from ttapi_pipeline.core.errors import ProtocolError
+from ttapi_pipeline.core.lines import shortened
+from ttapi_pipeline.core.privacy import STRUCK_OUT, without_tokens
 from ttapi_pipeline.streaming.channel import ChannelState, FeedChannel, Message
 from ttapi_pipeline.streaming.events import Authorized, ErrorReceived, Event, FeedReady, TokenRefused
 from ttapi_pipeline.streaming.messages import Contract, Incoming, Subscription, decode, encode, subscription_frames
 
 CLIENT_VERSION: Final = "0.1-ttapi-pipeline/0.1"
 DEFAULT_KEEPALIVE_SECONDS: Final = 60.0
+
+LEAST_KEEPALIVE_SECONDS: Final = 0.2
+"""A server that asks for less would have us do nothing else."""
+
+MAX_MESSAGE_CHARS: Final = 300
+"""The most that is repeated of a server's text."""
 
 
 class Handshake(StrEnum):
@@ -173,7 +181,7 @@ class DxLinkProtocol:
                 return [*self._channel(message).received(message.data)]
             case "SETUP":
                 if message.keepalive_timeout is not None and message.keepalive_timeout > 0:
-                    self._server_keepalive_seconds = message.keepalive_timeout
+                    self._server_keepalive_seconds = max(message.keepalive_timeout, LEAST_KEEPALIVE_SECONDS)
                 return []
             case "AUTH_STATE":
                 return self._auth_state(message)
@@ -189,8 +197,8 @@ class DxLinkProtocol:
                 return []
 
     def redact(self, text: str) -> str:
-        """A text of the server with the token struck out, in case the server echoes it."""
-        return text.replace(self._token, "***") if self._token else text
+        """A text of the server with the token struck out, in case the server echoes it, and whatever looks like one."""
+        return without_tokens(text.replace(self._token, STRUCK_OUT) if self._token else text)
 
     def _send(self, message: Message) -> None:
         self._outgoing.append(encode(message))
@@ -234,8 +242,8 @@ class DxLinkProtocol:
         return [FeedReady(message.channel)]
 
     def _error(self, message: Incoming) -> list[Event]:
-        error = self.redact(message.error or "UNKNOWN")
-        text = self.redact(message.message or "")
+        error = shortened(self.redact(message.error or "UNKNOWN"))
+        text = shortened(self.redact(message.message or ""), MAX_MESSAGE_CHARS)
         if error == "UNSUPPORTED_PROTOCOL":
             raise ProtocolError(f"the server does not speak {CLIENT_VERSION}: {text}")
         return [ErrorReceived(message.channel, error, text)]
@@ -243,7 +251,8 @@ class DxLinkProtocol:
     def _channel(self, message: Incoming) -> FeedChannel:
         channel = self._channels.get(message.channel)
         if channel is None or channel.state is ChannelState.WANTED:
-            raise ProtocolError(f"{message.type} for channel {message.channel}, which was not requested")
+            number = shortened(str(message.channel), 20)
+            raise ProtocolError(f"{message.type} for channel {number}, which was not requested")
         return channel
 
     def _quote(self, text: str | None) -> str:

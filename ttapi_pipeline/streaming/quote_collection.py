@@ -23,6 +23,7 @@ from ttapi_pipeline.core.collection import ProgressCallback, no_progress
 from ttapi_pipeline.core.errors import ApiError, AuthError, StreamClosedError, StreamError
 from ttapi_pipeline.streaming.background import within
 from ttapi_pipeline.streaming.backoff import Backoff
+from ttapi_pipeline.streaming.complaints import Complaints
 from ttapi_pipeline.streaming.connection import DxLinkConnection
 from ttapi_pipeline.streaming.events import (
     UNREADABLE_PART,
@@ -175,6 +176,7 @@ class _Share:
         self._symbols = board.symbols
         self._clock = clock
         self._on_answer = on_answer
+        self._complaints = Complaints(self.name)
         self._unanswered_at_loss = len(self.unanswered())
 
     async def collect(self, open_connection: OpenConnection, backoff: Backoff) -> None:
@@ -273,7 +275,7 @@ class _Share:
                     # The server does not say which subscriptions it refused. A new link asks for the missing symbols.
                     raise StreamClosedError(f"{connection!r}: the server refused: {event.message}")
                 case ErrorReceived():
-                    _LOGGER.warning("quotes: the server said %s: %s", event.error, event.message)
+                    self._complaints.note(event)
                 case ChannelClosed():
                     raise StreamClosedError(f"{connection!r}: the server closed the quote channel")
                 case TokenRefused():

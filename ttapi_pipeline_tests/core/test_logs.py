@@ -59,6 +59,18 @@ def test_an_exception_stays_on_the_line_of_its_record() -> None:
     assert json.loads(line)["exception"].endswith("ValueError: no such\nthing")
 
 
+def test_a_traceback_is_set_in_and_visible_also_after_another_handler_has_kept_its_own_form() -> None:
+    try:
+        raise ValueError("one\n2026-11-20 INFO forged \x1b[2J")
+    except ValueError as error:
+        failed = record(exc_info=(ValueError, error, error.__traceback__))
+    logging.Formatter().format(failed)
+    first, *others = TextFormatter().format(failed).split("\n")
+    assert first.endswith("sent 3")
+    assert [line for line in others if not line.startswith("  ")] == []
+    assert "\x1b" not in "".join(others)
+
+
 def test_a_field_that_json_does_not_know_becomes_text() -> None:
     assert json.loads(JsonFormatter().format(record(where={1})))["where"] == "{1}"
 

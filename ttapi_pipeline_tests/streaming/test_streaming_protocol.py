@@ -41,13 +41,13 @@ def sent(protocol: DxLinkProtocol) -> list[dict[str, Any]]:
     return [json.loads(frame) for frame in protocol.outgoing()]
 
 
-def ready() -> DxLinkProtocol:
-    """A session with an open, configured channel 1."""
+def ready(*others: str) -> DxLinkProtocol:
+    """A session with an open, configured channel 1, of quotes and other types."""
     protocol = DxLinkProtocol(CANARY)
     protocol.start()
     tell(protocol, **UNAUTHORIZED)
     tell(protocol, **AUTHORIZED)
-    protocol.open_feed(Contract.TICKER, {"Quote": QUOTE_FIELDS})
+    protocol.open_feed(Contract.TICKER, {"Quote": QUOTE_FIELDS, **dict.fromkeys(others, ("eventSymbol", "time"))})
     tell(protocol, type="CHANNEL_OPENED", channel=1, service="FEED", parameters={"contract": "TICKER"})
     tell(protocol, type="FEED_CONFIG", channel=1, dataFormat="COMPACT", aggregationPeriod=0.1)
     tell(protocol, type="FEED_CONFIG", channel=1, dataFormat="COMPACT", eventFields={"Quote": list(QUOTE_FIELDS)})
@@ -163,10 +163,19 @@ def test_a_new_layout_holds_from_the_next_message_on_for_the_types_that_it_names
 def test_full_events_are_the_same_columns_whatever_was_announced() -> None:
     protocol = ready()
     quotes = [{"eventType": "Quote", "eventSymbol": "A", "bidPrice": 1.0}, {"eventType": "Quote", "eventSymbol": "B"}]
-    events = tell(protocol, type="FEED_DATA", channel=1, data=[*quotes, {"eventType": "Trade", "price": 2.0}])
+    others = [{"eventType": "Trade", "price": 2.0}, {"eventType": "Quote", "askPrice": 3.0, "unwanted": 4.0}]
+    events = tell(protocol, type="FEED_DATA", channel=1, data=[*quotes, *others])
+    # Neither types nor fields that nobody asked for are kept.
     assert columns(events) == [
-        ("Quote", {"eventType": ["Quote", "Quote"], "eventSymbol": ["A", "B"], "bidPrice": [1.0, None]}),
-        ("Trade", {"eventType": ["Trade"], "price": [2.0], "eventSymbol": [None]}),
+        (
+            "Quote",
+            {
+                "eventType": ["Quote", "Quote", "Quote"],
+                "eventSymbol": ["A", "B", None],
+                "bidPrice": [1.0, None, None],
+                "askPrice": [None, None, 3.0],
+            },
+        ),
     ]
 
 
@@ -213,7 +222,7 @@ def test_a_part_that_cannot_be_read_costs_no_other_part() -> None:
 
 @pytest.mark.parametrize(("event_type", "names"), [("Quote", {"eventSymbol"}), ("Candle", {"eventSymbol", "time"})])
 def test_an_object_without_its_symbol_is_an_event_that_says_nothing(event_type: str, names: set[str]) -> None:
-    (event,) = tell(ready(), type="FEED_DATA", channel=1, data=[{"eventType": event_type}])
+    (event,) = tell(ready(event_type), type="FEED_DATA", channel=1, data=[{"eventType": event_type}])
     assert isinstance(event, FeedData)
     assert {name: list(column) for name, column in event.columns.items()} == {
         "eventType": [event_type],

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 import re
 import sys
@@ -23,6 +24,7 @@ from ttapi_pipeline.client import BreakerPolicy, Breakers, RetryPolicy, Tastytra
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.settings import Environment, Settings
 from ttapi_pipeline_tests.support.documents import ROOT
+from ttapi_pipeline_tests.support.hostile_dxlink_calls import dxlink_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -152,11 +154,13 @@ async def _rest(url: str, deed: str, call: str, times: int) -> str:
         return results[0][1] or type(results[0][0]).__name__
 
 
-async def _main() -> None:
+async def _main(case: Callable[..., Awaitable[str]]) -> None:
+    # What is logged is held by tests in which the client is in their own process.
+    logging.getLogger().addHandler(logging.NullHandler())
     for line in iter(sys.stdin.readline, ""):
-        sys.stdout.write(f"{json.dumps(await _measured(_rest(*json.loads(line))))}\n")
+        sys.stdout.write(f"{json.dumps(await _measured(case(*json.loads(line))))}\n")
         sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    asyncio.run(_main())
+    asyncio.run(_main(dxlink_case if "dxlink" in sys.argv else _rest))

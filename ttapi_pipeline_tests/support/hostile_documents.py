@@ -123,13 +123,16 @@ def harmed(path: str, chance: random.Random, said: str) -> bytes:
 
 
 def _one_value(path: str, chance: random.Random, _: str) -> bytes:
-    """One to four values, at any level, are something else."""
-    document = json.loads(valid(path))
-    tokens: list[str] = []
-    for _each in range(chance.randint(1, 4)):
-        token = chance.choice([*EVIL_TOKENS, *(json.dumps(text) for text in EVIL_TEXTS)])
-        document = _replaced(document, chance, f"{_MARK}{len(tokens)}{_MARK}")
-        tokens.append(token)
+    return other_values(json.loads(valid(path)), chance)
+
+
+def other_values(document: Any, chance: random.Random) -> bytes:
+    """The document as JSON, in which one to four values, at any level, are something else."""
+    tokens = [
+        chance.choice([*EVIL_TOKENS, *(json.dumps(text) for text in EVIL_TEXTS)]) for _ in range(chance.randint(1, 4))
+    ]
+    for number in range(len(tokens)):
+        document = _replaced(document, chance, f"{_MARK}{number}{_MARK}")
     text = json.dumps(document)
     for number, token in enumerate(tokens):
         text = text.replace(f'"{_MARK}{number}{_MARK}"', token)

@@ -9,6 +9,7 @@ import pytest
 
 THOROUGH: Final = (
     "client/test_client_chaos.py",
+    "commands/test_canaries.py",
     "commands/test_console_grid.py",
     "commands/test_signals.py",
     "datasets/test_splits_between_sources.py",
