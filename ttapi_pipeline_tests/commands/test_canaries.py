@@ -32,7 +32,11 @@ from ttapi_pipeline_tests.support.canary_broker import (
 from ttapi_pipeline_tests.support.echoes import WAYS, Said
 from ttapi_pipeline_tests.support.projects import environment_of_users, make_project
 
+# Whole commands, several of them per test.
+pytestmark = pytest.mark.timeout(900)
+
 FORMATS = ("text", "json")
+FETCHED = ("accounts", "universe", "symbols", "expiration_series", "trading_calendar", "daily_candles", "quotes")
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +146,7 @@ def test_no_secret_is_anywhere_when_all_is_well_and_when_every_other_answer_fail
     assert ACCOUNTS in "".join(broker.said)
     assert found(project, [said]) == []
     broker.plan, broker.dxlink = now_and_then(*WAYS), "error"
-    printed = every_command(project, "text")
+    printed = every_command(project, "text", *FETCHED)
     assert broker.failures > len(WAYS)
     assert found(project, printed) == []
     assert len("".join(printed)) > 10_000
