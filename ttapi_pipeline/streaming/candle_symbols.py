@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -18,6 +19,9 @@ from ttapi_pipeline.core.symbology import plain_decimal
 
 PERIOD_TYPES: Final = frozenset({"t", "s", "m", "h", "d", "w", "mo", "o", "y", "v", "p", "pm", "pr"})
 """Ticks, seconds, minutes, hours, days, weeks, months, option months, years, volume, price, momentum, renko."""
+
+MOST_CHARS: Final = 200
+"""Of the name of a series. Longer ones are nobody's, and are not remembered."""
 
 _SYMBOL: Final = re.compile(r"([^{}]+)\{=([^{}]*)\}", re.ASCII)
 _PERIOD: Final = re.compile(r"(\d+(?:\.\d+)?)?([a-z]+)", re.ASCII)
@@ -83,6 +87,19 @@ def canonical_candle_symbol(text: str) -> str:
         ValueError: The text is not a candle symbol.
     """
     return str(CandleSymbol.parse(text))
+
+
+def canonical_or_none(text: object) -> str | None:
+    """The canonical name of a candle series; None for what is not the name of one."""
+    return _canonical_text(text) if isinstance(text, str) and len(text) <= MOST_CHARS else None
+
+
+@lru_cache(maxsize=65_536)
+def _canonical_text(text: str) -> str | None:
+    try:
+        return canonical_candle_symbol(text)
+    except ValueError:
+        return None
 
 
 def daily_candle_symbol(symbol: str) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import IntFlag
-from functools import lru_cache
 from itertools import groupby
 from types import MappingProxyType
 from typing import Final, TypeVar
@@ -21,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ttapi_pipeline.core.errors import ProtocolError
-from ttapi_pipeline.streaming.candle_symbols import canonical_candle_symbol
+from ttapi_pipeline.streaming.candle_symbols import canonical_or_none
 from ttapi_pipeline.streaming.events import FeedData
 from ttapi_pipeline.streaming.values import (
     AMOUNT,
@@ -48,9 +47,6 @@ FIRST_SESSION: Final = date(1970, 1, 2)
 """Earlier ones are the zero of a clock, and what is before it."""
 
 LAST_SESSION: Final = date(2099, 12, 31)
-
-MOST_CHARS: Final = 200
-"""Of the name of a series. Longer ones are nobody's, and are not remembered."""
 
 _MOST_RUNS: Final = 256
 """Neighbouring rows are joined when there are more runs of them: a run of one row takes ten times its numbers."""
@@ -148,7 +144,7 @@ def candle_rows(data: FeedData, lost: Counter[str] | None = None) -> Iterator[tu
             numbers[position] = floats(data.columns[name])
     rows = CandleRows(flags, times, sequences, numbers)
     start = 0
-    for symbol, run in _runs([_canonical(name) for name in data.columns["eventSymbol"]]):
+    for symbol, run in _runs([canonical_or_none(name) for name in data.columns["eventSymbol"]]):
         events, start = rows[start : start + run], start + run
         has_flags = events.flags != NO_INTEGER
         if symbol is None or not has_flags.any():
@@ -363,19 +359,6 @@ def _believed(numbers: NDArray[np.float64], lost: Counter[str]) -> Mapping[str, 
 def _runs(values: Sequence[T]) -> Iterator[tuple[T, int]]:
     """Each value with the length of its run."""
     return ((value, len(list(run))) for value, run in groupby(values))
-
-
-@lru_cache(maxsize=65_536)
-def _canonical_text(symbol: str) -> str | None:
-    try:
-        return canonical_candle_symbol(symbol)
-    except ValueError:
-        return None
-
-
-def _canonical(symbol: object) -> str | None:
-    """The canonical name of a candle series; None for what is not the name of one."""
-    return _canonical_text(symbol) if isinstance(symbol, str) and len(symbol) <= MOST_CHARS else None
 
 
 def _integers_or_zero(data: FeedData, name: str, zeros: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -13,25 +13,22 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
 
 import websockets.asyncio.client as websockets_client
-from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
+from websockets.exceptions import ConnectionClosed
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
-from ttapi_pipeline.core.errors import ProtocolError, StreamClosedError, StreamError, TransportError
-from ttapi_pipeline.core.hosts import is_loopback, public_part, websocket_fault
+from ttapi_pipeline.core.errors import ProtocolError, StreamClosedError, StreamError
+from ttapi_pipeline.core.hosts import public_part
 from ttapi_pipeline.streaming.background import beside
 from ttapi_pipeline.streaming.background import within as within_seconds
 from ttapi_pipeline.streaming.events import Authorized, ErrorReceived, Event, FeedData, TokenRefused, Unreadable
 from ttapi_pipeline.streaming.messages import Contract, Subscription
 from ttapi_pipeline.streaming.protocol import DEFAULT_KEEPALIVE_SECONDS, DxLinkProtocol, Handshake
+from ttapi_pipeline.streaming.websocket import CLOSE_SECONDS, open_websocket
 
 SILENCE_SECONDS: Final = 60.0
 OPEN_SECONDS: Final = 10.0
-MAX_MESSAGE_BYTES: Final = 2 * 2**20
-"""Servers keep their messages below 64 KiB."""
-
 QUEUED_FRAMES: Final = 64
 QUEUED_BYTES: Final = 4 * 2**20
 """Of the frames that wait for the consumer. Read, a frame takes up to thirty times as much."""
@@ -39,41 +36,10 @@ QUEUED_BYTES: Final = 4 * 2**20
 MOST_UNREADABLE: Final = 20
 """A message that cannot be read costs itself. A link that brings as many in a row, and no event between, is lost."""
 
-CLOSE_SECONDS: Final = 2.0
-"""How long the closing handshake of a link may take."""
-
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 _LOGGER: Final = logging.getLogger(__name__)
-
-
-class _WithoutFrames(logging.LoggerAdapter[logging.Logger]):
-    """The logger of `websockets` without DEBUG: at that level it writes out every frame, and one holds the token."""
-
-    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the name is logging's
-        return level > logging.DEBUG and super().isEnabledFor(level)
-
-
-class _BoundedConnection(websockets_client.ClientConnection):
-    """Does not read from a server that does not read: the answers to its pings would fill the memory."""
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.paused:
-            self.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if not self.recv_messages.paused:
-            self.transport.resume_reading()
-
-
-class _Connect(websockets_client.connect):
-    """Follows no redirect: the quote token is for the server that the broker has named."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc
 
 
 class Received(NamedTuple):
@@ -119,7 +85,7 @@ async def connect(
         StreamClosedError: The link was closed, fell silent, or the token was refused.
         ProtocolError: The server does not follow the protocol, or the URL is not a WebSocket URL.
     """
-    websocket = await _open(url, open_seconds)
+    websocket = await open_websocket(url, open_seconds)
     try:
         connection = DxLinkConnection(
             websocket,
@@ -376,32 +342,3 @@ class DxLinkConnection:
     def _closed(self, error: ConnectionClosed) -> StreamClosedError:
         # The reason is a text of the server, which may echo the token: it is redacted, and the original not chained.
         return StreamClosedError(f"{self._place}: {self._protocol.redact(str(error))}")
-
-
-async def _open(url: str, open_seconds: float) -> websockets_client.ClientConnection:
-    place, fault = public_part(url), websocket_fault(url)
-    if fault is not None:
-        raise ProtocolError(f"{place} is not a WebSocket URL: {fault}")
-    try:
-        return await _Connect(
-            url,
-            create_connection=_BoundedConnection,
-            # The broker's servers can do without, and on a loopback link inflating costs more than it saves.
-            compression=None,
-            # A proxy from the environment must not get between us and the simulator.
-            proxy=None if is_loopback(urlsplit(url).hostname) else True,
-            open_timeout=open_seconds,
-            close_timeout=CLOSE_SECONDS,
-            # DXLink has a keepalive of its own, and the watchdog counts DXLink frames.
-            ping_interval=None,
-            max_size=MAX_MESSAGE_BYTES,
-            logger=_WithoutFrames(logging.getLogger("websockets.client"), {}),
-        )
-    except InvalidURI as error:
-        raise ProtocolError(f"{place} is not a WebSocket URL") from error
-    except InvalidStatus as error:
-        raise TransportError(f"{place}: no WebSocket, HTTP {error.response.status_code}") from error
-    except TimeoutError as error:
-        raise TransportError(f"{place}: no answer within {open_seconds:g} s") from error
-    except (OSError, WebSocketException, ImportError) as error:
-        raise TransportError(f"{place}: cannot connect, {error}") from error

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ttapi_pipeline.streaming.backoff import Backoff
-from ttapi_pipeline.streaming.connection import CLOSE_SECONDS
+from ttapi_pipeline.streaming.websocket import CLOSE_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -147,7 +147,7 @@ def test_no_secret_is_anywhere_when_all_is_well_and_when_every_other_answer_fail
     assert found(project, [said]) == []
     broker.plan, broker.dxlink = now_and_then(*WAYS), "error"
     printed = every_command(project, "text", *FETCHED)
-    assert broker.failures > len(WAYS)
+    assert broker.failures > 5
     assert found(project, printed) == []
     assert len("".join(printed)) > 10_000
 
