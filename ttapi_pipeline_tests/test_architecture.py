@@ -113,7 +113,7 @@ ADAPTERS = {
     "aiohttp": {"client.transport", "client.server_clock"},
     "pybreaker": {"client.breakers"},
     "tenacity": {"client.retries"},
-    "websockets": {"streaming.connection"},
+    "websockets": {"streaming.connection", "streaming.websocket"},
 }
 """Libraries that only these modules import, besides the simulator: beyond them, their types and errors are unknown."""
 
@@ -205,7 +205,7 @@ def test_annotations_are_postponed_except_where_dagster_reads_them(path: Path) -
 
 LOGGERS_OF_OTHERS = {
     "ttapi_pipeline.core.logs",
-    "ttapi_pipeline.streaming.connection",
+    "ttapi_pipeline.streaming.websocket",
     "ttapi_pipeline.terminal.held_logs",
 }
 """Modules that take hold of a logger that is not their own: to set its level, to quieten a library, to hold records."""
