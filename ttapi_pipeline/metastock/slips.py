@@ -90,7 +90,10 @@ def find_slips(bars: pl.DataFrame) -> pl.DataFrame:
     Returns:
         Schema SLIPS, by symbol and session.
     """
-    level = pl.col("close").log().rolling_median(_WINDOW, min_samples=1, center=True).over("symbol")
+    price = pl.col("close").log()
+    # At either end, the nearest window that is whole: a smaller one would be made of the bars that slipped.
+    whole = price.rolling_median(_WINDOW, center=True).forward_fill().backward_fill()
+    level = pl.coalesce(whole, price.median()).over("symbol")
     judged = bars.with_columns(is_nines=_is_nines(), level=level)
     judged = judged.with_columns(digits=_digits(pl.col("close"), pl.col("level"), most=2 * NEAR))
     distance = (pl.col("close").log() - pl.col("level")).abs()

@@ -6,12 +6,11 @@ What a row says: see `dataset_rows`. A run under way is shown by `watch`, which 
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TextIO
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 
 from ttapi_pipeline.core.lines import one_line
 from ttapi_pipeline.core.progress import Phase, Progress
@@ -35,6 +34,7 @@ _BAR_CELLS: Final = 6
 _LEAST_DETAIL: Final = 22
 """Cells that the reason has on any terminal."""
 
+_INDENT: Final = "  "
 _WIDE: Final = 110
 """From this width on, numbers of rows are written with all their digits."""
 
@@ -248,7 +248,20 @@ def _note(row: DatasetRow, columns: Sequence[_Column], pen: _Pen) -> list[str]:
     text = one_line(row.detail)
     if not row.is_told or cell_len(text) <= _detail_cells(columns, pen.width):
         return []
-    return textwrap.wrap(f"{row.name}: {text}", pen.width, subsequent_indent="  ", break_on_hyphens=False)
+    return _wrapped(f"{row.name}: {text}", pen.width)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """The text in lines of at most that many cells; a letter of some scripts takes two. Later lines are indented."""
+    lines = [""]
+    for word in text.split(" "):
+        for at, piece in enumerate(chop_cells(word, width - len(_INDENT)) or [""]):
+            gap = " " if at == 0 and lines[-1].strip() else ""
+            if cell_len(lines[-1] + gap + piece) <= width and (at == 0):
+                lines[-1] += gap + piece
+            else:
+                lines.append(_INDENT + piece)
+    return lines
 
 
 def _foot(frame: Frame, pen: _Pen) -> list[str]:

@@ -219,7 +219,7 @@ def test_a_value_that_cannot_be_read_is_named_and_the_refresh_ends_with_3(tt: Tt
         simulator.reset()
     assert run.code == 3, run.out + run.err
     assert "symbols: refreshed, nothing stored yet; 1 value could not be read" in run.err
-    assert "fresh; 1 value could not be read (beta)" in run.out
+    assert "nothing stored yet; 1 value could not be read (beta)" in run.out
     rows = {row["dataset"]: row for row in json.loads(tt("status", "--json").out)["datasets"]}
     assert (rows["symbols"]["lost"], rows["symbols"]["missing"], rows["universe"]["lost"]) == ({"beta": 1}, {}, {})
 

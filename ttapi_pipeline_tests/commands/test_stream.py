@@ -184,8 +184,8 @@ def test_values_that_cannot_be_are_null_in_the_log_and_named_at_the_end(
     finally:
         simulator.reset()
     health = json.loads(out.splitlines()[-1])
-    # A zero is how the feed says that it has no price.
-    lost = {"Quote.bidPrice", "Quote.askPrice", "Summary.dayHighPrice", "TimeAndSale.price"}
+    # A trade that was made has a price.
+    lost = {"Quote.bidPrice", "Quote.askPrice", "Summary.dayHighPrice", "TimeAndSale.price", "Trade.price"}
     assert (health["answered"], health["gaps"], set(health["lost"])) == (3, 0, lost)
     assert " values could not be read (Quote.askPrice " in err
     (session,) = logged_sessions(project / "data")

@@ -122,8 +122,8 @@ def test_silence_of_one_symbol_is_named_and_silence_of_all_fails(world: Any) -> 
 
 def test_holes_of_answers_and_of_the_stored_table_are_filled_or_named(world: Any) -> None:
     before = candles(world)
-    (world.data / "daily_candles.parquet").unlink()
-    (world.data / "daily_candles.json").unlink()
+    for suffix in ("parquet", "json", "csv"):
+        (world.data / f"daily_candles.{suffix}").unlink()
     drop(world, "Candle/AAPL", first=100, rows=3)
     drop(world, "Candle/MSFT", first=0, rows=60)
     world.exchange.fault("dx-drop", "Candle/IBM", parameters={"share": 0.1, "first": 1, "rows": 400}, count=1, seed=5)

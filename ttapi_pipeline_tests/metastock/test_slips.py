@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ttapi_pipeline import cli
@@ -126,6 +126,7 @@ def test_where_another_file_has_the_session_its_bar_counts() -> None:
 
 
 @settings(max_examples=examples(40), deadline=None)
+@example(moves=[0.0] * 30, at=1, count=5, digits=-2, is_lasting=False)
 @given(
     moves=st.lists(st.floats(-0.05, 0.05), min_size=30, max_size=60),
     at=st.integers(1, 24),
