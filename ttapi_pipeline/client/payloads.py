@@ -38,8 +38,9 @@ read. A page of 5,000 equities has some 50,000 objects and 300,000 values, and n
 REPEATED_ROW: Final = "another row of the same name"
 """What is lost where a symbol or an account comes twice in an answer and the rows differ: the first one stands."""
 
-_TAG: Final = re.compile(r"<[^>]*>")
-_TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+# Neither looks beyond the next bracket: a page of brackets alone would take the square of the time.
+_TAG: Final = re.compile(r"<[^<>]*>")
+_TITLE: Final = re.compile(r"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _UNSEEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
 
