@@ -42,6 +42,7 @@ def failures_of(dataset: Dataset, *, attempt: int = FETCH_RETRY.max_retries) -> 
     Raises:
         dagster.RetryRequested: The dataset is to be tried again.
         dagster.Failure: It is not.
+        dagster.DagsterExecutionInterruptedError: Ctrl-C ended work of Polars.
     """
     try:
         yield
@@ -50,6 +51,16 @@ def failures_of(dataset: Dataset, *, attempt: int = FETCH_RETRY.max_retries) -> 
         if dataset.is_fetched and error.retryable and attempt < FETCH_RETRY.max_retries:
             raise dg.RetryRequested(FETCH_RETRY.max_retries, retry_delay(FETCH_RETRY, attempt + 1)) from error
         raise failure(dataset.name, error) from error
+    except BaseException as error:
+        if _is_interrupt_within(error):
+            # Dagster would take it for a failure of the step, and go on with the run.
+            raise dg.DagsterExecutionInterruptedError from error
+        raise
+
+
+def _is_interrupt_within(error: BaseException) -> bool:
+    """Whether Polars has met the interrupt in a function of Python's that it called, and panicked on it."""
+    return type(error).__name__ == "PanicException" and dg.DagsterExecutionInterruptedError.__name__ in str(error)
 
 
 def skipped(error: TTError) -> dg.SkipReason:

@@ -189,7 +189,8 @@ def test_a_signal_ends_a_refresh_at_any_step_and_leaves_nothing(
     place: Path, exchange: SimulatorProcess, step: str, number: signal.Signals, times: int
 ) -> None:
     program = start(place, exchange.url, "refresh")
-    assert program.wait_for(f"\n{step}: running")
+    # A short step may be over before its beginning is told.
+    assert program.wait_for(f"\n{step}: r")
     program.send(number, times=times)
     code, said = program.end()
     check_ended(code, said, number)
