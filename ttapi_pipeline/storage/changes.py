@@ -44,14 +44,18 @@ def count_changes(before: pl.LazyFrame | None, after: pl.DataFrame, schema: Data
     """
     if before is None:
         return RowChanges(new=after.height, changed=0, gone=0)
-    key = list(schema.key)
-    old, new = _hashed(before.collect(), schema, _STORED), _hashed(after, schema, _CONTENT)
-    # A key may have nulls, and a null is the same as another one there.
-    both = new.join(old, on=key, how="inner", nulls_equal=True)
-    changed = both.filter(pl.col(_CONTENT) != pl.col(_STORED)).height
-    return RowChanges(new=new.height - both.height, changed=changed, gone=old.height - both.height)
+    old, new = _hashed(before, schema, _STORED), _hashed(after.lazy(), schema, _CONTENT)
+    # A key may have nulls, and a null is the same as another one there. Neither table is in memory as a whole.
+    both = new.join(old, on=list(schema.key), how="inner", nulls_equal=True)
+    is_changed = pl.col(_CONTENT) != pl.col(_STORED)
+    kept, changed = both.select(pl.len(), is_changed.sum()).collect(engine="streaming").row(0)
+    return RowChanges(new=after.height - kept, changed=changed, gone=_height(before) - kept)
 
 
-def _hashed(rows: pl.DataFrame, schema: DatasetSchema, name: str) -> pl.DataFrame:
+def _hashed(rows: pl.LazyFrame, schema: DatasetSchema, name: str) -> pl.LazyFrame:
     content = [column.name for column in schema.columns if column.name not in NOT_CONTENT]
-    return rows.select(schema.key).with_columns(rows.select(content).hash_rows(seed=0).alias(name))
+    return rows.select(*schema.key, pl.struct(content).hash(seed=0).alias(name))
+
+
+def _height(rows: pl.LazyFrame) -> int:
+    return int(rows.select(pl.len()).collect().item())
