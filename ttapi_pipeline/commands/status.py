@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from ttapi_pipeline.core.seals import unsealed_document
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.traffic import Traffic
 from ttapi_pipeline.datasets.status import DatasetStatus, read_statuses
+from ttapi_pipeline.storage.databases import dagster_home
 from ttapi_pipeline.storage.layout import state_folder
 from ttapi_pipeline.terminal.console import is_coloured, output_width, print_lines
 from ttapi_pipeline.terminal.dataset_rows import dataset_row
@@ -92,7 +92,7 @@ def print_grid(
 
 def shown_places(settings: Settings) -> Mapping[str, str]:
     """The data folder and the Dagster instance, with absolute paths."""
-    return {"data": data_place(settings), "dagster and logs": os.environ.get("DAGSTER_HOME") or str(Path.cwd())}
+    return {"data": data_place(settings), "dagster and logs": str(dagster_home())}
 
 
 def data_place(settings: Settings) -> str:

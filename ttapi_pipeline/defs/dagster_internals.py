@@ -395,11 +395,6 @@ class StepFailure:
     metadata: Mapping[str, dg.MetadataValue[Any]] = field(default_factory=dict)
     """Of the `dg.Failure` that the step raised; empty for another error."""
 
-    @property
-    def is_interrupt(self) -> bool:
-        """Whether it was Ctrl-C, which Dagster turns into the failure of the step that was running."""
-        return any(name == dg.DagsterExecutionInterruptedError.__name__ for name, _ in self.causes)
-
 
 def step_failure(event: dg.DagsterEvent) -> StepFailure:
     """Why a step failed, from its STEP_FAILURE event. The event is promised; what it holds is not."""

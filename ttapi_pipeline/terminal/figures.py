@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Prices, counts and ages in few characters, for the cells of a live grid.
+"""Prices, counts, ages and words in few characters, for the cells and lines of a live grid.
 
 NaN is a missing value and gives a dash. Where the cells are: see `quote_grid`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isnan
 
 
@@ -44,3 +45,12 @@ def seconds(value: float) -> str:
         if whole < until:
             return f"{whole // unit}{name}"
     return f"{whole // 86_400}d"
+
+
+def fitted(words: Sequence[str], width: int) -> str:
+    """As many of the words as fit, with two spaces between; the first is cut when it does not fit alone."""
+    line = words[0][: max(width, 0)] if words else ""
+    for word in words[1:]:
+        if len(line) + 2 + len(word) <= width:
+            line = f"{line}  {word}"
+    return line

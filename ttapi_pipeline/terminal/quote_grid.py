@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ttapi_pipeline.terminal.figures import price, quantity, seconds, signed
+from ttapi_pipeline.terminal.figures import fitted, price, quantity, seconds, signed
 
 Floats = NDArray[np.float64]
 
@@ -203,7 +203,7 @@ class QuoteGrid:
             *(self._line(_Row(board, int(position), at_us), columns, at) for position in shown),
         ]
         lines += [""] * (rows - len(shown))
-        lines.append(_fitted(status, width))
+        lines.append(fitted(status, width))
         return lines[-height:]
 
     def _note_changes(self, board: Columns, at: float) -> None:
@@ -239,9 +239,9 @@ class QuoteGrid:
         keys = f"page {self.page + 1}/{self.pages(height)} by {self.order}"
         words = [clock, keys, self._title]
         if not self._is_simulated:
-            return self._styled(_fitted(words, width), _HEAD)
+            return self._styled(fitted(words, width), _HEAD)
         mark = "SIMULATED DATA"
-        rest = _fitted(words, width - len(mark) - 2)
+        rest = fitted(words, width - len(mark) - 2)
         return f"{self._styled(mark[:width], _WARNING)}  {self._styled(rest, _HEAD)}" if rest else mark[:width]
 
     def _line(self, row: _Row, columns: Sequence[_Column], at: float) -> str:
@@ -284,12 +284,3 @@ def _fitting(width: int) -> Sequence[_Column]:
 def _joined(symbol: str, cells: Sequence[str], columns: Sequence[_Column]) -> str:
     padded = [cell.rjust(column.width) for cell, column in zip(cells, columns, strict=True)]
     return " ".join([symbol.ljust(_SYMBOL_CELLS), *padded])
-
-
-def _fitted(words: Sequence[str], width: int) -> str:
-    """As many of the words as fit, with two spaces between; the first is cut when it does not fit alone."""
-    line = words[0][: max(width, 0)] if words else ""
-    for word in words[1:]:
-        if len(line) + 2 + len(word) <= width:
-            line = f"{line}  {word}"
-    return line

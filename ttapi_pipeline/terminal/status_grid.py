@@ -19,7 +19,7 @@ from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.datasets.status import DatasetStatus
 from ttapi_pipeline.terminal.console import can_write
 from ttapi_pipeline.terminal.dataset_rows import DatasetRow, Mood, age_in_words
-from ttapi_pipeline.terminal.figures import quantity
+from ttapi_pipeline.terminal.figures import fitted, quantity
 
 _STYLES: Final[Mapping[Mood, str]] = {
     Mood.GOOD: "32",
@@ -270,7 +270,7 @@ def _foot(frame: Frame, pen: _Pen) -> list[str]:
         for family, state in frame.breakers.items()
     ]
     if frame.traffic:
-        lines.append(pen.styled(_fitted(["api:", *frame.traffic], pen.width), _DIM))
+        lines.append(pen.styled(fitted(["api:", *frame.traffic], pen.width), _DIM))
     return [*lines, *_place_lines(frame.places, pen)]
 
 
@@ -293,14 +293,6 @@ def _place_lines(places: Mapping[str, str], pen: _Pen) -> list[str]:
         shown = pen.elided(one_line(path), pen.width - label_cells - 1)
         lines.append(pen.styled(f"{f'{label}:'.ljust(label_cells)} {shown}", _DIM))
     return lines
-
-
-def _fitted(words: Sequence[str], width: int) -> str:
-    line = words[0]
-    for word in words[1:]:
-        if len(line) + 2 + len(word) <= width:
-            line = f"{line}  {word}"
-    return line
 
 
 def _most_important(rows: Sequence[DatasetRow], room: int) -> list[DatasetRow]:

@@ -6,7 +6,6 @@ Dagster itself deletes the old ticks of schedules and sensors, as `dagster.yaml`
 80 MB a day.
 """
 
-import os
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
@@ -66,7 +65,6 @@ def prune(
         before: Runs that were last updated before this are deleted.
         frequent: Assets that are refreshed often.
         frequent_before: The same for runs that were asked for nothing but `frequent`; None treats them as the others.
-
         ticks_before: Logs of ticks of sensors and schedules that were written before this are deleted; None for none.
 
     Returns:
@@ -138,7 +136,7 @@ def build_retention(
     def prune_runs(context: dg.OpExecutionContext, config: PruneConfig) -> None:
         now = clock.now()
         try:
-            with instance_errors(os.environ.get("DAGSTER_HOME", ".")):
+            with instance_errors(context.instance.root_directory):
                 deleted = prune(
                     context.instance,
                     before=now - timedelta(days=config.days),
