@@ -10,7 +10,6 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -24,28 +23,12 @@ from ttapi_pipeline.datasets.eod_snapshot.sources import compare_sources, merge_
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.streaming.candles import CandleHistory
 from ttapi_pipeline.tables.rules import repeated_keys, violations
+from ttapi_pipeline_tests.support.candles import history
 
 CalendarFrame = Callable[[date, date], pl.DataFrame]
 CandlesFrame = Callable[[Mapping[str, Mapping[date, float]]], pl.DataFrame]
 START = date(2026, 1, 2)
 SESSIONS = sessions_between(START, date(2026, 11, 20))
-
-
-def history(symbol: str, closes: Mapping[date, float]) -> CandleHistory:
-    values = np.array(list(closes.values()), dtype=float)
-    return CandleHistory(
-        symbol=symbol,
-        session=np.array(list(closes), dtype="datetime64[D]"),
-        open=values,
-        high=values,
-        low=values,
-        close=values,
-        volume=values,
-        vwap=values,
-        count=np.ones(len(values), dtype=np.int64),
-        implied_volatility=np.full(len(values), np.nan),
-        open_interest=np.full(len(values), np.nan),
-    )
 
 
 def refused() -> AbstractAsyncContextManager[Any]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
-import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -22,6 +21,7 @@ from ttapi_pipeline.datasets.daily_candles.build import build_daily_candles
 from ttapi_pipeline.datasets.daily_candles.table import CANDLE_ABSENCES
 from ttapi_pipeline.streaming.candles import CandleHistory
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
+from ttapi_pipeline_tests.support.candles import history
 from ttapi_pipeline_tests.support.examples import examples
 
 START = date(2026, 6, 1)
@@ -57,23 +57,6 @@ class Feed:
         came = [each for each in rows if len(each)]
         empty = frozenset(each.symbol for each in rows if not len(each))
         return collection.Collection(came, empty=empty, requested=len(requests))
-
-
-def history(symbol: str, closes: Closes) -> CandleHistory:
-    values = np.array(list(closes.values()), dtype=float)
-    return CandleHistory(
-        symbol=symbol,
-        session=np.array(list(closes), dtype="datetime64[D]"),
-        open=values,
-        high=values,
-        low=values,
-        close=values,
-        volume=values,
-        vwap=values,
-        count=np.ones(len(values)),
-        implied_volatility=values * np.nan,
-        open_interest=values * np.nan,
-    )
 
 
 def calendar(sessions: Sequence[date]) -> pl.DataFrame:

@@ -23,30 +23,13 @@ from ttapi_pipeline.datasets.daily_candles.revisions import recorded_revisions, 
 from ttapi_pipeline.datasets.daily_candles.spool import CandleSpool
 from ttapi_pipeline.streaming.candles import CandleHistory
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
+from ttapi_pipeline_tests.support.candles import history
 from ttapi_pipeline_tests.support.examples import examples
 from ttapi_pipeline_tests.support.flips import flip_any_bit
 
 START = date(2026, 1, 2)
 SESSION = date(2026, 11, 20)
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-
-def history(symbol: str, closes: Mapping[date, float]) -> CandleHistory:
-    values = np.array(list(closes.values()), dtype=np.float64)
-    return CandleHistory(
-        symbol=symbol,
-        session=np.array(list(closes), dtype="datetime64[D]"),
-        open=values,
-        high=values,
-        low=values,
-        close=values,
-        volume=values,
-        vwap=values,
-        count=np.ones(len(values), dtype=np.int64),
-        implied_volatility=values * np.nan,
-        open_interest=values * np.nan,
-        is_snipped=True,
-    )
 
 
 CLOSES = {START: 10.0, date(2026, 1, 5): 10.1}
@@ -57,7 +40,7 @@ def spool_in(folder: Path, *, origin: str = "here", session: date = SESSION) -> 
 
 
 def test_a_spooled_history_comes_back_as_it_was(tmp_path: Path) -> None:
-    spool_in(tmp_path).put(history("BRK/B", CLOSES), START)
+    spool_in(tmp_path).put(history("BRK/B", CLOSES, is_snipped=True), START)
     (got,) = spool_in(tmp_path).take({"BRK/B": START, "AAPL": START}, last_session=SESSION)
     assert (got.symbol, got.is_snipped) == ("BRK/B", True)
     assert got.session.astype(object).tolist() == list(CLOSES)
@@ -66,18 +49,18 @@ def test_a_spooled_history_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_another_start_another_origin_and_another_session_are_not_answered(tmp_path: Path) -> None:
-    spool_in(tmp_path).put(history("AAPL", CLOSES), START)
+    spool_in(tmp_path).put(history("AAPL", CLOSES, is_snipped=True), START)
     assert spool_in(tmp_path).take({"AAPL": date(2026, 1, 5)}, last_session=SESSION) == []
     assert len(spool_in(tmp_path).take({"AAPL": START}, last_session=SESSION)) == 1
     assert spool_in(tmp_path, origin="elsewhere").take({"AAPL": START}, last_session=SESSION) == []
     # Opening it for something else removed what was there.
     assert spool_in(tmp_path).take({"AAPL": START}, last_session=SESSION) == []
-    spool_in(tmp_path).put(history("AAPL", CLOSES), START)
+    spool_in(tmp_path).put(history("AAPL", CLOSES, is_snipped=True), START)
     assert spool_in(tmp_path, session=date(2026, 11, 23)).take({"AAPL": START}, last_session=SESSION) == []
 
 
 def test_a_file_that_was_cut_short_is_fetched_again(tmp_path: Path) -> None:
-    spool_in(tmp_path).put(history("AAPL", CLOSES), START)
+    spool_in(tmp_path).put(history("AAPL", CLOSES, is_snipped=True), START)
     (path,) = tmp_path.rglob("*.sealed")
     whole = path.read_bytes()
     for length in (0, 10, len(whole) // 2, len(whole) - 1):
@@ -86,7 +69,7 @@ def test_a_file_that_was_cut_short_is_fetched_again(tmp_path: Path) -> None:
 
 
 def test_one_bit_of_a_spooled_history_has_it_fetched_again(tmp_path: Path) -> None:
-    spool_in(tmp_path).put(history("AAPL", CLOSES), START)
+    spool_in(tmp_path).put(history("AAPL", CLOSES, is_snipped=True), START)
     (path,) = tmp_path.rglob("*.sealed")
     for seed in range(examples(100)):
         whole = path.read_bytes()
@@ -102,7 +85,7 @@ def test_a_forced_collection_takes_nothing_from_the_spool(tmp_path: Path) -> Non
     settings = Settings(data_dir=str(tmp_path))
     spool = candle_spool(settings, now=NOW)
     assert spool is not None
-    spool.put(history("AAPL", CLOSES), START)
+    spool.put(history("AAPL", CLOSES, is_snipped=True), START)
     forced = candle_spool(settings, now=NOW, is_trusted=False)
     assert forced is not None
     assert forced.take({"AAPL": START}, last_session=SESSION) == []
@@ -110,7 +93,7 @@ def test_a_forced_collection_takes_nothing_from_the_spool(tmp_path: Path) -> Non
 
 def test_what_is_published_is_forgotten(tmp_path: Path) -> None:
     spool = spool_in(tmp_path)
-    spool.put(history("AAPL", CLOSES), START)
+    spool.put(history("AAPL", CLOSES, is_snipped=True), START)
     spool.clear()
     assert list(tmp_path.iterdir()) == []
 
@@ -118,7 +101,7 @@ def test_what_is_published_is_forgotten(tmp_path: Path) -> None:
 def test_what_another_instance_removes_is_made_again(tmp_path: Path) -> None:
     ours, other = spool_in(tmp_path), spool_in(tmp_path)
     other.clear()
-    ours.put(history("AAPL", CLOSES), START)
+    ours.put(history("AAPL", CLOSES, is_snipped=True), START)
     assert len(other.take({"AAPL": START}, last_session=SESSION)) == 1
 
 
@@ -126,7 +109,7 @@ def test_two_instances_that_open_write_and_clear_do_not_disturb_one_another(tmp_
     def work(session: date) -> None:
         for _ in range(40):
             spool = spool_in(tmp_path, session=session)
-            spool.put(history("AAPL", CLOSES), START)
+            spool.put(history("AAPL", CLOSES, is_snipped=True), START)
             spool.take({"AAPL": START}, last_session=SESSION)
             spool.clear()
 
@@ -136,12 +119,12 @@ def test_two_instances_that_open_write_and_clear_do_not_disturb_one_another(tmp_
 
 @pytest.mark.parametrize("day", [date(1969, 12, 31), date(2199, 1, 4), START - timedelta(days=1)])
 def test_a_history_with_a_bar_that_cannot_be_is_fetched_again(tmp_path: Path, day: date) -> None:
-    spool_in(tmp_path).put(history("AAPL", {**CLOSES, day: 10.0}), START)
+    spool_in(tmp_path).put(history("AAPL", {**CLOSES, day: 10.0}, is_snipped=True), START)
     assert spool_in(tmp_path).take({"AAPL": START}, last_session=SESSION) == []
 
 
 def test_a_history_remembers_what_was_lost_of_it(tmp_path: Path) -> None:
-    spool_in(tmp_path).put(replace(history("AAPL", CLOSES), lost={"close": 2}), START)
+    spool_in(tmp_path).put(replace(history("AAPL", CLOSES, is_snipped=True), lost={"close": 2}), START)
     (got,) = spool_in(tmp_path).take({"AAPL": START}, last_session=SESSION)
     assert got.lost == {"close": 2}
 
@@ -169,7 +152,7 @@ async def test_a_killed_run_goes_on_with_the_next_symbol(
             for symbol in requests:
                 if len(rows) == dies_after:
                     raise Killed
-                rows.append(history(symbol, CLOSES))
+                rows.append(history(symbol, CLOSES, is_snipped=True))
                 options["on_symbol"](rows[-1])
                 options["progress"](len(rows), len(requests))
             return Collection(rows, requested=len(requests))

@@ -13,14 +13,14 @@ import json
 import random
 import struct
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ttapi_pipeline_tests.support.hostile_documents import EVIL_TEXTS, EVIL_TOKENS, other_values
+from ttapi_pipeline_tests.support.hostile_server import MEGABYTE, TcpServer, two_servers
 
-MEGABYTE: Final = 2**20
 TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 1, 2, 8, 9, 10, 0
 DAY_MS: Final = 86_400_000
 NOVEMBER_20: Final = 1_795_132_800_000
@@ -138,37 +138,14 @@ Deed = Callable[[Link], Awaitable[None]]
 
 
 @dataclass
-class HostileFeed:
+class HostileFeed(TcpServer):
     """Answers by deeds.
 
     Attributes:
-        url: Where it listens; put the name of a deed behind it.
         links: The clients so far, by the name of the deed.
-        elsewhere: The URL of a second server, to which it redirects.
     """
 
-    url: str = ""
-    elsewhere: str = ""
     links: dict[str, list[Link]] = field(default_factory=dict)
-    _tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict)
-
-    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve whoever has connected, until `stop`."""
-        task = asyncio.create_task(self._serve(reader, writer))
-        self._tasks[task] = writer
-        task.add_done_callback(self._let_go)
-
-    async def stop(self) -> None:
-        """Let go of everybody."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        # The loop closes the sockets in its next turn.
-        await asyncio.sleep(0)
-
-    def _let_go(self, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(task).transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -191,21 +168,9 @@ class HostileFeed:
                 await link.hear()
 
 
-@asynccontextmanager
-async def hostile_feed() -> AsyncIterator[tuple[HostileFeed, HostileFeed]]:
+def hostile_feed() -> AbstractAsyncContextManager[tuple[HostileFeed, HostileFeed]]:
     """A server that means harm, and the one to which it redirects."""
-    servers = HostileFeed(), HostileFeed()
-    listening = [await asyncio.start_server(server.accept, "127.0.0.1", 0, limit=MEGABYTE) for server in servers]
-    for server, each in zip(servers, listening, strict=True):
-        server.url = f"ws://127.0.0.1:{each.sockets[0].getsockname()[1]}"
-    servers[0].elsewhere = servers[1].url
-    try:
-        yield servers
-    finally:
-        for each in listening:
-            each.close()
-        for server in servers:
-            await server.stop()
+    return two_servers(HostileFeed, scheme="ws")
 
 
 # Upgrades

@@ -14,16 +14,16 @@ import random
 import struct
 import zlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
 from urllib.parse import urlsplit
 
 from ttapi_pipeline_tests.support.hostile_documents import EVIL_TEXTS, harmed, valid
+from ttapi_pipeline_tests.support.hostile_server import MEGABYTE, TcpServer, two_servers
 
-MEGABYTE: Final = 2**20
 PIECE: Final = b"x" * 65_536
 
 TOKEN: Final = "canary-access-token"
@@ -64,40 +64,17 @@ Deed = Callable[[Peer], Awaitable[None]]
 
 
 @dataclass
-class HostileServer:
+class HostileServer(TcpServer):
     """Answers by deeds.
 
     Attributes:
-        url: Where it listens; put the name of a deed behind it.
         heads: Of all requests, by the name of the deed.
-        elsewhere: The URL of a second server, to which it redirects.
     """
 
-    url: str = ""
-    elsewhere: str = ""
     heads: dict[str, list[bytes]] = field(default_factory=dict)
     _counts: Counter[str] = field(default_factory=Counter)
-    _tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict)
 
-    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer whoever has connected, until `stop`."""
-        task = asyncio.create_task(self._handle(reader, writer))
-        self._tasks[task] = writer
-        task.add_done_callback(self._let_go)
-
-    async def stop(self) -> None:
-        """Let go of everybody."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        # The loop closes the sockets in its next turn.
-        await asyncio.sleep(0)
-
-    def _let_go(self, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(task).transport.abort()
-
-    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # The client may leave at any moment, which is what most deeds want.
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             while True:
@@ -120,23 +97,9 @@ class HostileServer:
         return true_answer if path == "/oauth/token" and "grant" not in name else DEEDS[name]
 
 
-@asynccontextmanager
-async def hostile_server() -> AsyncIterator[tuple[HostileServer, HostileServer]]:
+def hostile_server() -> AbstractAsyncContextManager[tuple[HostileServer, HostileServer]]:
     """A server that means harm, and the one to which it redirects."""
-    servers = HostileServer(), HostileServer()
-    listening = [
-        await asyncio.start_server(server.accept, "127.0.0.1", 0, limit=MEGABYTE) for server in reversed(servers)
-    ]
-    for server, each in zip(reversed(servers), listening, strict=True):
-        server.url = f"http://127.0.0.1:{each.sockets[0].getsockname()[1]}"
-    servers[0].elsewhere = servers[1].url
-    try:
-        yield servers
-    finally:
-        for each in listening:
-            each.close()
-        for server in servers:
-            await server.stop()
+    return two_servers(HostileServer, scheme="http")
 
 
 # Deeds

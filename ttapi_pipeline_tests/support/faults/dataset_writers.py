@@ -6,13 +6,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from shutil import copytree
 from typing import Final
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -32,6 +31,7 @@ from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.repair import check, repair
 from ttapi_pipeline.streaming.candles import CandleHistory
 from ttapi_pipeline.tables.conform import conform
+from ttapi_pipeline_tests.support.candles import history
 from ttapi_pipeline_tests.support.faults.storage_writers import table_view
 from ttapi_pipeline_tests.support.faults.writer import DROPPED, View, Writer
 
@@ -42,21 +42,8 @@ _SYMBOLS: Final = ("AAA", "BBB", "CCC")
 
 
 def _history(symbol: str) -> CandleHistory:
-    values = np.arange(1.0, 60.0) + len(symbol)
-    return CandleHistory(
-        symbol=symbol,
-        session=np.arange("2026-01-05", "2026-03-05", dtype="datetime64[D]"),
-        open=values,
-        high=values,
-        low=values,
-        close=values,
-        volume=values,
-        vwap=values,
-        count=np.ones(len(values), dtype=np.int64),
-        implied_volatility=values * np.nan,
-        open_interest=values * np.nan,
-        is_snipped=True,
-    )
+    days = (date(2026, 1, 5) + timedelta(days=day) for day in range(59))
+    return history(symbol, {day: 1.0 + at + len(symbol) for at, day in enumerate(days)}, is_snipped=True)
 
 
 class Spool(Writer):
