@@ -201,7 +201,13 @@ class _Pen:
         if cell_len(path) <= cells:
             return path
         start = max((cells - 1) // 3, 0)
-        return path[:start] + self.glyphs.cut + path[len(path) - max(cells - start - 1, 0) :]
+        head, tail = _first_cells(path, start), _first_cells(path[::-1], max(cells - start - 1, 0))[::-1]
+        return f"{head}{self.glyphs.cut}{tail}"
+
+
+def _first_cells(text: str, cells: int) -> str:
+    """As much of the beginning as fits; a letter of two cells that would be halved is left out."""
+    return next(iter(chop_cells(text, cells)), "") if cells > 1 else ""
 
 
 def _head(frame: Frame, pen: _Pen) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -129,6 +129,7 @@ def test_narrow_terminals_keep_state_age_and_reason() -> None:
 
 
 @settings(max_examples=examples(200))
+@example(width=60, height=None, texts=["0000\x1f\x08" + "\U00020000" * 40], is_coloured=False)
 @given(
     width=st.integers(20, 240),
     height=st.none() | st.integers(4, 60),
