@@ -14,6 +14,7 @@ from ttapi_pipeline.commands.exit_codes import OK
 from ttapi_pipeline.commands.parsers import Subparsers, typed_path
 from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.core.signals import interrupts_outside_polars
 from ttapi_pipeline.core.symbology import canonical_symbol
 from ttapi_pipeline.datasets.reading import open_dataset, schema_of
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
@@ -84,7 +85,8 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     if not count:
         raise ConfigError(f"{schema.name} has no such rows: {_why_none(options, symbols)}")
     is_private = schema.name in DATASETS and DATASETS[schema.name].is_private
-    export_rows(frame, path, file_format, is_private=is_private)
+    with interrupts_outside_polars():
+        export_rows(frame, path, file_format, is_private=is_private)
     _say(options, path, {"dataset": schema.name, "rows": count}, f"{count:,} rows of {schema.name}")
     return OK
 

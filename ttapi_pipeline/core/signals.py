@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from types import FrameType
+from typing import Any, Final
 
 _ENDING: Final = tuple(
     number for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)) if number is not None
@@ -67,8 +69,51 @@ def ending_signals(*, is_process_ending: bool) -> Iterator[Callable[[], int]]:
         os.close(writer)
 
 
-def _as_interrupt(_: int, __: object) -> None:
-    signal.raise_signal(signal.SIGINT)
+@contextmanager
+def interrupts_outside_polars() -> Iterator[None]:
+    """Have SIGINT and SIGTERM wait inside the block until no function of Polars' own is at work.
+
+    Around each function of ours that a query calls, it calls some of its own, and an exception in one of those is a
+    panic, with a stack of Rust on the terminal. An exception in a function of ours ends the query as it should. Signals
+    that have no function as their handler, and threads other than the main one, are left alone.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: handler for number in numbers if callable(handler := signal.getsignal(number))}
+    profiler = sys.getprofile()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        def look(current: FrameType, _: str, __: Any) -> None:
+            if not _is_to_end_first(current):
+                sys.setprofile(profiler)
+                before[signal.Signals(number)](number, current)
+
+        if frame is not None and _is_to_end_first(frame):
+            # The interpreter calls it at every beginning and end of a function, and raises there what it raises.
+            sys.setprofile(look)
+            return
+        sys.setprofile(profiler)
+        before[signal.Signals(number)](number, frame)
+
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _is_to_end_first(frame: FrameType) -> bool:
+    """Whether a function is one of Polars' own, or a handler above, which ends before it."""
+    return str(frame.f_globals.get("__name__")).startswith(("polars.", __name__))
+
+
+def _as_interrupt(_: int, frame: FrameType | None) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    if callable(handler):
+        handler(signal.SIGINT, frame)  # A handler may look at what was interrupted, and that is not this function.
+    else:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _exit_code(reader: int) -> int:

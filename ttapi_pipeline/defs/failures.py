@@ -12,6 +12,7 @@ import dagster as dg
 
 from ttapi_pipeline.core.errors import CoverageError, TTError
 from ttapi_pipeline.core.progress import Phase, current_board
+from ttapi_pipeline.core.signals import interrupts_outside_polars
 from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.defs.dagster_internals import retry_delay
 
@@ -45,7 +46,8 @@ def failures_of(dataset: Dataset, *, attempt: int = FETCH_RETRY.max_retries) -> 
         dagster.DagsterExecutionInterruptedError: Ctrl-C ended work of Polars.
     """
     try:
-        yield
+        with interrupts_outside_polars():
+            yield
     except TTError as error:
         current_board().set_phase(dataset.name, Phase.FAILED, str(error))
         if dataset.is_fetched and error.retryable and attempt < FETCH_RETRY.max_retries:
