@@ -19,11 +19,11 @@ test: .venv/dev .env lint ## Lint, type-check and run all tests but those of hou
 ci: coverage ## What CI runs after `make test`
 
 # A second run of the tests: the measuring makes each of them take half as long again, which `make test` does not wait for.
-coverage: .venv/dev .env
+coverage: .venv/ci .env
 	$(PYTEST) -m "not soak" --cov --cov-report=term
 
 audit: .venv/runtime ## Hold the pinned packages to the list of known advisories
-	$(BIN)/python .ci/audit.py requirements.lock requirements-dev.lock
+	$(BIN)/python .ci/audit.py requirements.lock requirements-dev.lock requirements-ci.lock
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -54,6 +54,11 @@ soak: .venv/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements-dev.lock
 	@touch $@
 
+# What only some tests of `make ci` need: a browser's driver, the site of the docs, a kernel for the notebook.
+.venv/ci: .venv/dev requirements-ci.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements-ci.lock
+	@touch $@
+
 .env:
 	@umask 077; sed "s|/path/to/this/folder|$(CURDIR)|" .env.example > .env
 
@@ -70,6 +75,8 @@ lock: ## Resolve the pins again (needs uv)
 	$(RESOLVE) pyproject.toml --group pyproject.toml:build --output-file requirements.lock
 	$(RESOLVE) pyproject.toml --group pyproject.toml:build --group pyproject.toml:dev --constraint requirements.lock \
 	  $(UNUSED:%=--no-emit-package %) --output-file requirements-dev.lock
+	$(RESOLVE) pyproject.toml --group pyproject.toml:build --group pyproject.toml:ci --constraint requirements.lock \
+	  --constraint requirements-dev.lock --output-file requirements-ci.lock
 
 clean: ## Remove what was set up; data stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
