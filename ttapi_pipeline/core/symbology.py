@@ -13,6 +13,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Final, Literal
 from urllib.parse import quote, unquote
 
+from ttapi_pipeline.core.lines import shortened
+
 OPTIONS_ON_FUTURES: Final = frozenset({"VIX"})
 """Indices whose options are written on the future that expires with them, and not on the index."""
 
@@ -34,7 +36,7 @@ def canonical_symbol(text: str) -> str:
     symbol = text.strip().upper().replace(".", "/").replace("-", "/")
     # Upper-casing turns some letters outside of ASCII into ASCII ones.
     if not text.isascii() or len(symbol) > 16 or _EQUITY.fullmatch(symbol) is None:
-        raise ValueError(f"{text!r} is not an equity symbol")
+        raise ValueError(f"'{shortened(text)}' is not an equity symbol")
     return symbol
 
 

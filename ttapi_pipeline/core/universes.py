@@ -15,8 +15,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from ttapi_pipeline.core.errors import InvalidFormatError, StorageError
+from ttapi_pipeline.core.errors import InvalidFormatError
 from ttapi_pipeline.core.symbology import canonical_symbol
+from ttapi_pipeline.core.user_files import read_user_text
 
 SP500_AS_OF: Final = date(2026, 10, 6)
 SP500_SOURCE: Final = "PyPI package index-constitution 1.0.1"
@@ -47,12 +48,9 @@ def read_symbol_file(path: Path) -> Sequence[str]:
 
     Raises:
         StorageError: The file cannot be read.
-        InvalidFormatError: A line is not one symbol, or the file has no symbol.
+        InvalidFormatError: It is no text or too large, a line is not one symbol, or the file has no symbol.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"TT_LIST: {path} cannot be read as text: {error}") from error
+    text = read_user_text(path, f"TT_LIST: {path}")
     symbols: dict[str, None] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         word = line.split("#", 1)[0].strip()

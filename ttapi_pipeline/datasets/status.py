@@ -14,6 +14,7 @@ from ttapi_pipeline.core.declaration import Declaration, SettingName
 from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, StorageError
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.core.user_files import read_user_file
 from ttapi_pipeline.core.verdict import Verdict, decide
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES, Dataset
 from ttapi_pipeline.datasets.registry import DATASETS
@@ -113,10 +114,7 @@ def _setting(settings: Settings, name: SettingName) -> str:
 
 
 def _digest(path: Path, variable: str) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    except OSError as error:
-        raise StorageError(f"{variable}: {path} cannot be read: {error}") from error
+    return hashlib.sha256(read_user_file(path, f"{variable}: {path}")).hexdigest()[:16]
 
 
 def read_status(
@@ -132,7 +130,8 @@ def read_status(
         is_forced: Whether it is refreshed in any case.
 
     Raises:
-        StorageError: The data folder, or a file that a setting names, cannot be read.
+        InvalidFormatError: A file that a setting names is no text, or too large.
+        StorageError: The data folder, or such a file, cannot be read.
     """
     root = open_folder(settings.data_dir) if folder is None else folder
     return _Look(settings, root, now).status(dataset, is_forced=is_forced)

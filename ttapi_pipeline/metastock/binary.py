@@ -19,7 +19,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ttapi_pipeline.core.errors import InvalidFormatError
-from ttapi_pipeline.metastock.plain_files import read_at_most
+from ttapi_pipeline.metastock.file_sizes import read_at_most
 
 INDEX_NAMES: Final = ("MASTER", "EMASTER", "XMASTER")
 """In rising order of precedence: a later index has more fields and longer names."""

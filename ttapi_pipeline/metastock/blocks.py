@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Final, Self
 
 from ttapi_pipeline.core.errors import InvalidFormatError
+from ttapi_pipeline.core.plain_files import open_plain
 from ttapi_pipeline.metastock import limits
-from ttapi_pipeline.metastock.plain_files import open_plain, size_of
+from ttapi_pipeline.metastock.file_sizes import size_of
 from ttapi_pipeline.metastock.text import utf_16
 
 _CUT_CHARACTERS: Final = 200

@@ -16,12 +16,13 @@ from typing import Final
 import polars as pl
 
 from ttapi_pipeline.core.errors import InvalidFormatError
+from ttapi_pipeline.core.plain_files import open_plain
 from ttapi_pipeline.metastock.candidates import Candidate, look_at
 from ttapi_pipeline.metastock.file_cache import IDENTITY
+from ttapi_pipeline.metastock.file_sizes import size_of
 from ttapi_pipeline.metastock.fingerprint import FileFact, list_files, printable
 from ttapi_pipeline.metastock.indexes import Indexes
 from ttapi_pipeline.metastock.options import ImportOptions
-from ttapi_pipeline.metastock.plain_files import open_plain, size_of
 
 
 class Folder:

@@ -20,10 +20,10 @@ from polars import selectors as cs
 
 from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.batch import Account, Batch
+from ttapi_pipeline.metastock.file_sizes import read_at_most
 from ttapi_pipeline.metastock.frames import CODED_ROWS
 from ttapi_pipeline.metastock.layout import FIELDS, IGNORED, NUMBERS, Layout
 from ttapi_pipeline.metastock.options import ImportOptions
-from ttapi_pipeline.metastock.plain_files import read_at_most
 from ttapi_pipeline.metastock.row_rules import RowRule, all_hold, is_sound, row_rules, without_unusable
 from ttapi_pipeline.metastock.row_values import bar_columns, needs_care, numbers_from_text
 from ttapi_pipeline.metastock.series import may_be_other, may_vary, needs_steps, needs_times

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Final
 
 from ttapi_pipeline.core.errors import InvalidFormatError
+from ttapi_pipeline.core.plain_files import open_plain
 from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.dates import common_format, is_date
 from ttapi_pipeline.metastock.dialects import ACCEPTED, AFTER_DATE, BY_COLUMNS, DELIMITERS
+from ttapi_pipeline.metastock.file_sizes import size_of
 from ttapi_pipeline.metastock.headers import Columns, find_header
 from ttapi_pipeline.metastock.layout import IGNORED, NUMBERS, PRICES, Layout
-from ttapi_pipeline.metastock.plain_files import open_plain, size_of
 from ttapi_pipeline.metastock.text import decode, split_lines, split_row
 
 SAMPLE_LINES: Final = 8

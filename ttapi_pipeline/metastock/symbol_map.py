@@ -10,8 +10,10 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from ttapi_pipeline.core.errors import InvalidFormatError, StorageError
+from ttapi_pipeline.core.errors import InvalidFormatError
+from ttapi_pipeline.core.lines import shortened
 from ttapi_pipeline.core.symbology import canonical_symbol
+from ttapi_pipeline.core.user_files import read_user_text
 
 
 def read_symbol_map(path: Path) -> Mapping[str, str]:
@@ -20,18 +22,19 @@ def read_symbol_map(path: Path) -> Mapping[str, str]:
     A source is a ticker as the files spell it, letter case included.
 
     Raises:
-        InvalidFormatError: The header is another; a symbol is not a valid symbol; or one source has two symbols.
+        InvalidFormatError: It is no text or too large; the header is another; a symbol is not a valid symbol; or one
+            source has two symbols.
         StorageError: The file cannot be read.
     """
+    subject = f"symbol map {path}"
+    reader = csv.reader(read_user_text(path, subject).splitlines())
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InvalidFormatError(f"symbol map {path}: it is not UTF-8 text") from error
-    except OSError as error:
-        raise StorageError(f"symbol map {path} cannot be read: {error.strerror or error}") from error
-    header, *rows = [[cell.strip() for cell in row] for row in csv.reader(lines)] or [[]]
+        header, *rows = [[cell.strip() for cell in row] for row in reader] or [[]]
+    except csv.Error as error:
+        raise InvalidFormatError(f"{subject}, line {reader.line_num}: {error}") from error
     if [name.lower() for name in header] != ["source", "symbol"]:
-        raise InvalidFormatError(f"symbol map {path}: its first line is {','.join(header)!r}; it must be source,symbol")
+        first = shortened(",".join(header))
+        raise InvalidFormatError(f"{subject}: its first line is {first!r}; it must be source,symbol")
     symbols: dict[str, str] = {}
     for number, row in enumerate(rows, start=2):
         if not any(row):
@@ -40,9 +43,8 @@ def read_symbol_map(path: Path) -> Mapping[str, str]:
             source, text = row
             symbol = canonical_symbol(text)
         except ValueError as error:
-            raise InvalidFormatError(
-                f"symbol map {path}, line {number}: {','.join(row)!r} is no source and symbol"
-            ) from error
+            text = shortened(",".join(row))
+            raise InvalidFormatError(f"{subject}, line {number}: {text!r} is no source and symbol") from error
         if not source or symbols.setdefault(source, symbol) != symbol:
-            raise InvalidFormatError(f"symbol map {path}, line {number}: {source!r} is empty or has two symbols")
+            raise InvalidFormatError(f"{subject}, line {number}: {shortened(source)!r} is empty or has two symbols")
     return symbols

@@ -232,7 +232,7 @@ class TestDotenv:
     def test_a_file_that_is_not_text_is_refused(self, tmp_path: Path) -> None:
         file = tmp_path / ".env"
         file.write_bytes(b"TT_LIST=\xff\xfe\n")
-        with pytest.raises(ConfigError, match="cannot be read"):
+        with pytest.raises(ConfigError, match="line 1: no UTF-8 text"):
             Settings.load({}, dotenv=file)
 
 

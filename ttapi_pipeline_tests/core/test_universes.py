@@ -46,9 +46,9 @@ def test_a_file_without_a_symbol_is_refused(tmp_path: Path) -> None:
         read_symbol_file(file)
 
 
-def test_a_file_that_cannot_be_read_is_a_storage_error(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="cannot be read as text"):
+def test_a_file_that_cannot_be_read_names_the_setting(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"TT_LIST: .*absent\.txt cannot be read: No such file"):
         read_symbol_file(tmp_path / "absent.txt")
-    (tmp_path / "binary.txt").write_bytes(b"\xff\xfeS\x00P\x00")
-    with pytest.raises(StorageError, match="cannot be read as text"):
+    (tmp_path / "binary.txt").write_bytes(b"SPY\n\xff\xfe")
+    with pytest.raises(InvalidFormatError, match=r"TT_LIST: .*binary\.txt, line 2: no UTF-8 text"):
         read_symbol_file(tmp_path / "binary.txt")

@@ -113,15 +113,29 @@ def test_symbols_of_the_file_are_read_as_those_of_the_universe(tmp_path: Path) -
     assert read["symbol"].to_list() == ["BRK/B", "BRK/A", "AAPL"]
 
 
+def test_columns_of_the_file_stand_in_any_order_beside_others(tmp_path: Path) -> None:
+    file = tmp_path / "earnings.csv"
+    file.write_bytes(b'\xef\xbb\xbfnote,announced_date,"symbol"\r\n,2026-01-29,AAPL\r\n"a,\nb",2026-02-28,BRK.B\r\n')
+    read = read_earnings_file(file, now=noon(MAY_1))
+    assert read.select("symbol", "announced_date").rows() == [
+        ("AAPL", date(2026, 1, 29)),
+        ("BRK/B", date(2026, 2, 28)),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("symbol,date\nAAPL,2026-05-01\n", "no column announced_date"),
         ("symbol,announced_date\nAAPL,2026-05-01\nAAPL,01.05.2026\n", "line 3: 'AAPL', '01.05.2026'"),
-        ("symbol,announced_date\n,2026-05-01\n", "line 2: None"),
+        ("symbol,announced_date\n,2026-05-01\n", "line 2: nothing, '2026-05-01', nothing"),
         ("symbol,announced_date\nAAPL,2026-05-01\nAPPLE INC,2026-05-01\n", "line 3: 'APPLE INC'"),
         ("symbol,announced_date,time_of_day\nAAPL,2026-05-01,noon\n", "line 2: 'AAPL', '2026-05-01', 'NOON'"),
-        ("", "not a CSV file with a header"),
+        ("", "no column symbol"),
+        ("symbol,announced_date,symbol\n", "2 columns symbol"),
+        ("symbol,announced_date" + 100 * ",x" + "\n", "more than 100 columns"),
+        ("symbol,announced_date\nAAPL,\x1b[2J\u202e\n", r"line 2: 'AAPL', '\\x1b\[2J\\u202e', nothing;"),
+        ("symbol,announced_date\n\nAAPL,2026-05-01\n", "line 2: nothing, nothing, nothing"),
         ("symbol,announced_date\nAAPL,2026-05-01,AMC,more\n", "not a CSV file"),
     ],
 )

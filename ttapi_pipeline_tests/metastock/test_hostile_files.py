@@ -20,10 +20,10 @@ import polars as pl
 import pytest
 
 from ttapi_pipeline.core.errors import InvalidFormatError, StorageError
+from ttapi_pipeline.core.plain_files import open_plain
 from ttapi_pipeline.metastock import careful, limits, scan
 from ttapi_pipeline.metastock.fingerprint import folder_fingerprint, list_files
 from ttapi_pipeline.metastock.importer import import_folder
-from ttapi_pipeline.metastock.plain_files import open_plain
 from ttapi_pipeline.metastock.preview import preview_folder
 from ttapi_pipeline.metastock.text_rows import sniff_text
 from ttapi_pipeline_tests.support.hostile_files import (
@@ -376,7 +376,7 @@ def test_dates_of_months_by_name_are_dates_in_a_long_file(folder: Path, monkeypa
 
 
 def test_a_size_beyond_the_limit_says_what_to_do() -> None:
-    from ttapi_pipeline.metastock.plain_files import check_size
+    from ttapi_pipeline.metastock.file_sizes import check_size
 
     with pytest.raises(InvalidFormatError, match="split it"):
         check_size(limits.MOST_FILE_BYTES + 1)

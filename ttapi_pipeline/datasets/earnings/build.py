@@ -6,15 +6,18 @@ What a report does to the volatility is `analytics.earnings`.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
-from ttapi_pipeline.core.errors import InvalidFormatError, StorageError
+from ttapi_pipeline.core.errors import InvalidFormatError
+from ttapi_pipeline.core.lines import shortened
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.symbology import canonical_symbol
+from ttapi_pipeline.core.user_files import read_user_file
 from ttapi_pipeline.datasets.build import Build, rows_per_source
 from ttapi_pipeline.datasets.earnings.table import EARNINGS
 from ttapi_pipeline.datasets.refresh import Refresh
@@ -25,6 +28,7 @@ SAME_REPORT: Final = timedelta(days=45)
 
 _KEY: Final = ("symbol", "announced_date")
 _FILE: Final = "file"
+_MOST_COLUMNS: Final = 100
 
 
 def build_earnings(symbols: pl.LazyFrame, *, previous: pl.LazyFrame | None, file: Path | None, now: datetime) -> Build:
@@ -135,18 +139,11 @@ def read_earnings_file(path: Path, *, now: datetime) -> pl.DataFrame:
         Rows of the schema EARNINGS, a date once: `time_of_day` is BTO (before the open), AMC (after the close) or null.
 
     Raises:
-        InvalidFormatError: A column is missing, or a value is not what it should be; names the line.
+        InvalidFormatError: It is no text or too large, a column is missing, or a value is not what it should be; names
+            the line.
         StorageError: The file cannot be read.
     """
-    try:
-        read = pl.read_csv(path, infer_schema=False).with_row_index("line", offset=2)
-    except pl.exceptions.PolarsError as error:
-        raise InvalidFormatError(f"{path}: not a CSV file with a header: {error}") from error
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error}") from error
-    missing = [name for name in _KEY if name not in read.columns]
-    if missing:
-        raise InvalidFormatError(f"{path}: no column {missing[0]}; it has symbol, announced_date and time_of_day")
+    read = _rows_as_text(path, f"TT_EARNINGS_FILE: {path}").with_row_index("line", offset=2)
     text = pl.col(pl.String).str.strip_chars()
     rows = read.with_columns(pl.when(text != "").then(text)).with_columns(
         canonical=pl.col("symbol").map_elements(_canonical, return_dtype=pl.String),
@@ -162,9 +159,10 @@ def read_earnings_file(path: Path, *, now: datetime) -> pl.DataFrame:
     )
     bad = rows.filter(~is_good).head(1)
     if bad.height:
-        row = bad.row(0, named=True)
+        row = bad.select("line", "symbol", "announced_date", "time_of_day").row(0)
+        said = ", ".join("nothing" if cell is None else f"'{shortened(cell, 40)}'" for cell in row[1:])
         raise InvalidFormatError(
-            f"{path}, line {row['line']}: {row['symbol']!r}, {row['announced_date']!r}, {row['time_of_day']!r}; "
+            f"TT_EARNINGS_FILE: {path}, line {row[0]}: {said}; "
             "a row has an equity symbol, a date as YYYY-MM-DD, and BTO, AMC or nothing"
         )
     moment = pl.lit(now, UTC_DATETIME)
@@ -177,6 +175,32 @@ def read_earnings_file(path: Path, *, now: datetime) -> pl.DataFrame:
         source=pl.lit(_FILE),
         fetched_at=moment,
     ).unique(_KEY, keep="last", maintain_order=True)
+
+
+def _rows_as_text(path: Path, subject: str) -> pl.DataFrame:
+    """The rows of a CSV file below its header, each cell as it is written."""
+    content = read_user_file(path, subject).removeprefix(BOM_UTF8)
+    header, _, rows = content.partition(b"\n")
+    if header.count(b",") > _MOST_COLUMNS:
+        raise InvalidFormatError(f"{subject}: its first line has more than {_MOST_COLUMNS} columns")
+    names = [name.strip().strip('"').strip() for name in header.decode(errors="replace").split(",")]
+    wanted = (*_KEY, "time_of_day")
+    for name in wanted:
+        if name in _KEY and name not in names:
+            raise InvalidFormatError(f"{subject}: no column {name}; its first line names {', '.join(wanted)}")
+        if names.count(name) > 1:
+            raise InvalidFormatError(f"{subject}: {names.count(name)} columns {name}")
+    read = [name for name in wanted if name in names]
+    schema = {name if name in wanted else f"column {at}": pl.String for at, name in enumerate(names)}
+    places = [names.index(name) for name in read]
+    if not rows.strip():
+        return pl.DataFrame(schema=dict.fromkeys(read, pl.String))
+    # Polars unpacks what begins as a packed stream, and nothing does behind a byte order mark.
+    text = BOM_UTF8 + rows
+    try:
+        return pl.read_csv(text, has_header=False, schema=schema, missing_columns="insert", columns=places)
+    except pl.exceptions.PolarsError as error:
+        raise InvalidFormatError(f"{subject}: not a CSV file with a header: {shortened(str(error))}") from error
 
 
 def _canonical(symbol: str) -> str | None:

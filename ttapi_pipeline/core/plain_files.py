@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Opens the files of a folder that others write to, which may have become anything since the folder was listed.
-
-A pipe, a device or a socket is refused instead of waited for, and of a file that goes on growing no more is read than
-it had at first.
-"""
+"""Opens files that others write to, which may be anything by now: a pipe, a device or a folder is refused, not read."""
 
 from __future__ import annotations
 
@@ -13,9 +9,6 @@ import stat
 from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import BinaryIO, Final
-
-from ttapi_pipeline.core.errors import InvalidFormatError
-from ttapi_pipeline.metastock import limits
 
 # A pipe without a writer is opened at once then, instead of when there is one.
 _FLAGS: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
@@ -42,27 +35,3 @@ class _Reader(BufferedReader):
         if content is None:
             raise BlockingIOError(errno.EAGAIN, "there is nothing to read in it now")
         return content
-
-
-def size_of(file: BinaryIO) -> int:
-    """The bytes that an open file has now.
-
-    Raises:
-        InvalidFormatError: They are too many to be read.
-    """
-    size = os.fstat(file.fileno()).st_size
-    check_size(size)
-    return size
-
-
-def check_size(size: int) -> None:
-    """Raise InvalidFormatError for a file of that many bytes if they are too many to be read."""
-    if size > limits.MOST_FILE_BYTES:
-        most = limits.MOST_FILE_BYTES
-        raise InvalidFormatError(f"it has {size:,} bytes, and of one file no more than {most:,} are read; split it")
-
-
-def read_at_most(path: Path, most: int) -> bytes:
-    """The first bytes of a file, `most` of them or all; OSError as for `open_plain`."""
-    with open_plain(path) as file:
-        return file.read(most)
