@@ -4,16 +4,25 @@
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
 from ttapi_pipeline.commands.exit_codes import FAILED, OK
-from ttapi_pipeline.commands.parsers import Subparsers
+from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.core.lines import one_line
 from ttapi_pipeline.core.settings import Settings
 
+EXAMPLES: Final = {
+    "tt doctor": "a line per finding; a bad one says what to do",
+    "tt doctor --repair": "mend tables, databases of runs and permissions",
+    "tt doctor --json": "the same for a program",
+}
 
-def add_parser(commands: Subparsers) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser("doctor", help="examine settings, storage, connection and clock; say what to do")
+
+def add_options(parser: CommandParser) -> None:
+    """Give the command its options and its help."""
+    parser.explain(
+        "Examine settings, storage, connections and clock, and say what to do. Nothing is created.", examples=EXAMPLES
+    )
     parser.add_argument("--repair", action="store_true", help="mend what the stored Parquet files allow to mend")
 
 

@@ -8,10 +8,10 @@ import json
 import sys
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ttapi_pipeline.commands.exit_codes import OK
-from ttapi_pipeline.commands.parsers import Subparsers, typed_path
+from ttapi_pipeline.commands.parsers import CommandParser, one_of, typed_path
 from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.signals import interrupts_outside_polars
@@ -20,7 +20,7 @@ from ttapi_pipeline.datasets.reading import open_dataset, schema_of
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.storage.layout import open_folder
 from ttapi_pipeline.tables.schema import ColumnType, DatasetSchema
-from ttapi_pipeline.terminal.console import print_error
+from ttapi_pipeline.terminal.streams import print_error
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,22 +28,30 @@ if TYPE_CHECKING:
 _FORMATS = ("csv", "parquet", "xlsx", "duckdb")
 
 
-def add_parser(commands: Subparsers) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser("export", help="write a stored table, or some of its rows, to a file")
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.description = "Write a stored table, or some of its rows, to a file for another program."
-    parser.epilog = (
-        "examples:\n"
-        "  tt export eod_snapshot --symbol AAPL --since 2020-01-01       eod_snapshot-AAPL.csv\n"
-        "  tt export returns_stddev --format xlsx                        returns_stddev.xlsx\n"
-        "  tt export --format duckdb --output tables.duckdb              a view of every stored table\n\n"
-        "The whole CSV of a table is in the data folder already; that of eod_snapshot is more than a spreadsheet opens."
+EXAMPLES: Final = {
+    "tt export eod_snapshot --symbol AAPL --since 2020-01-01": "some rows, into eod_snapshot-AAPL.csv",
+    "tt export returns_stddev --format xlsx": "a workbook, returns_stddev.xlsx",
+    "tt export --format duckdb --output tables.duckdb": "a view of every stored table",
+}
+
+
+def add_options(parser: CommandParser) -> None:
+    """Give the command its options and its help."""
+    parser.explain(
+        "Write a stored table, or some of its rows, to a file for another program.",
+        examples=EXAMPLES,
+        notes="The whole CSV of a table is in the data folder already; that of eod_snapshot is\n"
+        "more than a spreadsheet opens.",
     )
     parser.add_argument("dataset", nargs="?", metavar="DATASET", help="such as returns_stddev; all, for duckdb")
     parser.add_argument("--symbol", action="append", default=[], help="rows of this symbol; may be given several times")
     parser.add_argument("--since", type=_date, metavar="DATE", help="rows whose date is this one or later: 2020-01-31")
-    parser.add_argument("--format", choices=_FORMATS, help="csv by default, or by the extension of --output")
+    parser.add_argument(
+        "--format",
+        type=one_of(_FORMATS, what="format"),
+        choices=_FORMATS,
+        help="csv by default, or by the extension of --output",
+    )
     parser.add_argument("--output", type=typed_path, metavar="FILE", help="by default named after what is in it")
     parser.add_argument("--overwrite", action="store_true", help="replace the file if it is there")
     parser.add_argument("--json", action="store_true", help="say what was written as a JSON object")

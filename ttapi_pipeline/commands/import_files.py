@@ -7,22 +7,25 @@ import argparse
 import json
 import sys
 from contextlib import suppress
+from typing import Final
 
 from ttapi_pipeline.commands.exit_codes import INCOMPLETE, OK
-from ttapi_pipeline.commands.parsers import Subparsers, typed_path
+from ttapi_pipeline.commands.parsers import CommandParser, typed_path
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.terminal.console import output_console
+
+EXAMPLES: Final = {
+    "tt import --dry-run ~/metastock": "files, symbols, rows, and every reason for a reject",
+    "tt import --dry-run ~/metastock --json": "the same for a program",
+}
 
 
-def add_parser(commands: Subparsers) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "import",
-        help="say what an import of a MetaStock folder would give",
-        description="Say what an import of a MetaStock folder would give: files, symbols, rows, rejects.",
+def add_options(parser: CommandParser) -> None:
+    """Give the command its options and its help."""
+    parser.explain(
+        "Say what an import of a MetaStock folder would give: files, symbols, rows, rejects.", examples=EXAMPLES
     )
     parser.add_argument("--dry-run", action="store_true", required=True, help="write nothing; `tt refresh` imports")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
@@ -41,6 +44,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     from ttapi_pipeline.metastock.options import import_options
     from ttapi_pipeline.metastock.preview import preview_folder
     from ttapi_pipeline.metastock.symbol_map import read_symbol_map
+    from ttapi_pipeline.terminal.console import output_console
     from ttapi_pipeline.terminal.import_report import import_document, import_report
 
     path = settings.metastock_symbol_map

@@ -7,9 +7,10 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Final
 
 from ttapi_pipeline.commands.exit_codes import OK
-from ttapi_pipeline.commands.parsers import Subparsers, typed_path
+from ttapi_pipeline.commands.parsers import CommandParser, typed_path
 from ttapi_pipeline.commands.project_files import Made, make_project
 from ttapi_pipeline.core.places import MARKER
 
@@ -23,12 +24,17 @@ _ABOUT = {
 }
 
 
-def add_parser(commands: Subparsers) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "init",
-        help="set up a folder for settings, data and Dagster instance",
-        description="Set up a folder for settings, data and Dagster instance. Nothing that is there is replaced.",
+EXAMPLES: Final = {
+    "tt init ~/options": "settings, data and Dagster instance in a folder of their own",
+    "tt init": "in the current folder",
+}
+
+
+def add_options(parser: CommandParser) -> None:
+    """Give the command its options and its help."""
+    parser.explain(
+        "Set up a folder for settings, data and Dagster instance. Nothing that is there is replaced.",
+        examples=EXAMPLES,
     )
     parser.add_argument("folder", nargs="?", type=typed_path, metavar="DIR", help="by default the current one")
     parser.add_argument("--json", action="store_true", help="print what was done as JSON")

@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: MIT
-"""The parser class of the commands."""
+"""The parser class of the commands, and types of arguments that several of them take."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
+from ttapi_pipeline.core.nearest import did_you_mean, unknown_word
 from ttapi_pipeline.core.variables import path_of
 
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser that may be given its options when its command is chosen, and not before.
+    """A parser that is given its options when its command is chosen, and not before.
+
+    An option that it does not know ends the program with the nearest one that it does.
 
     Attributes:
-        add_options: Called once, when the command is on the command line or asked for its help. For a command whose
-            options come from modules that take long to import.
+        add_options: Called once, when the command is on the command line or asked for its help. The options come from
+            the module of the command, which may take long to import.
     """
 
     add_options: Callable[[CommandParser], None] | None = None
@@ -26,7 +29,27 @@ class CommandParser(argparse.ArgumentParser):
         if self.add_options is not None:
             add_options, self.add_options = self.add_options, None
             add_options(self)
-        return super().parse_known_args(args, namespace)
+        namespace, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{self._hint(unknown)}")
+        return namespace, unknown
+
+    def explain(self, description: str, *, examples: Mapping[str, str], notes: str = "") -> None:
+        """Say in the help what the command does.
+
+        Args:
+            description: One sentence or more.
+            examples: What a command line does, by command line.
+            notes: What the help ends with, in lines that are cut already.
+        """
+        self.formatter_class = argparse.RawDescriptionHelpFormatter
+        self.description = description
+        shown = [f"  {line}\n      {meaning}" for line, meaning in examples.items()]
+        self.epilog = "\n".join(["examples:", *shown, *(["", notes] if notes else [])])
+
+    def _hint(self, unknown: Sequence[str]) -> str:
+        options = [each.partition("=")[0] for each in unknown if each.startswith("-")]
+        return did_you_mean(options[0], self._option_string_actions) if options else ""
 
 
 def typed_path(text: str) -> Path:
@@ -37,5 +60,18 @@ def typed_path(text: str) -> Path:
     return path_of(text).absolute()
 
 
-Subparsers: TypeAlias = "argparse._SubParsersAction[CommandParser]"
-"""What `add_subparsers` returns; argparse has no public name for it."""
+def one_of(known: Iterable[str], *, what: str) -> Callable[[str], str]:
+    """One of some words, for argparse; the nearest is named in place of another one.
+
+    Args:
+        known: The words.
+        what: What they are, such as ``dataset``.
+    """
+    words = list(known)
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise argparse.ArgumentTypeError(unknown_word(what, text, words))
+        return text
+
+    return parse

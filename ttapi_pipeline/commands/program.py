@@ -3,48 +3,50 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+from typing import Any, Final
 
 from ttapi_pipeline import __version__
-from ttapi_pipeline.commands import (
-    doctor,
-    export,
-    import_files,
-    init,
-    refresh,
-    show,
-    simulator,
-    status,
-    stream,
-    ui,
-    where,
-)
 from ttapi_pipeline.commands.exit_codes import FAILED, WRONG_USAGE
 from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.core.errors import ConfigError, TTError
 from ttapi_pipeline.core.logs import configure_logging
+from ttapi_pipeline.core.nearest import unknown_word
 from ttapi_pipeline.core.places import Home, find_home
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.registry import load_settings_of
+from ttapi_pipeline.datasets.registry import DATASETS, load_settings_of
 from ttapi_pipeline.storage.layout import state_folder
-from ttapi_pipeline.terminal.console import accept_any_text, print_error
+from ttapi_pipeline.terminal.streams import accept_any_text, print_error
 
-_COMMANDS = {
-    "refresh": refresh,
-    "status": status,
-    "show": show,
-    "export": export,
-    "import": import_files,
-    "doctor": doctor,
-    "stream": stream,
-    "ui": ui,
-    "where": where,
+_COMMANDS: Final = {
+    "init": "set up a folder for settings, data and Dagster instance",
+    "refresh": "refresh what is due",
+    "status": "show how fresh every dataset is, and why",
+    "show": "show one symbol: volatility, cone, expirations",
+    "export": "write a stored table, or some of its rows, to a file",
+    "import": "say what an import of a MetaStock folder would give",
+    "doctor": "examine settings, storage, connection and clock; say what to do",
+    "stream": "live quotes in a grid, accumulated to disk",
+    "ui": "start Dagster's web UI and daemon, which keep everything fresh",
+    "where": "show which folders and files are used here, and why",
+    "simulator": "run the local exchange, or write its MetaStock files",
 }
-"""By name, in the order of the help. `init` and the simulator, which work in any folder, are apart."""
+"""What each command does, in the order of the help; that of one command comes from its module."""
+
+_IN_ANY_FOLDER: Final = frozenset({"init", "simulator"})
+"""They run beside any project: no settings are read, and relative paths stay relative to the current folder."""
+
+EXAMPLES: Final = {
+    "tt": "refresh what is due, and show the grid",
+    "tt status": "how fresh everything is, and why",
+    "tt show AAPL": "what is stored of a symbol",
+    "tt show --help": "the options of a command, with examples",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,19 +56,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         KeyboardInterrupt: Ctrl-C ended it, or a signal that does the same; it may say what was done by then.
     """
     accept_any_text()
-    options = _parser().parse_args(_with_command(sys.argv[1:] if argv is None else argv))
-    if options.command == "simulator":
-        # It runs beside any project: no settings are read, and relative paths stay relative to the current folder.
-        return simulator.run(options)
+    words, parser = _with_command(sys.argv[1:] if argv is None else argv), _parser()
+    if words[0] not in _COMMANDS and not words[0].startswith("-"):
+        parser.error(_unknown_command(words[0]))
+    options = parser.parse_args(words)
+    command = _module(options.command)
+    code: int
     try:
-        if options.command == "init":
-            return init.run(options)
+        if options.command in _IN_ANY_FOLDER:
+            code = command.run(options)
+            return code
         options.home = find_home()
         with _working_in(options.home):
             settings = load_settings_of(options.home)
             _keep_caches(settings)
             configure_logging(settings)
-            code: int = _COMMANDS[options.command].run(settings, options)
+            code = command.run(settings, options)
             return code
     except ConfigError as error:
         print_error(f"error: {error}")
@@ -74,6 +79,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TTError as error:
         print_error(f"error: {error}")
         return FAILED
+
+
+def _module(command: str) -> Any:
+    """The module of a command: `add_options`, `run`, `EXAMPLES`. Only the one that is typed is imported."""
+    # `import` is a word of Python.
+    return import_module(f"ttapi_pipeline.commands.{'import_files' if command == 'import' else command}")
+
+
+def _unknown_command(word: str) -> str:
+    if word in DATASETS:
+        return f"{word} is a dataset, and not a command: `tt show {word}`, `tt refresh {word}`, `tt export {word}`"
+    return unknown_word("command", word, _COMMANDS)
 
 
 def _with_command(words: Sequence[str]) -> Sequence[str]:
@@ -103,14 +120,19 @@ def _keep_caches(settings: Settings) -> None:
         os.environ.setdefault("MPLCONFIGDIR", str(folder / "matplotlib"))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tt",
-        description="Local, always-fresh options tables. Without a command: `tt refresh`.",
-        epilog="Exit codes: 0 all fresh, 3 refreshed with missing rows or stale data kept, 4 failed, 2 wrong usage.",
+def _parser() -> CommandParser:
+    parser = CommandParser(prog="tt")
+    parser.explain(
+        "Local, always-fresh options tables. Without a command: `tt refresh`.",
+        examples=EXAMPLES,
+        notes="Exit codes: 0 all fresh, 3 refreshed with missing rows or stale data kept,\n4 failed, 2 wrong usage.",
     )
     parser.add_argument("--version", action="version", version=f"tt {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=CommandParser)
-    for command in (init, *_COMMANDS.values(), simulator):
-        command.add_parser(commands)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, meaning in _COMMANDS.items():
+        commands.add_parser(name, help=meaning).add_options = partial(_add_options, name)
     return parser
+
+
+def _add_options(command: str, parser: CommandParser) -> None:
+    _module(command).add_options(parser)

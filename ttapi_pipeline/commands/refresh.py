@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 from ttapi_pipeline.commands.exit_codes import FAILED, INCOMPLETE, OK
-from ttapi_pipeline.commands.parsers import Subparsers
+from ttapi_pipeline.commands.parsers import CommandParser, one_of
 from ttapi_pipeline.commands.project_files import ensure_home
 from ttapi_pipeline.commands.status import print_grid, shown_places
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
@@ -20,15 +21,22 @@ from ttapi_pipeline.storage.claims import refuse_foreign_files
 from ttapi_pipeline.storage.databases import check_instance, dagster_home, mend_databases
 from ttapi_pipeline.storage.files import remove_left_over
 from ttapi_pipeline.storage.layout import check_writable, open_folder
-from ttapi_pipeline.terminal.console import print_error
+from ttapi_pipeline.terminal.streams import print_error
 from ttapi_pipeline.terminal.watch import Display, displaying
 
+EXAMPLES: Final = {
+    "tt refresh": "what is due, and what is made from it; `tt` alone is the same",
+    "tt refresh quotes earnings": "these, and what they are made from",
+    "tt refresh quotes --force": "whatever its age",
+}
 
-def add_parser(commands: Subparsers) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser("refresh", help="refresh what is due", description="Refresh what is due.")
-    # With nargs="*" and no words, argparse checks the empty list against the choices.
-    parser.add_argument("dataset", nargs="*", choices=[[], *DATASETS], metavar="DATASET", help=", ".join(DATASETS))
+
+def add_options(parser: CommandParser) -> None:
+    """Give the command its options and its help."""
+    parser.explain("Refresh what is due.", examples=EXAMPLES)
+    parser.add_argument(
+        "dataset", nargs="*", type=one_of(DATASETS, what="dataset"), metavar="DATASET", help=", ".join(DATASETS)
+    )
     parser.add_argument("--force", action="store_true", help="refresh in any case: the datasets named, or all")
     parser.add_argument("--json", action="store_true", help="print the grid as JSON")
 

@@ -4,18 +4,22 @@
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
 from ttapi_pipeline.commands.exit_codes import OK
-from ttapi_pipeline.commands.parsers import Subparsers
+from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.storage.layout import open_folder
 
+EXAMPLES: Final = {
+    "tt show AAPL": "its volatility, cone and expirations",
+    "tt show BRK/B --plot": "its charts as well",
+}
 
-def add_parser(commands: Subparsers) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "show", help="show one symbol: volatility, cone, expirations", description="Show what is stored of one symbol."
-    )
+
+def add_options(parser: CommandParser) -> None:
+    """Give the command its options and its help."""
+    parser.explain("Show what is stored of one symbol.", examples=EXAMPLES)
     parser.add_argument("symbol", metavar="SYMBOL", help="such as AAPL or BRK/B")
     parser.add_argument(
         "--plot", action="store_true", help="also draw its charts, light and dark, into plots/SYMBOL of the data folder"

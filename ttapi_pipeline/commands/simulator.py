@@ -9,27 +9,28 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import date
+from typing import Final
 
 from ttapi_pipeline.commands.exit_codes import OK, WRONG_USAGE
-from ttapi_pipeline.commands.parsers import CommandParser, Subparsers
+from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.symbology import canonical_symbol
 from ttapi_pipeline.core.variables import path_of
 
-
-def add_parser(commands: Subparsers) -> None:
-    """Add the command to the command line; its options come from the simulator's own program, when it is chosen."""
-    parser = commands.add_parser(
-        "simulator", help="run the local exchange, or write its MetaStock files (see its --help)"
-    )
-    parser.add_options = _add_options
+EXAMPLES: Final = {
+    "tt simulator": "on http://127.0.0.1:8787, until Ctrl-C",
+    "tt simulator --port 0 --seed 8 --json": "another market, on any free port",
+    "tt simulator metastock ~/metastock --symbols AAPL KO": "MetaStock files of the same market",
+}
 
 
-def _add_options(parser: CommandParser) -> None:
+def add_options(parser: CommandParser) -> None:
+    """Give the command its options and its help, which are those of the simulator's own program."""
     from ttapi_pipeline.simulator import program
 
     program.add_options(parser)
+    parser.explain(parser.description or "", examples=EXAMPLES, notes=parser.epilog or "")
     parser.set_defaults(run_simulator=program.run)
     files = parser.add_subparsers(metavar="[metastock]").add_parser(
         "metastock",

@@ -8,9 +8,10 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from ttapi_pipeline.commands.exit_codes import INCOMPLETE, OK
-from ttapi_pipeline.commands.parsers import Subparsers
+from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.progress import Progress
 from ttapi_pipeline.core.seals import unsealed_document
@@ -19,7 +20,6 @@ from ttapi_pipeline.core.traffic import Traffic
 from ttapi_pipeline.datasets.status import DatasetStatus, read_statuses
 from ttapi_pipeline.storage.databases import dagster_home
 from ttapi_pipeline.storage.layout import state_folder
-from ttapi_pipeline.terminal.console import is_coloured, output_width, print_lines
 from ttapi_pipeline.terminal.dataset_rows import dataset_row
 from ttapi_pipeline.terminal.status_document import status_document
 from ttapi_pipeline.terminal.status_grid import (
@@ -30,13 +30,17 @@ from ttapi_pipeline.terminal.status_grid import (
     simulated_words,
     traffic_words,
 )
+from ttapi_pipeline.terminal.streams import is_coloured, output_width, print_lines
+
+EXAMPLES: Final = {
+    "tt status": "age, TTL, verdict and reason of every dataset",
+    "tt status --json": "the same for a program",
+}
 
 
-def add_parser(commands: Subparsers) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "status", help="show how fresh every dataset is, and why", description="Show the grid."
-    )
+def add_options(parser: CommandParser) -> None:
+    """Give the command its options and its help."""
+    parser.explain("Show how fresh every dataset is, and why. Nothing is fetched.", examples=EXAMPLES)
     parser.add_argument("--json", action="store_true", help="print the grid as JSON")
 
 

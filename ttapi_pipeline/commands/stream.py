@@ -14,16 +14,16 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ttapi_pipeline.commands.exit_codes import FAILED, INCOMPLETE, OK
-from ttapi_pipeline.commands.parsers import Subparsers
+from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.commands.project_files import ensure_home
 from ttapi_pipeline.commands.status import shown_places
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.ttl import ACCEPTED_DURATION, format_duration, parse_duration
 from ttapi_pipeline.storage.layout import open_folder
-from ttapi_pipeline.terminal.console import print_error
+from ttapi_pipeline.terminal.streams import print_error
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -32,24 +32,28 @@ if TYPE_CHECKING:
     from ttapi_pipeline.quote_recorder.recorder import RecorderHealth
 
 
-def add_parser(commands: Subparsers) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser("stream", help="live quotes in a grid, accumulated to disk")
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.description = (
+EXAMPLES: Final = {
+    "tt stream": "the universe, in a grid, until Ctrl-C",
+    "tt stream AAPL BRK/B --duration 5": "two symbols, for five seconds",
+    "tt stream AAPL --no-log --json --duration 5": "a line of JSON per report, and nothing is kept",
+}
+
+
+def add_options(parser: CommandParser) -> None:
+    """Give the command its options and its help."""
+    parser.explain(
         "Live quotes of some symbols, or of the universe: in a grid on a terminal, a line per report elsewhere.\n"
         "What comes is kept in the quote log of TT_DATA_DIR; each session that has ended becomes a part of\n"
-        "quote_history there. It runs until Ctrl-C (twice: without waiting), SIGTERM or SIGHUP."
-    )
-    parser.epilog = (
-        "keys: n and p turn the page, s sorts by something else, q ends\n\n"
+        "quote_history there. It runs until Ctrl-C (twice: without waiting), SIGTERM or SIGHUP.",
+        examples=EXAMPLES,
+        notes="keys: n and p turn the page, s sorts by something else, q ends\n\n"
         "exit codes:\n"
         "  0    stopped as asked, and nothing is missing\n"
         "  2    wrong usage or settings, an unknown symbol\n"
         "  3    stopped as asked; gaps, sales that were lost, values that could not be read, or\n"
         "       symbols that never answered\n"
         "  4    failed: credentials refused, another tt stream at work, rows that could not be saved\n"
-        "  130  a second Ctrl-C: what was not flushed is lost"
+        "  130  a second Ctrl-C: what was not flushed is lost",
     )
     parser.add_argument(
         "symbol", nargs="*", metavar="SYMBOL", help="such as AAPL, BRK/B or .AAPL261218C150; by default the universe"

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final, NoReturn
 
-from ttapi_pipeline.commands.parsers import Subparsers
+from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.commands.project_files import WORKSPACE, ensure_home
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.settings import Settings
@@ -22,12 +22,17 @@ _LOOKED_AT: Final = 100
 """Ports that are tried to name a free one."""
 
 
-def add_parser(commands: Subparsers) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "ui",
-        help="start Dagster's web UI and daemon, which keep everything fresh",
-        description="Start Dagster's web UI and daemon on 127.0.0.1. While they run, everything refreshes by itself.",
+EXAMPLES: Final = {
+    "tt ui": "on http://127.0.0.1:3000, until Ctrl-C",
+    "tt ui --port 3001": "beside another one",
+}
+
+
+def add_options(parser: CommandParser) -> None:
+    """Give the command its options and its help."""
+    parser.explain(
+        "Start Dagster's web UI and daemon on 127.0.0.1. While they run, everything refreshes by itself.",
+        examples=EXAMPLES,
     )
     parser.add_argument("--port", type=_port, default=3000, metavar="N", help="of the web UI (default 3000)")
 

@@ -9,10 +9,10 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from ttapi_pipeline.commands.exit_codes import OK
-from ttapi_pipeline.commands.parsers import Subparsers
+from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.commands.project_files import INSTANCE_FILES
 from ttapi_pipeline.core.places import Home, Place
 from ttapi_pipeline.core.settings import Settings
@@ -22,13 +22,15 @@ from ttapi_pipeline.storage.layout import state_folder
 Places: TypeAlias = Mapping[str, tuple[str, Place]]
 
 
-def add_parser(commands: Subparsers) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "where",
-        help="show which folders and files are used here, and why",
-        description="Show which folders and files are used here, and why. Nothing is created.",
-    )
+EXAMPLES: Final = {
+    "tt where": "each folder and file, and why it is the one",
+    "tt where --json": "the same for a program",
+}
+
+
+def add_options(parser: CommandParser) -> None:
+    """Give the command its options and its help."""
+    parser.explain("Show which folders and files are used here, and why. Nothing is created.", examples=EXAMPLES)
     parser.add_argument("--json", action="store_true", help="print them as JSON")
 
 

@@ -21,7 +21,8 @@ from ttapi_pipeline.core.dotenv_file import read_dotenv
 from ttapi_pipeline.core.errors import ConfigError, MissingEnvVarError
 from ttapi_pipeline.core.hosts import can_be_read_on_the_way, public_part
 from ttapi_pipeline.core.sessions import FIRST_DATE
-from ttapi_pipeline.core.variables import PREFIX, TTL_PREFIX, Variable, read_ttls, setting, variables_of
+from ttapi_pipeline.core.unknown_variables import refuse_unknown
+from ttapi_pipeline.core.variables import Variable, read_ttls, setting, variables_of
 
 
 class Environment(StrEnum):
@@ -326,10 +327,13 @@ class Settings:
         """
         file = Path(".env") if dotenv is None else dotenv
         values = {name: value for name, value in read_dotenv(file).items() if value is not None}
+        process = os.environ if environ is None else environ
+        places = dict.fromkeys(values, str(file)) | dict.fromkeys(process, "the environment")
         if folder is not None and folder != Path.cwd():
             values = dict(variables.with_absolute_paths(values, VARIABLES.values(), folder))
-        values.update(os.environ if environ is None else environ)
+        values.update(process)
         given = {name: value.strip() for name, value in values.items() if value.strip()}
+        refuse_unknown({name: places[name] for name in given}, KNOWN_VARIABLES, datasets)
         settings = cls.from_values(given, datasets=datasets)
         if folder is None:
             return settings
@@ -344,7 +348,7 @@ class Settings:
         Raises:
             ConfigError: As `load` does.
         """
-        _refuse_unknown(values, datasets)
+        refuse_unknown(dict.fromkeys(values, ""), KNOWN_VARIABLES, datasets)
         environment = _environment(values)
         _check_credentials(values, environment)
         given = {
@@ -366,15 +370,6 @@ SECRET_VARIABLES: Final = tuple(variable.name for variable in VARIABLES.values()
 
 KNOWN_VARIABLES: Final = frozenset(variable.name for variable in VARIABLES.values())
 """All but those of the TTLs."""
-
-
-def _refuse_unknown(values: Mapping[str, str], datasets: Collection[str] | None) -> None:
-    # A misspelt TT_TTL_SYMBOL that was ignored would leave the user with the default TTL, and without a word.
-    ttls = {name for name in values if name.startswith(TTL_PREFIX) and name != TTL_PREFIX}
-    known = KNOWN_VARIABLES | (ttls if datasets is None else {f"{TTL_PREFIX}{name.upper()}" for name in datasets})
-    unknown = sorted(name for name in values if name.startswith(PREFIX) and name not in known)
-    if unknown:
-        raise ConfigError(f"{unknown[0]} is not a setting; known ones are {', '.join(sorted(known))}")
 
 
 def _environment(values: Mapping[str, str]) -> Environment:

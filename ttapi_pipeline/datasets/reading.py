@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from ttapi_pipeline.core.errors import ConfigError
+from ttapi_pipeline.core.nearest import unknown_word
 from ttapi_pipeline.core.places import find_home
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS, load_settings_of
 from ttapi_pipeline.storage.layout import open_folder
@@ -46,7 +46,5 @@ def schema_of(name: str) -> DatasetSchema:
     """The schema of a dataset, or of a table that is published with one; ConfigError when none has that name."""
     schemas = {**{known: dataset.schema for known, dataset in DATASETS.items()}, **REPORTS}
     if name not in schemas:
-        likely = get_close_matches(name, schemas, n=1)
-        hint = f" (did you mean {likely[0]}?)" if likely else ""
-        raise ConfigError(f"there is no dataset {name!r}{hint}; there are {', '.join(schemas)}")
+        raise ConfigError(unknown_word("dataset", name, schemas))
     return schemas[name]

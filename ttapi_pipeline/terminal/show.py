@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Final
 
 import polars as pl
@@ -19,6 +18,7 @@ from rich.text import Text
 
 from ttapi_pipeline.analytics.estimators import ESTIMATORS, WINDOWS
 from ttapi_pipeline.core.errors import ConfigError
+from ttapi_pipeline.core.nearest import did_you_mean
 from ttapi_pipeline.core.symbology import canonical_symbol
 from ttapi_pipeline.datasets.returns_stddev.table import RETURNS_STDDEV
 from ttapi_pipeline.datasets.symbols.table import SYMBOLS
@@ -86,8 +86,7 @@ def read_symbol(folder: Folder, symbol: str) -> SymbolRows:
     volatility = rows(VOLATILITY)
     if volatility.is_empty():
         known = scan(folder, VOLATILITY).select("symbol").collect()["symbol"].to_list()
-        near = get_close_matches(wanted, known, n=3, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        hint = did_you_mean(wanted, known, most=3)
         raise ConfigError(f"{symbol!r} is not among the {len(known):,} symbols of the stored data{hint}")
     metrics = rows(SYMBOLS)
     manifests = [read_manifest(folder, each.name) for each in (VOLATILITY, SYMBOLS, VOLATILITY_CONE, RETURNS_STDDEV)]

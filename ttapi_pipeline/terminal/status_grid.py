@@ -17,9 +17,9 @@ from ttapi_pipeline.core.progress import Phase, Progress
 from ttapi_pipeline.core.traffic import Traffic
 from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.datasets.status import DatasetStatus
-from ttapi_pipeline.terminal.console import can_write
 from ttapi_pipeline.terminal.dataset_rows import DatasetRow, Mood, age_in_words
 from ttapi_pipeline.terminal.figures import fitted, quantity
+from ttapi_pipeline.terminal.streams import can_write
 
 _STYLES: Final[Mapping[Mood, str]] = {
     Mood.GOOD: "32",

@@ -23,7 +23,7 @@ from ttapi_pipeline.core.progress import Phase, Progress, ProgressBoard
 from ttapi_pipeline.core.traffic import Traffic
 from ttapi_pipeline.datasets.status import DatasetStatus
 from ttapi_pipeline.terminal.captured import capturing_stderr
-from ttapi_pipeline.terminal.console import SafeConsole, is_coloured, is_drawable, print_error
+from ttapi_pipeline.terminal.console import SafeConsole
 from ttapi_pipeline.terminal.dataset_rows import dataset_row
 from ttapi_pipeline.terminal.held_logs import holding_logs
 from ttapi_pipeline.terminal.screen import showing
@@ -37,6 +37,7 @@ from ttapi_pipeline.terminal.status_grid import (
     simulated_words,
     traffic_words,
 )
+from ttapi_pipeline.terminal.streams import is_coloured, is_drawable, print_error
 
 _POLL_SECONDS: Final = 0.2
 _DELAY_SECONDS: Final = 0.4

@@ -14,7 +14,7 @@ from ttapi_pipeline import cli
 from ttapi_pipeline.core.places import MARKER
 from ttapi_pipeline.datasets.registry import DATASETS
 
-HEAVY = {"aiohttp", "asyncio", "dagster", "msgspec", "numpy", "orjson", "polars", "websockets"}
+HEAVY = {"aiohttp", "asyncio", "dagster", "msgspec", "numpy", "orjson", "polars", "rich.console", "websockets"}
 
 
 def test_status_needs_neither_polars_nor_dagster_nor_the_client(tmp_path: Path) -> None:
@@ -77,6 +77,38 @@ def test_the_simulator_reads_no_settings_and_stays_in_the_current_folder(
     files[1] = "defaults"
     assert cli.main(["simulator", *files]) == 0
     assert [path.read_bytes() for path in (tmp_path / "deeper" / "defaults").rglob("*.*")] != [text]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["stauts"], "there is no command 'stauts' (did you mean status?); there are init, refresh, status"),
+        (["quotes"], "quotes is a dataset, and not a command: `tt show quotes`, `tt refresh quotes`"),
+        (["refresh", "quote"], "there is no dataset 'quote' (did you mean quotes?); there are trading_calendar"),
+        (["--forse"], "unrecognized arguments: --forse (did you mean --force?)"),
+        (["stream", "--flush-second=1", "--no-lgo"], "unrecognized arguments: --no-lgo (did you mean --no-log?)"),
+        (
+            ["export", "quotes", "--format", "exel"],
+            "there is no format 'exel' (did you mean xlsx?); there are csv, parquet",
+        ),
+        (["export", "quotes", "--format", "cvs"], "there is no format 'cvs' (did you mean csv?)"),
+    ],
+)
+def test_a_mistyped_word_is_answered_with_the_nearest_one(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(words)
+    assert end.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_command_imports_its_own_module_and_no_other() -> None:
+    code = "import sys; from ttapi_pipeline import cli; cli.main(['where']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = {name for name in done.stdout.splitlines()[-1].split() if name.startswith("ttapi_pipeline.commands.")}
+    modules = {"exit_codes", "parsers", "program", "project_files", "where"}
+    assert found == {f"ttapi_pipeline.commands.{name}" for name in modules}
 
 
 def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

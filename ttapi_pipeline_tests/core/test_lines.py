@@ -17,9 +17,10 @@ from ttapi_pipeline.core.errors import DataError, HttpError, InvalidValueError, 
 from ttapi_pipeline.core.lines import one_line, visible_lines
 from ttapi_pipeline.core.logs import JsonFormatter, TextFormatter
 from ttapi_pipeline.core.progress import Phase, Progress
-from ttapi_pipeline.terminal.console import SafeConsole, print_error
+from ttapi_pipeline.terminal.console import SafeConsole
 from ttapi_pipeline.terminal.dataset_rows import DatasetRow, Mood
 from ttapi_pipeline.terminal.status_grid import Frame, grid_lines, progress_line
+from ttapi_pipeline.terminal.streams import print_error
 
 hostile = st.text(st.characters(codec=None) | st.sampled_from("\n\r\x1b\x07\x9b\u2028\u202e\x00\t\x7f"), max_size=40)
 

@@ -156,6 +156,20 @@ def test_an_unknown_variable_is_refused_with_the_list_of_known_ones() -> None:
     assert "TT_TTL_SYMBOLS" in str(caught.value)
 
 
+def test_a_misspelt_variable_is_named_with_its_place_and_the_nearest_setting(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("TT_MAX_CONCURENCY=5\nTT_LISTT=\ntt_log_level=debug\nLIST=2\n")
+    with pytest.raises(ConfigError) as caught:
+        Settings.load({"TT_TTL_SYMBOL": "5m"}, dotenv=file, datasets=["symbols", "quotes"])
+    *named, known = str(caught.value).split("; ")
+    assert named == [
+        f"TT_MAX_CONCURENCY is not a setting (did you mean TT_MAX_CONCURRENCY?), and stands in {file}",
+        "TT_TTL_SYMBOL is not a setting (did you mean TT_TTL_SYMBOLS?), and stands in the environment",
+        f"tt_log_level is not a setting (did you mean TT_LOG_LEVEL?), and stands in {file}",
+    ]
+    assert known.startswith("known ones are TT_ALLOW_HTTP, ")
+
+
 def test_variables_of_other_programs_are_ignored() -> None:
     assert load(PATH="/bin", TTY="x") == Settings()
 

@@ -235,7 +235,10 @@ def test_a_symbol_may_be_spelt_in_several_ways(folder: Path, spelling: str) -> N
 
 @pytest.mark.parametrize(
     ("symbol", "message"),
-    [("SPY", r"'SPY' is not among the 2 symbols of the stored data; did you mean SPX\?"), ("a b", "'a b' is not an")],
+    [
+        ("SPY", r"'SPY' is not among the 2 symbols of the stored data \(did you mean SPX\?\)"),
+        ("a b", "'a b' is not an"),
+    ],
 )
 def test_an_unknown_symbol_is_refused_with_the_ones_near_it(folder: Path, symbol: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
@@ -258,7 +261,7 @@ def test_the_command_returns_0_for_a_symbol_and_2_with_one_sentence_for_an_unkno
     assert cli.main(["show", "SPY"]) == 2
     seen = capsys.readouterr()
     assert seen.out == ""
-    assert seen.err == "error: 'SPY' is not among the 2 symbols of the stored data; did you mean SPX?\n"
+    assert seen.err == "error: 'SPY' is not among the 2 symbols of the stored data (did you mean SPX?)\n"
 
 
 def test_with_plot_each_chart_of_the_symbol_is_a_light_and_a_dark_file(
