@@ -34,9 +34,10 @@ import polars as pl
 from ttapi_pipeline.client import TastytradeClient
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.collection import no_progress
+from ttapi_pipeline.core.environments import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.core.sessions import last_settled_session
-from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN, Settings
+from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.universes import sp500
 from ttapi_pipeline.datasets.daily_candles.build import build_daily_candles
 from ttapi_pipeline.datasets.daily_candles.spool import CandleSpool

@@ -37,7 +37,8 @@ from yarl import URL
 from ttapi_pipeline.client import TastytradeClient
 from ttapi_pipeline.client.client import SYMBOLS_PER_REQUEST
 from ttapi_pipeline.client.collect import batches_of
-from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN, Settings
+from ttapi_pipeline.core.environments import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
+from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.universes import sp500
 from ttapi_pipeline.simulator.process import SimulatorProcess
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
+from ttapi_pipeline.core.environments import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
 from ttapi_pipeline.core.universes import sp500
 from ttapi_pipeline.simulator.process import SimulatorProcess
 

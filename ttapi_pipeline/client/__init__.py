@@ -34,12 +34,13 @@ from ttapi_pipeline.client.oauth import TokenStore
 from ttapi_pipeline.client.payloads import REPEATED_ROW, lost_in
 from ttapi_pipeline.client.requester import ClientStats
 from ttapi_pipeline.client.retries import RetryPolicy
-from ttapi_pipeline.client.routes import Family
+from ttapi_pipeline.client.routes import UNKNOWN_SYMBOL, Family
 from ttapi_pipeline.client.transport import TransportOptions
 
 __all__ = [
     "BROKER_RATES",
     "REPEATED_ROW",
+    "UNKNOWN_SYMBOL",
     "UNLIMITED",
     "Account",
     "Balance",

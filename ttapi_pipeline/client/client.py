@@ -375,7 +375,7 @@ class TastytradeClient:
                     found.setdefault(row.symbol, row)
             broken = dict(page.rejected)
             missing = {
-                symbol: broken.get(symbol, f"{route.subject}: tastytrade does not know it (it is not in the answer)")
+                symbol: broken.get(symbol, f"{route.subject}: {routes.UNKNOWN_SYMBOL}")
                 for symbol in batch
                 if symbol not in found
             }

@@ -18,6 +18,9 @@ from yarl import URL
 
 Query = Sequence[tuple[str, str]]
 
+UNKNOWN_SYMBOL: Final = "tastytrade does not know it (it is not in the answer)"
+"""The end of the reason for a symbol that was asked for and is not in an answer."""
+
 
 class Family(StrEnum):
     """Groups of endpoints; one service behind the broker's gateway answers each group."""

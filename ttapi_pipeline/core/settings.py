@@ -10,7 +10,6 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -18,30 +17,20 @@ from typing import Final
 from ttapi_pipeline.core import variables
 from ttapi_pipeline.core.declaration import Declaration
 from ttapi_pipeline.core.dotenv_file import read_dotenv
-from ttapi_pipeline.core.errors import ConfigError, MissingEnvVarError
+from ttapi_pipeline.core.environments import (
+    API_URLS,
+    SIMULATOR_CLIENT_SECRET,
+    SIMULATOR_REFRESH_TOKEN,
+    Environment,
+    check_credentials,
+    environment_of,
+)
+from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.hosts import can_be_read_on_the_way, public_part
 from ttapi_pipeline.core.sessions import FIRST_DATE
+from ttapi_pipeline.core.universes import TRADED
 from ttapi_pipeline.core.unknown_variables import refuse_unknown
 from ttapi_pipeline.core.variables import Variable, read_ttls, setting, variables_of
-
-
-class Environment(StrEnum):
-    """Which service answers; `sandbox` is tastytrade's certification environment."""
-
-    SIMULATOR = "simulator"
-    SANDBOX = "sandbox"
-    PRODUCTION = "production"
-
-
-API_URLS: Final[Mapping[Environment, str]] = MappingProxyType(
-    {
-        Environment.SANDBOX: "https://api.cert.tastyworks.com",
-        Environment.PRODUCTION: "https://api.tastyworks.com",
-    }
-)
-
-SIMULATOR_CLIENT_SECRET: Final = "simulator-client-secret"  # noqa: S105 - the local simulator's, worth nothing
-SIMULATOR_REFRESH_TOKEN: Final = "simulator-refresh-token"  # noqa: S105 - the local simulator's, worth nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,10 +90,10 @@ class Settings:
     universe: str = setting(
         "TT_LIST",
         variables.universe,
-        accepts="1, 2, 3 or the path of a text file that exists",
-        default="2",
+        accepts="1, 2, 3, 4, the path of a text file that exists, or several of these with commas",
+        default="2,4",
         meaning="the universe: 1 the broker's watchlist TT_WATCHLIST, 2 the S&P 500, 3 every active optionable equity,"
-        " or a file with one symbol per line",
+        f" 4 the ETFs and indices that are traded most ({', '.join(TRADED)}), files with one symbol per line",
     )
     watchlist: str = setting(
         "TT_WATCHLIST",
@@ -349,8 +338,8 @@ class Settings:
             ConfigError: As `load` does.
         """
         refuse_unknown(dict.fromkeys(values, ""), KNOWN_VARIABLES, datasets)
-        environment = _environment(values)
-        _check_credentials(values, environment)
+        environment = environment_of(values, VARIABLES["environment"], SECRET_VARIABLES)
+        check_credentials(values, environment, SECRET_VARIABLES)
         given = {
             name: variable.read(values[variable.name])
             for name, variable in VARIABLES.items()
@@ -370,23 +359,3 @@ SECRET_VARIABLES: Final = tuple(variable.name for variable in VARIABLES.values()
 
 KNOWN_VARIABLES: Final = frozenset(variable.name for variable in VARIABLES.values())
 """All but those of the TTLs."""
-
-
-def _environment(values: Mapping[str, str]) -> Environment:
-    variable = VARIABLES["environment"]
-    if variable.name in values:
-        return Environment(variable.read(values[variable.name]))
-    has_credentials = any(name in values for name in SECRET_VARIABLES)
-    return Environment.PRODUCTION if has_credentials else Environment.SIMULATOR
-
-
-def _check_credentials(values: Mapping[str, str], environment: Environment) -> None:
-    """A real environment needs both credentials; the simulator has none but its own."""
-    for name, own in zip(SECRET_VARIABLES, (SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN), strict=True):
-        if environment is not Environment.SIMULATOR:
-            if name not in values:
-                raise MissingEnvVarError(name, f"TT_ENV={environment} needs an OAuth2 application's credentials")
-        elif values.get(name, own) != own:
-            raise ConfigError(
-                f"TT_ENV is 'simulator' and {name} is set; the simulator never runs beside real credentials: unset one"
-            )

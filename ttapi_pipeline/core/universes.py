@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Lists of symbols that ship with the package or lie in a text file.
+"""The lists that TT_LIST can name, and the symbols of those that ship with the package or lie in a text file.
 
 The broker's own lists (a watchlist, all active equities) are fetched in `datasets.universe.build`.
 """
@@ -7,17 +7,32 @@ The broker's own lists (a watchlist, all active equities) are fetched in `datase
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from difflib import get_close_matches
+from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from ttapi_pipeline.core.errors import InvalidFormatError
-from ttapi_pipeline.core.symbology import canonical_symbol
+from ttapi_pipeline.core.symbology import canonical_symbol, option_root
 from ttapi_pipeline.core.user_files import read_user_text
+
+
+class SymbolList(StrEnum):
+    """The lists that have a number; the value is the number in TT_LIST."""
+
+    WATCHLIST = "1"
+    SP500 = "2"
+    OPTIONABLE = "3"
+    TRADED = "4"
+
+
+TRADED: Final = ("SPY", "QQQ", "IWM", "DIA", "SPX", "NDX", "RUT", "VIX", "XSP")
+"""The exchange-traded funds and indices whose options are traded most."""
 
 SP500_AS_OF: Final = date(2026, 10, 6)
 SP500_SOURCE: Final = "PyPI package index-constitution 1.0.1"
@@ -59,7 +74,49 @@ def read_symbol_file(path: Path) -> Sequence[str]:
         try:
             symbols[canonical_symbol(word)] = None
         except ValueError as error:
-            raise InvalidFormatError(f"{path}, line {number}: {error}; the file has one symbol per line") from error
+            raise InvalidFormatError(
+                f"{path}, line {number}: {error}{did_you_mean(word)}; the file has one symbol per line"
+            ) from error
     if not symbols:
         raise InvalidFormatError(f"{path} names no symbol; it has one symbol per line")
     return tuple(symbols)
+
+
+def lists_of(text: str, folder: Path | None = None) -> Sequence[str]:
+    """The lists that TT_LIST names, between commas: numbers of `SymbolList`, and paths as they are written.
+
+    Args:
+        text: The value. A file whose name has a comma is one list, if it is there.
+        folder: A relative path is relative to it; the current folder by default.
+    """
+    if "," not in text or _is_file(Path(text) if folder is None else folder / text):
+        return (text,)
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def likely_symbol(symbol: str, known: Iterable[str]) -> str | None:
+    """The known symbol that was probably meant; None when none is like it. ``BRKB`` and ``BRK.B`` mean ``BRK/B``."""
+    symbols = list(known)
+    word = option_root(symbol.upper().replace(".", "/").replace("-", "/").replace(" ", "/"))
+    for each in symbols:
+        if option_root(each) == word:
+            return each
+    return next(iter(get_close_matches(word, symbols, n=1, cutoff=0.75)), None)
+
+
+def did_you_mean(symbol: str) -> str:
+    """A question with the symbol of a shipped list that was probably meant, in brackets; empty when none is like it."""
+    likely = likely_symbol(symbol, shipped_symbols())
+    return "" if likely is None or likely == symbol else f" (did you mean {likely}?)"
+
+
+def shipped_symbols() -> Sequence[str]:
+    """The symbols of the lists that ship with the package."""
+    return (*TRADED, *(member.symbol for member in sp500()))

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from ttapi_pipeline.core.errors import InvalidValueError
 from ttapi_pipeline.core.sessions import FIRST_DATE
 from ttapi_pipeline.core.ttl import ACCEPTED_DURATION, format_duration, parse_duration
+from ttapi_pipeline.core.universes import SymbolList, lists_of
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
@@ -66,9 +67,15 @@ class Variable:
         """
         try:
             return self.parse(text)
+        except _UnknownListError as error:
+            raise InvalidValueError(self.name, text, f"{self.accepts}: {error}") from None
         except ValueError:
             # Without its cause, and without what stands before an @ in a URL: either may hold a password.
             raise InvalidValueError(self.name, re.sub(r"//.*@", "//***@", text), self.accepts) from None
+
+
+class _UnknownListError(ValueError):
+    """One list of several is none; the message says which."""
 
 
 def setting(
@@ -240,25 +247,46 @@ def absolute(text: str, folder: Path) -> str:
     """The value of a variable that names a file or a folder, relative to no current folder.
 
     Args:
-        text: The value; a URL, a path from ~ on and the number of a list stay as they are.
+        text: The value; a URL and a path from ~ on stay as they are.
         folder: A relative path is relative to it.
     """
-    is_relative = text and "://" not in text and not text.startswith("~") and text not in _LISTS
+    is_relative = text and "://" not in text and not text.startswith("~")
     return str(folder / text) if is_relative else text
 
 
 def with_absolute_paths(values: Mapping[str, str], known: Iterable[Variable], folder: Path) -> Mapping[str, str]:
     """Variables with absolute paths in place of those that are relative to a folder; others stay as they are."""
-    paths = {variable.name for variable in known if variable.is_path}
-    return {name: absolute(value.strip(), folder) if name in paths else value for name, value in values.items()}
+    paths = {variable.name: variable for variable in known if variable.is_path}
+
+    def changed(name: str, value: str) -> str:
+        if name not in paths:
+            return value
+        if paths[name].parse is not universe:
+            return absolute(value.strip(), folder)
+        lists = lists_of(value.strip(), folder)
+        return ",".join(each if each in _NUMBERS else absolute(each, folder) for each in lists)
+
+    return {name: changed(name, value) for name, value in values.items()}
 
 
-_LISTS: Final = frozenset({"1", "2", "3"})
+_NUMBERS: Final = frozenset(SymbolList)
 
 
 def universe(text: str) -> str:
-    """The number of a list, or the path of a file that exists; a leading ~ is the home folder."""
-    return text if text in _LISTS else str(existing_file(text))
+    """Numbers of lists and paths of files that exist, between commas; a leading ~ is the home folder."""
+    lists = lists_of(text)
+    if not lists:
+        raise ValueError(text)
+    return ",".join(each if each in _NUMBERS else _list_in_file(each, is_one_of=len(lists)) for each in lists)
+
+
+def _list_in_file(text: str, *, is_one_of: int) -> str:
+    try:
+        return str(existing_file(text))
+    except ValueError:
+        if is_one_of == 1:
+            raise
+        raise _UnknownListError(f"there is no file {text!r}") from None
 
 
 def location(text: str) -> str:

@@ -14,6 +14,7 @@ from ttapi_pipeline.core.declaration import Declaration, SettingName
 from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, StorageError
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.core.universes import SymbolList, lists_of
 from ttapi_pipeline.core.user_files import read_user_file
 from ttapi_pipeline.core.verdict import Verdict, decide
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES, Dataset
@@ -80,13 +81,10 @@ def _setting(settings: Settings, name: SettingName) -> str:
     match name:
         case "origin":
             return settings.origin
-        case "universe" if settings.universe not in {"1", "2", "3"}:
-            # The file is the universe: another content is another universe.
-            return f"{settings.universe} sha256 {_digest(Path(settings.universe), 'TT_LIST')}"
         case "universe":
-            return settings.universe
+            return ",".join(_list(each) for each in lists_of(settings.universe))
         case "watchlist":
-            return settings.watchlist if settings.universe == "1" else "not used"
+            return settings.watchlist if SymbolList.WATCHLIST in lists_of(settings.universe) else "not used"
         case "history_start":
             return settings.history_start.isoformat()
         case "lookback_sessions":
@@ -111,6 +109,11 @@ def _setting(settings: Settings, name: SettingName) -> str:
             return str(getattr(settings, name))
         case "rescale_candles":
             return str(settings.rescale_candles).lower()
+
+
+def _list(named: str) -> str:
+    # The file is the universe: another content is another universe.
+    return named if named in set(SymbolList) else f"{named} sha256 {_digest(Path(named), 'TT_LIST')}"
 
 
 def _digest(path: Path, variable: str) -> str:

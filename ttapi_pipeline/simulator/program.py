@@ -23,8 +23,8 @@ from typing import Final
 import orjson
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
+from ttapi_pipeline.core.environments import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
 from ttapi_pipeline.core.errors import ConfigError, TransportError
-from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
 from ttapi_pipeline.simulator.faults import KINDS
 from ttapi_pipeline.simulator.server import DEFAULT_HOST, OffsetClock, Simulator, build_simulator, serving
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from ttapi_pipeline.broker.broker import Broker
+from ttapi_pipeline.core.environments import Environment
 from ttapi_pipeline.core.errors import ConfigError, TransportError
-from ttapi_pipeline.core.settings import Environment, Settings
+from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline_tests.support.simulator import SimulatorControl
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from ttapi_pipeline.client import TastytradeClient
-from ttapi_pipeline.core.settings import Environment, Settings
+from ttapi_pipeline.core.environments import Environment
+from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.simulator.server import OffsetClock
 from ttapi_pipeline_tests.support.clocks import FakeClock

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from ttapi_pipeline.commands.permission_examination import examine_permissions
+from ttapi_pipeline.core.environments import Environment
 from ttapi_pipeline.core.files import replacing
-from ttapi_pipeline.core.settings import Environment, Settings
+from ttapi_pipeline.core.settings import Settings
 
 REAL = replace(Settings(), environment=Environment.PRODUCTION, api_url="https://example.test")
 

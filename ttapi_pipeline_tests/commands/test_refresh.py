@@ -21,7 +21,8 @@ from ttapi_pipeline import cli
 from ttapi_pipeline.client.state_files import write_state
 from ttapi_pipeline.commands.refresh import select
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
-from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN, Settings
+from ttapi_pipeline.core.environments import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
+from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
@@ -186,7 +187,7 @@ def test_any_server_that_speaks_the_api_will_do_and_a_simulator_behind_it_is_tol
         ({"TT_TTL_SYMBOLS": "soon"}, "error: TT_TTL_SYMBOLS is 'soon'; it accepts a positive number of seconds"),
         ({"TT_TTL_SYMBOL": "1h"}, "error: TT_TTL_SYMBOL is not a setting"),
         ({"TT_METASTOCK_DIR": "nowhere"}, "error: TT_METASTOCK_DIR is 'nowhere'; it accepts the path of a folder"),
-        ({"TT_LIST": "nowhere.txt"}, "error: TT_LIST is 'nowhere.txt'; it accepts 1, 2, 3 or the path"),
+        ({"TT_LIST": "nowhere.txt"}, "error: TT_LIST is 'nowhere.txt'; it accepts 1, 2, 3, 4, the path"),
         ({"TT_ENV": "production"}, "error: TT_CLIENT_SECRET is not set"),
         ({"TT_ENV": "simulator", "TT_CLIENT_SECRET": CANARY}, "the simulator never runs beside real credentials"),
     ],

@@ -105,7 +105,9 @@ def test_every_path_of_the_environment_is_made_absolute_and_nothing_else(tmp_pat
     assert {name: value for name, value in changed.items() if not name.startswith("DAGSTER")} == {
         "TT_LIST": str(ours / "deeper" / "mine.txt")
     }
-    for kept in ({"TT_LIST": "2"}, {"TT_DATA_DIR": "s3://bucket/prefix"}):
+    several = find_home(ours / "deeper", {"TT_LIST": "2,mine.txt, ~/other.txt"})
+    assert several.environment()["TT_LIST"] == f"2,{ours / 'deeper' / 'mine.txt'},~/other.txt"
+    for kept in ({"TT_LIST": "2,4"}, {"TT_DATA_DIR": "s3://bucket/prefix"}):
         assert not set(kept) & set(find_home(ours / "deeper", kept).environment())
     # What was typed in the project folder stays as it is: the universe's manifest holds the name of its file.
     assert "TT_LIST" not in find_home(ours, environ).environment()

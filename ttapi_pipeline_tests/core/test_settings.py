@@ -10,14 +10,9 @@ from typing import Any
 
 import pytest
 
+from ttapi_pipeline.core.environments import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN, Environment
 from ttapi_pipeline.core.errors import ConfigError, InvalidValueError, MissingEnvVarError
-from ttapi_pipeline.core.settings import (
-    KNOWN_VARIABLES,
-    SIMULATOR_CLIENT_SECRET,
-    SIMULATOR_REFRESH_TOKEN,
-    Environment,
-    Settings,
-)
+from ttapi_pipeline.core.settings import KNOWN_VARIABLES, Settings
 
 CREDENTIALS = {"TT_CLIENT_SECRET": "s3cr3t-client", "TT_REFRESH_TOKEN": "s3cr3t-refresh"}
 NO_FILE = Path("no-such-folder/.env")
@@ -30,6 +25,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("TT_ALLOW_HTTP", "true", "allow_http", True),
     ("TT_LIST", "1", "universe", "1"),
     ("TT_LIST", "3", "universe", "3"),
+    ("TT_LIST", " 2 , 4,2", "universe", "2,4"),
     ("TT_WATCHLIST", "High Options Volume", "watchlist", "High Options Volume"),
     ("TT_DATA_DIR", "elsewhere/", "data_dir", "elsewhere"),
     ("TT_DATA_DIR", "/", "data_dir", "/"),
@@ -63,8 +59,10 @@ BAD = [
     ("TT_API_URL", "https://example.test:port", "an http or https URL"),
     ("TT_API_URL", "https://example.test:99999", "an http or https URL"),
     ("TT_API_URL", "https://example.test/?a=b", "an http or https URL"),
-    ("TT_LIST", "4", "1, 2, 3 or the path of a text file that exists"),
-    ("TT_LIST", "no-such-file.txt", "1, 2, 3 or the path of a text file that exists"),
+    ("TT_LIST", "5", "1, 2, 3, 4, the path of a text file that exists, or several of these"),
+    ("TT_LIST", "no-such-file.txt", "1, 2, 3, 4, the path of a text file that exists, or several of these"),
+    ("TT_LIST", "2,no-such-file.txt", "several of these with commas: there is no file 'no-such-file.txt'"),
+    ("TT_LIST", ",", "1, 2, 3, 4, the path of a text file that exists, or several of these"),
     ("TT_METASTOCK_DIR", "no-such-folder", "the path of a folder that exists"),
     ("TT_METASTOCK_SYMBOL_MAP", "no-such-file.csv", "the path of a CSV file that exists"),
     ("TT_EARNINGS_FILE", "no-such-file.csv", "the path of a CSV file that exists"),
@@ -108,7 +106,7 @@ def test_without_any_variable_the_simulator_runs_on_the_documented_defaults() ->
     assert settings.is_simulated
     assert settings.api_url is None
     assert (settings.universe, settings.data_dir, settings.max_concurrency, settings.min_coverage) == (
-        "2",
+        "2,4",
         "data",
         100,
         0.8,
@@ -259,7 +257,7 @@ class TestSecrets:
         "values",
         [
             {"TT_ENV": "simulator", **CREDENTIALS},
-            {"TT_LIST": "4", **CREDENTIALS},
+            {"TT_LIST": "5", **CREDENTIALS},
             {"TT_UNKNOWN": "1", **CREDENTIALS},
             {"TT_CLIENT_SECRET": "s3cr3t-client"},
             {"TT_API_URL": "https://user:s3cr3t@example.test"},

@@ -9,7 +9,15 @@ import pytest
 
 from ttapi_pipeline.core.errors import InvalidFormatError, StorageError
 from ttapi_pipeline.core.symbology import canonical_symbol
-from ttapi_pipeline.core.universes import SP500_AS_OF, read_symbol_file, sp500
+from ttapi_pipeline.core.universes import (
+    SP500_AS_OF,
+    TRADED,
+    did_you_mean,
+    likely_symbol,
+    lists_of,
+    read_symbol_file,
+    sp500,
+)
 
 
 def test_the_sp500_has_its_503_share_classes_once_each() -> None:
@@ -35,7 +43,9 @@ def test_a_file_has_one_symbol_per_line_in_any_spelling(tmp_path: Path) -> None:
 def test_a_line_that_is_not_one_symbol_is_named_by_its_number(tmp_path: Path) -> None:
     file = tmp_path / "mine.txt"
     file.write_text("SPY\nAAPL, MSFT\n")
-    with pytest.raises(InvalidFormatError, match=r"mine\.txt, line 2: 'AAPL, MSFT' is not an equity symbol"):
+    with pytest.raises(
+        InvalidFormatError, match=r"mine\.txt, line 2: 'AAPL, MSFT' is not an equity symbol; the file has"
+    ):
         read_symbol_file(file)
 
 
@@ -52,3 +62,26 @@ def test_a_file_that_cannot_be_read_names_the_setting(tmp_path: Path) -> None:
     (tmp_path / "binary.txt").write_bytes(b"SPY\n\xff\xfe")
     with pytest.raises(InvalidFormatError, match=r"TT_LIST: .*binary\.txt, line 2: no UTF-8 text"):
         read_symbol_file(tmp_path / "binary.txt")
+
+
+def test_several_lists_are_named_between_commas(tmp_path: Path) -> None:
+    assert lists_of("2") == ("2",)
+    assert lists_of(" 2, mine.txt ,2,") == ("2", "mine.txt")
+    (tmp_path / "mine, and yours.txt").touch()
+    assert lists_of("mine, and yours.txt", tmp_path) == ("mine, and yours.txt",)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("BRKB", "BRK/B"), ("brk b", "BRK/B"), ("BFB", "BF/B"), ("MSFTT", "MSFT"), ("SPXX", "SPX"), ("QZXJV", None)],
+)
+def test_the_symbol_that_was_probably_meant_is_found(written: str, meant: str | None) -> None:
+    assert likely_symbol(written, [*TRADED, *(member.symbol for member in sp500())]) == meant
+    assert did_you_mean(written) == ("" if meant is None else f" (did you mean {meant}?)")
+
+
+def test_a_line_with_a_space_for_the_slash_is_told_the_symbol(tmp_path: Path) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_text("BRK B\n")
+    with pytest.raises(InvalidFormatError, match=r"line 1: 'BRK B' is not an equity symbol \(did you mean BRK/B\?\)"):
+        read_symbol_file(file)

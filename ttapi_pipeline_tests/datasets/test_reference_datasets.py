@@ -13,18 +13,18 @@ from typing import Any, Literal
 import polars as pl
 import pytest
 
-from ttapi_pipeline.client import Account, Balance, Equity, Listing, MarketMetrics
+from ttapi_pipeline.client import UNKNOWN_SYMBOL, Account, Balance, Equity, Listing, MarketMetrics
 from ttapi_pipeline.client.models import Earnings, ExpirationVolatility, Watchlist, WatchlistEntry
 from ttapi_pipeline.core.collection import Collection, no_progress
 from ttapi_pipeline.core.errors import AuthError, CoverageError, DataError, HttpError, TransportError
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.universes import SP500_AS_OF, sp500
+from ttapi_pipeline.core.universes import SP500_AS_OF, TRADED, sp500
 from ttapi_pipeline.datasets.accounts.build import accounts_frame, build_accounts
 from ttapi_pipeline.datasets.build import carry_over
 from ttapi_pipeline.datasets.implied_volatility.build import build_implied_volatility, implied_volatility_frame
 from ttapi_pipeline.datasets.symbols.build import build_symbols, symbols_frame
-from ttapi_pipeline.datasets.universe.build import build_universe, collect_membership, universe_frame
+from ttapi_pipeline.datasets.universe.build import build_universe, collect_memberships, universe_frame
 
 FakeClient = Callable[..., SimpleNamespace]
 YESTERDAY = datetime(2026, 11, 20, 15, tzinfo=UTC)
@@ -139,8 +139,7 @@ class TestUniverse:
             WatchlistEntry(symbol="AAPL", instrument_type="Equity"),
         )
         client: Any = fake_client(public_watchlist=Watchlist(name="Liquid", entries=entries))
-        membership = await collect_membership(client, replace(Settings(), universe="1", watchlist="Liquid"))
-        assert membership is not None
+        (membership,) = await collect_memberships(client, replace(Settings(), universe="1", watchlist="Liquid"))
         assert (membership.name, membership.symbols) == ("watchlist Liquid", ("AAPL", "SPX", "KO"))
 
     async def test_entries_of_the_watchlist_that_cannot_be_read_are_counted(
@@ -161,14 +160,52 @@ class TestUniverse:
     ) -> None:
         client: Any = fake_client(public_watchlist=Watchlist(name="Futures"))
         with pytest.raises(DataError, match="name another one in TT_WATCHLIST"):
-            await collect_membership(client, replace(Settings(), universe="1"))
+            await collect_memberships(client, replace(Settings(), universe="1"))
 
     async def test_list_2_is_the_sp_500_with_its_date(self, fake_client: FakeClient) -> None:
         client: Any = fake_client()
-        membership = await collect_membership(client, replace(Settings(), universe="2"))
-        assert membership is not None
+        (membership,) = await collect_memberships(client, replace(Settings(), universe="2"))
         assert membership.name == f"S&P 500 as of {SP500_AS_OF}"
         assert len(membership.symbols) == len(sp500()) > 490
+
+    async def test_lists_are_put_together_and_a_symbol_in_two_is_there_once(
+        self, fake_client: FakeClient, tmp_path: Path, now: datetime
+    ) -> None:
+        (tmp_path / "mine.txt").write_text("SPX\nBRKB\nGLD\n")
+        asked: list[str] = []
+
+        def equities(symbols: tuple[str, ...]) -> Collection[Equity]:
+            asked.extend(symbols)
+            rows = [Equity(symbol=symbol) for symbol in symbols if symbol != "BRKB"]
+            return Collection(rows, {"BRKB": f"GET /instruments/equities: {UNKNOWN_SYMBOL}"}, requested=len(symbols))
+
+        client: Any = fake_client(equities=equities)
+        settings = replace(Settings(), universe=f"4,{tmp_path / 'mine.txt'}")
+        built = await build_universe(client, settings, previous=None, now=now, progress=no_progress)
+        members = dict(built.frame.lazy().select("symbol", "membership").collect().iter_rows())
+        assert asked == [*TRADED, "BRKB", "GLD"]
+        assert {name: members[name] for name in ("SPY", "SPX", "GLD")} == {
+            "SPY": "most traded ETFs and indices",
+            "SPX": "most traded ETFs and indices; mine.txt",
+            "GLD": "mine.txt",
+        }
+        assert built.missing["BRKB"].endswith("does not know it (it is not in the answer) (did you mean BRK/B?)")
+
+    async def test_list_3_joined_by_others_asks_for_those_alone_that_it_does_not_have(
+        self, fake_client: FakeClient, now: datetime
+    ) -> None:
+        listed = [Equity(symbol=name, option_tick_sizes=({},)) for name in ("AAA", "SPY")]
+        asked: list[str] = []
+
+        def equities(symbols: tuple[str, ...]) -> Collection[Equity]:
+            asked.extend(symbols)
+            return Collection([Equity(symbol=symbol) for symbol in symbols], requested=len(symbols))
+
+        client: Any = fake_client(active_equities=Listing(listed), equities=equities)
+        settings = replace(Settings(), universe="3,4")
+        built = await build_universe(client, settings, previous=None, now=now, progress=no_progress)
+        assert asked == [name for name in TRADED if name != "SPY"]
+        assert built.frame.lazy().collect().height == 10
 
     async def test_list_3_is_every_active_equity_with_options(self, fake_client: FakeClient, now: datetime) -> None:
         ticks = ({"value": "0.01"},)
@@ -222,7 +259,9 @@ class TestUniverse:
 
     def test_the_streamer_symbol_is_the_symbol_unless_the_broker_says_otherwise(self, now: datetime) -> None:
         frame = universe_frame(
-            [Equity(symbol="AAPL"), Equity(symbol="BRK/B", streamer_symbol="BRK.B")], membership="m", fetched_at=now
+            [Equity(symbol="AAPL"), Equity(symbol="BRK/B", streamer_symbol="BRK.B")],
+            membership={"AAPL": "m", "BRK/B": "m"},
+            fetched_at=now,
         )
         assert frame["streamer_symbol"].to_list() == ["AAPL", "BRK.B"]
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from ttapi_pipeline.core.declaration import SettingName
+from ttapi_pipeline.core.environments import Environment
 from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
-from ttapi_pipeline.core.settings import Environment, Settings
+from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import (
     NO_METASTOCK,
@@ -37,7 +38,8 @@ def shaped(settings: Settings, name: SettingName) -> str:
 @pytest.mark.parametrize(
     ("changes", "name", "value"),
     [
-        ({}, "universe", "2"),
+        ({}, "universe", "2,4"),
+        ({"universe": "2"}, "universe", "2"),
         ({}, "watchlist", "not used"),
         ({"universe": "1", "watchlist": "High Options Volume"}, "watchlist", "High Options Volume"),
         ({"history_start": date(2020, 1, 2)}, "history_start", "2020-01-02"),

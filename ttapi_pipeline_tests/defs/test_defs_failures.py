@@ -20,7 +20,7 @@ import polars as pl
 import pytest
 from dagster._serdes import serialize_value
 
-from ttapi_pipeline.core.settings import Environment
+from ttapi_pipeline.core.environments import Environment
 from ttapi_pipeline.core.verdict import Rule
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import read_statuses

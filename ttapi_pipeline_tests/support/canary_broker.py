@@ -19,7 +19,7 @@ from typing import Final
 import aiohttp
 from aiohttp import WSMsgType, web
 
-from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
+from ttapi_pipeline.core.environments import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
 from ttapi_pipeline_tests.support.echoes import Said
 
 CLIENT_SECRET: Final = "canary-client-secret-4711"

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ttapi_pipeline.client import BreakerPolicy, Breakers, RetryPolicy, TastytradeClient, TransportOptions
+from ttapi_pipeline.core.environments import Environment
 from ttapi_pipeline.core.errors import TTError
-from ttapi_pipeline.core.settings import Environment, Settings
+from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline_tests.support.documents import ROOT
 from ttapi_pipeline_tests.support.hostile_dxlink_calls import dxlink_case
 

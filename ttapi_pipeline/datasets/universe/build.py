@@ -12,18 +12,27 @@ from typing import Final
 
 import polars as pl
 
-from ttapi_pipeline.client import Equity, TastytradeClient, lost_in, rejected_in
+from ttapi_pipeline.client import UNKNOWN_SYMBOL, Equity, TastytradeClient, lost_in, rejected_in
 from ttapi_pipeline.core.collection import Collection, ProgressCallback
 from ttapi_pipeline.core.errors import DataError
 from ttapi_pipeline.core.manifest import lost_facts
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.universes import SP500_AS_OF, read_symbol_file, sp500
+from ttapi_pipeline.core.universes import (
+    SP500_AS_OF,
+    TRADED,
+    SymbolList,
+    did_you_mean,
+    lists_of,
+    read_symbol_file,
+    sp500,
+)
 from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
 from ttapi_pipeline.datasets.placeholders import known_text
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.universe.table import UNIVERSE
 
 EQUITY_TYPES: Final = frozenset({"Equity", "Index", "ETF"})
+_OPTIONABLE: Final = "active optionable equities"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,32 +47,44 @@ class Membership:
     lost: Mapping[str, int] = field(default_factory=dict)
 
 
-async def collect_membership(client: TastytradeClient, settings: Settings) -> Membership | None:
-    """The symbols that TT_LIST names; None for every active optionable equity."""
-    match settings.universe:
-        case "1":
-            watchlist = await client.public_watchlist(settings.watchlist)
-            symbols = tuple(
-                dict.fromkeys(
-                    entry.symbol
-                    for entry in watchlist.entries
-                    if entry.symbol and entry.instrument_type in {None, *EQUITY_TYPES}
-                )
-            )
-            nameless = Counter({"watchlist-entries[].symbol": sum(not entry.symbol for entry in watchlist.entries)})
-            if not symbols:
-                raise DataError(f"watchlist {settings.watchlist!r} has no equity; name another one in TT_WATCHLIST")
-            return Membership(f"watchlist {settings.watchlist}", symbols, lost_in([watchlist]) + nameless)
-        case "2":
+async def collect_memberships(client: TastytradeClient, settings: Settings) -> list[Membership]:
+    """The lists that TT_LIST names, but for that of every active optionable equity, which comes with its rows."""
+    return [
+        await _membership(client, settings, each)
+        for each in lists_of(settings.universe)
+        if each != SymbolList.OPTIONABLE
+    ]
+
+
+async def _membership(client: TastytradeClient, settings: Settings, named: str) -> Membership:
+    match named:
+        case SymbolList.WATCHLIST:
+            return await _watchlist(client, settings.watchlist)
+        case SymbolList.SP500:
             return Membership(f"S&P 500 as of {SP500_AS_OF}", tuple(member.symbol for member in sp500()))
-        case "3":
-            return None
+        case SymbolList.TRADED:
+            return Membership("most traded ETFs and indices", TRADED)
         case path:
             return Membership(Path(path).name, read_symbol_file(Path(path)))
 
 
-def universe_frame(equities: Sequence[Equity], *, membership: str, fetched_at: datetime) -> pl.DataFrame:
-    """One row per symbol."""
+async def _watchlist(client: TastytradeClient, name: str) -> Membership:
+    watchlist = await client.public_watchlist(name)
+    symbols = tuple(
+        dict.fromkeys(
+            entry.symbol
+            for entry in watchlist.entries
+            if entry.symbol and entry.instrument_type in {None, *EQUITY_TYPES}
+        )
+    )
+    nameless = Counter({"watchlist-entries[].symbol": sum(not entry.symbol for entry in watchlist.entries)})
+    if not symbols:
+        raise DataError(f"watchlist {name!r} has no equity; name another one in TT_WATCHLIST")
+    return Membership(f"watchlist {name}", symbols, lost_in([watchlist]) + nameless)
+
+
+def universe_frame(equities: Sequence[Equity], *, membership: Mapping[str, str], fetched_at: datetime) -> pl.DataFrame:
+    """One row per symbol; `membership` names the lists of each."""
     rows = [
         {
             "symbol": equity.symbol,
@@ -77,7 +98,7 @@ def universe_frame(equities: Sequence[Equity], *, membership: str, fetched_at: d
             "is_illiquid": equity.is_illiquid,
             "is_closing_only": equity.is_closing_only,
             "is_options_closing_only": equity.is_options_closing_only,
-            "membership": membership,
+            "membership": membership[equity.symbol],
             "source": "tastytrade",
             "fetched_at": fetched_at,
         }
@@ -97,6 +118,37 @@ async def collect_active_optionable(client: TastytradeClient, *, progress: Progr
     return Collection(rows, missing, requested=len(rows) + len(missing), rejected=rejected, lost=lost_in(equities))
 
 
+def _names_by_symbol(memberships: Sequence[Membership]) -> Mapping[str, str]:
+    """For each symbol, the names of the lists that it is in."""
+    names: dict[str, list[str]] = {}
+    for each in memberships:
+        for symbol in each.symbols:
+            names.setdefault(symbol, []).append(each.name)
+    return {symbol: "; ".join(lists) for symbol, lists in names.items()}
+
+
+async def _with_members(
+    client: TastytradeClient, listed: Collection[Equity], symbols: Sequence[str], *, progress: ProgressCallback
+) -> Collection[Equity]:
+    """What was listed, and the facts of the other members; the reason of an unknown one names the likely symbol."""
+    known = {equity.symbol for equity in listed.rows}
+    others = [symbol for symbol in symbols if symbol not in known]
+    if not others:
+        return listed
+    came = await client.equities(others, progress=progress)
+    reasons = {
+        symbol: reason + did_you_mean(symbol) if UNKNOWN_SYMBOL in reason else reason
+        for symbol, reason in came.missing.items()
+    }
+    return Collection(
+        [*listed.rows, *came.rows],
+        {**listed.missing, **reasons},
+        requested=listed.requested + came.requested,
+        rejected=[*listed.rejected, *came.rejected],
+        lost=Counter(listed.lost) + Counter(came.lost),
+    )
+
+
 async def build_universe(
     client: TastytradeClient,
     settings: Settings,
@@ -106,25 +158,26 @@ async def build_universe(
     progress: ProgressCallback,
 ) -> Build:
     """Fetch the facts of every member; a member that the broker does not know is missing."""
-    membership = await collect_membership(client, settings)
-    if membership is None:
-        name = "active optionable equities"
-        equities = await collect_active_optionable(client, progress=progress)
-    else:
-        name = membership.name
-        equities = await client.equities(membership.symbols, progress=progress)
+    memberships = await collect_memberships(client, settings)
+    listed: Collection[Equity] = Collection(())
+    if SymbolList.OPTIONABLE in lists_of(settings.universe):
+        listed = await collect_active_optionable(client, progress=progress)
+        memberships.append(Membership(_OPTIONABLE, tuple(equity.symbol for equity in listed.rows)))
+    names = _names_by_symbol(memberships)
+    equities = await _with_members(client, listed, list(names), progress=progress)
     equities.require(settings.min_coverage, subject="universe")
-    fresh = universe_frame(equities.rows, membership=name, fetched_at=now)
+    fresh = universe_frame(equities.rows, membership=names, fetched_at=now)
     frame = carry_over(fresh, previous, equities.missing)
+    losses = [equities.lost, *(each.lost for each in memberships)]
     return Build(
         frame=frame,
         missing=equities.missing,
         sources=rows_per_source(frame),
         statistics={
             "coverage": equities.coverage,
-            "membership": name,
+            "membership": "; ".join(dict.fromkeys(frame["membership"].sort())),
             "rows_carried_over": frame.height - fresh.height,
-            **lost_facts(Counter(equities.lost) + Counter({} if membership is None else membership.lost)),
+            **lost_facts(sum((Counter(lost) for lost in losses), Counter[str]())),
         },
         is_simulated=client.is_simulated,
     )

@@ -24,7 +24,7 @@ UNIVERSE: Final = DatasetSchema(
         Column("is_illiquid", FLAG, "The broker's flag"),
         Column("is_closing_only", FLAG, "Whether positions can only be closed"),
         Column("is_options_closing_only", FLAG, "The same for its options"),
-        required("membership", STRING, "The list that it is in"),
+        required("membership", STRING, "The list that it is in; several with semicolons"),
         SOURCE,
         FETCHED_AT,
     ),

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from ttapi_pipeline.core.clock import Clock
-from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
+from ttapi_pipeline.core.environments import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
 from ttapi_pipeline.simulator.counters import Counters
 from ttapi_pipeline.simulator.rest.wire import Answer, Call, RequestError
 

@@ -10,7 +10,7 @@ import aiohttp
 import orjson
 import pytest
 
-from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
+from ttapi_pipeline.core.environments import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
 from ttapi_pipeline_tests.support.clocks import FakeClock
 from ttapi_pipeline_tests.support.simulator import Api
 

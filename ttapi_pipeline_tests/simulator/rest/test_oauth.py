@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET
+from ttapi_pipeline.core.environments import SIMULATOR_CLIENT_SECRET
 from ttapi_pipeline_tests.support.clocks import FakeClock
 from ttapi_pipeline_tests.support.simulator import GRANT, Api
 

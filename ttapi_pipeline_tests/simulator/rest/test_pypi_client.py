@@ -44,7 +44,7 @@ from tastytrade.search import symbol_search
 from tastytrade.utils import TastytradeError
 from tastytrade.watchlists import PairsWatchlist, PrivateWatchlist, PublicWatchlist
 
-from ttapi_pipeline.core.settings import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
+from ttapi_pipeline.core.environments import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
 from ttapi_pipeline.simulator.market.market import Market
 from ttapi_pipeline.simulator.server import OffsetClock, build_simulator, serving
 from ttapi_pipeline_tests.support.clocks import FakeClock
