@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import FrameType, SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 from dagster._core.definitions.data_version import (
@@ -309,6 +309,31 @@ def give_turn(instance: dg.DagsterInstance, pool: str) -> None:
     storage = instance.event_log_storage
     if isinstance(storage, SqlEventLogStorage) and storage.has_unassigned_slots(pool):
         storage.assign_pending_steps([pool])
+
+
+@contextmanager
+def runs_of_location(instance: dg.DagsterInstance, location: str) -> Iterator[None]:
+    """Have the runs that are made inside the block belong to a code location, whether it is loaded anywhere or not.
+
+    `execute_in_process` makes a run that belongs to none. The web UI looks for the runs of its timeline, and of the
+    pages of jobs, by their location.
+    """
+    from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME  # noqa: PLC0415
+    from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin  # noqa: PLC0415
+
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), SINGLETON_REPOSITORY_NAME)
+    made: Any = instance
+    create = made.create_run_for_job
+
+    def create_run_for_job(job_def: dg.JobDefinition, **options: Any) -> dg.DagsterRun:
+        origin = repository.get_job_origin(job_def.name)
+        return cast("dg.DagsterRun", create(job_def=job_def, **{**options, "remote_job_origin": origin}))
+
+    made.create_run_for_job = create_run_for_job
+    try:
+        yield
+    finally:
+        del made.create_run_for_job
 
 
 def mark_canceling(instance: dg.DagsterInstance, run_id: str, reason: str) -> None:

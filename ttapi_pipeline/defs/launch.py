@@ -4,6 +4,7 @@
 import uuid
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import Final
 
 import dagster as dg
 
@@ -11,12 +12,27 @@ from ttapi_pipeline.core.progress import Phase, Progress, ProgressBoard
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.defs.assembly import build_definitions
 from ttapi_pipeline.defs.automation.jobs import REFRESH_JOB
-from ttapi_pipeline.defs.dagster_internals import failed_steps, record_cancelled, shield_log_mirrors, was_interrupted
+from ttapi_pipeline.defs.dagster_internals import (
+    failed_steps,
+    record_cancelled,
+    runs_of_location,
+    shield_log_mirrors,
+    was_interrupted,
+)
 from ttapi_pipeline.defs.operations.held_runs import hold_run, process_tags, release_run
 from ttapi_pipeline.defs.operations.instance_errors import instance_errors
 from ttapi_pipeline.defs.operations.interrupts import noted_interrupts
 from ttapi_pipeline.defs.operations.lost_runs import end_lost_runs
 from ttapi_pipeline.storage.databases import dagster_home
+
+CODE_LOCATION: Final = "ttapi_pipeline"
+"""The name of the code location, as `workspace.yaml` and `pyproject.toml` have it."""
+
+_TAGS: Final = {
+    "command": "tt refresh",
+    # Who started it is there to start it again; the daemon refreshes what is due in any case.
+    "dagster/max_retries": "0",
+}
 
 
 def refresh_datasets(
@@ -39,10 +55,10 @@ def refresh_datasets(
         end_lost_runs(instance)
         hold_run(instance, run_id, is_noted=False)
         shield_log_mirrors()
-        with _cancelled_by_signals(instance, run_id):
+        with _cancelled_by_signals(instance, run_id), runs_of_location(instance, CODE_LOCATION):
             result = job.execute_in_process(
                 run_id=run_id,
-                tags=dict(process_tags()),
+                tags={**process_tags(), **_TAGS},
                 instance=instance,
                 asset_selection=[dg.AssetKey(name) for name in names],
                 run_config={

@@ -5,17 +5,20 @@ from __future__ import annotations
 
 import json
 import stat
+import tomllib
 from pathlib import Path
 
 import dagster as dg
 import msgspec
 import pytest
+from dagster._core.workspace.load_target import PyProjectFileTarget, WorkspaceFileTarget
 from dotenv import dotenv_values
 
 from ttapi_pipeline import cli
 from ttapi_pipeline.commands.project_files import instance_text, project_files
 from ttapi_pipeline.core.places import MARKER, find_home
 from ttapi_pipeline.datasets.env_file import env_text
+from ttapi_pipeline.defs.launch import CODE_LOCATION
 from ttapi_pipeline_tests.support.documents import ROOT
 
 FILES = [".env", ".gitignore", MARKER, "README.md", "dagster.yaml", "workspace.yaml"]
@@ -113,6 +116,15 @@ def test_the_clone_has_the_same_files_relative_to_itself() -> None:
     assert text("workspace.yaml") == files["workspace.yaml"]
     assert text(MARKER) == files[MARKER]
     assert text(".env.example") == env_text("/path/to/this/folder", about="Copied to .env by `make`.")
+
+
+def test_every_way_to_start_the_web_ui_names_the_location_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    targets = [PyProjectFileTarget("pyproject.toml"), WorkspaceFileTarget(["workspace.yaml"])]
+    names = [origin.location_name for target in targets for origin in target.create_origins()]
+    assert names == [CODE_LOCATION] * 2
+    stated = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["dg"]["project"]
+    assert stated["code_location_name"] == CODE_LOCATION
 
 
 def test_a_path_that_yaml_would_not_take_as_it_is_is_quoted() -> None:

@@ -25,8 +25,9 @@ from ttapi_pipeline.core.environments import SIMULATOR_CLIENT_SECRET, SIMULATOR_
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import read_statuses
-from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
+from ttapi_pipeline.defs.automation.jobs import BROKER_POOL, REFRESH_JOB
 from ttapi_pipeline.defs.dagster_internals import claim_slot, pool_state
+from ttapi_pipeline.defs.launch import CODE_LOCATION
 from ttapi_pipeline.defs.operations.held_runs import process_of, process_tags
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline_tests.support.flips import flip_bit
@@ -77,6 +78,18 @@ def test_a_first_refresh_fills_every_dataset(first: tuple[Path, Finished]) -> No
     assert "SIMULATED DATA" in finished.out
     assert "trading_calendar: refreshed, nothing stored yet" in finished.err
     assert {f"{name}.{suffix}" for name in DATASETS for suffix in ("parquet", "csv", "json")} <= set(stored(folder))
+
+
+def test_a_run_of_tt_is_one_of_the_location_s_job_and_is_not_repeated_by_the_daemon(
+    filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(filled)
+    with dg.DagsterInstance.from_config(str(filled)) as instance:
+        (run,) = instance.get_runs(dg.RunsFilter(job_name=REFRESH_JOB))
+    origin = run.remote_job_origin
+    assert origin is not None
+    assert origin.repository_origin.get_label() == f"__repository__@{CODE_LOCATION}"
+    assert (run.tags["command"], run.tags["dagster/max_retries"]) == ("tt refresh", "0")
 
 
 def test_the_next_refresh_fetches_and_writes_nothing(filled: Path) -> None:

@@ -7,6 +7,7 @@ and the decision is what to keep.
 
 import os
 import signal
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +46,7 @@ from ttapi_pipeline.defs.dagster_internals import (
     recorded_version,
     retry_delay,
     run_lock_file,
+    runs_of_location,
     set_data_version,
     shield_log_mirrors,
     step_failure,
@@ -286,6 +288,27 @@ class TestRuns:
         assert run is not None
         assert run.status is dg.DagsterRunStatus.FAILURE
 
+    def test_a_run_in_this_process_belongs_to_the_code_location_that_it_is_told(
+        self, instance: dg.DagsterInstance
+    ) -> None:
+        @dg.op
+        def nothing() -> None: ...
+
+        @dg.job
+        def located() -> None:
+            nothing()
+
+        with runs_of_location(instance, "somewhere"):
+            inside = located.execute_in_process(instance=instance, run_id=str(uuid.uuid4()))
+        outside = located.execute_in_process(instance=instance)
+        origin = inside.dagster_run.remote_job_origin
+        assert origin is not None
+        assert (origin.repository_origin.get_label(), origin.job_name) == ("__repository__@somewhere", "located")
+        # The pages of jobs ask for runs by this tag.
+        there = dg.RunsFilter(job_name="located", tags={".dagster/repository": "__repository__@somewhere"})
+        assert [run.run_id for run in instance.get_runs(there)] == [inside.run_id]
+        assert outside.dagster_run.remote_job_origin is None
+
     def test_what_mirrors_the_output_of_a_step_is_no_part_of_the_group_that_a_terminal_interrupts(
         self, tmp_path: Path
     ) -> None:
@@ -379,10 +402,10 @@ class TestRuns:
         assert claim_slot(instance, "stuck", "second", "step")
 
     def test_a_run_can_be_tagged_when_it_is_there(self, instance: dg.DagsterInstance, started: dg.DagsterRun) -> None:
-        tag_run(instance, started.run_id, {"process/pid": "4711"})
+        tag_run(instance, started.run_id, {"process": "4711"})
         run = instance.get_run_by_id(started.run_id)
         assert run is not None
-        assert run.tags["process/pid"] == "4711"
+        assert run.tags["process"] == "4711"
 
     def test_the_lock_of_a_run_lies_beside_its_events(self, instance: dg.DagsterInstance) -> None:
         file = run_lock_file(instance, "4711")

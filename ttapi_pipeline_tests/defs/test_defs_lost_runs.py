@@ -106,7 +106,9 @@ class TestWhoIsGone:
         hold_run(instance, first.run_id)
         found = instance.get_run_by_id(first.run_id)
         assert found is not None
-        assert process_of(found) == replace(this_process(), since=found.tags["process/since"])
+        noted = process_of(found)
+        assert noted is not None
+        assert noted == replace(this_process(), since=noted.since)
         assert is_held(instance, first.run_id)
         assert why_lost(instance, found) is None
         fail_run(instance, found, "for the test")

@@ -56,7 +56,7 @@ def failure_sensor(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.Sen
     @dg.run_failure_sensor(
         name="record_failures",
         description="Appends each failure to .state/failures.jsonl in the data folder.",
-        # A run of `tt refresh` belongs to no code location, and its failure is recorded too.
+        # A run of `dagster asset materialize` belongs to no code location, and its failure is recorded too.
         monitor_all_code_locations=True,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )

@@ -3,7 +3,7 @@
 
 A process that executes a run, or a step of it, holds a shared lock on a file beside the events of the run. The
 operating system drops the lock with the process, whatever ends it: a signal, the end of its container, a loss of power.
-Processes that see the file see the lock, in another container as well. What is noted in tags of the run is for people,
+Processes that see the file see the lock, in another container as well. What is noted in a tag of the run is for people,
 and for an instance that is not kept in local files.
 """
 
@@ -21,7 +21,8 @@ from ttapi_pipeline.core.processes import ProcessIdentity, is_alive, started_at,
 from ttapi_pipeline.defs.dagster_internals import has_local_events, processes_of, run_lock_file, tag_run
 from ttapi_pipeline.defs.operations.damaged_events import restart_damaged_events
 
-_TAG: Final = "process/"
+_TAG: Final = "process"
+"""One tag, because the web UI's list of runs has a line for each."""
 _TAKEN_UP_WITHIN: Final = timedelta(minutes=1)
 """A run that has started is in a process by then. Only a kill between the two leaves one that is not."""
 _STARTED_WITHIN: Final = timedelta(minutes=10)
@@ -35,15 +36,13 @@ event that ends a run is recorded after its executor has ended."""
 
 
 def process_tags(identity: ProcessIdentity | None = None) -> Mapping[str, str]:
-    """The tags that say in which process a run is."""
-    return {f"{_TAG}{name}": value for name, value in (identity or this_process()).to_strings().items()}
+    """The tag that says in which process a run is."""
+    return {_TAG: (identity or this_process()).to_json()}
 
 
 def process_of(run: dg.DagsterRun) -> ProcessIdentity | None:
-    """The process that took up a run, by its tags; None when none is noted."""
-    return ProcessIdentity.from_strings(
-        {name.removeprefix(_TAG): value for name, value in run.tags.items() if name.startswith(_TAG)}
-    )
+    """The process that took up a run, by its tag; None when none is noted."""
+    return ProcessIdentity.from_json(run.tags.get(_TAG, ""))
 
 
 def hold_run(instance: dg.DagsterInstance, run_id: str, *, is_noted: bool = True) -> None:
@@ -52,7 +51,7 @@ def hold_run(instance: dg.DagsterInstance, run_id: str, *, is_noted: bool = True
     Args:
         instance: Of the run. One that is gone with this process needs no lock.
         run_id: Of the run, which need not be there yet.
-        is_noted: Whether the run is given the tags of this process. A process that executes single steps is not noted.
+        is_noted: Whether the run is given the tag of this process. A process that executes single steps is not noted.
     """
     if instance.is_ephemeral or run_id in _held:
         return
@@ -126,8 +125,8 @@ def why_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
         return None if held else words
     if process is not None and process.is_gone() is not None:
         return words if process.is_gone() else None
-    # Without a lock and without tags, the run was taken up by something else than this project, or by nothing. Another
-    # storage may be shared with machines whose processes cannot be seen from here.
+    # Without a lock and without the tag, the run was taken up by something else than this project, or by nothing.
+    # Another storage may be shared with machines whose processes cannot be seen from here.
     if process is not None or not has_local_events(instance):
         return None
     return _why_lost_by_events(instance, run)
