@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from typing import Final
 
 from ttapi_pipeline.commands.exit_codes import FAILED, OK
+from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.core.lines import one_line
 from ttapi_pipeline.core.settings import Settings
@@ -23,6 +25,7 @@ def add_options(parser: CommandParser) -> None:
     parser.explain(
         "Examine settings, storage, connections and clock, and say what to do. Nothing is created.", examples=EXAMPLES
     )
+    parser.add_argument("--json", action="store_true", help="print the findings as a JSON object")
     parser.add_argument("--repair", action="store_true", help="mend what the stored Parquet files allow to mend")
 
 
@@ -39,14 +42,18 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     from ttapi_pipeline.commands.run_examination import examine_runs
     from ttapi_pipeline.terminal.console import SafeConsole
 
-    console = SafeConsole()
     findings = [
         *asyncio.run(examine(settings, is_repairing=options.repair)),
         *examine_runs(is_repairing=options.repair),
         *examine_permissions(settings, is_repairing=options.repair, dotenv=options.home.dotenv),
     ]
+    is_good = all(finding.is_good for finding in findings)
+    if options.json:
+        print_json({"is_good": is_good, "findings": [asdict(finding) for finding in findings]})
+        return OK if is_good else FAILED
+    console = SafeConsole()
     for finding in findings:
         style = "green" if finding.is_good else "red"
         console.print(f"[{style}]{'ok  ' if finding.is_good else 'bad '}[/] ", end="")
         console.print(one_line(f"{finding.subject}: {finding.text}"), markup=False, soft_wrap=True)
-    return OK if all(finding.is_good for finding in findings) else FAILED
+    return OK if is_good else FAILED

@@ -4,22 +4,20 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ttapi_pipeline.commands.completers import complete_with, tables
 from ttapi_pipeline.commands.exit_codes import OK
+from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser, one_of, typed_path
+from ttapi_pipeline.commands.row_choice import add_row_options, named_symbols, no_rows, row_filters
 from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.signals import interrupts_outside_polars
-from ttapi_pipeline.core.symbology import canonical_symbol
 from ttapi_pipeline.datasets.reading import open_dataset, schema_of
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.storage.layout import open_folder
-from ttapi_pipeline.tables.schema import ColumnType, DatasetSchema
 from ttapi_pipeline.terminal.streams import print_error
 
 if TYPE_CHECKING:
@@ -43,9 +41,11 @@ def add_options(parser: CommandParser) -> None:
         notes="The whole CSV of a table is in the data folder already; that of eod_snapshot is\n"
         "more than a spreadsheet opens.",
     )
-    parser.add_argument("dataset", nargs="?", metavar="DATASET", help="such as returns_stddev; all, for duckdb")
-    parser.add_argument("--symbol", action="append", default=[], help="rows of this symbol; may be given several times")
-    parser.add_argument("--since", type=_date, metavar="DATE", help="rows whose date is this one or later: 2020-01-31")
+    dataset = parser.add_argument(
+        "dataset", nargs="?", metavar="DATASET", help="such as returns_stddev; all, for duckdb"
+    )
+    complete_with(dataset, tables)
+    add_row_options(parser)
     parser.add_argument(
         "--format",
         type=one_of(_FORMATS, what="format"),
@@ -55,13 +55,6 @@ def add_options(parser: CommandParser) -> None:
     parser.add_argument("--output", type=typed_path, metavar="FILE", help="by default named after what is in it")
     parser.add_argument("--overwrite", action="store_true", help="replace the file if it is there")
     parser.add_argument("--json", action="store_true", help="say what was written as a JSON object")
-
-
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2020-01-31") from None
 
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
@@ -85,13 +78,13 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     if options.dataset is None:
         raise ConfigError(f"name a dataset to export; there are {', '.join([*DATASETS, *REPORTS])}")
     schema = schema_of(options.dataset)
-    symbols = [_symbol(text) for text in options.symbol]
+    symbols = named_symbols(options)
     path = _target(options, f"{'-'.join([schema.name, *(each.replace('/', '_') for each in symbols)])}.{file_format}")
-    filters = _filters(schema, symbols, options.since)
+    filters = row_filters(schema, options)
     frame = open_dataset(schema.name, settings.data_dir).filter(*filters)
     count = _count(frame)
     if not count:
-        raise ConfigError(f"{schema.name} has no such rows: {_why_none(options, symbols)}")
+        raise no_rows(schema, options, open_folder(settings.data_dir))
     is_private = schema.name in DATASETS and DATASETS[schema.name].is_private
     with interrupts_outside_polars():
         export_rows(frame, path, file_format, is_private=is_private)
@@ -116,40 +109,10 @@ def _target(options: argparse.Namespace, name: str) -> Path:
     return path
 
 
-def _symbol(text: str) -> str:
-    try:
-        return canonical_symbol(text)
-    except ValueError as error:
-        raise ConfigError(f"--symbol: {error}") from error
-
-
-def _filters(schema: DatasetSchema, symbols: list[str], since: date | None) -> list[pl.Expr]:
-    import polars as pl
-
-    columns = {column.name: column for column in schema.columns}
-    filters = []
-    if symbols:
-        if "symbol" not in columns:
-            raise ConfigError(f"{schema.name} has no symbols to choose from with --symbol")
-        filters.append(pl.col("symbol").is_in(symbols))
-    if since is not None:
-        dates = [name for name in schema.key if columns[name].type is ColumnType.DATE]
-        if not dates:
-            raise ConfigError(f"{schema.name} has one row for any day, so that --since chooses nothing")
-        filters.append(pl.col(dates[0]) >= since)
-    return filters
-
-
 def _count(frame: pl.LazyFrame) -> int:
     import polars as pl
 
     return int(frame.select(pl.len()).collect().item())
-
-
-def _why_none(options: argparse.Namespace, symbols: list[str]) -> str:
-    of = f"of {', '.join(symbols)}" if symbols else ""
-    since = f"since {options.since}" if options.since else ""
-    return " ".join(filter(None, [of, since])) or "it is empty"
 
 
 def _stored_tables(settings: Settings, options: argparse.Namespace) -> list[tuple[str, Path]]:
@@ -169,6 +132,6 @@ def _stored_tables(settings: Settings, options: argparse.Namespace) -> list[tupl
 
 def _say(options: argparse.Namespace, path: Path, facts: dict[str, object], words: str) -> None:
     if options.json:
-        sys.stdout.write(json.dumps({**facts, "path": str(path), "bytes": path.stat().st_size}, indent=2) + "\n")
+        print_json({**facts, "path": str(path), "bytes": path.stat().st_size})
     else:
         print_error(f"{words} in {path} ({path.stat().st_size / 1e6:,.1f} MB)")

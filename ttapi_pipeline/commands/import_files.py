@@ -4,17 +4,16 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-from contextlib import suppress
 from typing import Final
 
 from ttapi_pipeline.commands.exit_codes import INCOMPLETE, OK
+from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser, typed_path
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
-from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets.reading import stored_symbols
+from ttapi_pipeline.storage.layout import open_folder
 
 EXAMPLES: Final = {
     "tt import --dry-run ~/metastock": "files, symbols, rows, and every reason for a reject",
@@ -53,19 +52,11 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         symbol_map=None if path is None else read_symbol_map(path),
         options=import_options(settings),
         today=SYSTEM_CLOCK.now().astimezone(NEW_YORK).date(),
-        universe=_universe(settings),
+        # A dry run needs no data folder.
+        universe=frozenset(stored_symbols(open_folder(settings.data_dir))) or None,
     )
     if options.json:
-        sys.stdout.write(json.dumps(import_document(preview), indent=2) + "\n")
+        print_json(import_document(preview))
     else:
         output_console().print(import_report(preview))
     return INCOMPLETE if preview.has_losses else OK
-
-
-def _universe(settings: Settings) -> frozenset[str] | None:
-    """The symbols of the stored universe; None where none can be read: a dry run needs no data folder."""
-    from ttapi_pipeline.datasets.reading import open_dataset
-
-    with suppress(StorageError):
-        return frozenset(open_dataset("universe", settings.data_dir).select("symbol").collect()["symbol"])
-    return None

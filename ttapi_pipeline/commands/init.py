@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Final
 
 from ttapi_pipeline.commands.exit_codes import OK
+from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser, typed_path
 from ttapi_pipeline.commands.project_files import Made, make_project
 from ttapi_pipeline.core.places import MARKER
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     done = make_project(folder)
     if options.json:
         document = {"folder": str(folder), "made": list(map(str, done.made)), "kept": list(map(str, done.kept))}
-        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+        print_json(document)
         return OK
     sys.stdout.write(_report(folder, done))
     return OK

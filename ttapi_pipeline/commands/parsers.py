@@ -26,13 +26,17 @@ class CommandParser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """As in the base class; argparse calls it for the command that was chosen."""
-        if self.add_options is not None:
-            add_options, self.add_options = self.add_options, None
-            add_options(self)
+        self.complete()
         namespace, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}{self._hint(unknown)}")
         return namespace, unknown
+
+    def complete(self) -> None:
+        """Add the options, unless they are there already."""
+        if self.add_options is not None:
+            add_options, self.add_options = self.add_options, None
+            add_options(self)
 
     def explain(self, description: str, *, examples: Mapping[str, str], notes: str = "") -> None:
         """Say in the help what the command does.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
@@ -34,11 +34,15 @@ _COMMANDS: Final = {
     "stream": "live quotes in a grid, accumulated to disk",
     "ui": "start Dagster's web UI and daemon, which keep everything fresh",
     "where": "show which folders and files are used here, and why",
+    "completion": "print the script that has a shell complete commands, options, symbols",
     "simulator": "run the local exchange, or write its MetaStock files",
 }
 """What each command does, in the order of the help; that of one command comes from its module."""
 
-_IN_ANY_FOLDER: Final = frozenset({"init", "simulator"})
+_ASKED_FOR_WORDS: Final = "_ARGCOMPLETE"
+"""The variable with which the script of `tt completion` asks for the words that may come next."""
+
+_IN_ANY_FOLDER: Final = frozenset({"completion", "init", "simulator"})
 """They run beside any project: no settings are read, and relative paths stay relative to the current folder."""
 
 EXAMPLES: Final = {
@@ -56,7 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         KeyboardInterrupt: Ctrl-C ended it, or a signal that does the same; it may say what was done by then.
     """
     accept_any_text()
-    words, parser = _with_command(sys.argv[1:] if argv is None else argv), _parser()
+    if _ASKED_FOR_WORDS in os.environ:
+        _answer_shell()
+    words, (parser, _) = _with_command(sys.argv[1:] if argv is None else argv), _parsers()
     if words[0] not in _COMMANDS and not words[0].startswith("-"):
         parser.error(_unknown_command(words[0]))
     options = parser.parse_args(words)
@@ -120,7 +126,18 @@ def _keep_caches(settings: Settings) -> None:
         os.environ.setdefault("MPLCONFIGDIR", str(folder / "matplotlib"))
 
 
-def _parser() -> CommandParser:
+def _answer_shell() -> None:
+    """Write the words that may come next, and end the process; see `completion`."""
+    parser, commands = _parsers()
+    for word in os.environ.get("COMP_LINE", "").split()[1:2]:
+        if word in commands:
+            # argcomplete looks at the options of a command before it has it parse anything.
+            commands[word].complete()
+    _module("completion").answer(parser)
+
+
+def _parsers() -> tuple[CommandParser, Mapping[str, CommandParser]]:
+    """The parser of the whole command line, and those of the commands by name."""
     parser = CommandParser(prog="tt")
     parser.explain(
         "Local, always-fresh options tables. Without a command: `tt refresh`.",
@@ -131,7 +148,7 @@ def _parser() -> CommandParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, meaning in _COMMANDS.items():
         commands.add_parser(name, help=meaning).add_options = partial(_add_options, name)
-    return parser
+    return parser, commands.choices
 
 
 def _add_options(command: str, parser: CommandParser) -> None:

@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
+from ttapi_pipeline.commands.completers import complete_with, datasets
 from ttapi_pipeline.commands.exit_codes import FAILED, INCOMPLETE, OK
 from ttapi_pipeline.commands.parsers import CommandParser, one_of
 from ttapi_pipeline.commands.project_files import ensure_home
@@ -34,9 +35,10 @@ EXAMPLES: Final = {
 def add_options(parser: CommandParser) -> None:
     """Give the command its options and its help."""
     parser.explain("Refresh what is due.", examples=EXAMPLES)
-    parser.add_argument(
+    dataset = parser.add_argument(
         "dataset", nargs="*", type=one_of(DATASETS, what="dataset"), metavar="DATASET", help=", ".join(DATASETS)
     )
+    complete_with(dataset, datasets)
     parser.add_argument("--force", action="store_true", help="refresh in any case: the datasets named, or all")
     parser.add_argument("--json", action="store_true", help="print the grid as JSON")
 

@@ -1,48 +1,144 @@
 # SPDX-License-Identifier: MIT
-"""`tt show`: one symbol on the terminal. The tables are in `terminal.show`."""
+"""`tt show`: one symbol, laid out in `terminal.show`; or the rows of a stored table, in `terminal.table_lines`."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Final
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
+from ttapi_pipeline.commands.completers import columns, complete_with, symbols_or_tables
 from ttapi_pipeline.commands.exit_codes import OK
+from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser
+from ttapi_pipeline.commands.row_choice import add_row_options
+from ttapi_pipeline.core.clock import SYSTEM_CLOCK
+from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets.reading import schema_of, stored_symbols
+from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
+from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.storage.layout import open_folder
+from ttapi_pipeline.terminal.pen import Pen, glyphs_for
+from ttapi_pipeline.terminal.streams import is_coloured, output_width, print_error, print_lines
+
+if TYPE_CHECKING:
+    from ttapi_pipeline.core.verdict import Verdict
+
+_ROWS: Final = 20
+_OF_SYMBOL: Final = ("volatility", "symbols", "volatility_cone", "returns_stddev", "variance_premium")
+"""The datasets that a symbol's tables come from."""
 
 EXAMPLES: Final = {
-    "tt show AAPL": "its volatility, cone and expirations",
+    "tt show AAPL": "a symbol: its volatility, cone and expirations",
     "tt show BRK/B --plot": "its charts as well",
+    "tt show eod_snapshot --symbol AAPL --sort session:desc": "rows of a table, the newest first",
+    "tt show volatility --columns symbol,iv_rank,hv_rank --sort iv_rank:desc --rows 5": "the five highest",
 }
 
 
 def add_options(parser: CommandParser) -> None:
     """Give the command its options and its help."""
-    parser.explain("Show what is stored of one symbol.", examples=EXAMPLES)
-    parser.add_argument("symbol", metavar="SYMBOL", help="such as AAPL or BRK/B")
-    parser.add_argument(
-        "--plot", action="store_true", help="also draw its charts, light and dark, into plots/SYMBOL of the data folder"
+    parser.explain(
+        "Show what is stored of a symbol, or the rows of a stored table, and how old it is. A word that is\n"
+        "both is the table in small letters and the symbol in capital ones.",
+        examples=EXAMPLES,
     )
+    what = parser.add_argument("what", metavar="SYMBOL|DATASET", help="such as AAPL, BRK/B or volatility")
+    complete_with(what, symbols_or_tables)
+    parser.add_argument("--json", action="store_true", help="print it as a JSON object")
+    of_symbol = parser.add_argument_group("of a symbol")
+    of_symbol.add_argument(
+        "--plot", action="store_true", help="draw its charts, light and dark, into plots/SYMBOL of the data folder"
+    )
+    of_table = parser.add_argument_group("of a dataset")
+    of_table.add_argument("--rows", type=_rows, default=_ROWS, metavar="N", help=f"how many, or all (default {_ROWS})")
+    named = of_table.add_argument("--columns", metavar="A,B", help="these, in this order; by default those that fit")
+    complete_with(named, columns)
+    order = of_table.add_argument("--sort", metavar="A,B:desc", help="by these columns; by default by the key")
+    complete_with(order, columns)
+    add_row_options(of_table)
+
+
+def _rows(text: str) -> int | None:
+    if text == "all":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number of rows nor all")
+    return int(text)
 
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
-    """Print what is stored of the symbol.
+    """Print what is stored of the symbol, or rows of the table.
 
     Raises:
-        ConfigError: The stored data does not know the symbol.
+        ConfigError: There is neither a symbol nor a table of that name; an option is for the other of them; or see
+            `table_rows.read_rows`.
         StorageError: A dataset is not stored, or cannot be read.
     """
+    if options.what in DATASETS or options.what in REPORTS:
+        return _show_table(settings, options)
+    if "_" in options.what:
+        # No symbol has one.
+        schema_of(options.what)
+    return _show_symbol(settings, options)
+
+
+def _show_table(settings: Settings, options: argparse.Namespace) -> int:
+    from ttapi_pipeline.commands.table_rows import read_rows
+    from ttapi_pipeline.terminal.table_document import table_document
+    from ttapi_pipeline.terminal.table_lines import table_lines
+
+    if options.plot:
+        raise ConfigError(f"{options.what} is a dataset, and --plot draws the charts of a symbol")
+    table = read_rows(settings, options, now=SYSTEM_CLOCK.now())
+    if options.what.upper() in stored_symbols(open_folder(settings.data_dir)):
+        print_error(f"{options.what} is the dataset; `tt show {options.what.upper()}` shows the symbol of that name")
+    if options.json:
+        print_json(table_document(table))
+    else:
+        pen = Pen(is_coloured=is_coloured(sys.stdout), glyphs=glyphs_for(sys.stdout), width=output_width())
+        print_lines(table_lines(table, pen))
+    return OK
+
+
+def _show_symbol(settings: Settings, options: argparse.Namespace) -> int:
     from ttapi_pipeline.terminal.console import SafeConsole
     from ttapi_pipeline.terminal.show import SymbolView, read_symbol
+    from ttapi_pipeline.terminal.table_document import symbol_document
 
+    _refuse_table_options(options)
     folder = open_folder(settings.data_dir)
-    rows = read_symbol(folder, options.symbol)
-    console = SafeConsole()
-    console.print(SymbolView(rows))
+    rows = read_symbol(folder, options.what)
+    statuses = read_statuses(settings, now=SYSTEM_CLOCK.now())
+    verdicts = {name: statuses[name].verdict for name in _OF_SYMBOL}
+    charts: list[str] = []
     if options.plot:
         from ttapi_pipeline.commands.symbol_charts import draw_symbol
 
-        for path in draw_symbol(folder, rows):
-            console.print(str(path), markup=False, soft_wrap=True)
+        charts = [str(path) for path in draw_symbol(folder, rows)]
+    if options.json:
+        print_json(symbol_document(rows, verdicts) | {"charts": charts})
+        return OK
+    console = SafeConsole()
+    console.print(SymbolView(rows))
+    for line in _ages(verdicts):
+        console.print(line, markup=False)
+    for path in charts:
+        console.print(path, markup=False, soft_wrap=True)
     return OK
+
+
+def _refuse_table_options(options: argparse.Namespace) -> None:
+    given = {"--columns": options.columns, "--sort": options.sort, "--symbol": options.symbol, "--since": options.since}
+    named = [name for name, value in given.items() if value] + (["--rows"] if options.rows != _ROWS else [])
+    if named:
+        raise ConfigError(f"{named[0]} is for a dataset, and {options.what} is none; there are {', '.join(DATASETS)}")
+
+
+def _ages(verdicts: Mapping[str, Verdict]) -> list[str]:
+    """How old the volatility is, and every dataset that is due."""
+    first, *others = verdicts.values()
+    told = [first, *(verdict for verdict in others if not verdict.is_hit)]
+    return [f"{verdict.dataset}: {'hit' if verdict.is_hit else 'miss'}, {verdict.reason}" for verdict in told]

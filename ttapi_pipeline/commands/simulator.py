@@ -12,6 +12,7 @@ from datetime import date
 from typing import Final
 
 from ttapi_pipeline.commands.exit_codes import OK, WRONG_USAGE
+from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.errors import TTError
@@ -41,6 +42,7 @@ def add_options(parser: CommandParser) -> None:
     files.add_argument("folder", type=path_of, help="a folder that is new or empty")
     # Without a default of its own: it would replace a --seed in front of the word "metastock".
     files.add_argument("--seed", type=int, default=argparse.SUPPRESS)
+    files.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="say what was written as JSON")
     files.add_argument("--first", type=date.fromisoformat, help="first session, YYYY-MM-DD")
     files.add_argument("--last", type=date.fromisoformat, help="last session; by default 30 before the last closed one")
     files.add_argument("--raw", action="store_true", help="prices as traded, not adjusted for the splits of the market")
@@ -94,5 +96,8 @@ def _write_files(options: argparse.Namespace) -> int:
     except (TTError, KeyError) as error:
         sys.stderr.write(f"error: {error}\n")
         return WRONG_USAGE
-    sys.stdout.write(f"{files} files in {options.folder}, simulated, {first} to {last}\n")
+    if options.json:
+        print_json({"folder": str(options.folder), "files": files, "first": str(first), "last": str(last)})
+    else:
+        sys.stdout.write(f"{files} files in {options.folder}, simulated, {first} to {last}\n")
     return OK

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from ttapi_pipeline.commands.exit_codes import INCOMPLETE, OK
+from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.progress import Progress
@@ -21,10 +21,10 @@ from ttapi_pipeline.datasets.status import DatasetStatus, read_statuses
 from ttapi_pipeline.storage.databases import dagster_home
 from ttapi_pipeline.storage.layout import state_folder
 from ttapi_pipeline.terminal.dataset_rows import dataset_row
+from ttapi_pipeline.terminal.pen import glyphs_for
 from ttapi_pipeline.terminal.status_document import status_document
 from ttapi_pipeline.terminal.status_grid import (
     Frame,
-    glyphs_for,
     grid_lines,
     headline,
     simulated_words,
@@ -77,7 +77,7 @@ def print_grid(
             "datasets": status_document(statuses, outcomes=outcomes),
             "breakers": breakers,
         }
-        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+        print_json(document)
         return
     frame = Frame(
         rows=[

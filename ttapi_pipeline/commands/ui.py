@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from contextlib import closing
@@ -35,6 +36,7 @@ def add_options(parser: CommandParser) -> None:
         examples=EXAMPLES,
     )
     parser.add_argument("--port", type=_port, default=3000, metavar="N", help="of the web UI (default 3000)")
+    parser.add_argument("--json", action="store_true", help="say where it is in one line of JSON")
 
 
 def _port(text: str) -> int:
@@ -56,9 +58,12 @@ def run(settings: Settings, options: argparse.Namespace) -> NoReturn:
     ensure_home(options.home, uses=[folder, instance])
     check_instance()
     check_writable(folder)
-    for name, place in (("web UI", f"http://{_HOST}:{options.port}"), ("data", folder), ("instance", instance)):
-        sys.stdout.write(f"{name:<9} {place}\n")
-    sys.stdout.write("Ctrl-C ends it; the first page takes some seconds\n")
+    places = {"web UI": f"http://{_HOST}:{options.port}", "data": str(folder), "instance": str(instance)}
+    if options.json:
+        sys.stdout.write(json.dumps({name.lower().replace(" ", "_"): place for name, place in places.items()}) + "\n")
+    else:
+        sys.stdout.write("".join(f"{name:<9} {place}\n" for name, place in places.items()))
+        sys.stdout.write("Ctrl-C ends it; the first page takes some seconds\n")
     sys.stdout.flush()
     arguments = ["--host", _HOST, "--port", str(options.port)]
     if not options.home.is_made:

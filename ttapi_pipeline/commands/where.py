@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from ttapi_pipeline.commands.exit_codes import OK
+from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.commands.project_files import INSTANCE_FILES
 from ttapi_pipeline.core.places import Home, Place
@@ -46,7 +46,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
             name: {"path": str(place.path), "exists": _exists(place), "why": place.why}
             for name, (_, place) in places.items()
         }
-        sys.stdout.write(json.dumps({"typed_in": str(options.home.typed_in), **document}, indent=2) + "\n")
+        print_json({"typed_in": str(options.home.typed_in), **document})
         return OK
     sys.stdout.write("\n".join(_lines(places)))
     return OK

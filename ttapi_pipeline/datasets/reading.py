@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ttapi_pipeline.core.errors import ConfigError
+from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.core.nearest import unknown_word
 from ttapi_pipeline.core.places import find_home
+from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS, load_settings_of
-from ttapi_pipeline.storage.layout import open_folder
+from ttapi_pipeline.storage.layout import Folder, open_folder
 from ttapi_pipeline.tables.schema import DatasetSchema
 
 if TYPE_CHECKING:
@@ -40,6 +42,26 @@ def open_dataset(name: str, data_dir: str | os.PathLike[str] | None = None) -> p
     schema = schema_of(name)
     folder = load_settings_of(find_home()).data_dir if data_dir is None else os.fspath(data_dir)
     return scan(open_folder(folder), schema)
+
+
+def stored_symbols(folder: Folder) -> Sequence[str]:
+    """The symbols of the stored universe; none where it is not stored, or cannot be read."""
+    from ttapi_pipeline.storage.scan import scan  # noqa: PLC0415 - Polars, for what is read
+
+    try:
+        return scan(folder, DATASETS["universe"].schema).select("symbol").collect()["symbol"].to_list()
+    except StorageError:
+        return []
+
+
+def dataset_of(name: str) -> Dataset:
+    """The dataset of that name, or the one that a table of that name is published with.
+
+    Raises:
+        ConfigError: There is neither.
+    """
+    schema = schema_of(name)
+    return next(each for each in DATASETS.values() if each.name == name or schema in each.reports)
 
 
 def schema_of(name: str) -> DatasetSchema:

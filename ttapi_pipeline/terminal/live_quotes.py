@@ -23,9 +23,10 @@ from ttapi_pipeline.streaming.background import beside
 from ttapi_pipeline.terminal.figures import seconds
 from ttapi_pipeline.terminal.held_logs import HeldLogs, holding_logs
 from ttapi_pipeline.terminal.lines import LineWriter
+from ttapi_pipeline.terminal.pen import glyphs_for
 from ttapi_pipeline.terminal.quote_grid import QuoteGrid
 from ttapi_pipeline.terminal.screen import showing
-from ttapi_pipeline.terminal.status_grid import glyphs_for, place_lines
+from ttapi_pipeline.terminal.status_grid import place_lines
 
 AskToStop: TypeAlias = Callable[[str], None]
 """Takes the reason in words; to be called in the event loop."""

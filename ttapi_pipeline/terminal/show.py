@@ -20,6 +20,7 @@ from ttapi_pipeline.analytics.estimators import ESTIMATORS, WINDOWS
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.nearest import did_you_mean
 from ttapi_pipeline.core.symbology import canonical_symbol
+from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.returns_stddev.table import RETURNS_STDDEV
 from ttapi_pipeline.datasets.symbols.table import SYMBOLS
 from ttapi_pipeline.datasets.variance_premium.table import VARIANCE_PREMIUM
@@ -86,7 +87,7 @@ def read_symbol(folder: Folder, symbol: str) -> SymbolRows:
     volatility = rows(VOLATILITY)
     if volatility.is_empty():
         known = scan(folder, VOLATILITY).select("symbol").collect()["symbol"].to_list()
-        hint = did_you_mean(wanted, known, most=3)
+        hint = did_you_mean(symbol, [*known, *DATASETS], most=3)
         raise ConfigError(f"{symbol!r} is not among the {len(known):,} symbols of the stored data{hint}")
     metrics = rows(SYMBOLS)
     manifests = [read_manifest(folder, each.name) for each in (VOLATILITY, SYMBOLS, VOLATILITY_CONE, RETURNS_STDDEV)]

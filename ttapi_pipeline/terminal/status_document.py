@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ttapi_pipeline.core.privacy import masked_subjects
 from ttapi_pipeline.core.progress import Progress
+from ttapi_pipeline.core.verdict import Verdict
 from ttapi_pipeline.datasets.status import DatasetStatus
 from ttapi_pipeline.terminal.dataset_rows import coverage
 
@@ -29,17 +31,13 @@ def status_document(
         rows.append(
             {
                 "dataset": name,
-                "verdict": "hit" if verdict.is_hit else "miss",
-                "rule": str(verdict.rule),
-                "reason": verdict.reason,
-                "age_seconds": None if verdict.age is None else round(verdict.age.total_seconds(), 3),
-                "ttl_seconds": verdict.ttl.total_seconds(),
+                **verdict_document(verdict),
                 "rows": None if manifest is None else manifest.rows,
                 "rows_new": statistics.get("rows_new"),
                 "rows_changed": statistics.get("rows_changed"),
                 "rows_gone": statistics.get("rows_gone"),
                 "coverage": None if provenance is None else coverage(statistics),
-                "missing": {} if provenance is None else dict(provenance.missing),
+                "missing": _missing(status),
                 "lost": {} if provenance is None else dict(provenance.lost),
                 "doubts": 0 if provenance is None else provenance.doubts,
                 "cautions": {} if provenance is None else dict(provenance.cautions),
@@ -52,3 +50,20 @@ def status_document(
             }
         )
     return rows
+
+
+def verdict_document(verdict: Verdict) -> dict[str, Any]:
+    """The verdict as `tt status` has it: ages in seconds, null where nothing is stored."""
+    return {
+        "verdict": "hit" if verdict.is_hit else "miss",
+        "rule": str(verdict.rule),
+        "reason": verdict.reason,
+        "age_seconds": None if verdict.age is None else round(verdict.age.total_seconds(), 3),
+        "ttl_seconds": verdict.ttl.total_seconds(),
+    }
+
+
+def _missing(status: DatasetStatus) -> dict[str, str]:
+    """The reasons by subject; account numbers are masked."""
+    missing = {} if status.manifest is None else status.manifest.provenance.missing
+    return masked_subjects(missing) if status.dataset.is_private else dict(missing)

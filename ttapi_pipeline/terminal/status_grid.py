@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TextIO
+from typing import Final
 
-from rich.cells import cell_len, chop_cells, set_cell_size
+from rich.cells import cell_len
 
 from ttapi_pipeline.core.lines import one_line
 from ttapi_pipeline.core.progress import Phase, Progress
@@ -19,7 +19,7 @@ from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.datasets.status import DatasetStatus
 from ttapi_pipeline.terminal.dataset_rows import DatasetRow, Mood, age_in_words
 from ttapi_pipeline.terminal.figures import fitted, quantity
-from ttapi_pipeline.terminal.streams import can_write
+from ttapi_pipeline.terminal.pen import UNICODE, Glyphs, Pen, wrapped
 
 _STYLES: Final[Mapping[Mood, str]] = {
     Mood.GOOD: "32",
@@ -34,27 +34,8 @@ _BAR_CELLS: Final = 6
 _LEAST_DETAIL: Final = 22
 """Cells that the reason has on any terminal."""
 
-_INDENT: Final = "  "
 _WIDE: Final = 110
 """From this width on, numbers of rows are written with all their digits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Glyphs:
-    """The characters of bars and of cut text; `ASCII` for an output that has no others."""
-
-    full: str = "█"
-    empty: str = "░"
-    cut: str = "…"
-
-
-ASCII: Final = Glyphs("#", ".", "~")
-
-
-def glyphs_for(stream: TextIO) -> Glyphs:
-    """The characters of bars that a stream can show."""
-    glyphs = Glyphs()
-    return glyphs if can_write(stream, glyphs.full + glyphs.empty + glyphs.cut) else ASCII
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +130,7 @@ def _columns(width: int) -> Sequence[_Column]:
 
 
 def grid_lines(
-    frame: Frame, *, width: int, height: int | None = None, is_coloured: bool = False, glyphs: Glyphs = Glyphs()
+    frame: Frame, *, width: int, height: int | None = None, is_coloured: bool = False, glyphs: Glyphs = UNICODE
 ) -> list[str]:
     """The lines of the grid, none wider than `width` cells.
 
@@ -161,7 +142,7 @@ def grid_lines(
         is_coloured: Whether the lines may have colours, as escape sequences.
         glyphs: The characters of bars.
     """
-    pen = _Pen(is_coloured=is_coloured, glyphs=glyphs, width=width)
+    pen = Pen(is_coloured=is_coloured, glyphs=glyphs, width=width)
     columns = _columns(width)
     head = [*_head(frame, pen), pen.styled(_titles(columns, width), _DIM)]
     notes = [line for row in frame.rows for line in _note(row, columns, pen)]
@@ -181,36 +162,7 @@ def grid_lines(
     return lines if height is None else lines[:height]
 
 
-@dataclass(frozen=True, slots=True)
-class _Pen:
-    is_coloured: bool
-    glyphs: Glyphs
-    width: int
-
-    def styled(self, text: str, style: str) -> str:
-        return f"\x1b[{style}m{text}\x1b[0m" if style and text and self.is_coloured else text
-
-    def cut(self, text: str, cells: int) -> str:
-        """The text in at most that many cells, with a mark where it was cut."""
-        if cell_len(text) <= cells:
-            return text
-        return (set_cell_size(text, cells - 1).rstrip() + self.glyphs.cut) if cells > 0 else ""
-
-    def elided(self, path: str, cells: int) -> str:
-        """A path with its middle left out where it does not fit: its end tells folders apart."""
-        if cell_len(path) <= cells:
-            return path
-        start = max((cells - 1) // 3, 0)
-        head, tail = _first_cells(path, start), _first_cells(path[::-1], max(cells - start - 1, 0))[::-1]
-        return f"{head}{self.glyphs.cut}{tail}"
-
-
-def _first_cells(text: str, cells: int) -> str:
-    """As much of the beginning as fits; a letter of two cells that would be halved is left out."""
-    return next(iter(chop_cells(text, cells)), "") if cells > 1 else ""
-
-
-def _head(frame: Frame, pen: _Pen) -> list[str]:
+def _head(frame: Frame, pen: Pen) -> list[str]:
     lines = [pen.styled(pen.cut(one_line(frame.headline), pen.width), _BOLD)]
     source = one_line(f"source: {frame.source}")
     if not frame.simulated:
@@ -231,7 +183,7 @@ def _padded(text: str, column: _Column) -> str:
     return text.ljust(column.cells) if column.is_left else text.rjust(column.cells)
 
 
-def _line(row: DatasetRow, columns: Sequence[_Column], pen: _Pen) -> str:
+def _line(row: DatasetRow, columns: Sequence[_Column], pen: Pen) -> str:
     cells = [pen.cut(one_line(row.name), _NAME_CELLS).ljust(_NAME_CELLS)]
     for column in columns:
         cell = _padded(pen.cut(column.text(row, pen.glyphs), column.cells), column)
@@ -249,28 +201,15 @@ def _detail_cells(columns: Sequence[_Column], width: int) -> int:
     return width - _NAME_CELLS - 1 - sum(column.cells + 1 for column in columns)
 
 
-def _note(row: DatasetRow, columns: Sequence[_Column], pen: _Pen) -> list[str]:
+def _note(row: DatasetRow, columns: Sequence[_Column], pen: Pen) -> list[str]:
     """The reason in full, where it is to be read and its cell is too small."""
     text = one_line(row.detail)
     if not row.is_told or cell_len(text) <= _detail_cells(columns, pen.width):
         return []
-    return _wrapped(f"{row.name}: {text}", pen.width)
+    return wrapped(f"{row.name}: {text}", pen.width)
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    """The text in lines of at most that many cells; a letter of some scripts takes two. Later lines are indented."""
-    lines = [""]
-    for word in text.split(" "):
-        for at, piece in enumerate(chop_cells(word, width - len(_INDENT)) or [""]):
-            gap = " " if at == 0 and lines[-1].strip() else ""
-            if cell_len(lines[-1] + gap + piece) <= width and (at == 0):
-                lines[-1] += gap + piece
-            else:
-                lines.append(_INDENT + piece)
-    return lines
-
-
-def _foot(frame: Frame, pen: _Pen) -> list[str]:
+def _foot(frame: Frame, pen: Pen) -> list[str]:
     lines = [
         pen.styled(pen.cut(one_line(f"{family}: {state}"), pen.width), _STYLES[Mood.WARNING])
         for family, state in frame.breakers.items()
@@ -289,10 +228,10 @@ def place_lines(places: Mapping[str, str], *, width: int, is_coloured: bool, gly
         is_coloured: Whether the lines may have colours, as escape sequences.
         glyphs: The character where a path is cut.
     """
-    return _place_lines(places, _Pen(is_coloured=is_coloured, glyphs=glyphs, width=width))
+    return _place_lines(places, Pen(is_coloured=is_coloured, glyphs=glyphs, width=width))
 
 
-def _place_lines(places: Mapping[str, str], pen: _Pen) -> list[str]:
+def _place_lines(places: Mapping[str, str], pen: Pen) -> list[str]:
     label_cells = max(map(len, places), default=0) + 1
     lines = []
     for label, path in places.items():

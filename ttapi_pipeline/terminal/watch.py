@@ -26,11 +26,10 @@ from ttapi_pipeline.terminal.captured import capturing_stderr
 from ttapi_pipeline.terminal.console import SafeConsole
 from ttapi_pipeline.terminal.dataset_rows import dataset_row
 from ttapi_pipeline.terminal.held_logs import holding_logs
+from ttapi_pipeline.terminal.pen import Glyphs, glyphs_for
 from ttapi_pipeline.terminal.screen import showing
 from ttapi_pipeline.terminal.status_grid import (
     Frame,
-    Glyphs,
-    glyphs_for,
     grid_lines,
     headline,
     progress_line,

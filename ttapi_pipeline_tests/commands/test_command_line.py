@@ -107,7 +107,7 @@ def test_a_command_imports_its_own_module_and_no_other() -> None:
     code = "import sys; from ttapi_pipeline import cli; cli.main(['where']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     found = {name for name in done.stdout.splitlines()[-1].split() if name.startswith("ttapi_pipeline.commands.")}
-    modules = {"exit_codes", "parsers", "program", "project_files", "where"}
+    modules = {"exit_codes", "json_output", "parsers", "program", "project_files", "where"}
     assert found == {f"ttapi_pipeline.commands.{name}" for name in modules}
 
 
@@ -117,5 +117,5 @@ def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
     commands = re.findall(r"^    (\w+)\b", capsys.readouterr().out, re.MULTILINE)
     assert commands == [
         *("init", "refresh", "status", "show", "export", "import", "doctor", "stream", "ui", "where"),
-        "simulator",
+        *("completion", "simulator"),
     ]

@@ -24,12 +24,10 @@ from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import DatasetStatus, read_statuses
 from ttapi_pipeline.storage.stored import Stored
 from ttapi_pipeline.terminal.dataset_rows import DatasetRow, Mood, dataset_row
+from ttapi_pipeline.terminal.pen import ASCII, Glyphs, glyphs_for
 from ttapi_pipeline.terminal.status_document import status_document
 from ttapi_pipeline.terminal.status_grid import (
-    ASCII,
     Frame,
-    Glyphs,
-    glyphs_for,
     grid_lines,
     headline,
     progress_line,

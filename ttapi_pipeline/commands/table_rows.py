@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""Reads the rows of a stored table that `tt show DATASET` shows. How they look: see `terminal.table_lines`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+
+from ttapi_pipeline.commands.row_choice import no_rows, row_filters
+from ttapi_pipeline.core.errors import ConfigError, StorageError
+from ttapi_pipeline.core.nearest import unknown_word
+from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.core.signals import interrupts_outside_polars
+from ttapi_pipeline.core.verdict import Rule
+from ttapi_pipeline.datasets.reading import dataset_of, schema_of
+from ttapi_pipeline.datasets.status import read_status
+from ttapi_pipeline.storage.layout import open_folder
+from ttapi_pipeline.storage.scan import open_table
+from ttapi_pipeline.tables.schema import DatasetSchema
+from ttapi_pipeline.terminal.table_lines import ShownTable
+
+_DESCENDING = ":desc"
+
+
+def read_rows(settings: Settings, options: argparse.Namespace, *, now: datetime) -> ShownTable:
+    """Read the rows that the options ask for.
+
+    Args:
+        settings: Where the data is, and what the verdict is decided by.
+        options: `what` names the table; `symbol` and `since` choose rows, `sort` orders them, of which the first `rows`
+            are taken (None for all) with the `columns` that are named.
+        now: For the verdict.
+
+    Raises:
+        ConfigError: A column is not known; no row is left; or the table is private and would be kept somewhere.
+        StorageError: Nothing is stored, or it cannot be read.
+    """
+    schema, dataset = schema_of(options.what), dataset_of(options.what)
+    if dataset.is_private and (options.json or not sys.stdout.isatty()):
+        raise ConfigError(
+            f"{schema.name} is private, and is shown on a terminal only; `tt export {schema.name}` writes a file that "
+            "nobody but you can read"
+        )
+    columns = [_known(name, schema) for name in _words(options.columns)]
+    order = [(name.removesuffix(_DESCENDING), name.endswith(_DESCENDING)) for name in _words(options.sort)]
+    folder = open_folder(settings.data_dir)
+    filters = row_filters(schema, options)
+    status = read_status(dataset, settings, now=now, folder=folder)
+    if status.verdict.rule is Rule.NOTHING_STORED:
+        raise StorageError(f"{schema.name} is not stored yet; `tt refresh {dataset.name}` makes it")
+    table = open_table(folder, schema)
+    frame = table.frame.filter(*filters)
+    if order:
+        frame = frame.sort(
+            [_known(name, schema) for name, _ in order],
+            descending=[is_descending for _, is_descending in order],
+            nulls_last=True,
+            maintain_order=True,
+        )
+    with interrupts_outside_polars():
+        stored = table.frame.select(pl.len()).collect().item() if table.manifest is None else table.manifest.rows
+        chosen = frame.select(pl.len()).collect().item() if filters else stored
+        if filters and not chosen:
+            raise no_rows(schema, options, folder)
+        rows = frame if options.rows is None else frame.head(options.rows)
+        shown = rows.select(columns or schema.polars.names()).collect()
+    return ShownTable(
+        schema=schema,
+        rows=shown,
+        chosen=chosen,
+        stored=stored,
+        verdict=status.verdict,
+        is_simulated=table.is_simulated,
+        data_version=table.data_version,
+        cautions={} if table.manifest is None else table.manifest.provenance.cautions,
+        has_named_columns=bool(columns),
+    )
+
+
+def _words(text: str | None) -> Sequence[str]:
+    return [word for each in (text or "").split(",") if (word := each.strip())]
+
+
+def _known(name: str, schema: DatasetSchema) -> str:
+    names = [column.name for column in schema.columns]
+    if name not in names:
+        raise ConfigError(unknown_word(f"column of {schema.name}", name, names))
+    return name

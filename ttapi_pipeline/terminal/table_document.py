@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""What `tt show` prints as JSON: rows of a stored table, or what is stored of one symbol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from ttapi_pipeline.core.verdict import Verdict
+from ttapi_pipeline.terminal.json_rows import json_rows
+from ttapi_pipeline.terminal.show import SymbolRows
+from ttapi_pipeline.terminal.status_document import verdict_document
+from ttapi_pipeline.terminal.table_lines import ShownTable
+
+
+def table_document(table: ShownTable) -> dict[str, Any]:
+    """The shown rows, and what is known of the table."""
+    return {
+        "kind": "dataset",
+        "table": table.schema.name,
+        "dataset": table.verdict.dataset,
+        **verdict_document(table.verdict),
+        "is_simulated": table.is_simulated,
+        "data_version": table.data_version,
+        "rows_stored": table.stored,
+        "rows_chosen": table.chosen,
+        "cautions": dict(table.cautions),
+        "rows": json_rows(table.rows),
+    }
+
+
+def symbol_document(rows: SymbolRows, verdicts: Mapping[str, Verdict]) -> dict[str, Any]:
+    """What is stored of a symbol, by dataset, and the verdict on each dataset.
+
+    Args:
+        rows: Of the symbol.
+        verdicts: By dataset.
+    """
+    return {
+        "kind": "symbol",
+        "symbol": str(rows.volatility["symbol"]),
+        "is_simulated": rows.is_simulated,
+        "verdicts": {name: verdict_document(verdict) for name, verdict in verdicts.items()},
+        "volatility": _object(rows.volatility),
+        "symbols": _object(rows.metrics) if rows.metrics else None,
+        "volatility_cone": json_rows(rows.cone),
+        "returns_stddev": json_rows(rows.series),
+        "variance_premium": json_rows(rows.premium),
+    }
+
+
+def _object(row: Mapping[str, Any]) -> dict[str, Any]:
+    return json_rows(pl.DataFrame([row]))[0]
