@@ -9,7 +9,7 @@ Where to look:
 
 - `assembly` puts the definitions together for one set of settings.
 - `assets`: the datasets as assets, and one execution of an asset. An execution is given `resources` and hands its
-  result to the `io_manager`; `checks` look at the result.
+  result to the `io_manager`; `dataset_checks` and `checks` look at the result.
 - `automation`: when a run is started. `operations`: keeping an instance in order. `launch`: the run of `tt refresh`.
 - `quote_history`: the partitioned asset of the quote recorder.
 - `failures`: our errors as Dagster's outcomes. `dagster_internals`: everything that Dagster does not promise.

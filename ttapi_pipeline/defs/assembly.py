@@ -21,7 +21,7 @@ from ttapi_pipeline.defs.operations.lost_runs import lost_runs_sensor
 from ttapi_pipeline.defs.operations.retention import build_retention
 from ttapi_pipeline.defs.quote_history.asset import quote_history_asset
 from ttapi_pipeline.defs.quote_history.job import quote_history_job, quote_history_sensor
-from ttapi_pipeline.defs.resources import CacheResource, StorageResource, api_resource
+from ttapi_pipeline.defs.resources import CacheResource, api_resource, storage_resource
 from ttapi_pipeline.storage.layout import open_folder
 
 
@@ -40,7 +40,7 @@ def _definitions(settings: Settings, clock: Clock) -> dg.Definitions:
         assets=[*build_assets(settings, clock=clock), quote_history_asset(settings)],
         asset_checks=build_checks(settings, clock=clock),
         resources={
-            "io_manager": StorageResource(base_dir=str(open_folder(settings.data_dir))),
+            "io_manager": storage_resource(open_folder(settings.data_dir)),
             "cache": CacheResource(),
             "api": api_resource(settings, clock=clock),
         },

@@ -7,10 +7,10 @@ them.
 
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import dagster as dg
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, create_model
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.manifest import Manifest
@@ -56,33 +56,49 @@ class Storage(Protocol):
         ...
 
 
-class StorageResource(dg.ConfigurableIOManagerFactory["ParquetCsvIOManager"]):
-    """Parquet and CSV files in the data folder: one IO manager per run. The run ends when its CSV files are written."""
+def storage_resource(folder: Folder) -> dg.IOManagerDefinition:
+    """The `io_manager` resource: one per run. The run ends when its CSV files are written.
 
-    base_dir: str = Field(description="The data folder, a path or an fsspec URL.")
-    _manager: "ParquetCsvIOManager | None" = PrivateAttr(default=None)
+    The folder is no config: a run that stores elsewhere would find nothing of what verdicts and checks look at.
+    """
 
-    def create_io_manager(self, context: dg.InitResourceContext) -> "ParquetCsvIOManager":
+    @dg.io_manager(config_schema={}, description=f"Parquet and CSV files in the data folder, `{folder}`")  # type: ignore[arg-type]
+    def io_manager(context: dg.InitResourceContext) -> "Iterator[ParquetCsvIOManager]":
         from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager  # noqa: PLC0415 - see `defs`
 
-        self._manager = ParquetCsvIOManager(base_dir=self.base_dir)
-        self._manager.setup_for_execution(context)
-        return self._manager
+        manager = ParquetCsvIOManager(base_dir=str(folder))
+        manager.setup_for_execution(context)
+        try:
+            yield manager
+        finally:
+            manager.teardown_after_execution(context)
 
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        if self._manager is not None:
-            self._manager.teardown_after_execution(context)
+    return io_manager
 
 
-class ApiResource:
-    """The API for the length of a run, opened when a step first asks for it. A run of hits opens nothing."""
+class ApiResource(dg.ConfigurableResource["ApiResource"]):
+    """The API for the length of a run, opened when a step first asks for it. A run of hits opens nothing.
 
-    def __init__(self, settings: Settings, *, clock: Clock = SYSTEM_CLOCK, run: str | None = None) -> None:
-        self.settings = settings
-        self.clock = clock
-        self._run = run
-        self._guard = threading.Lock()
-        self._opened: Broker | None = None
+    Its config shows which service answers. It comes from the settings, and a run accepts no other value: rows of two
+    services must not mix. Secrets are in the settings alone; Dagster stores and shows every config.
+    """
+
+    environment: str = Field(description="The service that answers: `simulator`, `sandbox` or `production`.")
+    url: str = Field(description="Base URL of the REST API, or that each run starts a simulator of its own.")
+    settings: ClassVar[Settings]
+    clock: ClassVar[Clock]
+    _run: str | None = PrivateAttr(default=None)
+    _guard: threading.Lock = PrivateAttr(default_factory=threading.Lock)
+    _opened: "Broker | None" = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        self._run = None if context.run is None else context.run.run_id
+        if context.instance is not None and self._run is not None:
+            # Under an executor with a process per step, this is one of those.
+            hold_run(context.instance, self._run, is_noted=False)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 - the base's signature
+        self.close()
 
     def get(self) -> "Broker":
         """The API of the run, shared by its steps."""
@@ -102,21 +118,19 @@ class ApiResource:
             opened.close()
 
 
-def api_resource(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.ResourceDefinition:
-    """The `api` resource: one per run, closed when the run ends.
-
-    It has no config, which Dagster would store and show: secrets stay in the settings.
-    """
-
-    @dg.resource(description=f"The API client, {settings.origin}")
-    def api(context: dg.InitResourceContext) -> Iterator[ApiResource]:
-        if context.instance is not None and context.run is not None:
-            # Under an executor with a process per step, this is one of those.
-            hold_run(context.instance, context.run.run_id, is_noted=False)
-        resource = ApiResource(settings, clock=clock, run=None if context.run is None else context.run.run_id)
-        try:
-            yield resource
-        finally:
-            resource.close()
-
-    return api
+def api_resource(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> ApiResource:
+    """The `api` resource of these settings: one per run, closed when the run ends."""
+    shown = {
+        "environment": str(settings.environment),
+        "url": settings.api_url or f"{settings.origin}, started by each run",
+    }
+    fields = ApiResource.model_fields
+    # Dagster makes the resource of a run anew from its class and config, so that the class has to know the settings. A
+    # type with one value is Dagster's way to say that a config can only be this.
+    only: Any = {
+        name: (Literal[value], Field(default=value, description=fields[name].description))
+        for name, value in shown.items()
+    }
+    made: type[ApiResource] = create_model("ApiResource", __base__=ApiResource, __doc__=ApiResource.__doc__, **only)
+    made.settings, made.clock = settings, clock
+    return made(**shown)

@@ -30,6 +30,11 @@ def violations(frame: pl.LazyFrame, rules: Mapping[str, str]) -> Mapping[str, in
     return {sentence: count for sentence, count in counts.row(0, named=True).items() if count}
 
 
+def broken_keys(frame: pl.LazyFrame, condition: str, key: Sequence[str]) -> pl.DataFrame:
+    """The keys of up to five rows that break a rule, in the order of the rows."""
+    return frame.filter(~pl.sql_expr(condition)).select(key).head(5).collect(engine="streaming")
+
+
 def repeated_keys(frame: pl.LazyFrame, key: Sequence[str]) -> pl.DataFrame:
     """Up to five keys that more than one row has, with the number of their rows in `len`."""
     return frame.group_by(list(key)).len().filter(pl.col("len") > 1).head(5).collect(engine="streaming")

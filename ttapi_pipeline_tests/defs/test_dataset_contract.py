@@ -201,7 +201,7 @@ def test_a_dataset_added_as_contributing_says_is_an_asset_a_hit_and_a_row_of_the
     assert found["first"]["materialised"] == ["dividends"]
     assert (found["second"]["materialised"], found["second"]["observed"]) == ([], ["dividends"])
     assert found["first"]["checks"] == dict.fromkeys(
-        ("schema", "unique_keys", "coverage", "plausible_values", "csv"), True
+        ("schema", "unique_keys", "coverage", "yields_are_positive", "csv"), True
     )
     (row,) = found["grid"]
     assert (row["verdict"], row["rows"]) == (

@@ -21,7 +21,17 @@ from ttapi_pipeline.defs.assets.metadata import preview
 from ttapi_pipeline.defs.automation.freshness import freshness_policy
 from ttapi_pipeline_tests.support.worlds import World
 
-CHECKS = {"schema", "unique_keys", "coverage", "plausible_values", "csv"}
+CHECKS = {"schema", "unique_keys", "coverage", "csv"}
+RULES = {
+    "trading_calendar": {"closes_after_it_opens", "a_session_lasts_at_most_7_hours", "sessions_are_weekdays"},
+    "accounts": {"currency_is_a_three_letter_code"},
+    "quotes": {
+        *("prices_are_positive", "sizes_and_volume_are_not_negative", "day_low_is_at_most_day_high"),
+        *("mid_and_spread_are_there_with_both_sides", "source_is_dxlink_or_rest"),
+    },
+    "daily_candles": {"prices_are_positive", "low_is_at_most_open_close_is_at_most_high", "volume_is_not_negative"},
+    "volatility_cone": {"quantiles_ascend", "today_is_within_the_cone", "a_null_has_a_reason"},
+}
 MORE_CHECKS = {
     ("trading_calendar", "agrees_with_exchange"),
     ("trading_calendar", "reaches_the_present"),
@@ -79,11 +89,17 @@ class TestDefinitions:
             },
         }
 
-    def test_every_dataset_has_the_same_five_checks_and_two_have_one_more(self, definitions: dg.Definitions) -> None:
-        keys = definitions.resolve_asset_graph().asset_check_keys
-        assert {(key.asset_key.to_user_string(), key.name) for key in keys} == {
-            (name, check) for name in DATASETS for check in CHECKS
-        } | MORE_CHECKS
+    def test_every_dataset_has_four_checks_and_one_per_rule_and_some_have_more(
+        self, definitions: dg.Definitions
+    ) -> None:
+        found: dict[str, set[str]] = {name: set() for name in DATASETS}
+        for key in definitions.resolve_asset_graph().asset_check_keys:
+            found[key.asset_key.to_user_string()].add(key.name)
+        for name, dataset in DATASETS.items():
+            assert len(found[name]) == len(CHECKS) + len(dataset.rules) + sum(each == name for each, _ in MORE_CHECKS)
+            assert found[name] >= CHECKS | RULES.get(name, set()) | {
+                check for each, check in MORE_CHECKS if each == name
+            }
 
     def test_every_job_resolves_to_what_its_name_says(self, definitions: dg.Definitions) -> None:
         repository = definitions.get_repository_def()
@@ -175,6 +191,16 @@ class TestDefinitions:
             shown = graph.get(dg.AssetKey(name)).metadata["dagster/column_schema"]
             assert [column.name for column in shown.columns] == [column.name for column in schema.columns]
             assert all(column.description for column in shown.columns)
+
+    def test_the_api_shows_which_service_answers_and_no_run_can_change_it(self, definitions: dg.Definitions) -> None:
+        settings = replace(Settings(), api_url="http://127.0.0.1:9", client_secret="canary-1", refresh_token="canary-2")
+        job = build_definitions(settings).resolve_job_def("refresh_all")
+        shown = job.resource_defs["api"].config_schema.default_value
+        assert shown == {"environment": "simulator", "url": "http://127.0.0.1:9"}
+        for name, field, value in [("api", "url", "http://127.0.0.1:10"), ("io_manager", "base_dir", "elsewhere")]:
+            config = {"resources": {name: {"config": {field: value}}}}
+            with pytest.raises(dg.DagsterInvalidConfigError, match=field):
+                job.execute_in_process(run_config=config, asset_selection=[dg.AssetKey("accounts")])
 
     def test_simulated_data_is_said_to_be_simulated(self, definitions: dg.Definitions) -> None:
         graph = definitions.resolve_asset_graph()

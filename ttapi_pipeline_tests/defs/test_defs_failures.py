@@ -251,9 +251,27 @@ def test_a_damaged_parquet_file_is_replaced(world: World) -> None:
 def test_stored_rows_that_break_a_rule_fail_their_check_by_name(world: World) -> None:
     accounts = pl.read_parquet(world.data / "accounts.parquet").with_columns(currency=pl.lit("dollars"))
     publish(accounts, DATASETS["accounts"].schema, world.data, world.manifest("accounts").provenance)
-    check = check_results(world.run("accounts"), "plausible_values")["accounts"]
+    check = check_results(world.run("accounts"), "currency_is_a_three_letter_code")["accounts"]
     assert not check.passed
-    assert "currency is a three-letter code" in str(check.metadata["seen"].value)
+    assert check.description == f"{accounts.height} rows break it: currency is a three-letter code"
+    assert check.metadata["broken_rows"].value == accounts.height
+    assert "examples" not in check.metadata
+
+
+def test_a_check_of_a_rule_is_executed_alone_and_names_the_rows_that_break_it(world: World) -> None:
+    calendar = pl.read_parquet(world.data / "trading_calendar.parquet")
+    longer = calendar.with_columns(closes_at=pl.col("closes_at") + pl.duration(hours=pl.lit(1)))
+    publish(longer, DATASETS["trading_calendar"].schema, world.data, world.manifest("trading_calendar").provenance)
+    key = dg.AssetCheckKey(dg.AssetKey("trading_calendar"), "a_session_lasts_at_most_7_hours")
+    alone = dg.define_asset_job("alone", selection=dg.AssetSelection.checks(key))
+    job = dg.Definitions.merge(world.definitions(), dg.Definitions(jobs=[alone])).resolve_job_def("alone")
+    result = job.execute_in_process(raise_on_error=False)
+    (found,) = result.get_asset_check_evaluations()
+    broken = calendar.filter(pl.col("closes_at") - pl.col("opens_at") > timedelta(hours=6))["session"]
+    assert (found.check_name, found.passed) == (key.name, False)
+    assert found.metadata["broken_rows"].value == broken.len()
+    assert found.metadata["examples"].value == [[day.isoformat()] for day in broken.head(5)]
+    assert result.get_asset_materialization_events() == []
 
 
 def started(result: dg.ExecuteInProcessResult) -> set[str]:

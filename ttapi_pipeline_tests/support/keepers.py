@@ -38,7 +38,7 @@ from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import DatasetStatus, read_statuses, shaping_settings
 from ttapi_pipeline.defs.assets.datasets import build_assets
 from ttapi_pipeline.defs.dagster_internals import observation, provenance_tags
-from ttapi_pipeline.defs.resources import CacheResource, StorageResource, api_resource
+from ttapi_pipeline.defs.resources import CacheResource, api_resource, storage_resource
 from ttapi_pipeline.storage.layout import open_folder
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.scan import scan
@@ -120,7 +120,7 @@ class Keeper(ABC):
         return dg.Definitions(
             assets=build_assets(self.settings, clock=self.clock),
             resources={
-                "io_manager": StorageResource(base_dir=self.settings.data_dir),
+                "io_manager": storage_resource(open_folder(self.settings.data_dir)),
                 "cache": CacheResource(),
                 "api": api_resource(self.settings, clock=self.clock),
             },
