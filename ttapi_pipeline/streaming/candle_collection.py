@@ -37,6 +37,11 @@ DEADLINE_SECONDS: Final = 30.0
 MAX_FAILURES: Final = 6
 """Failures in a row, of links or of subscriptions, without a symbol completed in between, that end the collection."""
 
+MUTE_SECONDS: Final = 15.0
+MAX_MUTE_LINKS: Final = 3
+"""A link is mute when nothing of any symbol has come for this long, though some are subscribed. Keepalives prove no
+feed behind them, and without this rule each 18 symbols would take their whole deadline."""
+
 MOST_EVENTS: Final = 50_000
 """The most events of one symbol that are kept: a century of sessions, each of them twice. A snapshot with more has no
 end, and would fill the memory."""
@@ -59,7 +64,8 @@ async def collect_daily_candles(
 ) -> Collection[CandleHistory]:
     """Fetch daily candles, extended hours included, on a HISTORY channel.
 
-    A lost link is replaced, and the symbols that were not complete are asked for again, after all others.
+    A lost link is replaced, and the symbols that were not complete are asked for again, after all others. So is a link
+    that brings nothing for MUTE_SECONDS; MAX_MUTE_LINKS of these in a row end the collection.
 
     Args:
         open_connection: Opens a link; asked for another one whenever a link is lost.
@@ -150,6 +156,8 @@ class _Collector:
         self._lost: Counter[str] = Counter()
         self._complaints = Complaints("candles")
         self._resumes_at = clock.monotonic()
+        self._asked_or_heard_at = clock.monotonic()
+        self._mute_links = 0
         for symbol, session in requests.items():
             from_time = int(datetime.combine(session, time(), UTC).timestamp()) * 1000
             try:
@@ -221,7 +229,7 @@ class _Collector:
                 remove=[request.subscription for request in finished],
                 add=[request.subscription for request in started],
             )
-            if self.is_done:
+            if self.is_done or self._is_given_up(connection):
                 return
             finished, is_refused = [], False
             for event in await connection.next_events(within=self._seconds_to_alarm()):
@@ -259,7 +267,7 @@ class _Collector:
             return started
         while self._waiting and len(self._in_flight) < self._most_in_flight:
             request = self._waiting.popleft()
-            request.subscribed_at = self._clock.monotonic()
+            request.subscribed_at = self._asked_or_heard_at = self._clock.monotonic()
             self._in_flight[request.candle_symbol] = request
             started.append(request)
         return started
@@ -270,6 +278,22 @@ class _Collector:
             request = self._in_flight.get(symbol)
             if request is not None:
                 request.series.receive(rows)
+                self._asked_or_heard_at, self._mute_links = self._clock.monotonic(), 0
+
+    def _is_given_up(self, connection: DxLinkConnection) -> bool:
+        """Whether too many links in a row were mute, so that nothing is left to do.
+
+        Raises:
+            StreamClosedError: This one is, and another is to be tried.
+        """
+        if not self._in_flight or self._clock.monotonic() < self._asked_or_heard_at + MUTE_SECONDS:
+            return False
+        self._mute_links += 1
+        reason = f"{connection!r}: no candle within {MUTE_SECONDS:g} s of a subscription"
+        if self._mute_links < MAX_MUTE_LINKS:
+            raise StreamClosedError(reason)
+        self.give_up(f"{reason}, on {self._mute_links} links in a row")
+        return True
 
     def _take_finished(self) -> list[_Request]:
         finished = [request for request in self._in_flight.values() if request.series.is_available]
@@ -337,7 +361,10 @@ class _Collector:
         """The longest time to wait for events: until a deadline is due or a pause ends."""
         now = self._clock.monotonic()
         alarms = [request.subscribed_at + self._deadline_seconds for request in self._in_flight.values()]
+        if self._in_flight:
+            alarms.append(self._asked_or_heard_at + MUTE_SECONDS)
         if self._is_paused:
             alarms.append(self._resumes_at)
         # Past deadlines wait for a sign of life. That may be a keepalive, which is no event, so look again soon.
-        return min((alarm - now for alarm in alarms if alarm > now), default=self._deadline_seconds / 4)
+        soon = self._deadline_seconds / 4
+        return min((alarm - now if alarm > now else soon for alarm in alarms), default=soon)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,9 +14,10 @@ import pytest
 from ttapi_pipeline.core.errors import AuthError, StorageError, TransportError
 from ttapi_pipeline.streaming import candle_collection
 from ttapi_pipeline.streaming.backoff import Backoff
-from ttapi_pipeline.streaming.candle_collection import collect_daily_candles
+from ttapi_pipeline.streaming.candle_collection import MAX_MUTE_LINKS, MUTE_SECONDS, collect_daily_candles
 from ttapi_pipeline.streaming.candles import CandleHistory
 from ttapi_pipeline.streaming.connection import MOST_UNREADABLE, DxLinkConnection, connect
+from ttapi_pipeline_tests.support.virtual_time import LoopClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
 
     from ttapi_pipeline.core.collection import Collection
-    from ttapi_pipeline_tests.support.clocks import SteppedClock
     from ttapi_pipeline_tests.support.dxlink import Exchange
 
+NOW = datetime(2026, 11, 21, 15, 0, tzinfo=UTC)
 NO_DELAY = Backoff(first_seconds=0.001, uniform=lambda: 0.0)
 
 
@@ -38,6 +39,14 @@ def closes(collection: Collection[CandleHistory]) -> dict[str, list[float]]:
 async def collect(exchange: Exchange, symbols: str, start: date, **options: Any) -> Collection[CandleHistory]:
     options.setdefault("backoff", NO_DELAY)
     return await collect_daily_candles(exchange.link, dict.fromkeys(symbols.split(), start), **options)
+
+
+async def collect_over(exchange: Exchange, symbols: str, start: date, clock: LoopClock) -> Collection[CandleHistory]:
+    """`collect` on a clock, with the delays of a real collection."""
+    requests = dict.fromkeys(symbols.split(), start)
+    return await collect_daily_candles(
+        lambda: exchange.link(clock), requests, clock=clock, backoff=Backoff(uniform=lambda: 1.0)
+    )
 
 
 async def test_every_symbol_comes_with_its_bars_and_is_told_at_once(exchange: Exchange, start: date) -> None:
@@ -339,28 +348,58 @@ async def test_an_error_that_no_retry_helps_keeps_what_an_earlier_link_brought(e
     assert "the grant was refused" in collection.missing["B"]
 
 
-async def test_a_frozen_link_costs_no_symbol(exchange: Exchange, clock: SteppedClock, start: date) -> None:
-    asked = asyncio.Event()
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("has_keepalives", [False, True])
+async def test_a_mute_link_costs_no_symbol(exchange: Exchange, start: date, has_keepalives: bool) -> None:
+    clock = LoopClock(NOW)
 
     async def answer(socket: ServerConnection, symbol: str, link: int) -> None:
-        if link == 1:
-            asked.set()
-        else:
+        if link == 1 and has_keepalives:
+            await socket.send('{"type":"KEEPALIVE","channel":0}')
+        if link > 1:
             await exchange.send_two_bars(socket, symbol, link)
 
     exchange.answer = answer
-    async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(
-            collect_daily_candles(
-                lambda: exchange.link(clock), {"AAPL": start}, clock=clock, backoff=Backoff(uniform=lambda: 0.0)
-            )
-        )
-        await asked.wait()
-        # The deadline of 30 s passes without a sign of life, so it is the link that is waited for; it dies at 60 s.
-        for seconds in (30.0, 7.5, 7.5, 7.5, 7.5, 0.5):
-            await clock.pass_sleep(seconds)
-    assert closes(task.result()) == {"AAPL": [10.0, 11.0]}
+    collection = await collect_over(exchange, "AAPL KO", start, clock)
+    assert set(closes(collection)) == {"AAPL", "KO"}
     assert exchange.links == 2
+    assert MUTE_SECONDS <= clock.monotonic() < MUTE_SECONDS + 5
+
+
+@pytest.mark.virtual_time
+async def test_a_server_that_keeps_the_link_alive_and_sends_nothing_is_given_up_within_a_minute(
+    exchange: Exchange, start: date
+) -> None:
+    clock = LoopClock(NOW)
+
+    async def answer(socket: ServerConnection, symbol: str, link: int) -> None:
+        await socket.send('{"type":"KEEPALIVE","channel":0}')
+        # An event of another symbol is no answer.
+        await exchange.send_bars(socket, (4, "OTHER{=d}", "2026-11-20", 1.0))
+
+    exchange.answer = answer
+    collection = await collect_over(exchange, " ".join(f"S{n}" for n in range(503)), start, clock)
+    assert len(collection.missing) == 503
+    assert exchange.links == MAX_MUTE_LINKS == 3
+    (reason,) = set(collection.missing.values())
+    assert "no candle within 15 s of a subscription, on 3 links in a row" in reason
+    assert exchange.url in reason
+    assert clock.monotonic() < 60
+
+
+@pytest.mark.virtual_time
+async def test_what_came_before_a_server_fell_mute_is_kept(exchange: Exchange, start: date) -> None:
+    clock = LoopClock(NOW)
+
+    async def answer(socket: ServerConnection, symbol: str, link: int) -> None:
+        if link == 1 and symbol != "E{=d}":
+            await exchange.send_two_bars(socket, symbol, link)
+
+    exchange.answer = answer
+    collection = await collect_over(exchange, "A B C D E F G", start, clock)
+    assert set(closes(collection)) == {*"ABCDFG"}
+    assert set(collection.missing) == {"E"}
+    assert exchange.added() == [f"{symbol}{{=d}}" for symbol in "ABCDEFGEE"]
 
 
 async def test_a_cancelled_collection_closes_its_link(exchange: Exchange, start: date) -> None:
