@@ -212,11 +212,12 @@ class _Look:
         return self._stored[name]
 
     def _with_reports(self, dataset: Dataset, stored: Stored) -> Stored:
-        """What is there of a dataset, with the damage of the tables that are published with it."""
+        """What is there of a dataset, with what is damaged or behind of the tables that are published with it."""
         for report in dataset.reports:
             try:
                 found = read_stored(self._folder, report.name)
-                stored = replace(stored, damage={**stored.damage, **found.damage})
+                is_lagging = stored.is_lagging or (found.is_lagging and stored.manifest is not None)
+                stored = replace(stored, damage={**stored.damage, **found.damage}, is_lagging=is_lagging)
             except CorruptFileError as error:
                 # Its manifest is made anew from its Parquet file; nothing is wrong with the rows of the dataset.
                 stored, self._beside[dataset.name] = replace(stored, is_lagging=True), str(error)

@@ -109,7 +109,8 @@ class MemoryCache:
 class DiskCache:
     """Batches in a folder, for one way of reading files. Batches of any other way are removed.
 
-    One process at a time may use the folder; `importer` holds a lock.
+    One process at a time may look for batches, add and remove them; `importer` holds a lock. Their rows are read after
+    that, too: the file of each batch is opened meanwhile, and stays readable when another process removes the batch.
 
     Raises:
         StorageError: The folder cannot be written, here and in every method.
@@ -128,6 +129,7 @@ class DiskCache:
             raise storage_error(folder, error) from error
         self._frames: dict[tuple[str, FrameName], pl.DataFrame] = {}
         self._sound: set[str] = set()
+        self._rows: dict[str, pl.LazyFrame] = {}
 
     def names(self) -> Sequence[str]:
         found = self._found()
@@ -155,6 +157,7 @@ class DiskCache:
             for frame_name, frame in frames.items():
                 frame.write_parquet(staged / f"{frame_name}.parquet", compression="lz4")
             seal_folder(staged, by=SEALED_BY)
+        self.rows(name)
         self._sound.add(name)
         self._frames[name, "known"] = known
         self._frames[name, "contents"] = read.contents
@@ -166,7 +169,11 @@ class DiskCache:
         return self._frames[batch, name]
 
     def rows(self, batch: str) -> pl.LazyFrame:
-        return pl.scan_parquet(self._folder / batch / "rows.parquet", glob=False)
+        if batch not in self._rows:
+            with storage_errors(self._folder), (self._folder / batch / "rows.parquet").open("rb") as file:
+                # Polars keeps the open file.
+                self._rows[batch] = pl.scan_parquet(file)
+        return self._rows[batch]
 
     def remove(self, batches: Collection[str]) -> None:
         for batch in batches:
@@ -176,6 +183,7 @@ class DiskCache:
                 (self._folder / batch).rename(doomed)
                 shutil.rmtree(doomed)
             self._sound.discard(batch)
+            self._rows.pop(batch, None)
             for name in _SCHEMAS:
                 self._frames.pop((batch, name), None)
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import dagster as dg
@@ -22,6 +22,7 @@ from ttapi_pipeline.client.state_files import write_state
 from ttapi_pipeline.commands.refresh import select
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.environments import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
+from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import read_statuses
@@ -161,6 +162,18 @@ def test_a_refresh_with_nothing_due_finds_damage_that_nothing_has_read(tt: Tt, f
     mended = tt("refresh", TT_ENV="simulator", TT_API_URL=NOBODY)
     assert mended.code == 0, mended.out + mended.err
     assert csv.read_bytes() == before
+
+
+def test_a_refresh_with_nothing_due_completes_a_table_beside_a_dataset_whose_writer_was_killed(
+    tt: Tt, filled: Path
+) -> None:
+    path = filled / "data" / "eod_rejects.json"
+    manifest = Manifest.from_json(path.read_text(), name="eod_rejects")
+    # Killed after the manifest that knows no CSV yet.
+    path.write_text(replace(manifest, csv=None).to_json())
+    mended = tt("refresh", TT_ENV="simulator", TT_API_URL=NOBODY)
+    assert mended.code == 0, mended.out + mended.err
+    assert Manifest.from_json(path.read_text(), name="eod_rejects") == manifest
 
 
 def test_refused_credentials_leave_the_data_alone_and_are_not_shown(

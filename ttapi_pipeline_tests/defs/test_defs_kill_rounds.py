@@ -250,7 +250,9 @@ class Rounds:
             findings.append(f"{victim.kind.name}: a process of its group is left")
             victim.process.kill_group()
         code, said = victim.process.code, victim.process.output()
-        if not victim.is_killed and code not in victim.kind.codes:
+        # Of two streams, the second one is told so.
+        is_refused = victim.kind.name == "stream" and "is being written by another `tt stream`" in said
+        if not victim.is_killed and code not in victim.kind.codes and not is_refused:
             findings.append(f"{victim.kind.name} {victim.words} ended with {code}: {said[-1500:]}")
         if victim.kind.name == "read":
             for line in said.splitlines(keepends=True):
@@ -283,7 +285,9 @@ class Rounds:
     def _check(self, findings: list[str]) -> None:
         data = self.project / "data"
         findings += [f"in the queue: {each}" for each in pool_state(self.instance, BROKER_POOL).run_ids]
-        findings += [f"lost: {each}" for each in lost_runs(self.instance).items()]
+        # What was never started is below: it can have been lost since the last run looked.
+        dead = lost_runs(self.instance).items()
+        findings += [f"lost: {each}" for each in dead if "never started" not in each[1]]
         stuck = [status for status in dg.DagsterRunStatus if status not in END_STATES]
         records = self.instance.get_run_records(dg.RunsFilter(statuses=stuck))
         # `dagster` makes a run before a process of ours can hold it. It has no slot, and is given ten minutes to start.

@@ -209,6 +209,21 @@ def test_bars_read_some_columns_some_symbols_and_some_rows(tmp_path: Path) -> No
         assert result.ranges(others=others)[0] == ("", "A")
 
 
+def test_bars_stay_readable_while_another_process_replaces_what_they_are_read_from(tmp_path: Path) -> None:
+    folder, cache = tmp_path / "files", tmp_path / "cache"
+    folder.mkdir()
+    for symbol in "ABC":
+        put(folder / f"{symbol}.txt", ROW.format(symbol, "20260102", 10), at=1)
+    first, again = import_folder(folder, cache=cache), import_folder(folder, cache=cache)
+    put(folder / "B.txt", ROW.format("B", "20260102", 10.5), at=2)
+    second = import_folder(folder, cache=cache, is_cache_trusted=False)
+    assert [each.bars.collect()["close"].to_list() for each in (first, again, second)] == [
+        [10.0, 10.0, 10.0],
+        [10.0, 10.0, 10.0],
+        [10.0, 10.5, 10.0],
+    ]
+
+
 def test_an_unwritable_cache_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     (tmp_path / "cache").write_text("a file")
