@@ -16,12 +16,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ttapi_pipeline.commands.completers import complete_with, symbols
 from ttapi_pipeline.commands.exit_codes import FAILED, INCOMPLETE, OK
 from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.commands.project_files import ensure_home
 from ttapi_pipeline.commands.status import shown_places
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.core.signals import ENDING
 from ttapi_pipeline.core.ttl import ACCEPTED_DURATION, format_duration, parse_duration
 from ttapi_pipeline.storage.layout import open_folder
 from ttapi_pipeline.terminal.streams import print_error
@@ -56,10 +56,9 @@ def add_options(parser: CommandParser) -> None:
         "  4    failed: credentials refused, another tt stream at work, rows that could not be saved\n"
         "  130  a second Ctrl-C: what was not flushed is lost",
     )
-    symbol = parser.add_argument(
+    parser.add_argument(
         "symbol", nargs="*", metavar="SYMBOL", help="such as AAPL, BRK/B or .AAPL261218C150; by default the universe"
     )
-    complete_with(symbol, symbols)
     parser.add_argument("--json", action="store_true", help="report health as a line of JSON, instead of a grid")
     parser.add_argument("--no-log", action="store_true", help="show only, keep nothing")
     parser.add_argument("--duration", type=_duration, metavar="TIME", help="stop by itself: seconds, or 5m, 6h, 2d")
@@ -198,11 +197,15 @@ def _signals(loop: AbstractEventLoop, ask_to_stop: Callable[[str], None]) -> Ite
         loop.remove_signal_handler(signal.SIGINT)
         ask_to_stop("stopped by Ctrl-C")
 
-    loop.add_signal_handler(signal.SIGINT, interrupted)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, ask_to_stop, f"stopped by {number.name}")
+    others = [number for number in ENDING if number is not signal.SIGINT]
+    # Windows has no such handlers: Ctrl-C ends the loop there.
+    with suppress(NotImplementedError):
+        loop.add_signal_handler(signal.SIGINT, interrupted)
+        for number in others:
+            loop.add_signal_handler(number, ask_to_stop, f"stopped by {number.name}")
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.remove_signal_handler(number)
+        with suppress(NotImplementedError):
+            for number in (signal.SIGINT, *others):
+                loop.remove_signal_handler(number)

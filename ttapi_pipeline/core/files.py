@@ -6,7 +6,6 @@ Local paths and the standard library only. Object stores, and our errors in plac
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import stat
@@ -16,6 +15,8 @@ from glob import escape
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
+
+from ttapi_pipeline.core.file_locks import lock_exclusively, lock_shared
 
 STAGED_SUFFIX: Final = ".staged"
 """Ends the name of every file or folder that is being written; after a crash, these can be removed."""
@@ -63,13 +64,17 @@ def staging(target: Path, *, mode: int = 0o666, is_tidied: bool = True) -> Itera
         remove_abandoned(target)
     path = staging_path(target)
     held = _made_and_held(path, mode)
+    if os.name == "nt":
+        # An open file cannot be renamed there, and it holds no lock.
+        os.close(held)
     try:
         yield path
     finally:
         with suppress(OSError):
             path.unlink(missing_ok=True)
-        with suppress(OSError):
-            os.close(held)
+        if os.name != "nt":
+            with suppress(OSError):
+                os.close(held)
 
 
 def _staged_for(target: Path) -> list[Path]:
@@ -81,7 +86,7 @@ def _is_abandoned(path: Path, *, is_removed: bool = False) -> bool:
     try:
         descriptor = os.open(path, os.O_RDWR)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_exclusively(descriptor, is_waiting=False)
             if is_removed:
                 path.unlink()
         finally:
@@ -100,7 +105,7 @@ def _made_and_held(path: Path, mode: int) -> int:
         descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, mode)
         # Where a file system has no locks, the file is taken for abandoned by the next writer of the same target.
         with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            lock_shared(descriptor)
         # Before it was locked, another process may have taken it for abandoned.
         if path.exists():
             return descriptor
@@ -175,7 +180,10 @@ def make_folders(folder: Path) -> None:
 
 def sync(path: Path) -> None:
     """Have a file's content, or the names in a folder, on the disk; OSError when that fails."""
-    descriptor = os.open(path, os.O_RDONLY)
+    if os.name == "nt" and path.is_dir():
+        # Windows opens no folder, and has its names on the disk by itself.
+        return
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

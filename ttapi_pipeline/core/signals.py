@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
 
-_ENDING: Final = tuple(
+ENDING: Final = tuple(
     number for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)) if number is not None
 )
 """Ctrl-C; what `timeout` and service managers send; the end of the terminal."""
@@ -55,9 +55,9 @@ def ending_signals(*, is_process_ending: bool) -> Iterator[Callable[[], int]]:
     os.set_blocking(writer, False)
     # The interpreter itself writes the number of each signal there, whichever function handles it.
     woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    before = {number: signal.getsignal(number) for number in _ENDING}
+    before = {number: signal.getsignal(number) for number in ENDING}
     try:
-        for number in _ENDING[1:]:
+        for number in ENDING[1:]:
             if before[number] is not signal.SIG_IGN:
                 signal.signal(number, _as_interrupt)
         yield lambda: _exit_code(reader)
@@ -121,4 +121,4 @@ def _exit_code(reader: int) -> int:
         numbers = os.read(reader, 4096)
     except BlockingIOError:
         return 128 + signal.SIGINT
-    return 128 + next((number for number in numbers if number in _ENDING), signal.SIGINT)
+    return 128 + next((number for number in numbers if number in ENDING), signal.SIGINT)

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import ipaddress
 import os
-import resource
 import signal
 import sys
 import threading
@@ -21,6 +20,14 @@ from datetime import UTC, datetime
 from typing import Final
 
 import orjson
+
+try:
+    import resource
+except ImportError:
+    # Windows, which has no such limit.
+    _HAS_LIMITS = False
+else:
+    _HAS_LIMITS = True
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.environments import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
@@ -104,7 +111,9 @@ def run(options: argparse.Namespace) -> int:
 async def _serve(simulator: Simulator, options: argparse.Namespace) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        # Windows has no such handlers: Ctrl-C ends the loop there.
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop.set)
     async with serving(simulator, host=options.host, port=options.port) as url:
         if options.exit_with_parent:
             _watch_stdin(lambda: loop.call_soon_threadsafe(stop.set))
@@ -154,6 +163,8 @@ Ctrl-C ends it.
 
 def _raise_open_files() -> None:
     """Allow thousands of idle connections, as far as the system permits."""
+    if not _HAS_LIMITS:
+        return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import os
 import select
-import termios
-import tty
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import Final, Protocol
+
+try:
+    import termios
+    import tty
+except ImportError:
+    # Windows: frames are drawn, and no key is taken.
+    _TAKES_KEYS = False
+else:
+    _TAKES_KEYS = True
 
 FRAME_SECONDS: Final = 0.1
 SMALLEST: Final = (20, 4)
@@ -123,7 +130,7 @@ def showing(
     def watch() -> None:
         # A terminal that is gone (its window was closed) ends the drawing and nothing else.
         with suppress(OSError, ValueError):
-            source = keys
+            source = keys if _TAKES_KEYS else None
             if delay_seconds and ended.wait(delay_seconds):
                 return
             screen.enter()
@@ -169,7 +176,7 @@ def _typed(keys: int, seconds: float) -> bytes | None:
 @contextmanager
 def _unbuffered(keys: int | None) -> Iterator[None]:
     """Let each key arrive at once and without echo, for the length of the block."""
-    if keys is None:
+    if keys is None or not _TAKES_KEYS:
         yield
         return
     before = termios.tcgetattr(keys)

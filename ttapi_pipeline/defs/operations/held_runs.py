@@ -7,7 +7,6 @@ Processes that see the file see the lock, in another container as well. What is 
 and for an instance that is not kept in local files.
 """
 
-import fcntl
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import Final
 
 import dagster as dg
 
+from ttapi_pipeline.core.file_locks import lock_exclusively, lock_shared
 from ttapi_pipeline.core.processes import ProcessIdentity, is_alive, started_at, this_process
 from ttapi_pipeline.defs.dagster_internals import has_local_events, processes_of, run_lock_file, tag_run
 from ttapi_pipeline.defs.operations.damaged_events import restart_damaged_events
@@ -84,7 +84,7 @@ def _shared_lock(file: Path) -> int:
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         # Another process looks whether the run is held, and has the lock to itself for that moment.
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        lock_shared(descriptor)
         os.write(descriptor, f"{this_process().to_json()}\n".encode())
     except BaseException:
         os.close(descriptor)
@@ -102,7 +102,7 @@ def is_held(instance: dg.DagsterInstance, run_id: str) -> bool | None:
     except OSError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_exclusively(descriptor, is_waiting=False)
     except BlockingIOError:
         return True
     except OSError:

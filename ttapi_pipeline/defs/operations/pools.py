@@ -6,17 +6,17 @@ says for which run, can be interrupted, and looks after the queue: a killed run 
 never took, or its place. `tt refresh` and `dagster asset materialize` run without a daemon that would do it.
 """
 
-import fcntl
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import dagster as dg
 
+from ttapi_pipeline.core.file_locks import lock_exclusively
 from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
 from ttapi_pipeline.defs.dagster_internals import (
@@ -134,7 +134,9 @@ def _alone(instance: dg.DagsterInstance) -> Iterator[None]:
         return
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Where there are no locks, the transactions of the database are all that keeps two claims apart.
+        with suppress(OSError):
+            lock_exclusively(descriptor, is_waiting=True)
         with instance_errors(instance.root_directory):
             yield
     finally:

@@ -35,7 +35,8 @@ class Stretch:
         """The bytes; None when they cannot be read, or are not the bytes that were noted."""
         try:
             content = os.pread(self.file.fileno(), self.extent.size, self.extent.start)
-        except OSError:
+        except (OSError, AttributeError):
+            # Windows has no such function: nothing is copied there, and everything made anew.
             return None
         is_noted = len(content) == self.extent.size and xxh3_64_intdigest(content) == self.extent.checksum
         return content if is_noted else None
@@ -111,7 +112,7 @@ class HashedFile:
                 self._digest.update(block[:count])
                 filled.put((block, count))
                 at, left = at + count, left - count
-        except OSError:
+        except (OSError, AttributeError):
             pass  # The caller makes the missing bytes anew.
         finally:
             filled.put(None)
