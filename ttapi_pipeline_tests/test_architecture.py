@@ -43,6 +43,7 @@ BELOW = {
         "simulator",
     },
     "quote_recorder": {"core", "tables", "storage", "client", "streaming", "broker", "datasets"},
+    "alerts": {"core", "storage", "datasets"},
     "terminal": {"core", "tables", "analytics", "storage", "metastock", "datasets", "streaming", "quote_recorder"},
 }
 """What each part may import besides itself; parts that are not named (defs, definitions, cli) may import all."""
@@ -110,6 +111,7 @@ def test_a_module_imports_only_from_below(path: Path) -> None:
 
 
 ADAPTERS = {
+    "apprise": {"alerts.delivery"},
     "aiohttp": {"client.transport", "client.server_clock"},
     "pybreaker": {"client.breakers"},
     "tenacity": {"client.retries"},
@@ -204,6 +206,7 @@ def test_annotations_are_postponed_except_where_dagster_reads_them(path: Path) -
 
 
 LOGGERS_OF_OTHERS = {
+    "ttapi_pipeline.alerts.delivery",
     "ttapi_pipeline.core.logs",
     "ttapi_pipeline.streaming.websocket",
     "ttapi_pipeline.terminal.held_logs",

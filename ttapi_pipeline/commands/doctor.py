@@ -37,6 +37,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     """
     import asyncio
 
+    from ttapi_pipeline.commands.alert_examination import examine_alerts
     from ttapi_pipeline.commands.examination import examine
     from ttapi_pipeline.commands.permission_examination import examine_permissions
     from ttapi_pipeline.commands.run_examination import examine_runs
@@ -46,6 +47,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         *asyncio.run(examine(settings, is_repairing=options.repair)),
         *examine_runs(is_repairing=options.repair),
         *examine_permissions(settings, is_repairing=options.repair, dotenv=options.home.dotenv),
+        *examine_alerts(settings),
     ]
     is_good = all(finding.is_good for finding in findings)
     if options.json:

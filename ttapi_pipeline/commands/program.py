@@ -32,6 +32,7 @@ _COMMANDS: Final = {
     "import": "say what an import of a MetaStock folder would give",
     "doctor": "examine settings, storage, connection and clock; say what to do",
     "stream": "live quotes in a grid, accumulated to disk",
+    "alert": "look once, and tell TT_ALERT_URLS what is wrong",
     "ui": "start Dagster's web UI and daemon, which keep everything fresh",
     "where": "show which folders and files are used here, and why",
     "completion": "print the script that has a shell complete commands, options, symbols",

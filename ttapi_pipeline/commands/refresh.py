@@ -12,6 +12,7 @@ from ttapi_pipeline.commands.exit_codes import FAILED, INCOMPLETE, OK
 from ttapi_pipeline.commands.parsers import CommandParser, one_of
 from ttapi_pipeline.commands.project_files import ensure_home
 from ttapi_pipeline.commands.status import print_grid, shown_places
+from ttapi_pipeline.commands.unwatched import told_if_unwatched
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.progress import Phase, Progress, ProgressBoard, watched
 from ttapi_pipeline.core.settings import Settings
@@ -52,6 +53,11 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
             not be started.
         KeyboardInterrupt: Ctrl-C ended it, or a signal that does the same; it says what was done by then.
     """
+    with told_if_unwatched(settings):
+        return _run(settings, options)
+
+
+def _run(settings: Settings, options: argparse.Namespace) -> int:
     names: Sequence[str] = options.dataset
     forced = frozenset(names or DATASETS) if options.force else frozenset()
     folder = open_folder(settings.data_dir)

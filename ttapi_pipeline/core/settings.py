@@ -246,6 +246,14 @@ class Settings:
         default=7,
         meaning="which market the simulator invents",
     )
+    alert_urls: tuple[str, ...] = setting(
+        "TT_ALERT_URLS",
+        variables.urls,
+        accepts="URLs of Apprise between spaces, such as json://host/path or mailto://user:password@host",
+        default=(),
+        meaning="who is told when a dataset fails, is overdue or lost coverage, and when it is well again",
+        is_secret=True,
+    )
     log_format: str = setting(
         "TT_LOG_FORMAT",
         variables.one_of("text", "json"),
@@ -265,6 +273,11 @@ class Settings:
     def is_simulated(self) -> bool:
         """Whether everything that is fetched is invented."""
         return self.environment is Environment.SIMULATOR
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values that may be in no text: credentials, and the URLs of alerts, which hold tokens and passwords."""
+        return tuple(filter(None, (self.client_secret, self.refresh_token, *self.alert_urls)))
 
     @property
     def origin(self) -> str:
@@ -338,8 +351,8 @@ class Settings:
             ConfigError: As `load` does.
         """
         refuse_unknown(dict.fromkeys(values, ""), KNOWN_VARIABLES, datasets)
-        environment = environment_of(values, VARIABLES["environment"], SECRET_VARIABLES)
-        check_credentials(values, environment, SECRET_VARIABLES)
+        environment = environment_of(values, VARIABLES["environment"], CREDENTIAL_VARIABLES)
+        check_credentials(values, environment, CREDENTIAL_VARIABLES)
         given = {
             name: variable.read(values[variable.name])
             for name, variable in VARIABLES.items()
@@ -356,6 +369,9 @@ VARIABLES: Final[Mapping[str, Variable]] = variables_of(Settings)
 """By attribute. The variables of `Settings.ttls` are not among them, see `variables.ttl_variable`."""
 
 SECRET_VARIABLES: Final = tuple(variable.name for variable in VARIABLES.values() if variable.is_secret)
+
+CREDENTIAL_VARIABLES: Final = (VARIABLES["client_secret"].name, VARIABLES["refresh_token"].name)
+"""The secrets that a real environment needs."""
 
 KNOWN_VARIABLES: Final = frozenset(variable.name for variable in VARIABLES.values())
 """All but those of the TTLs."""

@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from ttapi_pipeline.core.errors import InvalidValueError
+from ttapi_pipeline.core.privacy import STRUCK_OUT
 from ttapi_pipeline.core.sessions import FIRST_DATE
 from ttapi_pipeline.core.ttl import ACCEPTED_DURATION, format_duration, parse_duration
 from ttapi_pipeline.core.universes import SymbolList, lists_of
@@ -71,7 +72,8 @@ class Variable:
             raise InvalidValueError(self.name, text, f"{self.accepts}: {error}") from None
         except ValueError:
             # Without its cause, and without what stands before an @ in a URL: either may hold a password.
-            raise InvalidValueError(self.name, re.sub(r"//.*@", "//***@", text), self.accepts) from None
+            shown = STRUCK_OUT if self.is_secret else re.sub(r"//.*@", "//***@", text)
+            raise InvalidValueError(self.name, shown, self.accepts) from None
 
 
 class _UnknownListError(ValueError):
@@ -233,6 +235,15 @@ def web_url(text: str) -> str:
     if not is_web or parts.port == 0 or parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError(text)
     return text.rstrip("/")
+
+
+def urls(text: str) -> tuple[str, ...]:
+    """URLs of any scheme between spaces, or between commas that are followed by another scheme; at least one."""
+    # A comma may also stand within a URL, between the receivers of a mail.
+    found = [each.strip() for each in re.split(r"\s+|,(?=\s*[A-Za-z][\w+.-]*://)", text) if each.strip()]
+    if not found or not all(re.match(r"[A-Za-z][\w+.-]*://", each) for each in found):
+        raise ValueError(text)
+    return tuple(found)
 
 
 def path_of(text: str) -> Path:

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Final
 
-from ttapi_pipeline.core.settings import VARIABLES
+from ttapi_pipeline.core.settings import CREDENTIAL_VARIABLES, VARIABLES
 from ttapi_pipeline.core.ttl import ACCEPTED_DURATION
 from ttapi_pipeline.core.variables import Variable, ttl_variable
 from ttapi_pipeline.datasets.registry import DATASETS
@@ -40,9 +40,9 @@ def _lines(home: str, about: str) -> Iterator[str]:
     yield f"DAGSTER_HOME=${{DAGSTER_HOME:-{home}}}"
     yield ""
     yield _comment(_CREDENTIALS)
-    yield from (f"# {variable.name}=" for variable in VARIABLES.values() if variable.is_secret)
+    yield from (f"# {name}=" for name in CREDENTIAL_VARIABLES)
     for variable in VARIABLES.values():
-        if not variable.is_secret:
+        if variable.name not in CREDENTIAL_VARIABLES:
             yield ""
             yield _comment(_meaning(variable))
             yield f"# {variable.name}={variable.default}"

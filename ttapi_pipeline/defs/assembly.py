@@ -11,6 +11,7 @@ import dagster as dg
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.defs.assets.datasets import build_assets
+from ttapi_pipeline.defs.automation.alerts import alert_sensor
 from ttapi_pipeline.defs.automation.conditions import refresh_sensor
 from ttapi_pipeline.defs.automation.jobs import END_OF_DAY_JOB, build_jobs
 from ttapi_pipeline.defs.automation.schedules import end_of_day_schedule
@@ -51,6 +52,7 @@ def _definitions(settings: Settings, clock: Clock) -> dg.Definitions:
             metastock_sensor(settings),
             quote_history_sensor(settings, clock=clock),
             failure_sensor(settings, clock=clock),
+            alert_sensor(settings, clock=clock),
             lost_runs_sensor(),
         ],
         executor=RUN_EXECUTOR,

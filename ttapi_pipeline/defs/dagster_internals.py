@@ -15,6 +15,7 @@ Whatever only a run needs is imported inside of a function, because the code loc
 """
 
 # Reads better in one piece: what a new release of Dagster may break is looked for in one place.
+import os
 import signal
 import subprocess
 import threading
@@ -371,6 +372,8 @@ def shield_log_mirrors() -> None:
     from dagster._core.execution import compute_logs  # noqa: PLC0415 - only a run needs it
 
     module: Any = compute_logs
+    if os.name == "nt":
+        return
     module.subprocess = SimpleNamespace(Popen=partial(subprocess.Popen, process_group=0))
 
 
@@ -439,6 +442,29 @@ def failed_steps(result: dg.ExecuteInProcessResult) -> Mapping[str, StepFailure]
         for event in result.all_events
         if event.step_key and (event.is_step_failure or event.is_resource_init_failure)
     }
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """An event of a run, with the step that it is about; no step for the end of the run."""
+
+    step: str
+    at: datetime
+    event: dg.DagsterEvent
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the step is over: done, failed, or never begun since something above it failed."""
+        return self.event.is_step_success or self.event.is_step_failure or self.event.is_step_skipped
+
+
+def step_records(instance: dg.DagsterInstance, run_id: str) -> Sequence[StepRecord]:
+    """Beginnings and ends of the steps of a run, and its failure, oldest first. Events of a run are not promised."""
+    kinds = dg.DagsterEventType
+    of_type = {kinds.STEP_START, kinds.STEP_SUCCESS, kinds.STEP_FAILURE, kinds.STEP_SKIPPED, kinds.RUN_FAILURE}
+    entries = instance.all_logs(run_id, of_type=of_type)
+    found = ((entry.get_dagster_event(), entry.timestamp) for entry in entries)
+    return [StepRecord(event.step_key or "", datetime.fromtimestamp(at, UTC), event) for event, at in found]
 
 
 # The web UI.

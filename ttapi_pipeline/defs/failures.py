@@ -14,7 +14,7 @@ from ttapi_pipeline.core.errors import CoverageError, TTError
 from ttapi_pipeline.core.progress import Phase, current_board
 from ttapi_pipeline.core.signals import interrupts_outside_polars
 from ttapi_pipeline.datasets.dataset import Dataset
-from ttapi_pipeline.defs.dagster_internals import retry_delay
+from ttapi_pipeline.defs.dagster_internals import retry_delay, step_failure
 
 FETCH_RETRY = dg.RetryPolicy(max_retries=1, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 """A second attempt within the run, for errors that may pass. The client has repeated single requests by then.
@@ -58,6 +58,21 @@ def failures_of(dataset: Dataset, *, attempt: int = FETCH_RETRY.max_retries) -> 
             # Dagster would take it for a failure of the step, and go on with the run.
             raise dg.DagsterExecutionInterruptedError from error
         raise
+
+
+def error_and_sentence(event: dg.DagsterEvent) -> tuple[str, str]:
+    """Class and words of what a STEP_FAILURE or RUN_FAILURE event is about. The words may be those of a library."""
+    kind, sentence = "RunFailure", event.message or "the run failed"
+    if event.is_step_failure:
+        told = step_failure(event)
+        if told.causes:
+            innermost, sentence = told.causes[-1]
+            kind = innermost or kind
+        # A failure that our code foresaw says both better than the error that caused it.
+        named = told.metadata.get("error")
+        kind = str(named.value) if named is not None else kind
+        sentence = told.description or sentence
+    return kind, sentence
 
 
 def _is_interrupt_within(error: BaseException) -> bool:

@@ -20,6 +20,7 @@ import pytest
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline_tests.support.canary_broker import (
     ACCOUNTS,
+    ALERTS,
     CANARIES,
     CLIENT_SECRET,
     REFRESH_TOKEN,
@@ -61,6 +62,7 @@ def project(tmp_path: Path, broker: CanaryBroker) -> Path:
         "TT_API_URL": broker.url,
         "TT_CLIENT_SECRET": CLIENT_SECRET,
         "TT_REFRESH_TOKEN": REFRESH_TOKEN,
+        "TT_ALERT_URLS": f"json://user:{ALERTS}@{broker.url.removeprefix('http://')}/{ALERTS}",
         "DAGSTER_HOME": str(tmp_path),
     }
     (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
@@ -129,6 +131,8 @@ def every_command(project: Path, log_format: str, *names: str) -> list[str]:
             ("refresh", "--force", *names),
             ("doctor",),
             ("status", "--json"),
+            ("alert", "--test"),
+            ("alert", "--json"),
             ("stream", "AAPL", "--json", "--duration", "3s", "--report-seconds", "1"),
         )
     ]
@@ -149,6 +153,9 @@ def test_no_secret_is_anywhere_when_all_is_well_and_when_every_other_answer_fail
     printed = every_command(project, "text", *FETCHED)
     assert broker.failures > 5
     assert found(project, printed) == []
+    # The webhook was told, and what it was told has no secret in it either.
+    assert any("failed" in told for told in broker.alerts)
+    assert [canary for canary in CANARIES for told in broker.alerts if canary in told] == []
     assert len("".join(printed)) > 10_000
 
 

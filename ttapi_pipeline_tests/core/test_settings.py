@@ -47,6 +47,13 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("TT_ANNUALIZATION_SESSIONS", "260", "annualization_sessions", 260),
     ("TT_LOOKBACK_SESSIONS", "504", "lookback_sessions", 504),
     ("TT_SIMULATOR_SEED", "0", "simulator_seed", 0),
+    ("TT_ALERT_URLS", "json://a/b?c=1,2", "alert_urls", ("json://a/b?c=1,2",)),
+    (
+        "TT_ALERT_URLS",
+        "json://a, mailto://u:p@b?to=c@d,e@f dbus://",
+        "alert_urls",
+        ("json://a", "mailto://u:p@b?to=c@d,e@f", "dbus://"),
+    ),
     ("TT_LOG_FORMAT", "JSON", "log_format", "json"),
     ("TT_LOG_LEVEL", "DEBUG", "log_level", "debug"),
 ]
@@ -133,6 +140,14 @@ def test_every_variable_is_tried_here() -> None:
     assert tried | set(CREDENTIALS) == KNOWN_VARIABLES | {"TT_TTL_SYMBOLS"}
 
 
+def test_the_value_of_a_secret_that_is_refused_is_not_shown() -> None:
+    secret = "s3" + "cr3t"
+    with pytest.raises(InvalidValueError, match=r"TT_ALERT_URLS is '\*\*\*'; it accepts URLs of Apprise") as caught:
+        load(TT_ALERT_URLS=f"hooks.example.test/{secret}")
+    assert secret not in "".join(traceback.format_exception(caught.value))
+    assert secret not in repr(load(TT_ALERT_URLS=f"json://hooks.example.test/{secret}"))
+
+
 def test_paths_of_files_and_folders_that_exist_are_accepted(tmp_path: Path) -> None:
     symbols = tmp_path / "mine.txt"
     symbols.write_text("AAPL\n")
@@ -165,7 +180,7 @@ def test_a_misspelt_variable_is_named_with_its_place_and_the_nearest_setting(tmp
         "TT_TTL_SYMBOL is not a setting (did you mean TT_TTL_SYMBOLS?), and stands in the environment",
         f"tt_log_level is not a setting (did you mean TT_LOG_LEVEL?), and stands in {file}",
     ]
-    assert known.startswith("known ones are TT_ALLOW_HTTP, ")
+    assert known.startswith("known ones are TT_ALERT_URLS, TT_ALLOW_HTTP, ")
 
 
 def test_variables_of_other_programs_are_ignored() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ttapi_pipeline.core.errors import ConfigError, InvalidValueError
-from ttapi_pipeline.core.settings import KNOWN_VARIABLES, VARIABLES, Settings
+from ttapi_pipeline.core.settings import CREDENTIAL_VARIABLES, KNOWN_VARIABLES, VARIABLES, Settings
 from ttapi_pipeline.core.ttl import ACCEPTED_DURATION
 from ttapi_pipeline.core.variables import Variable, ttl_variable
 from ttapi_pipeline.datasets.registry import DATASETS, load_settings
@@ -58,11 +58,10 @@ def test_the_readme_has_a_row_for_every_variable() -> None:
 
 def test_the_example_shows_every_variable_with_what_it_accepts_and_its_default() -> None:
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
-    shown = [variable for variable in VARIABLES.values() if not variable.is_secret]
+    shown = [variable for variable in VARIABLES.values() if variable.name not in CREDENTIAL_VARIABLES]
     assert [example(variable) for variable in shown if f"\n{example(variable)}\n" not in text] == []
-    # The text above the secrets says where to get them.
-    secrets = [variable for variable in VARIABLES.values() if variable.is_secret]
-    assert [variable.name for variable in secrets if f"\n# {variable.name}=\n" not in text] == []
+    # The text above the credentials says where to get them.
+    assert [name for name in CREDENTIAL_VARIABLES if f"\n# {name}=\n" not in text] == []
     ttls = [f"# {variable.name}={variable.default}" for variable in TTLS.values()]
     assert "\n".join([comment(f"How long each dataset stays fresh. They accept {ACCEPTED_DURATION}."), *ttls]) in text
 

@@ -18,6 +18,7 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.assembly import build_definitions
 from ttapi_pipeline.defs.assets.metadata import preview
+from ttapi_pipeline.defs.automation.alerts import alert_sensor
 from ttapi_pipeline.defs.automation.freshness import freshness_policy
 from ttapi_pipeline_tests.support.worlds import World
 
@@ -126,13 +127,21 @@ class TestDefinitions:
 
     def test_sensors_and_schedules_are_on(self, definitions: dg.Definitions) -> None:
         repository = definitions.get_repository_def()
-        assert {sensor.name: sensor.default_status for sensor in repository.sensor_defs} == dict.fromkeys(
+        sensors = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
+        # Nobody is told until somebody is named.
+        assert sensors.pop("alerts") is dg.DefaultSensorStatus.STOPPED
+        assert sensors == dict.fromkeys(
             ("refresh_when_due", "metastock_folder", "finished_quote_sessions", "record_failures", "lost_runs"),
             dg.DefaultSensorStatus.RUNNING,
         )
         assert {schedule.name: schedule.default_status for schedule in repository.schedule_defs} == dict.fromkeys(
             ("after_the_close", "prune_daily"), dg.DefaultScheduleStatus.RUNNING
         )
+
+    def test_the_sensor_of_alerts_is_on_where_somebody_is_named(self) -> None:
+        assert alert_sensor(Settings()).default_status is dg.DefaultSensorStatus.STOPPED
+        told = Settings(alert_urls=("json://nobody",))
+        assert alert_sensor(told).default_status is dg.DefaultSensorStatus.RUNNING
 
     def test_what_fetches_shares_the_broker_s_pool(self, definitions: dg.Definitions) -> None:
         graph = definitions.resolve_asset_graph()

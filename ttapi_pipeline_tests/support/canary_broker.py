@@ -28,8 +28,10 @@ SESSION: Final = "canary-session-"
 QUOTE: Final = "canary-quote-"
 ACCOUNTS: Final = "7CA0000"
 """Account numbers begin so."""
+ALERTS: Final = "canary-alert-token-1618"
+"""Password and path of the webhook that is told."""
 
-CANARIES: Final = (CLIENT_SECRET, REFRESH_TOKEN, SESSION, QUOTE, ACCOUNTS)
+CANARIES: Final = (CLIENT_SECRET, REFRESH_TOKEN, SESSION, QUOTE, ACCOUNTS, ALERTS)
 
 _OURS: Final = "5WT0000"
 """Account numbers of the simulator begin so."""
@@ -50,6 +52,7 @@ class CanaryBroker:
         plan: What fails.
         dxlink: What the links say back: nothing, ``error``, ``close``, ``state`` or ``event``.
         failures: How many answers were failures.
+        alerts: What its webhook was told.
         said: What clients have said so far, and what they were given: every canary that there is.
     """
 
@@ -59,6 +62,7 @@ class CanaryBroker:
     dxlink: str = ""
     failures: int = 0
     links: int = 0
+    alerts: list[str] = field(default_factory=list)
     said: dict[str, None] = field(default_factory=lambda: dict.fromkeys((CLIENT_SECRET, REFRESH_TOKEN)))
     _real_dxlink: str = ""
     _counts: dict[str, int] = field(default_factory=dict)
@@ -66,6 +70,8 @@ class CanaryBroker:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.path == "/dxlink":
             return await self._link(request)
+        if ALERTS in request.path:
+            return await self._alert(request)
         path = request.rel_url.raw_path
         self._counts[path] = self._counts.get(path, 0) + 1
         body = (await request.read()).decode()
@@ -74,6 +80,12 @@ class CanaryBroker:
             self.failures += 1
             return await failure(" ".join([*self.said, request.headers.get("Authorization", ""), body]), request)
         return await self._true_answer(request, body)
+
+    async def _alert(self, request: web.Request) -> web.Response:
+        """Refuse it, and say all canaries back, as a webhook might."""
+        self.alerts.append(await request.text())
+        said = " ".join([*self.said, ALERTS])
+        return web.Response(status=500, reason=said, text=said, headers={"X-Said": said})
 
     async def _true_answer(self, request: web.Request, body: str) -> web.Response:
         for canary, real in ((CLIENT_SECRET, SIMULATOR_CLIENT_SECRET), (REFRESH_TOKEN, SIMULATOR_REFRESH_TOKEN)):

@@ -9,11 +9,13 @@ import pytest
 
 THOROUGH: Final = (
     "client/test_client_chaos.py",
+    "commands/test_alert_of_refresh.py",
     "commands/test_canaries.py",
     "commands/test_console_grid.py",
     "commands/test_signals.py",
     "datasets/test_eod_snapshot_build.py",
     "datasets/test_splits_between_sources.py",
+    "defs/scenarios/test_scenario_alerts.py",
     "defs/scenarios/test_scenario_changes.py",
     "defs/scenarios/test_scenario_tables.py",
     "defs/scenarios/test_sensor_daemon.py",
@@ -28,6 +30,7 @@ THOROUGH: Final = (
     "defs/test_defs_raw_files.py",
     "metastock/test_hostile_folders.py",
     "test_installed_wheel.py",
+    "test_platforms.py",
 )
 """Below the folder of the tests. Together they take about a third of the time of all."""
 

@@ -11,11 +11,12 @@ import dagster as dg
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
+from ttapi_pipeline.core.privacy import without_secrets
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
 from ttapi_pipeline.datasets.status import metastock_version
-from ttapi_pipeline.defs.dagster_internals import observation, step_failure
-from ttapi_pipeline.defs.failures import skipped
+from ttapi_pipeline.defs.dagster_internals import observation
+from ttapi_pipeline.defs.failures import error_and_sentence, skipped
 from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.storage.files import write_file
 from ttapi_pipeline.storage.layout import make_folder, state_folder
@@ -72,30 +73,14 @@ def failure_sensor(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.Sen
 
 def _record(event: dg.DagsterEvent, *, run_id: str, at: datetime, settings: Settings) -> dict[str, str]:
     """Time, run, dataset, error class and a sentence."""
-    kind, sentence = "RunFailure", event.message or "the run failed"
-    if event.is_step_failure:
-        failure = step_failure(event)
-        if failure.causes:
-            innermost, sentence = failure.causes[-1]
-            kind = innermost or kind
-        # A failure that our code foresaw (`failures`) says both better than the error that caused it.
-        named = failure.metadata.get("error")
-        kind = str(named.value) if named is not None else kind
-        sentence = failure.description or sentence
+    kind, sentence = error_and_sentence(event)
     return {
         "at": at.astimezone(UTC).isoformat(timespec="seconds"),
         "run_id": run_id,
         "dataset": event.step_key or "",
         "error": kind,
-        "sentence": _redacted(" ".join(sentence.split())[:500], settings),
+        "sentence": without_secrets(" ".join(sentence.split())[:500], settings.secrets),
     }
-
-
-def _redacted(text: str, settings: Settings) -> str:
-    """The text without secrets. Our own errors hold no secrets; the text of another library's error might."""
-    for secret in filter(None, (settings.client_secret, settings.refresh_token)):
-        text = text.replace(secret, "***")
-    return text
 
 
 def append_failures(settings: Settings, records: list[dict[str, str]]) -> None:
