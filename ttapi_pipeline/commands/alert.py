@@ -7,7 +7,6 @@ What is told: see `alerts`. While the daemon runs, its sensor does the same.
 from __future__ import annotations
 
 import argparse
-import json
 import socket
 import sys
 from functools import partial
@@ -17,6 +16,7 @@ from ttapi_pipeline.alerts.delivery import destinations, send
 from ttapi_pipeline.alerts.look import Lookout
 from ttapi_pipeline.alerts.wording import trial_message
 from ttapi_pipeline.commands.exit_codes import FAILED, INCOMPLETE, OK
+from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.commands.unwatched import seen_in_runs
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
@@ -62,7 +62,7 @@ def _test(settings: Settings, *, is_json: bool) -> int:
     answers = {place.name: send(place, message) for place in destinations(settings.alert_urls)}
     if is_json:
         document = {name: {"is_accepted": failure is None, "failure": failure} for name, failure in answers.items()}
-        sys.stdout.write(json.dumps({"destinations": document}, indent=2) + "\n")
+        print_json({"destinations": document})
     else:
         sys.stdout.writelines(
             f"{name}: {failure or 'accepted the test message'}\n" for name, failure in answers.items()
@@ -80,7 +80,7 @@ def _look(settings: Settings, *, is_json: bool) -> int:
             "told_recovered": [] if looked.notice is None else [each.subject for each in looked.notice.recovered],
             "not_accepted_by": looked.pending,
         }
-        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+        print_json(document)
     else:
         sys.stdout.write(f"{looked}\n")
     return INCOMPLETE if looked.pending else OK

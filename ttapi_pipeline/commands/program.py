@@ -23,7 +23,7 @@ from ttapi_pipeline.datasets.registry import DATASETS, load_settings_of
 from ttapi_pipeline.storage.layout import state_folder
 from ttapi_pipeline.terminal.streams import accept_any_text, print_error
 
-_COMMANDS: Final = {
+COMMANDS: Final = {
     "init": "set up a folder for settings, data and Dagster instance",
     "refresh": "refresh what is due",
     "status": "show how fresh every dataset is, and why",
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if _ASKED_FOR_WORDS in os.environ:
         _answer_shell()
     words, (parser, _) = _with_command(sys.argv[1:] if argv is None else argv), _parsers()
-    if words[0] not in _COMMANDS and not words[0].startswith("-"):
+    if words[0] not in COMMANDS and not words[0].startswith("-"):
         parser.error(_unknown_command(words[0]))
     options = parser.parse_args(words)
     command = _module(options.command)
@@ -97,7 +97,7 @@ def _module(command: str) -> Any:
 def _unknown_command(word: str) -> str:
     if word in DATASETS:
         return f"{word} is a dataset, and not a command: `tt show {word}`, `tt refresh {word}`, `tt export {word}`"
-    return unknown_word("command", word, _COMMANDS)
+    return unknown_word("command", word, COMMANDS)
 
 
 def _with_command(words: Sequence[str]) -> Sequence[str]:
@@ -147,7 +147,7 @@ def _parsers() -> tuple[CommandParser, Mapping[str, CommandParser]]:
     )
     parser.add_argument("--version", action="version", version=f"tt {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, meaning in _COMMANDS.items():
+    for name, meaning in COMMANDS.items():
         commands.add_parser(name, help=meaning).add_options = partial(_add_options, name)
     return parser, commands.choices
 

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -33,8 +32,7 @@ from ttapi_pipeline.defs.operations.held_runs import process_of, process_tags
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline_tests.support.flips import flip_bit
 from ttapi_pipeline_tests.support.held import holder, lock_file, started_run
-from ttapi_pipeline_tests.support.projects import Finished, Tt, environment_of_users, make_project, run_tt
-from ttapi_pipeline_tests.support.shared import made_once
+from ttapi_pipeline_tests.support.projects import Finished, Tt, environment_of_users, run_tt
 from ttapi_pipeline_tests.support.simulator import SimulatorControl
 
 CANARY = "canary-4c1d"
@@ -42,35 +40,10 @@ NOBODY = "http://127.0.0.1:9"
 """Nothing listens there: a fetch would fail."""
 
 
-@pytest.fixture(scope="module")
-def exchange() -> Iterator[SimulatorProcess]:
-    with SimulatorProcess(seed=7) as simulator:
-        yield simulator
-
-
 def stored(project: Path) -> Mapping[str, tuple[int, int]]:
     """Size and time of every stored file."""
     files = (path for path in (project / "data").iterdir() if path.is_file() and not path.name.startswith("."))
     return {path.name: (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory, exchange: SimulatorProcess) -> tuple[Path, Finished]:
-    """A project's folder after the first `tt refresh` in it, to be copied, and what the command left."""
-
-    def make(folder: Path) -> None:
-        finished = run_tt(make_project(folder), "refresh", TT_ENV="simulator", TT_API_URL=exchange.url)
-        (folder / "finished.json").write_text(json.dumps(asdict(finished)))
-
-    folder = made_once(tmp_path_factory, "first_refresh", make)
-    return folder, Finished(**json.loads((folder / "finished.json").read_text()))
-
-
-@pytest.fixture
-def filled(first: tuple[Path, Finished], project: Path) -> Path:
-    """The project's folder with the data and the Dagster instance of the first refresh."""
-    shutil.copytree(first[0] / "data", project / "data")
-    return project
 
 
 def test_a_first_refresh_fills_every_dataset(first: tuple[Path, Finished]) -> None:
