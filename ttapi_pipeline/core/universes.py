@@ -7,10 +7,9 @@ The broker's own lists (a watchlist, all active equities) are fetched in `datase
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from difflib import get_close_matches
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
@@ -18,7 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from ttapi_pipeline.core.errors import InvalidFormatError
-from ttapi_pipeline.core.symbology import canonical_symbol, option_root
+from ttapi_pipeline.core.nearest import did_you_mean
+from ttapi_pipeline.core.symbology import canonical_symbol
 from ttapi_pipeline.core.user_files import read_user_text
 
 
@@ -74,8 +74,9 @@ def read_symbol_file(path: Path) -> Sequence[str]:
         try:
             symbols[canonical_symbol(word)] = None
         except ValueError as error:
+            hint = "" if "," in word else likely_symbol(word)
             raise InvalidFormatError(
-                f"{path}, line {number}: {error}{did_you_mean(word)}; the file has one symbol per line"
+                f"{path}, line {number}: {error}{hint}; the file has one symbol per line"
             ) from error
     if not symbols:
         raise InvalidFormatError(f"{path} names no symbol; it has one symbol per line")
@@ -101,20 +102,10 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def likely_symbol(symbol: str, known: Iterable[str]) -> str | None:
-    """The known symbol that was probably meant; None when none is like it. ``BRKB`` and ``BRK.B`` mean ``BRK/B``."""
-    symbols = list(known)
-    word = option_root(symbol.upper().replace(".", "/").replace("-", "/").replace(" ", "/"))
-    for each in symbols:
-        if option_root(each) == word:
-            return each
-    return next(iter(get_close_matches(word, symbols, n=1, cutoff=0.75)), None)
-
-
-def did_you_mean(symbol: str) -> str:
+def likely_symbol(word: str) -> str:
     """A question with the symbol of a shipped list that was probably meant, in brackets; empty when none is like it."""
-    likely = likely_symbol(symbol, shipped_symbols())
-    return "" if likely is None or likely == symbol else f" (did you mean {likely}?)"
+    known = shipped_symbols()
+    return "" if word in known else did_you_mean(word, known)
 
 
 def shipped_symbols() -> Sequence[str]:

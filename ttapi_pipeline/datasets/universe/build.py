@@ -21,7 +21,7 @@ from ttapi_pipeline.core.universes import (
     SP500_AS_OF,
     TRADED,
     SymbolList,
-    did_you_mean,
+    likely_symbol,
     lists_of,
     read_symbol_file,
     sp500,
@@ -137,7 +137,7 @@ async def _with_members(
         return listed
     came = await client.equities(others, progress=progress)
     reasons = {
-        symbol: reason + did_you_mean(symbol) if UNKNOWN_SYMBOL in reason else reason
+        symbol: reason + likely_symbol(symbol) if UNKNOWN_SYMBOL in reason else reason
         for symbol, reason in came.missing.items()
     }
     return Collection(
