@@ -48,6 +48,8 @@ class Declaration:
         description: One sentence for the web UI and the README; says what a row is.
         ttl: How long it stays fresh unless TT_TTL_<NAME> says otherwise.
         code_version: Raise it whenever the same inputs would give other rows.
+        carries_on: Older code versions whose stored rows are as good as those of this one, once `storage.scan` has
+            read them: an upgrade from these fetches nothing.
         upstream: The datasets (or `metastock_files`) that it is built from.
         consults: Upstream datasets whose change alone is no reason to build it again; the next refresh reads them anew.
         group: Dagster group.
@@ -63,6 +65,7 @@ class Declaration:
     code_version: str
     group: str
     source: str
+    carries_on: Sequence[str] = ()
     upstream: Sequence[str] = ()
     consults: Sequence[str] = ()
     shaped_by: Sequence[SettingName] = ("origin",)

@@ -48,6 +48,8 @@ class Verdict:
         reason: The rule in words, with the figures.
         ttl: How long the dataset stays fresh.
         age: Time since its collection began; None when nothing is stored.
+        is_young: Whether a miss is none by its age: what is stored is not damaged, and what changed is code, a setting
+            or an input. Rows that the change does not concern need not be fetched again.
     """
 
     dataset: str
@@ -56,6 +58,7 @@ class Verdict:
     reason: str
     ttl: timedelta
     age: timedelta | None = None
+    is_young: bool = False
 
     def __str__(self) -> str:
         return f"{'hit' if self.is_hit else 'miss'}: {self.reason}"
@@ -92,8 +95,8 @@ def decide(
         is_forced: Whether to refresh in any case.
     """
 
-    def verdict(rule: Rule, reason: str, *, is_hit: bool = False) -> Verdict:
-        return Verdict(declaration.name, is_hit, rule, reason, ttl, age)
+    def verdict(rule: Rule, reason: str, *, is_hit: bool = False, is_young: bool = False) -> Verdict:
+        return Verdict(declaration.name, is_hit, rule, reason, ttl, age, is_young)
 
     age = None if manifest is None else now - manifest.provenance.fetched_at
     if is_forced:
@@ -105,19 +108,24 @@ def decide(
     stored = manifest.provenance
     if lost_files:
         return verdict(Rule.FILE_LOST, f"{', '.join(lost_files)} is gone")
+    unchanged = _why_unchanged(declaration.changes, stored.fetched_at, now) if is_calendar_aware else None
+    damaged = _damaged_input(declaration, stored, damaged_inputs)
+    is_young = damaged is None and age >= -CLOCK_TOLERANCE and (age < ttl or unchanged is not None)
     if stored.code_version != declaration.code_version:
-        return verdict(Rule.CODE_VERSION, f"code version {stored.code_version} is now {declaration.code_version}")
+        reason = f"code version {stored.code_version} is now {declaration.code_version}"
+        return verdict(Rule.CODE_VERSION, reason, is_young=is_young)
     if changed := _changed_setting(declaration, stored, settings):
-        return verdict(Rule.SETTINGS, changed)
-    if changed := _changed_input(declaration, stored, upstream, damaged_inputs):
-        return verdict(Rule.UPSTREAM, changed)
+        return verdict(Rule.SETTINGS, changed, is_young=is_young)
+    if changed := _changed_input(declaration, stored, upstream):
+        return verdict(Rule.UPSTREAM, changed, is_young=is_young)
+    if damaged is not None:
+        return verdict(Rule.UPSTREAM, damaged)
     if age < -CLOCK_TOLERANCE:
         return verdict(Rule.CLOCK, f"fetched {format_duration(-age)} in the future: the clock jumped back")
     if age < ttl:
         return verdict(
             Rule.FRESH, f"{format_duration(max(age, timedelta(0)))} old, TTL {format_duration(ttl)}", is_hit=True
         )
-    unchanged = _why_unchanged(declaration.changes, stored.fetched_at, now) if is_calendar_aware else None
     if unchanged is not None:
         return verdict(Rule.MARKET_CLOSED, f"{format_duration(age)} old, and {unchanged}", is_hit=True)
     return verdict(Rule.EXPIRED, f"{format_duration(age)} old, TTL {format_duration(ttl)} is over")
@@ -132,17 +140,20 @@ def _changed_setting(declaration: Declaration, stored: Provenance, settings: Map
     return None
 
 
-def _changed_input(
-    declaration: Declaration,
-    stored: Provenance,
-    upstream: Mapping[str, str | None],
-    damaged_inputs: Mapping[str, Collection[str]],
-) -> str | None:
-    """Which input has changed since the rows were made, or was damaged then, in words; None when none has."""
+def _changed_input(declaration: Declaration, stored: Provenance, upstream: Mapping[str, str | None]) -> str | None:
+    """Which input has changed since the rows were made, in words; None when none has."""
     for name in declaration.upstream:
         was, is_now = stored.inputs.get(name), upstream.get(name)
         if was != is_now and name not in declaration.consults:
             return f"{name} changed: built from {_short(was)}, now {_short(is_now)}"
+    return None
+
+
+def _damaged_input(
+    declaration: Declaration, stored: Provenance, damaged_inputs: Mapping[str, Collection[str]]
+) -> str | None:
+    """Which input was damaged when the rows were made, in words; None when none was."""
+    for name in declaration.upstream:
         file, damaged = stored.input_files.get(name), damaged_inputs.get(name, ())
         if damaged and (file is None or file in damaged):
             return f"{name} was found damaged, and this may be built from the damaged file"

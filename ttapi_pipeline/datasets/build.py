@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final, Protocol
 
 import polars as pl
@@ -43,6 +43,7 @@ class Build:
         charts: Pictures of the content, by file name without its extension.
         after_publication: Called once the rows are durable; tidies up what a killed run would have needed.
         is_simulated: Whether a source turned out to be a simulator, whatever the settings say.
+        fetched_at: When the collection of rows that it keeps began; None when all are of this refresh.
     """
 
     frame: pl.DataFrame | pl.LazyFrame | Pieces
@@ -55,6 +56,7 @@ class Build:
     charts: Mapping[str, Chart] = field(default_factory=dict)
     after_publication: Callable[[], None] | None = None
     is_simulated: bool = False
+    fetched_at: datetime | None = None
 
 
 def rows_per_source(frame: pl.DataFrame) -> Mapping[str, int]:

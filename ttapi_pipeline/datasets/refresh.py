@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from ttapi_pipeline.broker.broker import Broker
 from ttapi_pipeline.client import TastytradeClient
 from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.collection import ProgressCallback
+from ttapi_pipeline.core.declaration import SettingName
 from ttapi_pipeline.core.errors import CorruptFileError, StorageError
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.progress import current_board
@@ -22,6 +24,7 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.datasets.registry import REPORTS
 from ttapi_pipeline.datasets.status import shaping_settings
+from ttapi_pipeline.datasets.young_rows import YoungRows
 from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.storage.files import write_file
 from ttapi_pipeline.storage.layout import STATE_FOLDER, DatasetFiles, Folder, make_folder
@@ -42,6 +45,7 @@ class Refresh:
         broker: Opens REST clients and links to the feed.
         is_forced: Whether the user wants it built whatever is stored; then no cache is trusted.
         is_whole: Whether everything is to be fetched again, and not only what can be new.
+        is_young: Whether what is stored is not due by its age; see `Verdict.is_young`.
     """
 
     settings: Settings
@@ -53,6 +57,7 @@ class Refresh:
     _folder: Folder
     _manifest: Manifest | None
     is_whole: bool = False
+    is_young: bool = False
 
     def connect(self) -> AbstractAsyncContextManager[TastytradeClient]:
         """A REST client."""
@@ -61,13 +66,38 @@ class Refresh:
     def previous(self) -> pl.LazyFrame | None:
         """The stored rows, when they were made by the same code from the same settings; None otherwise."""
         manifest, dataset = self._manifest, self._dataset
-        if (
-            manifest is None
-            or manifest.provenance.code_version != dataset.code_version
-            or dict(manifest.provenance.settings) != dict(shaping_settings(self.settings, dataset))
-        ):
+        if manifest is None or not self._is_of_this_code(manifest) or self._settings_that_differ(manifest):
             return None
         return self._stored(dataset.schema)
+
+    def young_rows(self, *, may_differ: Collection[SettingName] = ()) -> YoungRows | None:
+        """The stored rows, when they are not due by their age, so that only what they lack has to be fetched.
+
+        None when everything has to be fetched: nothing is stored, it is due, damaged, forced, or of other code or
+        settings.
+
+        Args:
+            may_differ: Settings that choose the subjects and change nothing in their rows.
+        """
+        manifest, dataset = self._manifest, self._dataset
+        if (
+            manifest is None
+            or not self.is_young
+            or self.is_whole
+            or not self._is_of_this_code(manifest)
+            or self._settings_that_differ(manifest) - set(may_differ)
+            or (rows := self._stored(dataset.schema)) is None
+        ):
+            return None
+        made = manifest.provenance
+        return YoungRows(rows, made.fetched_at, frozenset(made.missing), made.is_simulated)
+
+    def _is_of_this_code(self, manifest: Manifest) -> bool:
+        return manifest.provenance.code_version in {self._dataset.code_version, *self._dataset.carries_on}
+
+    def _settings_that_differ(self, manifest: Manifest) -> set[str]:
+        was, is_now = manifest.provenance.settings, shaping_settings(self.settings, self._dataset)
+        return {name for name in {*was, *is_now} if was.get(name) != is_now.get(name)}
 
     def kept(self) -> pl.LazyFrame | None:
         """The stored rows of this environment, whatever code and settings made them; None where there are none to read.

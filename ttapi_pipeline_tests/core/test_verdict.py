@@ -259,3 +259,25 @@ def test_what_was_built_from_a_damaged_file_is_built_again(
     noted: dict[str, str], damaged: tuple[str, ...], rule: Rule
 ) -> None:
     assert verdict(manifest(input_files=noted), damaged_inputs={"daily_candles": damaged}).rule is rule
+
+
+@pytest.mark.parametrize(
+    ("stored", "arguments", "is_young"),
+    [
+        ({"code_version": "1"}, {}, True),
+        ({"settings": {"origin": "x"}}, {}, True),
+        ({"inputs": {"daily_candles": "aaaa"}}, {}, True),
+        # Its age would have made it a miss as well, or its rows cannot be trusted.
+        ({"code_version": "1", "fetched_at": NOW - timedelta(days=2)}, {}, False),
+        ({"code_version": "1", "fetched_at": NOW + timedelta(hours=2)}, {}, False),
+        ({"code_version": "1"}, {"damaged_inputs": {"daily_candles": ("bad",)}}, False),
+        ({}, {"damaged_inputs": {"daily_candles": ("bad",)}}, False),
+        ({"code_version": "1"}, {"lost_files": ["eod_snapshot.parquet"]}, False),
+        ({"code_version": "1"}, {"damage": "eod_snapshot.parquet is damaged"}, False),
+        ({"code_version": "1"}, {"is_forced": True}, False),
+    ],
+)
+def test_rows_are_young_where_a_change_alone_makes_the_miss(
+    stored: dict[str, Any], arguments: dict[str, Any], is_young: bool
+) -> None:
+    assert verdict(manifest(**stored), **arguments).is_young is is_young

@@ -28,6 +28,7 @@ THOROUGH: Final = (
     "defs/test_defs_payloads.py",
     "defs/test_defs_quotes.py",
     "defs/test_defs_raw_files.py",
+    "defs/test_defs_universe_change.py",
     "metastock/test_hostile_folders.py",
     "test_installed_wheel.py",
     "test_platforms.py",

@@ -24,6 +24,7 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build, rows_per_source
 from ttapi_pipeline.datasets.daily_candles.doubts import possible, short_answers, short_replacements
 from ttapi_pipeline.datasets.daily_candles.holes import (
+    EVERY_SYMBOL,
     behind,
     confirmed,
     due_sessions,
@@ -38,6 +39,7 @@ from ttapi_pipeline.datasets.daily_candles.revisions import recorded_revisions, 
 from ttapi_pipeline.datasets.daily_candles.spool import CandleSpool
 from ttapi_pipeline.datasets.daily_candles.table import CANDLE_ABSENCES, CANDLE_REVISIONS, DAILY_CANDLES
 from ttapi_pipeline.datasets.refresh import Refresh
+from ttapi_pipeline.datasets.young_rows import YoungRows, of_all, to_ask
 from ttapi_pipeline.storage.layout import state_folder
 from ttapi_pipeline.streaming.candle_collection import collect_daily_candles
 from ttapi_pipeline.streaming.candles import CandleHistory
@@ -166,6 +168,7 @@ async def build_daily_candles(
     recorded: pl.LazyFrame | None = None,
     absent: pl.LazyFrame | None = None,
     is_whole: bool = False,
+    young: YoungRows | None = None,
 ) -> Build:
     """Fetch every symbol from where its stored bars end; what does not come stays as it is.
 
@@ -183,6 +186,7 @@ async def build_daily_candles(
         recorded: Revisions of earlier fetches; None for none.
         absent: The table `candle_absences`; None for none.
         is_whole: Whether the history of every symbol is fetched from its start.
+        young: The stored bars, when they end with the last session: then only the symbols that they lack are fetched.
 
     Raises:
         CoverageError: Too little came.
@@ -196,7 +200,9 @@ async def build_daily_candles(
     starts = dict.fromkeys(names.values(), history_start)
     if not is_whole:
         starts |= {symbol: max(history_start, start) for symbol, start in _starts(kept, settled, absent).items()}
-    histories, fresh = await feed.collect(starts)
+    members = list(names.values())
+    histories, fresh = await feed.collect({symbol: starts[symbol] for symbol in to_ask(members, young)})
+    histories = of_all(histories, members)
     histories.require(min_coverage, subject="daily_candles")
     snipped = {history.symbol for history in histories.rows if history.is_snipped}
     set_aside = {each.symbol: each.lost.get("close", 0) + each.lost.get("time", 0) for each in histories.rows}
@@ -231,8 +237,11 @@ async def build_daily_candles(
             "holes_filled": mended.filled,
             "bars_absent": mended.absences.height,
             "stored_bars_dropped": dropped,
+            **({} if young is None else {"symbols_kept": len(members) - len(answered)}),
             **lost_facts(Counter(histories.lost) | Counter(mended.lost)),
         },
+        is_simulated=young is not None and young.is_simulated,
+        fetched_at=None if young is None else young.fetched_at,
     )
 
 
@@ -337,4 +346,14 @@ async def build(refresh: Refresh, trading_calendar: pl.LazyFrame, universe: pl.L
         recorded=refresh.recorded(CANDLE_REVISIONS.name),
         absent=refresh.recorded(CANDLE_ABSENCES.name),
         is_whole=refresh.is_whole or refresh.previous() is None,
+        young=_young_rows(refresh),
     )
+
+
+def _young_rows(refresh: Refresh) -> YoungRows | None:
+    """The stored bars, when no session has settled since they were fetched and no symbol stood still."""
+    young = refresh.young_rows()
+    if young is None or EVERY_SYMBOL in young.missing:
+        return None
+    is_settled = last_settled_session(young.fetched_at) == last_settled_session(refresh.now)
+    return young if is_settled else None

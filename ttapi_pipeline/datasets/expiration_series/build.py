@@ -33,6 +33,7 @@ from ttapi_pipeline.datasets.build import (
 from ttapi_pipeline.datasets.expiration_series.table import EXPIRATION_SERIES
 from ttapi_pipeline.datasets.placeholders import known_date, known_text
 from ttapi_pipeline.datasets.refresh import Refresh
+from ttapi_pipeline.datasets.young_rows import YoungRows, kept_rows, of_all, to_ask
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
 _COLLECTED: Final = pl.Schema(
@@ -211,19 +212,27 @@ async def build_expiration_series(
     now: datetime,
     min_coverage: float,
     progress: ProgressCallback,
+    young: YoungRows | None = None,
 ) -> Build:
-    """Fetch the chain of every symbol of the universe; what fails or is left out keeps its last known rows."""
-    chains = await client.nested_option_chains(universe["symbol"].to_list(), progress=progress)
+    """Fetch the chain of every symbol of the universe; what fails or is left out keeps its last known rows.
+
+    With young rows, the chains of the symbols that they lack. All rows get their sessions from the calendar of now.
+    """
+    members = universe["symbol"].to_list()
+    asked = to_ask(members, young)
+    chains = of_all(await client.nested_option_chains(asked, progress=progress), members)
     today = now.astimezone(NEW_YORK).date()
     chains, lost = open_only(chains, today=today)
     chains = without_vanished(chains, previous, today=today)
     chains.require(min_coverage, subject="expiration_series")
     fresh = expiration_series_frame(chains.rows, calendar, fetched_at=now)
-    has_some = bool(chains.missing) or not fresh.is_empty()
+    stored = kept_rows(fresh, members, asked, young)
+    has_some = bool(chains.missing) or not (fresh.is_empty() and stored.is_empty())
     require_options(universe, has_some=has_some, dataset="expiration_series")
     # Rows that are carried over were made with an older calendar, perhaps with another one.
     kept = left_out(fresh, previous, EXPIRATION_SERIES.key, missing=chains.missing, today=today)
-    frame = on_sessions(pl.concat([carry_over(fresh, previous, chains.missing), kept]), calendar)
+    carried = pl.concat([carry_over(fresh, previous, chains.missing), kept])
+    frame = on_sessions(pl.concat([carried, stored]), calendar)
     beyond = frame["expiration_session"].null_count()
     return Build(
         frame=frame,
@@ -232,12 +241,14 @@ async def build_expiration_series(
         statistics={
             "coverage": chains.coverage,
             "symbols_without_options": len(chains.empty),
-            "rows_carried_over": frame.height - fresh.height,
+            "rows_carried_over": carried.height - fresh.height,
+            **({} if young is None else {"rows_kept": stored.height}),
             "rows_rejected": len(chains.rejected),
             **({"expirations_without_session": beyond} if beyond else {}),
             **lost_facts(Counter(chains.lost) + Counter(lost) + Counter(placeholders_in(chains.rows))),
         },
-        is_simulated=client.is_simulated,
+        is_simulated=client.is_simulated or (young is not None and young.is_simulated),
+        fetched_at=None if young is None else young.fetched_at,
     )
 
 
@@ -252,4 +263,5 @@ async def build(refresh: Refresh, trading_calendar: pl.LazyFrame, universe: pl.L
             now=refresh.now,
             min_coverage=refresh.settings.min_coverage,
             progress=refresh.progress("chains"),
+            young=refresh.young_rows(),
         )

@@ -32,6 +32,7 @@ from ttapi_pipeline.datasets.implied_volatility.table import IMPLIED_VOLATILITY
 from ttapi_pipeline.datasets.metrics import without_impossible
 from ttapi_pipeline.datasets.placeholders import is_impossible, known_date, known_moment, known_text, positive
 from ttapi_pipeline.datasets.refresh import Refresh
+from ttapi_pipeline.datasets.young_rows import YoungRows, kept_rows, of_all, to_ask
 
 _LIST: Final = "option-expiration-implied-volatilities"
 _SAME: Final = 0.01
@@ -144,19 +145,24 @@ async def build_implied_volatility(
     now: datetime,
     min_coverage: float,
     progress: ProgressCallback,
+    young: YoungRows | None = None,
 ) -> Build:
-    """Fetch the volatility of every listed expiration of the universe."""
-    metrics = await client.market_metrics(universe["symbol"].to_list(), progress=progress)
+    """Fetch the volatility of every listed expiration of the universe; with young rows, of the symbols they lack."""
+    members = universe["symbol"].to_list()
+    asked = to_ask(members, young)
+    metrics = of_all(await client.market_metrics(asked, progress=progress), members)
     today = now.astimezone(NEW_YORK).date()
     metrics, lost = open_only(without_impossible(metrics, now=now), today=today)
     metrics = without_vanished(metrics, previous, today=today)
     metrics.require(min_coverage, subject="implied_volatility")
     fresh = implied_volatility_frame(metrics.rows, fetched_at=now)
-    has_some = bool(metrics.missing) or not fresh.is_empty()
+    stored = kept_rows(fresh, members, asked, young)
+    has_some = bool(metrics.missing) or not (fresh.is_empty() and stored.is_empty())
     require_options(universe, has_some=has_some, dataset="implied_volatility")
     known = None if previous is None else previous.filter(pl.col("implied_volatility").is_not_null())
     kept = left_out(fresh, known, IMPLIED_VOLATILITY.key, missing=metrics.missing, today=today)
-    frame = pl.concat([carry_over(fresh, previous, metrics.missing), kept])
+    carried = pl.concat([carry_over(fresh, previous, metrics.missing), kept])
+    frame = pl.concat([carried, stored])
     of_table = {name: count for name, count in metrics.lost.items() if is_of_expiration(name)}
     return Build(
         frame=frame,
@@ -165,11 +171,13 @@ async def build_implied_volatility(
         statistics={
             "coverage": metrics.coverage,
             "symbols_without_options": sum(not each.option_expiration_implied_volatilities for each in metrics.rows),
-            "rows_carried_over": frame.height - fresh.height,
+            "rows_carried_over": carried.height - fresh.height,
+            **({} if young is None else {"rows_kept": stored.height}),
             "rows_rejected": len(metrics.rejected),
             **lost_facts(Counter(of_table) + Counter(lost)),
         },
-        is_simulated=client.is_simulated,
+        is_simulated=client.is_simulated or (young is not None and young.is_simulated),
+        fetched_at=None if young is None else young.fetched_at,
     )
 
 
@@ -183,4 +191,5 @@ async def build(refresh: Refresh, universe: pl.LazyFrame) -> Build:
             now=refresh.now,
             min_coverage=refresh.settings.min_coverage,
             progress=refresh.progress("metrics"),
+            young=refresh.young_rows(),
         )

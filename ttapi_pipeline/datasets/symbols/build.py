@@ -30,6 +30,7 @@ from ttapi_pipeline.datasets.placeholders import (
 )
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.symbols.table import SYMBOLS
+from ttapi_pipeline.datasets.young_rows import YoungRows, kept_rows, of_all, to_ask
 from ttapi_pipeline.tables.dtypes import UTC_DATETIME
 
 _FACTS: Final = ("symbol", "description", "listed_market", "is_etf", "is_index")
@@ -163,9 +164,17 @@ async def build_symbols(
     now: datetime,
     min_coverage: float,
     progress: ProgressCallback,
+    young: YoungRows | None = None,
 ) -> Build:
-    """Fetch the metrics of the universe; a symbol without any, or with few, keeps its last known row."""
-    metrics = await client.market_metrics(universe["symbol"].to_list(), progress=progress)
+    """Fetch the metrics of the universe; a symbol without any, or with few, keeps its last known row.
+
+    With young rows, the metrics of the symbols that they lack. What the universe says of a symbol is taken over anew.
+    """
+    members = universe["symbol"].to_list()
+    asked = to_ask(members, young)
+    kept = _with_facts(kept_rows(SYMBOLS.polars.to_frame(), members, asked, young), universe)
+    universe = universe.filter(pl.col("symbol").is_in(asked))
+    metrics = of_all(await client.market_metrics(asked, progress=progress), members)
     metrics = without_impossible(metrics, now=now)
     metrics = without_hollow(metrics, symbols_frame(metrics.rows, universe, fetched_at=now), previous)
     metrics.require(min_coverage, subject="symbols")
@@ -174,19 +183,28 @@ async def build_symbols(
     known = previous.filter(pl.col("symbol").is_in(failed)).collect() if previous is not None and failed else None
     fresh_facts = universe if known is None else universe.filter(~pl.col("symbol").is_in(known["symbol"].to_list()))
     fresh = symbols_frame(metrics.rows, fresh_facts, fetched_at=now)
-    frame = fresh if known is None else pl.concat([fresh, known.select(fresh.columns)])
+    carried = fresh if known is None else pl.concat([fresh, known.select(fresh.columns)])
+    frame = pl.concat([carried, kept])
     return Build(
         frame=frame,
         missing=metrics.missing,
         sources=rows_per_source(frame),
         statistics={
             "coverage": metrics.coverage,
-            "rows_carried_over": frame.height - fresh.height,
+            "rows_carried_over": carried.height - fresh.height,
+            **({} if young is None else {"rows_kept": kept.height}),
             "rows_rejected": len(metrics.rejected),
             **lost_facts({name: count for name, count in metrics.lost.items() if not is_of_expiration(name)}),
         },
-        is_simulated=client.is_simulated,
+        is_simulated=client.is_simulated or (young is not None and young.is_simulated),
+        fetched_at=None if young is None else young.fetched_at,
     )
+
+
+def _with_facts(rows: pl.DataFrame, universe: pl.DataFrame) -> pl.DataFrame:
+    """Stored rows with what the universe says of their symbols now."""
+    others = rows.drop([name for name in _FACTS if name != "symbol"])
+    return others.join(universe.select(_FACTS), on="symbol").select(rows.columns)
 
 
 async def build(refresh: Refresh, universe: pl.LazyFrame) -> Build:
@@ -199,4 +217,5 @@ async def build(refresh: Refresh, universe: pl.LazyFrame) -> Build:
             now=refresh.now,
             min_coverage=refresh.settings.min_coverage,
             progress=refresh.progress("metrics"),
+            young=refresh.young_rows(),
         )

@@ -30,6 +30,7 @@ from ttapi_pipeline.datasets.build import Build, carry_over, rows_per_source
 from ttapi_pipeline.datasets.placeholders import known_text
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.universe.table import UNIVERSE
+from ttapi_pipeline.datasets.young_rows import YoungRows, kept_rows, of_all, to_ask
 
 EQUITY_TYPES: Final = frozenset({"Equity", "Index", "ETF"})
 _OPTIONABLE: Final = "active optionable equities"
@@ -156,18 +157,36 @@ async def build_universe(
     previous: pl.LazyFrame | None,
     now: datetime,
     progress: ProgressCallback,
+    young: YoungRows | None = None,
 ) -> Build:
-    """Fetch the facts of every member; a member that the broker does not know is missing."""
+    """Fetch the facts of every member that is not known yet; a member that the broker does not know is missing.
+
+    Args:
+        client: Of the broker.
+        settings: Name the lists.
+        previous: The stored rows, for what does not come; None for none.
+        now: When the collection began.
+        progress: Told how many members came.
+        young: Stored rows that need not be fetched again; None for none.
+
+    Raises:
+        CoverageError: Too little came.
+        DataError: A list is empty.
+    """
     memberships = await collect_memberships(client, settings)
     listed: Collection[Equity] = Collection(())
     if SymbolList.OPTIONABLE in lists_of(settings.universe):
         listed = await collect_active_optionable(client, progress=progress)
         memberships.append(Membership(_OPTIONABLE, tuple(equity.symbol for equity in listed.rows)))
     names = _names_by_symbol(memberships)
-    equities = await _with_members(client, listed, list(names), progress=progress)
+    members = list(names)
+    asked = to_ask(members, young)
+    equities = of_all(await _with_members(client, listed, asked, progress=progress), members)
     equities.require(settings.min_coverage, subject="universe")
     fresh = universe_frame(equities.rows, membership=names, fetched_at=now)
-    frame = carry_over(fresh, previous, equities.missing)
+    kept = kept_rows(fresh, members, [*asked, *fresh["symbol"]], young)
+    kept = kept.with_columns(pl.col("symbol").replace_strict(names, default="").alias("membership"))
+    frame = pl.concat([carry_over(fresh, previous, equities.missing), kept])
     losses = [equities.lost, *(each.lost for each in memberships)]
     return Build(
         frame=frame,
@@ -176,20 +195,24 @@ async def build_universe(
         statistics={
             "coverage": equities.coverage,
             "membership": "; ".join(dict.fromkeys(frame["membership"].sort())),
-            "rows_carried_over": frame.height - fresh.height,
+            "rows_carried_over": frame.height - fresh.height - kept.height,
+            **({} if young is None else {"rows_kept": kept.height}),
             **lost_facts(sum((Counter(lost) for lost in losses), Counter[str]())),
         },
-        is_simulated=client.is_simulated,
+        is_simulated=client.is_simulated or (young is not None and young.is_simulated),
+        fetched_at=None if young is None else young.fetched_at,
     )
 
 
 async def build(refresh: Refresh) -> Build:
     """Fetch what the members are."""
+    young = refresh.young_rows(may_differ=("universe", "watchlist"))
     async with refresh.connect() as client:
         return await build_universe(
             client,
             refresh.settings,
-            previous=refresh.previous(),
+            previous=refresh.previous() if young is None else young.rows,
             now=refresh.now,
             progress=refresh.progress("instruments"),
+            young=young,
         )

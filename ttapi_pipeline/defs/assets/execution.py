@@ -97,7 +97,18 @@ def execute(
             verdict, manifest = status.verdict, status.manifest
             folder, broker, began_at, started = io_manager.folder, api.get(), api.clock.now(), time.perf_counter()
             before = broker.request_counts()
-            refresh = Refresh(settings, began_at, api.clock, broker, is_forced, dataset, folder, manifest, is_whole)
+            refresh = Refresh(
+                settings,
+                began_at,
+                api.clock,
+                broker,
+                is_forced,
+                dataset,
+                folder,
+                manifest,
+                is_whole,
+                is_young=verdict.is_young,
+            )
             result = dataset.builder()(refresh, **{each: table.frame for each, table in inputs.items()})
             build = run_async(result) if inspect.isawaitable(result) else result
         changes = _changes(build, dataset, folder, manifest)
@@ -105,7 +116,7 @@ def execute(
         context.add_output_metadata({**verdict_metadata(verdict), **spent, **_lineage(dataset)})
         for upstream, version in build.inputs.items():
             note_input(context, upstream, version)
-        provenance = _provenance(status, settings, build, inputs, began_at=began_at)
+        provenance = _provenance(status, settings, build, inputs, began_at=build.fetched_at or began_at)
         provenance = replace(provenance, statistics={**build.statistics, **changes, **_requests(broker, before)})
     board.set_phase(name, Phase.REFRESHED, verdict.reason, losses=_losses(build, provenance))
     return Publication(build, replace(provenance, fetch_seconds=time.perf_counter() - started), is_forced)
