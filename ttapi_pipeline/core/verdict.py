@@ -95,6 +95,7 @@ def decide(
         is_forced: Whether to refresh in any case.
     """
 
+    # Reads better in one piece: the order of the rules is the decision.
     def verdict(rule: Rule, reason: str, *, is_hit: bool = False, is_young: bool = False) -> Verdict:
         return Verdict(declaration.name, is_hit, rule, reason, ttl, age, is_young)
 
