@@ -94,32 +94,40 @@ def execute(
                 hit = _hit(context, dataset, api, io_manager, status)
                 if hit is not None:
                     return hit
-            verdict, manifest = status.verdict, status.manifest
-            folder, broker, began_at, started = io_manager.folder, api.get(), api.clock.now(), time.perf_counter()
-            before = broker.request_counts()
-            refresh = Refresh(
-                settings,
-                began_at,
-                api.clock,
-                broker,
-                is_forced,
-                dataset,
-                folder,
-                manifest,
-                is_whole,
-                is_young=verdict.is_young,
-            )
+            folder, started = io_manager.folder, time.perf_counter()
+            refresh = _refresh(dataset, api, folder, status, is_forced=is_forced, is_whole=is_whole)
+            before = refresh.broker.request_counts()
             result = dataset.builder()(refresh, **{each: table.frame for each, table in inputs.items()})
             build = run_async(result) if inspect.isawaitable(result) else result
-        changes = _changes(build, dataset, folder, manifest)
-        spent = {**_spent(broker, before), **log.metadata()}
-        context.add_output_metadata({**verdict_metadata(verdict), **spent, **_lineage(dataset)})
+        changes = _changes(build, dataset, folder, status.manifest)
+        spent = {**_spent(refresh.broker, before), **log.metadata()}
+        context.add_output_metadata({**verdict_metadata(status.verdict), **spent, **_lineage(dataset)})
         for upstream, version in build.inputs.items():
             note_input(context, upstream, version)
-        provenance = _provenance(status, settings, build, inputs, began_at=build.fetched_at or began_at)
-        provenance = replace(provenance, statistics={**build.statistics, **changes, **_requests(broker, before)})
-    board.set_phase(name, Phase.REFRESHED, verdict.reason, losses=_losses(build, provenance))
+        provenance = _provenance(status, settings, build, inputs, began_at=build.fetched_at or refresh.now)
+        provenance = replace(
+            provenance, statistics={**build.statistics, **changes, **_requests(refresh.broker, before)}
+        )
+    board.set_phase(name, Phase.REFRESHED, status.verdict.reason, losses=_losses(build, provenance))
     return Publication(build, replace(provenance, fetch_seconds=time.perf_counter() - started), is_forced)
+
+
+def _refresh(
+    dataset: Dataset, api: ApiResource, folder: Folder, status: DatasetStatus, *, is_forced: bool, is_whole: bool
+) -> Refresh:
+    """What the builder may use; its clock starts now."""
+    return Refresh(
+        api.settings,
+        api.clock.now(),
+        api.clock,
+        api.get(),
+        is_forced,
+        dataset,
+        folder,
+        status.manifest,
+        is_whole=is_whole,
+        is_young=status.verdict.is_young,
+    )
 
 
 def _losses(build: Build, provenance: Provenance) -> list[str]:
