@@ -69,7 +69,8 @@ def metastock_version(settings: Settings) -> str:
     folder = metastock_folder(settings)
     if folder is None or (settings.metastock_dir is None and not folder.is_dir()):
         return NO_METASTOCK
-    return folder_fingerprint(folder)
+    # The simulator's files are a function of its seed, and lie in the data folder: a back-up of it changes their times.
+    return folder_fingerprint(folder, is_by_time=settings.metastock_dir is not None)
 
 
 def shaping_settings(settings: Settings, declaration: Declaration) -> Mapping[str, str]:

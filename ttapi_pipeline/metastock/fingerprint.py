@@ -81,8 +81,12 @@ def list_files(folder: Path) -> Sequence[FileFact]:
     return sorted(found)
 
 
-def folder_fingerprint(folder: Path) -> str:
+def folder_fingerprint(folder: Path, *, is_by_time: bool = True) -> str:
     """A SHA-256 over relative name, size and mtime_ns of every data file: it changes when a file does.
+
+    Args:
+        folder: With the files.
+        is_by_time: Whether times count. Without them, a copy of the folder has the same fingerprint.
 
     Raises:
         StorageError: The folder, or one below it, is missing or cannot be read.
@@ -90,7 +94,7 @@ def folder_fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
     for fact in list_files(folder):
         # A name holds no NUL and no number follows without one, so no two lists give the same bytes.
-        digest.update(b"%s\0%d\0%d\0" % (os.fsencode(fact.name), fact.size, fact.mtime_ns))
+        digest.update(b"%s\0%d\0%d\0" % (os.fsencode(fact.name), fact.size, fact.mtime_ns if is_by_time else 0))
     return digest.hexdigest()
 
 

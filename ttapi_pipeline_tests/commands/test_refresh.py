@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,7 +33,7 @@ from ttapi_pipeline.defs.operations.held_runs import process_of, process_tags
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline_tests.support.flips import flip_bit
 from ttapi_pipeline_tests.support.held import holder, lock_file, started_run
-from ttapi_pipeline_tests.support.projects import Finished, Tt, environment_of_users, run_tt
+from ttapi_pipeline_tests.support.projects import Finished, Tt, environment_of_users, make_project, run_tt
 from ttapi_pipeline_tests.support.simulator import SimulatorControl
 
 CANARY = "canary-4c1d"
@@ -64,6 +65,22 @@ def test_a_run_of_tt_is_one_of_the_location_s_job_and_is_not_repeated_by_the_dae
     assert origin is not None
     assert origin.repository_origin.get_label() == f"__repository__@{CODE_LOCATION}"
     assert (run.tags["command"], run.tags["dagster/max_retries"]) == ("tt refresh", "0")
+
+
+def test_a_copy_of_the_data_folder_elsewhere_has_nothing_to_refresh(filled: Path) -> None:
+    """A back-up that is restored on another machine: another path, and no Dagster instance."""
+    other = filled / "other"
+    other.mkdir()
+    make_project(other)
+    subprocess.run(["cp", "-r", str(filled / "data"), str(other / "data")], check=True)
+    shutil.rmtree(other / "data" / ".dagster")
+    before = stored(other)
+    status = run_tt(other, "status", "--json", TT_ENV="simulator", TT_API_URL=NOBODY)
+    verdicts = {row["dataset"]: row["verdict"] for row in json.loads(status.out)["datasets"]}
+    assert verdicts == dict.fromkeys(DATASETS, "hit")
+    refresh = run_tt(other, "refresh", TT_ENV="simulator", TT_API_URL=NOBODY)
+    assert refresh.code == 0, refresh.err
+    assert stored(other) == before
 
 
 def test_the_next_refresh_fetches_and_writes_nothing(filled: Path) -> None:

@@ -43,6 +43,14 @@ def test_a_fingerprint_changes_with_a_name_a_size_and_a_time(tmp_path: Path) -> 
     assert len(seen) == 5
 
 
+def test_a_fingerprint_without_times_is_that_of_a_copy(tmp_path: Path) -> None:
+    write(tmp_path / "first" / "a.txt", "12", mtime_ns=5)
+    write(tmp_path / "copy" / "a.txt", "12", mtime_ns=6)
+    write(tmp_path / "other" / "a.txt", "123", mtime_ns=5)
+    first, copy, other = (folder_fingerprint(tmp_path / each, is_by_time=False) for each in ("first", "copy", "other"))
+    assert first == copy != other
+
+
 def test_a_fingerprint_does_not_see_hidden_files(tmp_path: Path) -> None:
     before = folder_fingerprint(tmp_path)
     write(tmp_path / ".DS_Store", "1")
