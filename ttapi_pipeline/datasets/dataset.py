@@ -20,6 +20,21 @@ if TYPE_CHECKING:
     Builder = Callable[..., Build | Awaitable[Build]]
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Which rows of a table are worth a look: those where one column is highest and lowest.
+
+    Attributes:
+        columns: What is shown, in this order.
+        by: The column, which is one of them; None for rows at even distances.
+        latest: A column whose highest value the rows have: of bars, those of the last session.
+    """
+
+    columns: Sequence[str]
+    by: str | None = None
+    latest: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset(Declaration):
     """All that is known of a dataset without building it.
@@ -34,12 +49,16 @@ class Dataset(Declaration):
             ``asset.column``. Endpoints of the API and events of the feed stand in for assets, as ``tastytrade/...`` and
             ``dxlink/...``, with the names that they have for their fields.
         reports: Tables that are published with it and say what became of its rows.
+        preview: What the web UI shows of its rows.
+        charts: Names of the charts that its builds draw.
     """
 
     schema: DatasetSchema
     rules: Mapping[str, str] = field(default_factory=dict)
     lineage: Mapping[str, Sequence[str]] = field(default_factory=dict)
     reports: Sequence[DatasetSchema] = ()
+    preview: Preview | None = None
+    charts: Sequence[str] = ()
 
     def builder(self) -> Builder:
         """The function `build` of the module `build` beside the table; it is called with a `Refresh` and the inputs.

@@ -126,6 +126,13 @@ def recorded_version(instance: dg.DagsterInstance, key: dg.AssetKey) -> str | No
     return (materialization.tags or {}).get(DATA_VERSION_TAG) if materialization else None
 
 
+def recorded_metadata(instance: dg.DagsterInstance, key: dg.AssetKey) -> Mapping[str, dg.MetadataValue[Any]]:
+    """The metadata of an asset's latest materialisation in this instance; empty without one."""
+    event = instance.get_latest_materialization_event(key)
+    materialization = event.asset_materialization if event else None
+    return materialization.metadata if materialization else {}
+
+
 def recorded_partitions(instance: dg.DagsterInstance, name: str) -> Collection[str]:
     """The partitions of an asset that were ever materialised in this instance.
 

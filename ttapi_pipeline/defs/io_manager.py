@@ -5,8 +5,9 @@ Two parts of `PolarsParquetIOManager` are replaced: it reads with an argument th
 place, so that a reader meets half a file.
 """
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -20,17 +21,18 @@ from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.core.progress import current_board
 from ttapi_pipeline.datasets.build import Build
+from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
-from ttapi_pipeline.defs.assets.charts import draw_charts
-from ttapi_pipeline.defs.assets.metadata import manifest_metadata, preview, table_schema
+from ttapi_pipeline.defs.assets.charts import draw_charts, stored_charts
+from ttapi_pipeline.defs.assets.metadata import arranged, manifest_metadata, table_schema
+from ttapi_pipeline.defs.assets.previews import preview
 from ttapi_pipeline.defs.dagster_internals import set_data_version
 from ttapi_pipeline.defs.failures import failures_of
 from ttapi_pipeline.defs.without_pandas import PolarsParquetIOManager
-from ttapi_pipeline.storage.layout import Folder, open_folder
+from ttapi_pipeline.storage.layout import Folder, open_folder, parquet_uri
 from ttapi_pipeline.storage.publish import Published, publish
 from ttapi_pipeline.storage.scan import open_table, scan
 from ttapi_pipeline.storage.table import StoredTable
-from ttapi_pipeline.tables.schema import DatasetSchema
 
 _CSV_DEADLINE_SECONDS = 900.0
 
@@ -43,11 +45,13 @@ class Publication:
         build: The rows, and the tables and charts that come with them.
         provenance: What they were made from.
         is_forced: Whether nothing that is stored may be copied.
+        notes: What the step has to say of how they were made, as metadata.
     """
 
     build: Build
     provenance: Provenance
     is_forced: bool = False
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 class ParquetCsvIOManager(PolarsParquetIOManager):
@@ -135,23 +139,40 @@ class ParquetCsvIOManager(PolarsParquetIOManager):
             if build.after_publication is not None:
                 build.after_publication()
             ready_at = provenance.fetched_at + timedelta(seconds=provenance.fetch_seconds)
-            described = self.describe(published.parquet_manifest, dataset.schema, now=ready_at)
+            described = {**self._rows(dataset), **self._facts(published.parquet_manifest, dataset, now=ready_at)}
         set_data_version(context, published.data_version)
         charts = draw_charts(build.charts, self.folder, is_simulated=provenance.is_simulated, log=context.log)
-        context.add_output_metadata({**described, **charts})
+        context.add_output_metadata(arranged({**described, **charts, **obj.notes}))
 
-    def describe(self, manifest: Manifest, schema: DatasetSchema, *, now: datetime) -> dict[str, Any]:
-        """Metadata of a stored dataset, with its first rows unless they are private."""
-        uri = str(self.folder / f"{schema.name}.parquet")
-        if isinstance(self.folder, UPath):
-            uri = self.folder.joinpath(f"{schema.name}.parquet").as_uri()
-        is_private = schema.name in DATASETS and DATASETS[schema.name].is_private
-        return {
-            **manifest_metadata(manifest, uri=uri, now=now, is_private=is_private),
-            "dagster/column_schema": table_schema(schema),
-            # Whoever reaches the web UI sees it.
-            **({} if is_private else {"preview": preview(scan(self.folder, schema))}),
-        }
+    def describe_hit(
+        self, manifest: Manifest, dataset: Dataset, *, now: datetime, shown: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Metadata of a dataset that is reused.
+
+        Args:
+            manifest: Of the stored data.
+            dataset: What is stored.
+            now: The age is counted until then.
+            shown: Rows and charts that are known of the stored data, by key. The others are made from the files.
+        """
+        rows = {} if "preview" in shown else self._rows(dataset)
+        charts = (
+            {}
+            if "charts" in shown
+            else stored_charts(dataset.charts, self.folder, since=manifest.provenance.fetched_at)
+        )
+        return {**shown, **charts, **rows, **self._facts(manifest, dataset, now=now)}
+
+    def _facts(self, manifest: Manifest, dataset: Dataset, *, now: datetime) -> dict[str, Any]:
+        uri = parquet_uri(self.folder, dataset.name)
+        facts = manifest_metadata(manifest, uri=uri, now=now, is_private=dataset.is_private)
+        return {**facts, "dagster/column_schema": table_schema(dataset.schema)}
+
+    def _rows(self, dataset: Dataset) -> dict[str, Any]:
+        """Some rows of a stored dataset unless they are private: whoever reaches the web UI sees them."""
+        if dataset.is_private:
+            return {}
+        return {"preview": preview(scan(self.folder, dataset.schema), dataset.preview)}
 
 
 def _beside(provenance: Provenance, report: str) -> Provenance:

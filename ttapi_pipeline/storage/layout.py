@@ -84,6 +84,12 @@ def open_folder(location: str) -> Folder:
         raise StorageError(f"TT_DATA_DIR {location}: {error}") from error
 
 
+def parquet_uri(folder: Folder, table: str) -> str:
+    """Where the Parquet file of a table is, for other programs: an absolute path, or the URL on an object store."""
+    file = folder / f"{table}.parquet"
+    return str(file.absolute()) if isinstance(file, Path) else file.as_uri()
+
+
 def state_folder(location: str) -> Path | None:
     """The folder of state beside the data (breakers, caches, spools); None when the data is not on this machine."""
     root = open_folder(location)

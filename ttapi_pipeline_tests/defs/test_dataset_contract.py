@@ -71,6 +71,11 @@ class TestStored:
         assert manifest["csv"]["bytes"] == (data / f"{name}.csv").stat().st_size
 
 
+def test_the_charts_that_a_run_draws_are_those_that_its_datasets_name(data: Path) -> None:
+    named = [name for dataset in DATASETS.values() for name in dataset.charts]
+    assert sorted(named) == sorted(path.stem for path in (data / "plots").iterdir())
+
+
 @pytest.mark.parametrize("name", DATASETS)
 class TestDescribed:
     def test_its_types_are_written_as_polars_writes_them(self, name: str) -> None:
@@ -92,6 +97,14 @@ class TestDescribed:
                 if not upstream.startswith(OUTSIDE):
                     assert upstream in dataset.upstream, source
                     assert column in DATASETS[upstream].schema.polars, source
+
+    def test_its_preview_shows_columns_that_it_has(self, name: str) -> None:
+        dataset = DATASETS[name]
+        assert (dataset.preview is None) is dataset.is_private
+        if dataset.preview is not None:
+            assert set(dataset.preview.columns) <= set(dataset.schema.polars)
+            assert dataset.preview.by in {*dataset.preview.columns, None}
+            assert dataset.preview.latest in {*dataset.schema.polars, None}
 
     def test_what_it_is_made_from_comes_before_it(self, name: str) -> None:
         order = list(DATASETS)

@@ -3,21 +3,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
-import polars as pl
 import pytest
 
 from ttapi_pipeline.core.declaration import Changes
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.assembly import build_definitions
-from ttapi_pipeline.defs.assets.metadata import preview
 from ttapi_pipeline.defs.automation.alerts import alert_sensor
 from ttapi_pipeline.defs.automation.freshness import freshness_policy
 from ttapi_pipeline_tests.support.worlds import World
@@ -193,6 +193,20 @@ class TestDefinitions:
         settings = replace(Settings(), ttls={"universe": timedelta(hours=2)})
         assert freshness_policy(declaration, settings) == dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=2))
 
+    def test_every_asset_links_to_its_file_and_to_its_source(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        graph = build_definitions(replace(Settings(), data_dir="data")).resolve_asset_graph()
+        for name in DATASETS:
+            metadata = graph.get(dg.AssetKey(name)).metadata
+            assert metadata["dagster/uri"] == str(tmp_path / "data" / f"{name}.parquet")
+            build, table = metadata["dagster/code_references"].code_references
+            begins = [Path(each.file_path).read_text().splitlines()[each.line_number - 1] for each in (build, table)]
+            assert re.match(r"(async )?def build\(", begins[0])
+            assert begins[1].startswith("DATASET")
+            assert {Path(each.file_path).parent.name for each in (build, table)} == {name}
+
     def test_the_column_schema_is_the_dataset_s(self, definitions: dg.Definitions) -> None:
         graph = definitions.resolve_asset_graph()
         for name, dataset in DATASETS.items():
@@ -281,12 +295,3 @@ class TestAutomation:
             # 16:02 plus nine minutes passes 16:10, a tick of */10.
             world.advance(timedelta(minutes=9))
             assert requested(self.evaluate(world, instance, second.cursor)) == {"accounts"}
-
-
-def test_a_preview_cuts_long_cells_and_escapes_bars() -> None:
-    frame = pl.DataFrame({"text": ["a|b", "x" * 80, None], "number": [1 / 3, 2.0, None]})
-    shown = preview(frame.lazy()).value.splitlines()
-    assert shown[0] == "| text | number |"
-    assert shown[2] == "| a\\|b | 0.333333 |"
-    assert shown[3] == f"| {'x' * 57}... | 2 |"
-    assert shown[4] == "|  |  |"

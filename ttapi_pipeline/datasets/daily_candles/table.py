@@ -8,7 +8,7 @@ from typing import Final
 
 from ttapi_pipeline.core.declaration import Changes
 from ttapi_pipeline.datasets.columns import BAR, BAR_NAMES, BAR_RULES, FETCHED_AT, SESSION, SOURCE, SYMBOL
-from ttapi_pipeline.datasets.dataset import Dataset
+from ttapi_pipeline.datasets.dataset import Dataset, Preview
 from ttapi_pipeline.tables.schema import COUNT, FLAG, FLOAT, TIMESTAMP, Column, DatasetSchema, required
 
 DAILY_CANDLES: Final = DatasetSchema(
@@ -75,4 +75,9 @@ DATASET: Final = Dataset(
         "is_final": ("trading_calendar.closes_at",),
     },
     reports=(CANDLE_REVISIONS, CANDLE_ABSENCES),
+    preview=Preview(
+        ("symbol", "session", "open", "high", "low", "close", "volume", "implied_volatility"),
+        by="implied_volatility",
+        latest="session",
+    ),
 )

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from ttapi_pipeline.datasets.columns import FETCHED_AT, SYMBOL
-from ttapi_pipeline.datasets.dataset import Dataset
+from ttapi_pipeline.datasets.dataset import Dataset, Preview
 from ttapi_pipeline.tables.schema import DATE, FLAG, STRING, TIMESTAMP, Column, DatasetSchema, required
 
 EARNINGS: Final = DatasetSchema(
@@ -47,4 +47,5 @@ DATASET: Final = Dataset(
         "time_of_day": ("symbols.earnings_time_of_day",),
         "is_estimated": ("symbols.is_earnings_date_estimated",),
     },
+    preview=Preview(("symbol", "announced_date", "time_of_day", "is_estimated", "source"), by="announced_date"),
 )

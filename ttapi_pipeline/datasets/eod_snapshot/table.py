@@ -8,7 +8,7 @@ from typing import Final
 
 from ttapi_pipeline.core.declaration import Changes
 from ttapi_pipeline.datasets.columns import BAR, BAR_NAMES, BAR_RULES, SESSION, SYMBOL
-from ttapi_pipeline.datasets.dataset import METASTOCK_FILES, Dataset
+from ttapi_pipeline.datasets.dataset import METASTOCK_FILES, Dataset, Preview
 from ttapi_pipeline.tables.schema import COUNT, DATE, FLAG, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema, required
 
 EOD_SNAPSHOT: Final = DatasetSchema(
@@ -139,4 +139,8 @@ DATASET: Final = Dataset(
         EOD_OVERLAPS,
         EOD_SPLITS,
     ),
+    preview=Preview(
+        ("symbol", "session", "open", "high", "low", "close", "volume", "source"), by="volume", latest="session"
+    ),
+    charts=("coverage",),
 )

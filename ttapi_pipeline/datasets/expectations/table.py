@@ -9,7 +9,7 @@ from typing import Final
 from ttapi_pipeline.analytics.tenors import METHODS
 from ttapi_pipeline.core.declaration import Changes
 from ttapi_pipeline.datasets.columns import SERIES
-from ttapi_pipeline.datasets.dataset import Dataset
+from ttapi_pipeline.datasets.dataset import Dataset, Preview
 from ttapi_pipeline.tables.schema import DATE, FLAG, FLOAT, SMALL, STRING, Column, DatasetSchema, required
 
 FROZEN_AT: Final = (5, 21, 63, 126)
@@ -81,4 +81,13 @@ DATASET: Final = Dataset(
         "close": ("eod_snapshot.close",),
         **dict.fromkeys(("realised_*", "is_inside_*", "log_score", "qlike"), _CLOSES),
     },
+    preview=Preview(
+        ("symbol", "expiration_date", "horizon_sessions", "method", "close", "expected_stddev"),
+        by="expected_stddev",
+        latest="frozen_session",
+    ),
+    charts=(
+        "variance_premium",
+        "forecast_calibration",
+    ),
 )

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from ttapi_pipeline.datasets.columns import FETCHED_AT, IS_AM_OR_PM, SERIES, SOURCE
-from ttapi_pipeline.datasets.dataset import Dataset
+from ttapi_pipeline.datasets.dataset import Dataset, Preview
 from ttapi_pipeline.tables.schema import DATE, FLAG, FLOAT, SMALL, STRING, Column, DatasetSchema, required
 
 EXPIRATION_SERIES: Final = DatasetSchema(
@@ -55,4 +55,16 @@ DATASET: Final = Dataset(
         "expiration_session": ("tastytrade/option-chains.expiration-date", "trading_calendar.session"),
         "is_expiration_on_session": ("tastytrade/option-chains.expiration-date", "trading_calendar.session"),
     },
+    preview=Preview(
+        (
+            "symbol",
+            "root_symbol",
+            "expiration_date",
+            "settlement_type",
+            "strike_count",
+            "lowest_strike",
+            "highest_strike",
+        ),
+        by="strike_count",
+    ),
 )

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from ttapi_pipeline.datasets.columns import FETCHED_AT, IS_AM_OR_PM, SOURCE, SYMBOL
-from ttapi_pipeline.datasets.dataset import Dataset
+from ttapi_pipeline.datasets.dataset import Dataset, Preview
 from ttapi_pipeline.tables.schema import DATE, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema, required
 
 IMPLIED_VOLATILITY: Final = DatasetSchema(
@@ -44,4 +44,8 @@ DATASET: Final = Dataset(
         "implied_volatility": ("tastytrade/market-metrics.option-expiration-implied-volatilities",),
         "implied_volatility_at": ("tastytrade/market-metrics.implied-volatility-updated-at",),
     },
+    preview=Preview(
+        ("symbol", "expiration_date", "settlement_type", "option_chain_type", "implied_volatility"),
+        by="implied_volatility",
+    ),
 )

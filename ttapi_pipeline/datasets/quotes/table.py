@@ -8,7 +8,7 @@ from typing import Final
 
 from ttapi_pipeline.core.declaration import Changes
 from ttapi_pipeline.datasets.columns import FETCHED_AT, SYMBOL
-from ttapi_pipeline.datasets.dataset import Dataset
+from ttapi_pipeline.datasets.dataset import Dataset, Preview
 from ttapi_pipeline.tables.schema import FLOAT, STRING, TIMESTAMP, Column, DatasetSchema, required
 
 QUOTES: Final = DatasetSchema(
@@ -83,4 +83,7 @@ DATASET: Final = Dataset(
         "day_close": ("dxlink/summary.dayClosePrice",),
         "previous_close": ("dxlink/summary.prevDayClosePrice",),
     },
+    preview=Preview(
+        ("symbol", "bid_price", "ask_price", "spread", "last_price", "day_volume", "received_at"), by="day_volume"
+    ),
 )

@@ -8,7 +8,7 @@ from typing import Final
 
 from ttapi_pipeline.core.declaration import Changes
 from ttapi_pipeline.datasets.columns import CLOSES_OF_SNAPSHOT, QUALITY_OF_SNAPSHOT, SERIES
-from ttapi_pipeline.datasets.dataset import Dataset
+from ttapi_pipeline.datasets.dataset import Dataset, Preview
 from ttapi_pipeline.tables.schema import (
     DATE,
     FLAG,
@@ -155,4 +155,12 @@ DATASET: Final = Dataset(
         ),
         "cautions": QUALITY_OF_SNAPSHOT,
     },
+    preview=Preview(
+        ("symbol", "expiration_date", "dte", "expected_move", "forecast_move", "usual_move", "move_ratio", "cautions"),
+        by="move_ratio",
+    ),
+    charts=(
+        "implied_and_forecast_moves",
+        "volatility_cone_with_iv",
+    ),
 )

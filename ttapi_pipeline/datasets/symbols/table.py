@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from ttapi_pipeline.datasets.columns import FETCHED_AT, SOURCE, SYMBOL
-from ttapi_pipeline.datasets.dataset import Dataset
+from ttapi_pipeline.datasets.dataset import Dataset, Preview
 from ttapi_pipeline.tables.schema import (
     COUNT,
     DATE,
@@ -93,4 +93,16 @@ DATASET: Final = Dataset(
         "earnings_*": ("tastytrade/market-metrics.earnings",),
         "dividend_*": ("tastytrade/market-metrics.dividend-ex-date",),
     },
+    preview=Preview(
+        (
+            "symbol",
+            "description",
+            "implied_volatility_rank",
+            "implied_volatility_index",
+            "historical_volatility_30_day",
+            "liquidity_rating",
+            "earnings_date",
+        ),
+        by="implied_volatility_rank",
+    ),
 )

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from ttapi_pipeline.datasets.columns import FETCHED_AT, SESSION, SOURCE
-from ttapi_pipeline.datasets.dataset import Dataset
+from ttapi_pipeline.datasets.dataset import Dataset, Preview
 from ttapi_pipeline.tables.schema import FLAG, TIMESTAMP, DatasetSchema, required
 
 TRADING_CALENDAR: Final = DatasetSchema(
@@ -42,4 +42,5 @@ DATASET: Final = Dataset(
         "closes_at": ("tastytrade/market-time.close-at",),
         "is_half_day": ("tastytrade/market-time.half-days",),
     },
+    preview=Preview(("session", "opens_at", "closes_at", "is_half_day", "source"), by="session"),
 )

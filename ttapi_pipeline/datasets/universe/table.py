@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from ttapi_pipeline.datasets.columns import FETCHED_AT, SOURCE, SYMBOL
-from ttapi_pipeline.datasets.dataset import Dataset
+from ttapi_pipeline.datasets.dataset import Dataset, Preview
 from ttapi_pipeline.tables.schema import FLAG, STRING, Column, DatasetSchema, required
 
 UNIVERSE: Final = DatasetSchema(
@@ -46,4 +46,5 @@ DATASET: Final = Dataset(
         "description": ("tastytrade/instruments-equities.description",),
         "listed_market": ("tastytrade/instruments-equities.listed-market",),
     },
+    preview=Preview(("symbol", "description", "instrument_type", "listed_market", "is_etf", "is_index", "membership")),
 )

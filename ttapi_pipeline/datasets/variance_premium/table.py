@@ -9,7 +9,7 @@ from typing import Final
 from ttapi_pipeline.analytics.tenors import METHODS
 from ttapi_pipeline.core.declaration import Changes
 from ttapi_pipeline.datasets.columns import SYMBOL
-from ttapi_pipeline.datasets.dataset import Dataset
+from ttapi_pipeline.datasets.dataset import Dataset, Preview
 from ttapi_pipeline.tables.schema import DATE, FLAG, FLOAT, SMALL, STRING, Column, DatasetSchema, required
 
 VARIANCE_PREMIUM: Final = DatasetSchema(
@@ -76,4 +76,8 @@ DATASET: Final = Dataset(
             ("expected_stddev", "volatility_ratio*", "median_log_ratio", "inside_*", "log_score*", "qlike*"), _SCORED
         ),
     },
+    preview=Preview(
+        ("symbol", "tenor_sessions", "method", "volatility_ratio", "volatility_ratio_t", "qlike", "is_best"),
+        by="volatility_ratio",
+    ),
 )

@@ -9,7 +9,7 @@ from typing import Final
 from ttapi_pipeline.analytics.estimators import ESTIMATORS, WINDOWS
 from ttapi_pipeline.core.declaration import Changes
 from ttapi_pipeline.datasets.columns import CLOSES_OF_SNAPSHOT, QUALITY_OF_SNAPSHOT, SYMBOL
-from ttapi_pipeline.datasets.dataset import Dataset
+from ttapi_pipeline.datasets.dataset import Dataset, Preview
 from ttapi_pipeline.tables.schema import DATE, FLAG, FLOAT, SMALL, STRING, TIMESTAMP, Column, DatasetSchema, required
 
 BROKER_WINDOWS: Final = (30, 60, 90)
@@ -199,4 +199,20 @@ DATASET: Final = Dataset(
         "cautions": QUALITY_OF_SNAPSHOT,
         "earnings_sessions_left_out_*": ("earnings.announced_date", "earnings.time_of_day"),
     },
+    preview=Preview(
+        (
+            "symbol",
+            "implied_volatility_30_day",
+            "close_to_close_30",
+            "iv_rv_spread_30",
+            "iv_rank",
+            "iv_percentile",
+            "earnings_date",
+        ),
+        by="iv_rv_spread_30",
+    ),
+    charts=(
+        "iv_rv_ranking",
+        "implied_volatility",
+    ),
 )

@@ -9,7 +9,7 @@ from typing import Final
 
 from ttapi_pipeline.core.declaration import Changes
 from ttapi_pipeline.datasets.columns import CLOSES_OF_SNAPSHOT, QUALITY_OF_SNAPSHOT, SYMBOL
-from ttapi_pipeline.datasets.dataset import Dataset
+from ttapi_pipeline.datasets.dataset import Dataset, Preview
 from ttapi_pipeline.tables.schema import DATE, FLOAT, SMALL, STRING, Column, DatasetSchema, required
 
 VOLATILITY_CONE: Final = DatasetSchema(
@@ -62,4 +62,9 @@ DATASET: Final = Dataset(
         **dict.fromkeys(("minimum", "p??", "median", "maximum", "current*"), CLOSES_OF_SNAPSHOT),
         "cautions": QUALITY_OF_SNAPSHOT,
     },
+    preview=Preview(
+        ("symbol", "horizon_sessions", "minimum", "median", "maximum", "current", "current_percentile"),
+        by="current_percentile",
+    ),
+    charts=("volatility_cone",),
 )

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Draws the charts of a stored dataset: PNG files in `plots/` of the data folder, and pictures in the web UI.
+"""The charts of a stored dataset: PNG files in `plots/` of the data folder, and pictures in the web UI.
 
-The charts themselves: see `plots`.
+The pictures of one event are one entry of its metadata, in Markdown, with the path of each below it. The charts
+themselves: see `plots`.
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -32,11 +35,11 @@ def draw_charts(
         log: Of the step.
 
     Returns:
-        Metadata for the materialisation, two entries per chart: the picture and the path of its file.
+        Metadata for the materialisation; nothing where there is no chart.
     """
-    metadata: dict[str, Any] = {}
+    shown = []
     for name, chart in charts.items():
-        target = folder / FOLDER / f"{name}.png"
+        target = _file(folder, name)
         try:
             png = chart(is_simulated=is_simulated)
             make_folder(folder / FOLDER)
@@ -44,9 +47,41 @@ def draw_charts(
         except Exception as error:
             # Whatever a plotting library raises for odd data: the loop outlives one chart.
             log.exception("%s could not be drawn", target)
-            metadata[f"chart_{name}"] = f"not drawn: {error}"
+            shown.append(f"{name} was not drawn: {error}")
             continue
-        encoded = base64.b64encode(png).decode("ascii")
-        metadata[f"chart_{name}"] = dg.MetadataValue.md(f"![{name}](data:image/png;base64,{encoded})")
-        metadata[f"chart_{name}_file"] = dg.MetadataValue.path(str(target))
-    return metadata
+        shown.append(_picture(name, png, target))
+    return _metadata(shown)
+
+
+def stored_charts(names: Sequence[str], folder: Folder, *, since: datetime) -> dict[str, Any]:
+    """The same metadata, of charts that were drawn before: for the event of a hit.
+
+    Args:
+        names: Of the charts of a dataset.
+        folder: The data folder.
+        since: When the stored rows were fetched. A file that is older shows other rows, and is left out.
+    """
+    shown = []
+    for name in names:
+        target = _file(folder, name)
+        try:
+            if isinstance(target, Path) and target.stat().st_mtime < since.timestamp():
+                continue
+            shown.append(_picture(name, target.read_bytes(), target))
+        except OSError:
+            # Who deleted the picture, or closed it, has a reason.
+            continue
+    return _metadata(shown)
+
+
+def _file(folder: Folder, name: str) -> Folder:
+    return folder / FOLDER / f"{name}.png"
+
+
+def _picture(name: str, png: bytes, file: Folder) -> str:
+    encoded = base64.b64encode(png).decode("ascii")
+    return f"![{name}](data:image/png;base64,{encoded})\n\n`{file}`"
+
+
+def _metadata(shown: Sequence[str]) -> dict[str, Any]:
+    return {"charts": dg.MetadataValue.md("\n\n".join(shown))} if shown else {}

@@ -13,10 +13,12 @@ from ttapi_pipeline.datasets.dataset import METASTOCK_FILES, Dataset
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import metastock_version
 from ttapi_pipeline.defs.assets.metadata import table_schema
+from ttapi_pipeline.defs.assets.source_code import code_references
 from ttapi_pipeline.defs.automation.conditions import when_due
 from ttapi_pipeline.defs.automation.freshness import freshness_policy
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
 from ttapi_pipeline.defs.resources import CacheResource
+from ttapi_pipeline.storage.layout import open_folder, parquet_uri
 from ttapi_pipeline.storage.table import StoredTable
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ def _dataset_asset(dataset: Dataset, settings: Settings, condition: dg.Automatio
             "dagster/column_schema": table_schema(dataset.schema),
             "ttl_seconds": settings.ttl(dataset).total_seconds(),
             "source": dataset.source,
+            "dagster/uri": parquet_uri(open_folder(settings.data_dir), dataset.name),
+            "dagster/code_references": code_references(dataset),
             # Its step stands in the queue of the pool by itself: see `operations.pools`.
             **({"pool": BROKER_POOL} if dataset.is_fetched else {}),
         },

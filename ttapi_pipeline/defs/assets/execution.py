@@ -28,9 +28,9 @@ from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.status import DatasetStatus, places, read_status, refuse_to_overwrite, shaping_settings
 from ttapi_pipeline.defs.assets.interrupts import run_async
 from ttapi_pipeline.defs.assets.lineage import column_lineage
-from ttapi_pipeline.defs.assets.metadata import verdict_metadata
+from ttapi_pipeline.defs.assets.metadata import arranged, verdict_metadata
 from ttapi_pipeline.defs.assets.progress_log import ProgressLog
-from ttapi_pipeline.defs.assets.reuse import note_input, reuse
+from ttapi_pipeline.defs.assets.reuse import note_input, reuse, shown_before
 from ttapi_pipeline.defs.failures import failures_of
 from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager, Publication
 from ttapi_pipeline.defs.operations.pools import broker_turn
@@ -100,8 +100,8 @@ def execute(
             result = dataset.builder()(refresh, **{each: table.frame for each, table in inputs.items()})
             build = run_async(result) if inspect.isawaitable(result) else result
         changes = _changes(build, dataset, folder, status.manifest)
-        spent = {**_spent(refresh.broker, before), **log.metadata()}
-        context.add_output_metadata({**verdict_metadata(status.verdict), **spent, **_lineage(dataset)})
+        spent = _spent(refresh.broker, before) if dataset.is_fetched else {}
+        notes = {**verdict_metadata(status.verdict), **spent, **log.metadata(), **_lineage(dataset)}
         for upstream, version in build.inputs.items():
             note_input(context, upstream, version)
         provenance = _provenance(status, settings, build, inputs, began_at=build.fetched_at or refresh.now)
@@ -109,7 +109,7 @@ def execute(
             provenance, statistics={**build.statistics, **changes, **_requests(refresh.broker, before)}
         )
     board.set_phase(name, Phase.REFRESHED, status.verdict.reason, losses=_losses(build, provenance))
-    return Publication(build, replace(provenance, fetch_seconds=time.perf_counter() - started), is_forced)
+    return Publication(build, replace(provenance, fetch_seconds=time.perf_counter() - started), is_forced, notes)
 
 
 def _refresh(
@@ -175,8 +175,9 @@ def _hit(
     if not verdict.is_hit or manifest is None:
         return None
     current_board().set_phase(dataset.name, Phase.HIT, verdict.reason)
-    described = io_manager.describe(manifest, dataset.schema, now=api.clock.now())
-    return reuse(context, verdict, manifest, {**described, **verdict_metadata(verdict)})
+    shown = shown_before(context, manifest)
+    described = io_manager.describe_hit(manifest, dataset, now=api.clock.now(), shown=shown)
+    return reuse(context, verdict, manifest, arranged({**described, **verdict_metadata(verdict)}))
 
 
 def _mended_status(
@@ -254,7 +255,8 @@ def _requests(broker: Broker, before: Mapping[str, int]) -> dict[str, int]:
 def _spent(broker: Broker, before: Mapping[str, int]) -> dict[str, Any]:
     """The requests that the build has made, and the circuit breakers after it."""
     requests = {f"api_{kind}": count - before.get(kind, 0) for kind, count in broker.request_counts().items()}
-    return {**requests, "circuit_breakers": dg.MetadataValue.json(dict(broker.breaker_states()))}
+    shut = {family: state for family, state in broker.breaker_states().items() if state != "closed"}
+    return {**requests, "circuit_breakers": dg.MetadataValue.json(shut) if shut else "all closed"}
 
 
 def _lineage(dataset: Dataset) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Metadata for the web UI: the columns of a dataset, facts of its stored data, and why it was or was not refreshed.
 
-The lineage of columns: see `lineage`. The charts: see `charts`.
+The lineage of columns: see `lineage`. Rows and pictures: see `previews` and `charts`.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 import dagster as dg
-import polars as pl
 
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.privacy import masked_subjects
@@ -17,7 +16,15 @@ from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.core.verdict import Verdict
 from ttapi_pipeline.tables.schema import DatasetSchema
 
-PREVIEW_ROWS = 10
+_FIRST = (
+    *("charts", "preview", "verdict", "dagster/row_count", "coverage", "missing_count", "missing", "lost_count"),
+    *("fetched_at", "age", "ttl", "statistics", "sources", "origin", "is_simulated"),
+)
+_LAST = (
+    *("progress", "api_attempts", "api_retries", "api_throttled", "circuit_breakers"),
+    *("fetch_seconds", "age_seconds", "parquet_bytes", "rule", "data_version"),
+    *("dagster/uri", "dagster/column_schema", "dagster/column_lineage"),
+)
 _SHOWN_MISSING = 50
 """Subjects without data that are listed; the number of further ones is given. Metadata lies in every event."""
 
@@ -64,7 +71,7 @@ def manifest_metadata(manifest: Manifest, *, uri: str, now: datetime, is_private
         "origin": stored.settings.get("origin", "unknown"),
         "missing_count": len(stored.missing),
         "lost_count": sum(stored.lost.values()),
-        "missing": dg.MetadataValue.md(_missing_table(missing)),
+        **({"missing": dg.MetadataValue.md(_missing_table(missing))} if missing else {}),
         "sources": dg.MetadataValue.json(dict(stored.sources)),
         "statistics": dg.MetadataValue.json(dict(stored.statistics)),
         "parquet_bytes": manifest.parquet.bytes,
@@ -76,23 +83,15 @@ def verdict_metadata(verdict: Verdict) -> dict[str, Any]:
     return {"verdict": str(verdict), "rule": str(verdict.rule), "ttl": format_duration(verdict.ttl)}
 
 
-def preview(frame: pl.LazyFrame) -> dg.MetadataValue[Any]:
-    """The first rows as a Markdown table."""
-    rows = frame.head(PREVIEW_ROWS).collect()
-    header = "| " + " | ".join(rows.columns) + " |\n|" + " --- |" * rows.width
-    lines = ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows.iter_rows()]
-    return dg.MetadataValue.md("\n".join([header, *lines]))
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
-    text = text if len(text) <= 60 else f"{text[:57]}..."
-    return text.replace("|", "\\|")
+def arranged(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata in the order in which the web UI shows it: what one looks at first, and what is only kept last."""
+    first = {key: metadata[key] for key in _FIRST if key in metadata}
+    last = {key: metadata[key] for key in _LAST if key in metadata}
+    between = {key: value for key, value in metadata.items() if key not in first and key not in last}
+    return {**first, **between, **last}
 
 
 def _missing_table(missing: Mapping[str, str]) -> str:
-    if not missing:
-        return "nothing"
     shown = sorted(missing.items())[:_SHOWN_MISSING]
     rows = [f"| {subject} | {reason.replace('|', '/')} |" for subject, reason in shown]
     more = [f"\nand {len(missing) - _SHOWN_MISSING} more"] if len(missing) > _SHOWN_MISSING else []

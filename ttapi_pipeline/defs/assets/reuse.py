@@ -17,6 +17,7 @@ from ttapi_pipeline.defs.dagster_internals import (
     look_up_input_again,
     observation,
     provenance_tags,
+    recorded_metadata,
     recorded_version,
 )
 
@@ -58,6 +59,14 @@ def _is_unknown(instance: dg.DagsterInstance, key: dg.AssetKey) -> bool:
     return instance.get_latest_materialization_event(key) is None and not (
         instance.fetch_observations(key, limit=1).records
     )
+
+
+def shown_before(context: dg.AssetExecutionContext, manifest: Manifest) -> Mapping[str, Any]:
+    """Rows and charts that the materialisation of the stored data shows, as far as this instance has a record of it."""
+    if recorded_version(context.instance, context.asset_key) != manifest.data_version:
+        return {}
+    recorded = recorded_metadata(context.instance, context.asset_key)
+    return {key: recorded[key] for key in ("charts", "preview") if key in recorded}
 
 
 def note_input(context: dg.AssetExecutionContext, name: str, version: str) -> None:
