@@ -6,7 +6,7 @@ export DAGSTER_HOME ?= $(CURDIR)
 # Hundreds of short processes import the same modules: without bytecode, importing Dagster takes four times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test ci coverage audit ui bench soak lint lock docs clean
+.PHONY: run test ci coverage audit ui bench soak lint lock docs docs-site clean
 
 run: .venv/runtime .env ## Fill every dataset and print the grid
 	$(BIN)/tt refresh
@@ -68,8 +68,12 @@ UNUSED := bokeh cffi clarabel cloudpickle cvxpy-base joblib plotly pycparser qdl
 
 RESOLVE := uv pip compile --universal --no-strip-extras --generate-hashes --python-version 3.11
 
-docs: .venv/runtime ## Make the page of columns again
+docs: .venv/runtime ## Make the pages of columns and of messages again
 	$(BIN)/python -m ttapi_pipeline.datasets.columns_page > docs/columns.md
+	$(BIN)/python .ci/messages.py > docs/messages.md
+
+docs-site: .venv/ci ## Build the site of the documents in site/; a warning ends it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 lock: ## Resolve the pins again (needs uv)
 	$(RESOLVE) pyproject.toml --group pyproject.toml:build --output-file requirements.lock
