@@ -29,6 +29,7 @@ _TYPES: Final = {
     ColumnType.FLAG: "true or false",
     ColumnType.DATE: "date",
     ColumnType.TIMESTAMP: "time, UTC",
+    ColumnType.FLOATS: "numbers",
 }
 
 

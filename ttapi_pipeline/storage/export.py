@@ -18,7 +18,7 @@ from ttapi_pipeline.core.errors import ConfigError, DataError
 from ttapi_pipeline.core.files import replacing
 from ttapi_pipeline.storage.errors import storage_errors
 from ttapi_pipeline.storage.parquet import COMPRESSION_LEVEL
-from ttapi_pipeline.storage.spreadsheet import sink_csv
+from ttapi_pipeline.storage.spreadsheet import sink_csv, with_lists_as_text
 
 MOST_SHEET_ROWS: Final = 1_048_575
 """Rows of an Excel sheet below its header. Source: Excel specifications and limits."""
@@ -91,7 +91,7 @@ def _write_workbook(rows: pl.DataFrame, path: Path, *, title: str) -> None:
     """One sheet: the header stays in sight, dates are dates, and no text is taken for a formula or a link."""
     workbook_class: Any = import_module("xlsxwriter").Workbook
     # Excel knows no time zones: the times stay UTC.
-    naive = rows.with_columns(pl.col(pl.Datetime).dt.replace_time_zone(None))
+    naive = with_lists_as_text(rows).with_columns(pl.col(pl.Datetime).dt.replace_time_zone(None))
     options = {"strings_to_formulas": False, "strings_to_urls": False, "nan_inf_to_errors": True}
     with workbook_class(str(path), options) as workbook:
         naive.write_excel(

@@ -26,6 +26,7 @@ from ttapi_pipeline.storage.publish import publish_csv, publish_parquet, write_m
 from ttapi_pipeline.storage.spreadsheet import scan_csv_back
 from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.storage.verification import footer_facts, footer_manifest
+from ttapi_pipeline.tables.older_types import in_types_of_now
 from ttapi_pipeline.tables.schema import DatasetSchema
 
 _OF_POLARS: Final = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
@@ -185,12 +186,12 @@ def _examine_parquet(
         if manifest is not None and manifest.parquet != facts and _is_misplaced(files, manifest, truth):
             raise CorruptFileError(str(Damage(files.parquet.name, manifest.parquet.xxh3_128, facts.xxh3_128)))
         frame = scan_file(files.parquet)
-        actual = frame.collect_schema()
+        has_columns = in_types_of_now(frame, schema) is not None
     except OSError as error:
         raise storage_error(files.parquet, error) from error
     except _OF_POLARS as error:
         raise CorruptFileError(str(error)) from error
-    if actual != schema.polars:
+    if not has_columns:
         raise CorruptFileError("its columns are not those of the dataset")
     if manifest is not None and manifest.parquet == facts:
         return truth

@@ -25,6 +25,7 @@ from ttapi_pipeline.storage.spreadsheet import read_csv_back
 from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.storage.table import StoredTable
 from ttapi_pipeline.storage.verification import facts_of, footer_facts, footer_manifest
+from ttapi_pipeline.tables.older_types import in_types_of_now
 from ttapi_pipeline.tables.schema import DatasetSchema
 
 __all__ = ["open_table", "read_csv_back", "scan"]
@@ -55,11 +56,11 @@ def open_table(folder: Folder, schema: DatasetSchema) -> StoredTable:
     files = DatasetFiles.of(folder, schema.name)
     with storage_errors(files.parquet, of_polars=lambda error: _damaged(files, error)):
         table = _open(files)
-        actual = table.frame.collect_schema()
-    if actual != schema.polars:
+        frame = in_types_of_now(table.frame, schema)
+    if frame is None:
         raise CorruptFileError(f"{files.parquet} is not what {schema.name} holds now; refresh it with --force")
     # Polars then groups 29 million rows by symbol without hashing them: a group is a range of rows.
-    return StoredTable(table.frame.set_sorted(schema.sort_by[0]), table.manifest, table.xxh3_128)
+    return StoredTable(frame.set_sorted(schema.sort_by[0]), table.manifest, table.xxh3_128)
 
 
 def _open(files: DatasetFiles) -> StoredTable:

@@ -2,8 +2,8 @@
 """The CSV of a dataset: written so that a spreadsheet runs none of its cells, read back without loss.
 
 RFC 4180 with CRLF, UTF-8 and a header. Dates are ISO 8601, timestamps look like 2026-01-05T14:30:00.000000Z, booleans
-are true and false, and a float is the shortest decimal that reads back as the same float. Null is an empty field, the
-empty text is "".
+are true and false, and a float is the shortest decimal that reads back as the same float. A list of numbers has spaces
+between them. Null is an empty field, the empty text or list is "".
 
 A text cell that a spreadsheet would run as a formula (it begins with = + - @, also in their full width, with a tab, a
 carriage return or a line feed) gets a leading apostrophe. So that this can be undone, a cell that has only apostrophes
@@ -23,6 +23,7 @@ import polars as pl
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.storage.errors import storage_errors
 from ttapi_pipeline.storage.layout import Folder
+from ttapi_pipeline.tables.older_types import numbers_in, text_of
 from ttapi_pipeline.tables.schema import DatasetSchema
 
 _RISKY: Final = r"^('*[=+\-@\t\r\n＝＋－＠])"
@@ -41,7 +42,7 @@ def sink_csv(frame: pl.LazyFrame, path: Path) -> None:
     """Write a frame as the module's docstring describes; PolarsError or OSError when that fails."""
     schema = frame.collect_schema()
     spelled = pl.Schema({name: pl.String() if _is_spelled(dtype) else dtype for name, dtype in schema.items()})
-    lines = frame.map_batches(lambda batch: _spelled(batch, _runs(batch)), streamable=True, schema=spelled)
+    lines = frame.map_batches(_harmless, streamable=True, schema=spelled)
     lines.sink_csv(path, line_terminator=_LINE_END, check_extension=False)
 
 
@@ -52,11 +53,22 @@ def csv_header(schema: DatasetSchema) -> bytes:
 
 def csv_rows(frame: pl.DataFrame) -> bytes:
     """The lines of some rows of the file."""
+    frame = with_lists_as_text(frame)
     lines, runs = io.BytesIO(), _runs(frame)
     # With "necessary", the writer looks at every cell for characters that need quotes: a third of its time.
     style: Literal["necessary", "never"] = "necessary" if _needs_quotes(runs) else "never"
     _spelled(frame, runs).write_csv(lines, include_header=False, line_terminator=_LINE_END, quote_style=style)
     return lines.getvalue()
+
+
+def with_lists_as_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with a text, numbers with spaces between them, in place of each list."""
+    return frame.with_columns(text_of(pl.col(column.name)) for column in frame if isinstance(column.dtype, pl.List))
+
+
+def _harmless(batch: pl.DataFrame) -> pl.DataFrame:
+    texts = with_lists_as_text(batch)
+    return _spelled(texts, _runs(texts))
 
 
 def _runs(frame: pl.DataFrame) -> Mapping[str, pl.Series]:
@@ -72,7 +84,7 @@ def _needs_quotes(runs: Mapping[str, pl.Series]) -> bool:
 
 
 def _is_spelled(dtype: pl.DataType) -> bool:
-    return isinstance(dtype, pl.String | pl.Date | pl.Datetime)
+    return isinstance(dtype, pl.String | pl.Date | pl.Datetime | pl.List)
 
 
 def _spelled(frame: pl.DataFrame, runs: Mapping[str, pl.Series]) -> pl.DataFrame:
@@ -108,18 +120,13 @@ def scan_csv_back(path: Folder, schema: DatasetSchema) -> pl.LazyFrame:
         OSError, PolarsError: It cannot be read, here or when the frame is collected.
     """
     # Timestamps and dates are read as text first: Polars' CSV reader would accept other spellings too.
-    as_read = {
-        name: pl.String() if isinstance(dtype, pl.Datetime | pl.Date) else dtype
-        for name, dtype in schema.polars.items()
-    }
+    as_read = {name: pl.String() if _is_spelled(dtype) else dtype for name, dtype in schema.polars.items()}
     frame = pl.scan_csv(path if isinstance(path, Path) else path.read_bytes(), schema_overrides=as_read, glob=False)
     columns = frame.collect_schema().names()
     if columns != list(as_read):
         raise CorruptFileError(f"{path} has the columns {', '.join(columns)}; {_WAY_OUT}")
     return frame.with_columns(
-        _parsed(column.name, column.dtype)
-        for column in schema.columns
-        if isinstance(column.dtype, pl.String | pl.Datetime | pl.Date)
+        _parsed(column.name, column.dtype) for column in schema.columns if _is_spelled(column.dtype)
     )
 
 
@@ -145,4 +152,5 @@ def _parsed(name: str, dtype: pl.DataType) -> pl.Expr:
         return cell.str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_unit="us").dt.replace_time_zone("UTC")
     if isinstance(dtype, pl.Date):
         return cell.str.to_date(_DATE)
-    return cell.str.replace(_NEUTRALISED, "$1")
+    text = cell.str.replace(_NEUTRALISED, "$1")
+    return numbers_in(text) if isinstance(dtype, pl.List) else text

@@ -107,6 +107,8 @@ def _is_castable(source: pl.DataType, target: pl.DataType) -> bool:
         return True
     if target == pl.String:
         return isinstance(source, pl.Categorical | pl.Enum)
+    if isinstance(target, pl.List):
+        return isinstance(source, pl.List)
     if target.is_numeric():
         return source.is_numeric() or source == pl.String
     if target == pl.Date:

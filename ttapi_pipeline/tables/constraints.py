@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Checks of rows before they are stored: no null in a required column, sorted by the key, no key twice.
+"""Checks of rows before they are stored: no null in a required column or a list, sorted by the key, no key twice.
 
 Checks of values against the rules of a dataset: see `rules`.
 """
@@ -15,11 +15,20 @@ from ttapi_pipeline.tables.sorting import is_strictly_sorted
 
 
 def check_nulls(batch: pl.DataFrame, schema: DatasetSchema) -> None:
-    """Raise DataError with the first row that has a null in a required column."""
+    """Raise DataError with the first row that has a null in a required column, or a list with one or an infinity."""
     for column in schema.columns:
+        if isinstance(column.dtype, pl.List) and (is_torn := _has_gap(batch[column.name])).any():
+            row = int(is_torn.arg_max() or 0)
+            raise DataError(f"{describe_row(batch, schema, row)}: {column.name} has a value that is no number")
         if not column.is_nullable and batch[column.name].null_count():
             row = int(batch[column.name].is_null().arg_max() or 0)
             raise DataError(f"{describe_row(batch, schema, row)}: {column.name} is null, and every row must have one")
+
+
+def _has_gap(lists: pl.Series) -> pl.Series:
+    """Whether a list has a value that is null, NaN or infinite; its text in a CSV could not tell."""
+    is_number = lists.list.eval(pl.element().is_finite().fill_null(value=False)).list.all()
+    return ~is_number.fill_null(value=True)
 
 
 def check_keys(rows: pl.DataFrame | pl.LazyFrame, schema: DatasetSchema) -> None:

@@ -19,6 +19,7 @@ _USED: Final[tuple[pl.DataType, ...]] = (
     pl.Boolean(),
     pl.Date(),
     UTC_DATETIME,
+    pl.List(pl.Float64()),
 )
 
 DTYPES: Final[Mapping[str, pl.DataType]] = MappingProxyType({str(dtype): dtype for dtype in _USED})

@@ -26,6 +26,7 @@ class ColumnType(StrEnum):
     FLAG = "Boolean"
     DATE = "Date"
     TIMESTAMP = "Datetime(time_unit='us', time_zone='UTC')"
+    FLOATS = "List(Float64)"
 
 
 STRING: Final = ColumnType.STRING
@@ -35,6 +36,7 @@ SMALL: Final = ColumnType.SMALL
 FLAG: Final = ColumnType.FLAG
 DATE: Final = ColumnType.DATE
 TIMESTAMP: Final = ColumnType.TIMESTAMP
+FLOATS: Final = ColumnType.FLOATS
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ OTHERS: dict[ColumnType, Any] = {
     ColumnType.FLAG: True,
     ColumnType.DATE: date(2026, 11, 20),
     ColumnType.TIMESTAMP: AT,
+    ColumnType.FLOATS: [2.5, 150.0],
 }
 
 

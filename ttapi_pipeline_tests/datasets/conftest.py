@@ -129,7 +129,7 @@ def expirations_frame() -> Callable[[Mapping[str, Sequence[date]]], pl.DataFrame
                 "is_expiration_on_session": True,
                 "shares_per_contract": 100,
                 "strike_count": 0,
-                "strikes": "",
+                "strikes": [],
                 "source": "tastytrade",
                 "fetched_at": NOW,
             }

@@ -60,7 +60,7 @@ def test_what_the_broker_leaves_out_has_the_usual_value(calendar_frame: Calendar
     (row,) = expiration_series_frame([listed], calendar, fetched_at=now).rows(named=True)
     assert (row["settlement_type"], row["option_chain_type"], row["expiration_type"]) == ("PM", "Standard", "Regular")
     assert row["shares_per_contract"] == 100
-    assert (row["strikes"], row["strike_count"]) == ("2.5 150 1000.25", 3)
+    assert (row["strikes"], row["strike_count"]) == ([2.5, 150.0, 1000.25], 3)
     assert (row["lowest_strike"], row["highest_strike"]) == (2.5, 1000.25)
 
 
@@ -71,7 +71,7 @@ def test_an_adjusted_root_keeps_its_deliverable_and_a_series_without_strikes_is_
     adjusted = chain("AAPL", date(2026, 12, 18), shares_per_contract=33, option_chain_type="Non-standard")
     (row,) = expiration_series_frame([adjusted], calendar, fetched_at=now).rows(named=True)
     assert (row["shares_per_contract"], row["option_chain_type"]) == (33, "Non-standard")
-    assert (row["strikes"], row["strike_count"], row["lowest_strike"]) == ("", 0, None)
+    assert (row["strikes"], row["strike_count"], row["lowest_strike"]) == ([], 0, None)
 
 
 def test_an_expiration_beyond_the_calendar_has_no_session_and_costs_no_other(
@@ -97,7 +97,11 @@ def test_a_series_that_is_listed_under_two_types_is_one_row_with_the_strikes_of_
     ]
     root = OptionRoot(root_symbol="SPY", underlying_symbol="SPY", expirations=tuple(listed))
     (row,) = expiration_series_frame([OptionChain("SPY", (root,))], calendar, fetched_at=now).rows(named=True)
-    assert (row["expiration_type"], row["strikes"], row["strike_count"]) == ("End-Of-Month, Quarterly", "10 20 30", 3)
+    assert (row["expiration_type"], row["strikes"], row["strike_count"]) == (
+        "End-Of-Month, Quarterly",
+        [10.0, 20.0, 30.0],
+        3,
+    )
 
 
 def test_what_cannot_be_read_has_no_usual_value(calendar_frame: CalendarFrame, now: datetime) -> None:
@@ -105,7 +109,7 @@ def test_what_cannot_be_read_has_no_usual_value(calendar_frame: CalendarFrame, n
     listed = chain("AAPL", date(1970, 1, 1), date(2026, 12, 18), lost_fields=("shares-per-contract",), strikes=(0.0, 5))
     (row,) = expiration_series_frame([listed], calendar, fetched_at=now).rows(named=True)
     assert (row["expiration_date"], row["shares_per_contract"]) == (date(2026, 12, 18), None)
-    assert row["strikes"] == "5"
+    assert row["strikes"] == [5.0]
     assert placeholders_in([listed]) == {
         "expirations[].expiration-date": 1,
         "expirations[].strikes[].strike-price": 2,

@@ -14,6 +14,7 @@ import pytest
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline_tests.support.older_tables import SERIES_WITH_TEXTS, with_texts
 from ttapi_pipeline_tests.support.worlds import SYMBOLS, World
 
 FETCHED = ("universe", "symbols", "implied_volatility", "expiration_series", "daily_candles")
@@ -121,3 +122,16 @@ def test_an_index_has_what_an_index_has_and_null_for_the_rest(grown: World) -> N
     assert set(settlements.iter_rows()) == {("SPX", "AM"), ("SPXW", "PM")}
     for name in ("quotes", "eod_snapshot", "returns_stddev", "volatility", "variance_premium", "volatility_cone"):
         assert set(NEW) <= set(table(grown, name)["symbol"].to_list()), name
+
+
+def test_an_upgrade_from_strikes_in_texts_fetches_nothing(world: World) -> None:
+    series = table(world, "expiration_series")
+    made = replace(world.manifest("expiration_series").provenance, code_version="1.1")
+    publish(with_texts(series), SERIES_WITH_TEXTS, world.data, made)
+    world.advance(timedelta(minutes=4))
+    assert world.run().success
+    assert world.exchange.requests() == {}
+    assert table(world, "expiration_series").equals(series)
+    assert series.schema["strikes"] == pl.List(pl.Float64)
+    after = world.manifest("expiration_series").provenance
+    assert (after.code_version, after.fetched_at) == ("2", made.fetched_at)

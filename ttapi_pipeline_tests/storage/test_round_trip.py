@@ -42,6 +42,8 @@ def cells(dtype: pl.DataType, *, allow_nan: bool) -> st.SearchStrategy[object]:
         return st.datetimes(timezones=st.just(UTC))
     if isinstance(dtype, pl.Boolean):
         return st.booleans()
+    if isinstance(dtype, pl.List):
+        return st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=4)
     if isinstance(dtype, pl.Float64):
         return st.floats(allow_nan=allow_nan)
     bits = 32 if isinstance(dtype, pl.Int32) else 64

@@ -76,7 +76,6 @@ def expiration_series_frame(
         strike_count=pl.col("strikes").list.len().cast(EXPIRATION_SERIES.polars["strike_count"]),
         lowest_strike=pl.col("strikes").list.first(),
         highest_strike=pl.col("strikes").list.last(),
-        strikes=pl.col("strikes").list.eval(_plain(pl.element())).list.join(" "),
         source=pl.lit("tastytrade"),
         fetched_at=pl.lit(fetched_at, UTC_DATETIME),
     )
@@ -144,11 +143,6 @@ def on_sessions(series: pl.DataFrame, calendar: pl.DataFrame) -> pl.DataFrame:
         .with_columns(pl.when(is_within).then("expiration_session"))
         .with_columns(is_expiration_on_session=pl.col("expiration_session") == pl.col("expiration_date"))
     )
-
-
-def _plain(strike: pl.Expr) -> pl.Expr:
-    """150.0 as ``150``, 2.5 as ``2.5``."""
-    return strike.cast(pl.String).str.strip_suffix(".0")
 
 
 def open_only(chains: Collection[OptionChain], *, today: date) -> tuple[Collection[OptionChain], Mapping[str, int]]:

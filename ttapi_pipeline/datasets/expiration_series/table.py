@@ -8,7 +8,7 @@ from typing import Final
 
 from ttapi_pipeline.datasets.columns import FETCHED_AT, IS_AM_OR_PM, SERIES, SOURCE
 from ttapi_pipeline.datasets.dataset import Dataset, Preview
-from ttapi_pipeline.tables.schema import DATE, FLAG, FLOAT, SMALL, STRING, Column, DatasetSchema, required
+from ttapi_pipeline.tables.schema import DATE, FLAG, FLOAT, FLOATS, SMALL, STRING, Column, DatasetSchema, required
 
 EXPIRATION_SERIES: Final = DatasetSchema(
     "expiration_series",
@@ -24,7 +24,7 @@ EXPIRATION_SERIES: Final = DatasetSchema(
         required("strike_count", SMALL, "How many strikes are listed"),
         Column("lowest_strike", FLOAT, "Lowest strike; null when none is listed"),
         Column("highest_strike", FLOAT, "Highest strike; null when none is listed"),
-        required("strikes", STRING, "Every strike, ascending, separated by spaces"),
+        required("strikes", FLOATS, "Every strike, ascending; a list, and in the CSV a text with spaces between them"),
         SOURCE,
         FETCHED_AT,
     ),
@@ -36,7 +36,9 @@ DATASET: Final = Dataset(
     schema=EXPIRATION_SERIES,
     description="Every listed expiration, its session and its strikes; one row per root, date and settlement.",
     ttl=timedelta(days=7),
-    code_version="1.1",
+    code_version="2",
+    # Their strikes are texts, which are read as the lists of now.
+    carries_on=("1.1",),
     group="reference",
     source="/option-chains",
     # A calendar that changed moves expirations, so it rebuilds the series.
