@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ttapi_pipeline.core.errors import TTError
     from ttapi_pipeline.core.settings import Settings
+    from ttapi_pipeline.datasets.opened import Dataset
     from ttapi_pipeline.datasets.reading import open_dataset
     from ttapi_pipeline.quote_recorder.history import scan_quote_log
 
 __version__ = "0.1.0"
 
-__all__ = ["Settings", "TTError", "__version__", "open_dataset", "scan_quote_log"]
+__all__ = ["Dataset", "Settings", "TTError", "__version__", "open_dataset", "scan_quote_log"]
 
 _MODULES = {
+    "Dataset": "datasets.opened",
     "Settings": "core.settings",
     "TTError": "core.errors",
     "open_dataset": "datasets.reading",

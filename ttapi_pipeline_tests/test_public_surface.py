@@ -7,7 +7,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -17,12 +17,13 @@ import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 import ttapi_pipeline
-from ttapi_pipeline import Settings, TTError, analytics, open_dataset
-from ttapi_pipeline.core.errors import ConfigError, StorageError
+from ttapi_pipeline import Dataset, Settings, TTError, analytics, open_dataset
+from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, StorageError
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.core.places import MARKER
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline_tests.support.documents import DOCUMENTS, ROOT, name_of, python_blocks
 
 PUBLIC = (ttapi_pipeline, analytics)
@@ -69,7 +70,7 @@ def test_every_public_function_of_the_analytics_is_called_like_no_module() -> No
 def test_the_readme_imports_public_names_alone_and_all_that_read_what_is_stored() -> None:
     shown = {(module, name) for document, module, name in shown_imports() if document == "README.md"}
     assert shown <= {(package.__name__, name) for package in PUBLIC for name in package.__all__}
-    assert {("ttapi_pipeline", "open_dataset"), ("ttapi_pipeline", "scan_quote_log")} <= shown
+    assert {("ttapi_pipeline", name) for name in ("Dataset", "open_dataset", "scan_quote_log")} <= shown
 
 
 @pytest.mark.parametrize(("document", "module", "name"), sorted(set(shown_imports())))
@@ -115,6 +116,47 @@ def test_a_name_that_is_no_dataset_is_refused_with_the_one_that_was_meant(tmp_pa
 def test_a_dataset_that_is_not_stored_is_missed_by_its_file(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"accounts\.parquet"):
         open_dataset("accounts", tmp_path)
+
+
+def test_a_dataset_comes_with_what_is_known_of_it(tmp_path: Path) -> None:
+    store("accounts", tmp_path)
+    opened = Dataset.open("accounts", tmp_path, now=NOW + timedelta(minutes=20))
+    assert opened.frame.collect().equals(open_dataset("accounts", tmp_path).collect())
+    assert (opened.name, opened.rows, opened.missing, opened.is_simulated) == ("accounts", 0, {}, False)
+    assert (opened.fetched_at, opened.age, opened.path) == (NOW, timedelta(minutes=20), tmp_path / "accounts.parquet")
+    assert opened.manifest == read_manifest(tmp_path, "accounts")
+    assert opened.data_version == opened.manifest.data_version
+    assert [column.name for column in opened.columns] == opened.frame.collect_schema().names()
+
+
+def test_the_verdict_is_that_of_tt_and_of_a_table_that_of_its_dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / MARKER).touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TT_DATA_DIR", raising=False)
+    for name in ("accounts", "eod_rejects"):
+        store(name, tmp_path / "data")
+    # Stored with another code version than that of the declaration.
+    assert str(Dataset.open("accounts").verdict).startswith("miss: code version 1 is now ")
+    verdict = Dataset.open("eod_rejects").verdict
+    assert (verdict.dataset, verdict.reason) == ("eod_snapshot", "nothing stored yet")
+
+
+def test_a_dataset_stays_as_it_was_opened(tmp_path: Path) -> None:
+    store("accounts", tmp_path)
+    opened = Dataset.open("accounts", tmp_path)
+    store("accounts", tmp_path)
+    assert opened.manifest.write_id != Dataset.open("accounts", tmp_path).manifest.write_id
+    assert opened.frame.collect().height == 0
+    assert "LazyFrame" not in repr(opened)
+
+
+def test_a_parquet_file_of_another_program_is_no_dataset(tmp_path: Path) -> None:
+    DATASETS["accounts"].schema.polars.to_frame().write_parquet(tmp_path / "accounts.parquet")
+    with pytest.raises(CorruptFileError, match="no manifest or footer says what it is"):
+        Dataset.open("accounts", tmp_path)
+    assert open_dataset("accounts", tmp_path).collect().height == 0
 
 
 def test_the_wheel_says_that_the_package_is_typed() -> None:

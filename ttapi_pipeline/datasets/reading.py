@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 def open_dataset(name: str, data_dir: str | os.PathLike[str] | None = None) -> pl.LazyFrame:
     """The rows of a stored dataset, or of a table that is published with one, such as ``eod_rejects``.
 
+    `Dataset.open` gives the same rows with the manifest, the age and the verdict.
+
     Args:
         name: Of the dataset.
         data_dir: The data folder, or the fsspec URL of one, as in TT_DATA_DIR; a relative path is relative to the
@@ -39,9 +41,16 @@ def open_dataset(name: str, data_dir: str | os.PathLike[str] | None = None) -> p
     """
     from ttapi_pipeline.storage.scan import scan  # noqa: PLC0415 - Polars, for what is read
 
-    schema = schema_of(name)
-    folder = load_settings_of(find_home()).data_dir if data_dir is None else os.fspath(data_dir)
-    return scan(open_folder(folder), schema)
+    return scan(open_folder(data_folder(data_dir)), schema_of(name))
+
+
+def data_folder(data_dir: str | os.PathLike[str] | None = None) -> str:
+    """The data folder that is named, or else the one that `tt` works with in the current folder.
+
+    Raises:
+        ConfigError: None was named, and the settings cannot be used.
+    """
+    return load_settings_of(find_home()).data_dir if data_dir is None else os.fspath(data_dir)
 
 
 def stored_symbols(folder: Folder) -> Sequence[str]:
