@@ -12,20 +12,29 @@ from pathlib import Path
 
 import pytest
 
+from ttapi_pipeline.core.settings import KNOWN_VARIABLES
+from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline_tests.support.documents import DOCUMENTS, PACKAGE, ROOT, name_of, text_of
 
 BACKTICKED = re.compile(r"(?<!`)`([A-Za-z_][\w.]*)`(?!`)")
 A_FILE = re.compile(r"\w+\.(?:csv|json|jsonl|lock|md|parquet|thrift|toml|yaml)")
 NOT_OURS = {
     "_effect": "the end of field names",
+    "bokeh_sampledata": "of Bokeh",
     "call_async": "of pybreaker",
     "get_status_by_partition": "of Dagster",
+    "load_sp500_implied_vol_dataset": "of skfolio",
     "q": "a key",
     "run_retries": "in dagster.yaml",
     "var0": "of a formula",
     "yang_zhang_21": "one of many column names",
 }
 """Words in backticks that are no names of the package, and what they are."""
+
+FOR_USERS = [
+    path for path in DOCUMENTS if path.parent.name in {ROOT.name, "docs", "data"} and path.name != "CHANGELOG.md"
+]
+"""Protocols and decisions also name what others have, and the changelog what there was."""
 
 NAMES_OF_OTHERS = {"asyncio", "dataclasses", "pl"}
 """Libraries that a docstring may name without the module's importing them by that name."""
@@ -54,6 +63,13 @@ def identifiers() -> frozenset[str]:
     for tree in trees().values():
         found |= names_in(tree)
     return frozenset(found)
+
+
+@cache
+def columns() -> frozenset[str]:
+    """The columns of every table."""
+    schemas = [*(dataset.schema for dataset in DATASETS.values()), *REPORTS.values()]
+    return frozenset(column.name for schema in schemas for column in schema.columns)
 
 
 def names_in(tree: ast.AST) -> set[str]:
@@ -145,6 +161,21 @@ def test_a_name_in_a_docstring_exists(module: str) -> None:
 def test_a_dotted_name_in_a_document_that_begins_like_one_of_ours_exists(path: Path) -> None:
     names = {name for name in BACKTICKED.findall(text_of(path)) if "." in name and not A_FILE.fullmatch(name)}
     assert {name for name in names if exists(name.removeprefix("ttapi_pipeline.")) is False} == set()
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_a_setting_that_a_document_names_is_one(path: Path) -> None:
+    named = set(re.findall(r"\bTT_[A-Z_]+[A-Z]\b", path.read_text(encoding="utf-8")))
+    assert {name for name in named - KNOWN_VARIABLES if not name.startswith("TT_TTL")} - {
+        "TT_SOAK_MINUTES",
+        "TT_SOAK_FIGURES",
+    } == set()
+
+
+@pytest.mark.parametrize("path", FOR_USERS, ids=name_of)
+def test_a_word_with_underscores_in_a_document_for_users_is_a_name_or_a_column_of_the_program(path: Path) -> None:
+    named = {name for name in BACKTICKED.findall(text_of(path)) if re.fullmatch(r"[a-z]+(?:_[a-z0-9]+)+", name)}
+    assert named - identifiers() - names_of_tests() - columns() - NOT_OURS.keys() == set()
 
 
 @pytest.mark.parametrize(
