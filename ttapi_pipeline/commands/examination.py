@@ -57,7 +57,7 @@ async def examine(settings: Settings, *, is_repairing: bool, clock: Clock = SYST
     findings = [
         Finding("settings", settings.origin, is_good=True),
         Finding("data folder", str(_absolute(open_folder(settings.data_dir))), is_good=True),
-        Finding("instance", str(dagster_home().absolute()), is_good=True),
+        _instance(dagster_home().absolute()),
     ]
     findings += _storage(settings, is_repairing=is_repairing)
     findings.append(_databases(dagster_home(), is_repairing=is_repairing))
@@ -113,6 +113,13 @@ def _cost(folder: Folder, name: str) -> str:
     requests = stored.statistics.get("requests")
     asks = f"{requests} requests to the broker and " if isinstance(requests, int) and requests else ""
     return f" (making it anew takes {asks}about {format_duration(timedelta(seconds=max(stored.fetch_seconds, 1.0)))})"
+
+
+def _instance(home: Path) -> Finding:
+    """The folder of Dagster, which may not be there yet."""
+    if home.exists() and not home.is_dir():
+        return Finding("instance", f"{home} is a file; set DAGSTER_HOME to a folder", is_good=False)
+    return Finding("instance", str(home), is_good=True)
 
 
 def _databases(home: Path, *, is_repairing: bool) -> Finding:

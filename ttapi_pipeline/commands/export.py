@@ -12,6 +12,7 @@ from ttapi_pipeline.commands.exit_codes import OK
 from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser, one_of, typed_path
 from ttapi_pipeline.commands.row_choice import add_row_options, named_symbols, no_rows, row_filters
+from ttapi_pipeline.core.arguments import accepting
 from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.signals import interrupts_outside_polars
@@ -52,7 +53,9 @@ def add_options(parser: CommandParser) -> None:
         choices=_FORMATS,
         help="csv by default, or by the extension of --output",
     )
-    parser.add_argument("--output", type=typed_path, metavar="FILE", help="by default named after what is in it")
+    parser.add_argument(
+        "--output", type=accepting(typed_path, "a path"), metavar="FILE", help="by default named after what is in it"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace the file if it is there")
     parser.add_argument("--json", action="store_true", help="say what was written as a JSON object")
 

@@ -9,6 +9,7 @@ from typing import Final
 from ttapi_pipeline.commands.exit_codes import INCOMPLETE, OK
 from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser, typed_path
+from ttapi_pipeline.core.arguments import accepting
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.settings import Settings
@@ -28,7 +29,7 @@ def add_options(parser: CommandParser) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", required=True, help="write nothing; `tt refresh` imports")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
-    parser.add_argument("folder", type=typed_path, metavar="DIR", help="read recursively")
+    parser.add_argument("folder", type=accepting(typed_path, "a path"), metavar="DIR", help="read recursively")
 
 
 def run(settings: Settings, options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from ttapi_pipeline.commands.exit_codes import OK
 from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser, typed_path
 from ttapi_pipeline.commands.project_files import Made, make_project
+from ttapi_pipeline.core.arguments import accepting
 from ttapi_pipeline.core.places import MARKER
 
 _ABOUT = {
@@ -36,7 +37,9 @@ def add_options(parser: CommandParser) -> None:
         "Set up a folder for settings, data and Dagster instance. Nothing that is there is replaced.",
         examples=EXAMPLES,
     )
-    parser.add_argument("folder", nargs="?", type=typed_path, metavar="DIR", help="by default the current one")
+    parser.add_argument(
+        "folder", nargs="?", type=accepting(typed_path, "a path"), metavar="DIR", help="by default the current one"
+    )
     parser.add_argument("--json", action="store_true", help="print what was done as JSON")
 
 

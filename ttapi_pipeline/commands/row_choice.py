@@ -9,6 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from ttapi_pipeline.commands.completers import complete_with, symbols
+from ttapi_pipeline.core.arguments import accepting
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.nearest import did_you_mean
 from ttapi_pipeline.core.symbology import canonical_symbol
@@ -28,7 +29,12 @@ def add_row_options(parser: CommandParser | argparse._ArgumentGroup) -> None:
         "--symbol", action="append", default=[], metavar="S", help="rows of this symbol; may be given several times"
     )
     complete_with(symbol, symbols)
-    parser.add_argument("--since", type=_date, metavar="DATE", help="rows whose date is this one or later: 2020-01-31")
+    parser.add_argument(
+        "--since",
+        type=accepting(date.fromisoformat, "a date such as 2020-01-31"),
+        metavar="DATE",
+        help="rows whose date is this one or later: 2020-01-31",
+    )
 
 
 def named_symbols(options: argparse.Namespace) -> Sequence[str]:
@@ -73,10 +79,3 @@ def no_rows(schema: DatasetSchema, options: argparse.Namespace, folder: Folder) 
     of = f"of {', '.join(symbols)}{''.join(hints[:1])}" if symbols else ""
     since = f"since {options.since}" if options.since else ""
     return ConfigError(f"{schema.name} has no such rows: {' '.join(filter(None, [of, since])) or 'it is empty'}")
-
-
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2020-01-31") from None

@@ -13,6 +13,7 @@ from ttapi_pipeline.commands.exit_codes import OK
 from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.commands.row_choice import add_row_options
+from ttapi_pipeline.core.arguments import accepting
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.settings import Settings
@@ -53,7 +54,13 @@ def add_options(parser: CommandParser) -> None:
         "--plot", action="store_true", help="draw its charts, light and dark, into plots/SYMBOL of the data folder"
     )
     of_table = parser.add_argument_group("of a dataset")
-    of_table.add_argument("--rows", type=_rows, default=_ROWS, metavar="N", help=f"how many, or all (default {_ROWS})")
+    of_table.add_argument(
+        "--rows",
+        type=accepting(_rows, "a number from 1 on, or all"),
+        default=_ROWS,
+        metavar="N",
+        help=f"how many, or all (default {_ROWS})",
+    )
     named = of_table.add_argument("--columns", metavar="A,B", help="these, in this order; by default those that fit")
     complete_with(named, columns)
     order = of_table.add_argument("--sort", metavar="A,B:desc", help="by these columns; by default by the key")
@@ -65,7 +72,7 @@ def _rows(text: str) -> int | None:
     if text == "all":
         return None
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number of rows nor all")
+        raise ValueError(text)
     return int(text)
 
 

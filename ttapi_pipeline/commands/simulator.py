@@ -14,10 +14,13 @@ from typing import Final
 from ttapi_pipeline.commands.exit_codes import OK, WRONG_USAGE
 from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser
+from ttapi_pipeline.core.arguments import accepting
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.symbology import canonical_symbol
 from ttapi_pipeline.core.variables import path_of
+
+_DATE: Final = accepting(date.fromisoformat, "a date such as 2026-01-31")
 
 EXAMPLES: Final = {
     "tt simulator": "on http://127.0.0.1:8787, until Ctrl-C",
@@ -39,22 +42,27 @@ def add_options(parser: CommandParser) -> None:
         description="Write MetaStock ASCII files of the simulated market.",
     )
     files.set_defaults(run_simulator=_write_files)
-    files.add_argument("folder", type=path_of, help="a folder that is new or empty")
+    files.add_argument("folder", type=accepting(path_of, "a path"), help="a folder that is new or empty")
     # Without a default of its own: it would replace a --seed in front of the word "metastock".
     files.add_argument("--seed", type=int, default=argparse.SUPPRESS)
     files.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="say what was written as JSON")
-    files.add_argument("--first", type=date.fromisoformat, help="first session, YYYY-MM-DD")
-    files.add_argument("--last", type=date.fromisoformat, help="last session; by default 30 before the last closed one")
+    files.add_argument("--first", type=_DATE, help="first session, YYYY-MM-DD")
+    files.add_argument("--last", type=_DATE, help="last session; by default 30 before the last closed one")
     files.add_argument("--raw", action="store_true", help="prices as traded, not adjusted for the splits of the market")
     files.add_argument(
         "--split",
         action="append",
         default=[],
-        type=_split,
+        type=accepting(_split, "SYMBOL:DATE:RATIO, such as AAPL:2026-06-15:20"),
         metavar="SYMBOL:DATE:RATIO",
         help="leave a split in the files that the market does not have, such as AAPL:2026-06-15:20; repeatable",
     )
-    files.add_argument("--symbols", nargs="+", type=canonical_symbol, help="by default 95%% of the S&P 500")
+    files.add_argument(
+        "--symbols",
+        nargs="+",
+        type=accepting(canonical_symbol, "symbols such as AAPL or BRK/B"),
+        help="by default 95%% of the S&P 500",
+    )
 
 
 def run(options: argparse.Namespace) -> int:

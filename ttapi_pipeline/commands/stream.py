@@ -20,6 +20,7 @@ from ttapi_pipeline.commands.exit_codes import FAILED, INCOMPLETE, OK
 from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.commands.project_files import ensure_home
 from ttapi_pipeline.commands.status import shown_places
+from ttapi_pipeline.core.arguments import accepting
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.signals import ENDING
 from ttapi_pipeline.core.ttl import ACCEPTED_DURATION, format_duration, parse_duration
@@ -61,20 +62,26 @@ def add_options(parser: CommandParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="report health as a line of JSON, instead of a grid")
     parser.add_argument("--no-log", action="store_true", help="show only, keep nothing")
-    parser.add_argument("--duration", type=_duration, metavar="TIME", help="stop by itself: seconds, or 5m, 6h, 2d")
     parser.add_argument(
-        "--flush-seconds", type=_seconds, default=2.0, metavar="N", help="how much a crash may cost (default 2)"
+        "--duration",
+        type=accepting(parse_duration, ACCEPTED_DURATION),
+        metavar="TIME",
+        help="stop by itself: seconds, or 5m, 6h, 2d",
     )
     parser.add_argument(
-        "--report-seconds", type=_seconds, default=5.0, metavar="N", help="from one report to the next (default 5)"
+        "--flush-seconds",
+        type=accepting(_seconds, "a number of seconds from 0.1 to 3600"),
+        default=2.0,
+        metavar="N",
+        help="how much a crash may cost (default 2)",
     )
-
-
-def _duration(text: str) -> timedelta:
-    try:
-        return parse_duration(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}; it accepts {ACCEPTED_DURATION}") from None
+    parser.add_argument(
+        "--report-seconds",
+        type=accepting(_seconds, "a number of seconds from 0.1 to 3600"),
+        default=5.0,
+        metavar="N",
+        help="from one report to the next (default 5)",
+    )
 
 
 def _seconds(text: str) -> float:

@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 
 from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.commands.project_files import WORKSPACE, ensure_home
+from ttapi_pipeline.core.arguments import accepting
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.storage.databases import check_instance, dagster_home
@@ -35,7 +36,13 @@ def add_options(parser: CommandParser) -> None:
         "Start Dagster's web UI and daemon on 127.0.0.1. While they run, everything refreshes by itself.",
         examples=EXAMPLES,
     )
-    parser.add_argument("--port", type=_port, default=3000, metavar="N", help="of the web UI (default 3000)")
+    parser.add_argument(
+        "--port",
+        type=accepting(_port, "a number from 1 to 65535"),
+        default=3000,
+        metavar="N",
+        help="of the web UI (default 3000)",
+    )
     parser.add_argument("--json", action="store_true", help="say where it is in one line of JSON")
 
 

@@ -94,7 +94,7 @@ class Home:
             (read_dotenv(self.dotenv).get(INSTANCE), self.folder, f"{INSTANCE} in {self.dotenv}"),
         ):
             if value is not None and value.strip():
-                return Place(base / path_of(value.strip()), source)
+                return Place(base / _path(value.strip()), source)
         return Place(self.folder, "the project folder, by default")
 
     def data(self, settings: Settings) -> Place:
@@ -111,6 +111,13 @@ class Home:
             why = "in the project folder, by default"
         is_url = "://" in settings.data_dir
         return Place(settings.data_dir if is_url else self.folder / path_of(settings.data_dir), why)
+
+
+def _path(text: str) -> Path:
+    try:
+        return path_of(text)
+    except ValueError as error:
+        raise ConfigError(f"{INSTANCE} is {text}, and the system knows no such home; name the folder itself") from error
 
 
 def find_home(typed_in: Path | None = None, environ: Mapping[str, str] | None = None) -> Home:

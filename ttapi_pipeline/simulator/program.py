@@ -29,6 +29,7 @@ except ImportError:
 else:
     _HAS_LIMITS = True
 
+from ttapi_pipeline.core.arguments import accepting
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.environments import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
 from ttapi_pipeline.core.errors import ConfigError, TransportError
@@ -68,10 +69,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _fault_help()
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--host", default=DEFAULT_HOST, help="address to listen on (default %(default)s)")
-    parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="0 for any free one (default %(default)s)")
-    parser.add_argument("--seed", type=_whole, default=7, help="of the market (default %(default)s)")
-    parser.add_argument("--equities", type=_whole, default=0, help="made-up equities beside the real names (default 0)")
-    parser.add_argument("--now", type=_start, metavar="ISO", help="time at the start, such as 2026-11-20T15:00:00Z")
+    parser.add_argument(
+        "--port",
+        type=accepting(_port, "a number from 0 to 65535"),
+        default=DEFAULT_PORT,
+        help="0 for any free one (default %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=accepting(_whole, "a whole number from 0"), default=7, help="of the market (default %(default)s)"
+    )
+    parser.add_argument(
+        "--equities",
+        type=accepting(_whole, "a whole number from 0"),
+        default=0,
+        help="made-up equities beside the real names (default 0)",
+    )
+    parser.add_argument(
+        "--now",
+        type=accepting(_start, f"a time from {_EARLIEST_START:%Y} to {_LATEST_START:%Y-%m}"),
+        metavar="ISO",
+        help="time at the start, such as 2026-11-20T15:00:00Z",
+    )
     parser.add_argument(
         "--fault", action="append", default=[], metavar="KIND[:NAME=VALUE,...]", help="switch a fault on; repeatable"
     )

@@ -79,7 +79,9 @@ def open_folder(location: str) -> Folder:
     from upath import UPath  # noqa: PLC0415 - only a URL needs it
 
     try:
-        return UPath(location)
+        folder = UPath(location)
+        _ = folder.fs  # What a protocol needs is imported here, and where it is not installed the error is ours.
+        return folder
     except (ImportError, ValueError) as error:
         raise StorageError(f"TT_DATA_DIR {location}: {error}") from error
 

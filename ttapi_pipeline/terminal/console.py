@@ -26,6 +26,10 @@ class SafeConsole(Console):
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(visible_lines(segment.text), segment.style)
 
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command, see `cli`, and do not end the process here."""
+        raise  # noqa: PLE0704 - it is called where the error is handled
+
 
 def output_console() -> Console:
     """Standard output, as wide as the terminal that it is."""

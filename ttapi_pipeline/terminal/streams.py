@@ -6,6 +6,7 @@ It imports nothing that takes time. Tables are laid out by the console of `conso
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from collections.abc import Iterable
@@ -16,17 +17,33 @@ from typing import Final, TextIO
 from ttapi_pipeline.core.lines import one_line
 from ttapi_pipeline.terminal.screen import SMALLEST, terminal_size
 
+_NEAREST: Final = "ttapi_pipeline.nearest"
+_SIGNS: Final = dict(zip("─━│░▒▓█●○–−…·±↑↓←→", "--|.:%#*o--~.~^v<>", strict=True))
+"""What stands for the signs of grids, tables and figures where an encoding lacks them."""
+
 WIDTH_WITHOUT_TERMINAL: Final = 160
 """A pipe or a file has no width; reasons should not be folded at 80."""
 
 
 def accept_any_text() -> None:
-    """Have standard output write an escape for a letter that the encoding of the terminal does not have.
+    """Have output accept characters that the encoding of the terminal does not have.
 
-    A name or a frame of a table would end the command otherwise. Standard error does so by itself.
+    A name or a frame of a table would end the command otherwise. A sign of ours is written as the nearest one of ASCII,
+    so that columns stay in place; any other character as an escape.
     """
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    codecs.register_error(_NEAREST, _nearest_signs)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors=_NEAREST)
+
+
+def _nearest_signs(error: UnicodeError) -> tuple[str | bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    characters = error.object[error.start : error.end]
+    return "".join(
+        _SIGNS.get(each) or each.encode("ascii", "backslashreplace").decode() for each in characters
+    ), error.end
 
 
 def print_lines(lines: Iterable[str]) -> None:
