@@ -12,10 +12,14 @@ from types import ModuleType
 
 import pytest
 
-from ttapi_pipeline.client import routes
+from ttapi_pipeline.client import BROKER_RATES, routes
+from ttapi_pipeline.client.client import SYMBOLS_PER_REQUEST
+from ttapi_pipeline.client.oauth import BLOCK, REFUSALS_UNTIL_CLOSED
+from ttapi_pipeline.client.routes import Family
 from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.core.universes import sp500
 from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.streaming.candle_collection import MAX_IN_FLIGHT
 from ttapi_pipeline_tests.support.documents import ROOT
 
 COST = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
@@ -70,6 +74,21 @@ def test_a_day_with_the_daemon_is_counted_by_the_ttls() -> None:
     assert f"| {daily} for 503 symbols, and 2 tokens |" in COST
     weekly = stated(2)["expiration_series"] + stated(2)["trading_calendar"]
     assert f"{weekly} a week" in COST
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("cost", f"batches of {SYMBOLS_PER_REQUEST} symbols"),
+        ("cost", f"at most {MAX_IN_FLIGHT} of these at once"),
+        ("cost", f"{BROKER_RATES[Family.OPTION_CHAINS].per_second:.0f} option chains a second at most"),
+        ("cost", "left alone for eight hours"),
+        ("account", "After two refusals they are not tried again for eight hours"),
+    ],
+)
+def test_a_limit_that_a_page_states_is_that_of_the_program(page: str, words: str) -> None:
+    assert words in " ".join((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8").split())
+    assert (REFUSALS_UNTIL_CLOSED, BLOCK) == (2, timedelta(hours=8))
 
 
 def test_the_page_of_the_account_has_every_endpoint_and_nothing_is_written_to_the_broker() -> None:

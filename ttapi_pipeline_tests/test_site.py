@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree
 
 import pytest
 import yaml  # type: ignore[import-untyped]
@@ -86,6 +87,14 @@ def test_the_navigation_has_every_document_once() -> None:
     there = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
     # Decisions are listed by the hook, each by its title.
     assert {page for page in there if not re.match(r"decisions/\d", page)} - set(listed) == set()
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs").rglob("*.svg")), ids=lambda path: path.stem)
+def test_a_drawn_picture_loads_nothing_and_names_no_machine(picture: Path) -> None:
+    text = picture.read_text(encoding="utf-8")
+    ElementTree.fromstring(text)
+    assert re.findall(r"url\((?!#)[^)]*|href=[\"'](?!#)[^\"']*|@import", text) == []
+    assert re.findall(r"/(?:root|tmp|work|Users)/", text) == []
 
 
 @pytest.mark.thorough
