@@ -61,5 +61,5 @@ def test_it_runs_in_a_folder_that_the_simulator_has_filled(tmp_path: Path, monke
     ).execute()
     assert pictures(notebook) == QUESTIONS
     printed = "".join(output.get("text", "") for output in outputs(notebook))
-    assert f"of {len(UNIVERSE)} symbols, as of the close of" in printed
+    assert f"of {len(UNIVERSE)} symbols, as of 20" in printed
     assert "five sessions, since the close of" in printed
