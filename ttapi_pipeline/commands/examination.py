@@ -15,7 +15,9 @@ from ttapi_pipeline.broker.broker import Broker
 from ttapi_pipeline.client import QuoteToken
 from ttapi_pipeline.client.server_clock import server_clock_offset
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
+from ttapi_pipeline.core.csv_choice import MOST_SHEET_ROWS, CsvChoice
 from ttapi_pipeline.core.errors import TTError
+from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.core.verdict import CLOCK_TOLERANCE, Rule
@@ -83,8 +85,9 @@ def _storage(settings: Settings, *, is_repairing: bool) -> Iterator[Finding]:
         return
     for schema in (*(dataset.schema for dataset in DATASETS.values()), *REPORTS.values()):
         try:
-            problems = repair(folder, schema) if is_repairing else check(folder, schema)
-            is_stored = read_stored(folder, schema.name).manifest is not None
+            examine = repair if is_repairing else check
+            problems = examine(folder, schema, csv_choice=settings.csv)
+            manifest = read_stored(folder, schema.name).manifest
         except TTError as error:
             yield Finding(schema.name, f"{error}{_cost(folder, schema.name)}", is_good=False)
             continue
@@ -93,8 +96,21 @@ def _storage(settings: Settings, *, is_repairing: bool) -> Iterator[Finding]:
             cost = "" if problem.is_repairable else _cost(folder, schema.name)
             yield Finding(schema.name, f"{problem}{cost}{' (mended)' if is_mended else ''}", is_good=is_mended)
         if not problems:
-            text = "Parquet, CSV and manifest agree" if is_stored else "nothing is stored; `tt refresh` fills it"
-            yield Finding(schema.name, text, is_good=True)
+            yield Finding(schema.name, _agreement(manifest), is_good=True)
+
+
+def _agreement(manifest: Manifest | None) -> str:
+    """What to say of a table with which nothing is wrong."""
+    if manifest is None:
+        return "nothing is stored; `tt refresh` fills it"
+    if manifest.csv_choice is CsvChoice.OFF:
+        return "Parquet and manifest agree; there is no CSV, as TT_CSV=off wants it"
+    if manifest.is_csv_too_long:
+        return (
+            f"Parquet, CSV and manifest agree; the CSV has more rows than the {MOST_SHEET_ROWS:,} that a spreadsheet "
+            "opens: TT_CSV=recent has the newest sessions, `tt export` the rows of some symbols and days"
+        )
+    return "Parquet, CSV and manifest agree"
 
 
 def _absolute(folder: Folder) -> Folder:

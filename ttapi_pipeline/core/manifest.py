@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from ttapi_pipeline.core.csv_choice import MOST_SHEET_ROWS, CsvChoice
 from ttapi_pipeline.core.errors import CorruptFileError, StorageError
 from ttapi_pipeline.core.seals import CHECKSUM, check_document, with_checksum
 
@@ -187,7 +188,9 @@ class Manifest:
         rows: The number of rows.
         schema: The data type of each column, in order, as Polars names it.
         parquet: Facts of the Parquet file.
-        csv: Facts of the CSV file; None until it is written.
+        csv: Facts of the CSV file; None until it is written, and when there is to be none.
+        csv_choice: Which rows the CSV has.
+        csv_rows: Number of its rows; None where it has all of them, or is not there.
     """
 
     provenance: Provenance
@@ -197,6 +200,19 @@ class Manifest:
     schema: Mapping[str, str]
     parquet: FileFacts
     csv: FileFacts | None = None
+    csv_choice: CsvChoice = CsvChoice.FULL
+    csv_rows: int | None = None
+
+    @property
+    def is_csv_whole(self) -> bool:
+        """Whether the CSV has every row, so that the Parquet file could be made from it."""
+        return self.csv is not None and self.csv_rows in {None, self.rows}
+
+    @property
+    def is_csv_too_long(self) -> bool:
+        """Whether the CSV has more rows than a spreadsheet opens."""
+        rows = self.rows if self.csv_rows is None else self.csv_rows
+        return self.csv is not None and rows > MOST_SHEET_ROWS
 
     def is_followed_by(self, footer: Manifest) -> bool:
         """Whether a footer can be of a publication after this one, which was cut short before it wrote its manifest.
@@ -221,6 +237,8 @@ class Manifest:
             "schema": dict(self.schema),
             "parquet": _facts_document(self.parquet),
             "csv": _facts_document(self.csv),
+            "csv_choice": str(self.csv_choice),
+            "csv_rows": self.csv_rows,
         }
         return json.dumps(with_checksum(document), indent=2, ensure_ascii=False) + "\n"
 
@@ -256,6 +274,9 @@ class Manifest:
                 schema=dict(document["schema"]),
                 parquet=parquet,
                 csv=_facts(document["csv"]),
+                # A manifest from before there was a choice has neither.
+                csv_choice=CsvChoice(document.get("csv_choice", CsvChoice.FULL)),
+                csv_rows=document.get("csv_rows"),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise CorruptFileError(

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ttapi_pipeline.core import variables
+from ttapi_pipeline.core.csv_choice import CsvChoice
 from ttapi_pipeline.core.declaration import Declaration
 from ttapi_pipeline.core.dotenv_file import read_dotenv
 from ttapi_pipeline.core.environments import (
@@ -108,6 +109,14 @@ class Settings:
         accepts="a path or an fsspec URL",
         default="data",
         meaning="where datasets go",
+    )
+    csv: CsvChoice = setting(
+        "TT_CSV",
+        variables.member_of(CsvChoice),
+        accepts=", ".join(CsvChoice),
+        default=CsvChoice.FULL,
+        meaning="the CSV beside each table: full has every row, recent the newest sessions that a spreadsheet opens of"
+        " a table with more rows than it opens, off is no CSV; a change makes the CSVs anew and fetches nothing",
     )
     metastock_dir: Path | None = setting(
         "TT_METASTOCK_DIR",

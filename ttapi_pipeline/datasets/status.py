@@ -22,7 +22,7 @@ from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.metastock.fingerprint import folder_fingerprint
 from ttapi_pipeline.storage.claims import foreign_files, in_the_way
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder, open_folder
-from ttapi_pipeline.storage.stored import Stored, read_manifest, read_stored
+from ttapi_pipeline.storage.stored import Stored, read_manifest, read_stored, with_csv_choice
 
 NO_METASTOCK: Final = "none"
 """Data version of `metastock_files` without a folder."""
@@ -202,7 +202,7 @@ class _Look:
     def _read(self, name: str) -> Stored:
         if name not in self._stored:
             try:
-                stored = read_stored(self._folder, name)
+                stored = with_csv_choice(read_stored(self._folder, name), self._settings.csv)
                 self._stored[name] = self._with_reports(DATASETS[name], stored)
             except CorruptFileError as error:
                 self._stored[name], self._damage[name] = Stored(None), str(error)
@@ -216,7 +216,7 @@ class _Look:
         """What is there of a dataset, with what is damaged or behind of the tables that are published with it."""
         for report in dataset.reports:
             try:
-                found = read_stored(self._folder, report.name)
+                found = with_csv_choice(read_stored(self._folder, report.name), self._settings.csv)
                 is_lagging = stored.is_lagging or (found.is_lagging and stored.manifest is not None)
                 stored = replace(stored, damage={**stored.damage, **found.damage}, is_lagging=is_lagging)
             except CorruptFileError as error:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 import polars as pl
 
+from ttapi_pipeline.core.csv_choice import CsvChoice
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.privacy import masked_subjects
 from ttapi_pipeline.core.settings import Settings
@@ -149,6 +150,9 @@ def _csv(key: dg.AssetKey, name: str, io_manager: Storage) -> dg.AssetCheckResul
         stored = read_stored(io_manager.folder, name)
     except TTError as error:
         return check_result(key, "csv", passed=False, seen=str(error))
+    is_off = stored.manifest is not None and stored.manifest.csv_choice is CsvChoice.OFF
+    if is_off and not stored.is_lagging:
+        return check_result(key, "csv", passed=True, seen="none, as TT_CSV=off wants it")
     if stored.manifest is None or stored.lost_files or stored.is_lagging or stored.manifest.csv is None:
         return check_result(
             key, "csv", passed=False, seen="the CSV or the manifest is behind; `tt doctor --repair` mends it"

@@ -17,6 +17,7 @@ import polars as pl
 from pydantic import PrivateAttr
 from upath import UPath
 
+from ttapi_pipeline.core.csv_choice import CsvChoice
 from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.core.progress import current_board
@@ -46,12 +47,14 @@ class Publication:
         provenance: What they were made from.
         is_forced: Whether nothing that is stored may be copied.
         notes: What the step has to say of how they were made, as metadata.
+        csv_choice: Which rows the CSV has.
     """
 
     build: Build
     provenance: Provenance
     is_forced: bool = False
     notes: Mapping[str, Any] = field(default_factory=dict)
+    csv_choice: CsvChoice = CsvChoice.FULL
 
 
 class ParquetCsvIOManager(PolarsParquetIOManager):
@@ -124,7 +127,7 @@ class ParquetCsvIOManager(PolarsParquetIOManager):
         with failures_of(dataset):
             if self._csv_writers is None:
                 raise StorageError(f"{dataset.name}: the IO manager is not set up")
-            store = partial(publish, folder=self.folder, executor=self._csv_writers)
+            store = partial(publish, folder=self.folder, executor=self._csv_writers, csv_choice=obj.csv_choice)
             for name, report in build.reports.items():
                 self._published[name] = store(report, REPORTS[name], provenance=_beside(provenance, name))
             published = store(

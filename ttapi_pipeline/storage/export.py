@@ -14,14 +14,12 @@ from typing import Any, Final
 
 import polars as pl
 
+from ttapi_pipeline.core.csv_choice import MOST_SHEET_ROWS
 from ttapi_pipeline.core.errors import ConfigError, DataError
 from ttapi_pipeline.core.files import replacing
 from ttapi_pipeline.storage.errors import storage_errors
 from ttapi_pipeline.storage.parquet import COMPRESSION_LEVEL
 from ttapi_pipeline.storage.spreadsheet import sink_csv, with_lists_as_text
-
-MOST_SHEET_ROWS: Final = 1_048_575
-"""Rows of an Excel sheet below its header. Source: Excel specifications and limits."""
 
 _OWNER_ONLY: Final = 0o600
 _EVERYBODY: Final = 0o666

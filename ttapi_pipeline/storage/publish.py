@@ -5,7 +5,7 @@ The order of writing, under the dataset's lock:
 
 1. The Parquet file, which is the truth and whose footer repeats the manifest's facts.
 2. The manifest, without a CSV.
-3. The CSV, made from that Parquet file; in the background if an executor is given.
+3. The CSV, made from that Parquet file; in the background if an executor is given. One that is not wanted is removed.
 4. The manifest again, with the CSV's size and hash.
 
 Each file is staged, synced and renamed. A crash after step 1 leaves a manifest whose write id is not in the footer; a
@@ -18,7 +18,7 @@ pieces that stay the same.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from dataclasses import dataclass, replace
@@ -29,16 +29,17 @@ from uuid import uuid4
 
 import polars as pl
 
+from ttapi_pipeline.core.csv_choice import CsvChoice
 from ttapi_pipeline.core.errors import CorruptFileError, DataError, StorageError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.core.seals import with_checksum
 from ttapi_pipeline.storage.claims import Claim, refuse_foreign_files
 from ttapi_pipeline.storage.damage import forget_damage
-from ttapi_pipeline.storage.errors import storage_errors
+from ttapi_pipeline.storage.errors import storage_error, storage_errors
 from ttapi_pipeline.storage.files import remove_stale_files, staged, write_file
 from ttapi_pipeline.storage.footer import FOOTER_KEY
 from ttapi_pipeline.storage.hashing import HASHED_BY, ContentHash
-from ttapi_pipeline.storage.incremental.note import write_note
+from ttapi_pipeline.storage.incremental.note import NotedPiece, write_note
 from ttapi_pipeline.storage.incremental.pieces import Pieces
 from ttapi_pipeline.storage.incremental.stored_pieces import StoredPieces
 from ttapi_pipeline.storage.incremental.write_csv import write_csv
@@ -46,6 +47,7 @@ from ttapi_pipeline.storage.incremental.write_parquet import WrittenParquet, wri
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder, make_folder
 from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS, DatasetLock
 from ttapi_pipeline.storage.parquet import COMPRESSION_LEVEL, ROW_GROUP_ROWS, scan_file
+from ttapi_pipeline.storage.recent_rows import recent_rows
 from ttapi_pipeline.storage.spreadsheet import sink_csv
 from ttapi_pipeline.tables.conform import conform
 from ttapi_pipeline.tables.constraints import check_keys, check_nulls
@@ -107,6 +109,7 @@ def publish(
     lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS,
     is_sorted: bool = False,
     is_note_trusted: bool = True,
+    csv_choice: CsvChoice = CsvChoice.FULL,
 ) -> Published:
     """Conform, check and store a dataset in place of the publication before.
 
@@ -116,20 +119,19 @@ def publish(
         schema: Of the dataset.
         folder: The data folder; it is created when it is not there.
         provenance: What the rows were made from.
-        executor: Writes the CSV; without one, the CSV is written before this returns. The dataset stays locked until
-            the CSV is there, so the executor's threads must not publish themselves.
+        executor: Writes the CSV, which without one is written before this returns. The dataset stays locked until then,
+            so the executor's threads must not publish themselves.
         lock_timeout_seconds: How long to wait for another writer of the dataset.
-        is_sorted: Whether the rows come sorted by `schema.sort_by`, nulls first; this is checked. Sorting takes memory
-            for the whole table, so a producer of millions of rows does better to make them in order.
+        is_sorted: Whether the rows come sorted by `schema.sort_by`, nulls first; this is checked. Sorting takes memory.
         is_note_trusted: Whether stored pieces may be copied; otherwise all are encoded.
+        csv_choice: Which rows the CSV has.
 
     Raises:
         MissingColumnError: See `conform`.
         DataError: See `conform`; or a key is there twice, a value is null that must not be, or the rows are not in the
             promised order. After this and the errors below, the stored files are as they were.
         LockTimeoutError: Another writer was not done in time.
-        StorageError: The disk is full, there is no permission, the target is not a folder, or a file in one of the
-            places is not ours (see `claims`).
+        StorageError: The files cannot be written, or one in their places is not ours (see `claims`).
     """
     files = DatasetFiles.of(folder, schema.name)
     # Before a lock file is made in a folder that may be somebody else's, and again under the lock.
@@ -142,13 +144,13 @@ def publish(
         claim = Claim.of(files)
         remove_stale_files(files)
         if isinstance(frame, Pieces):
-            code_version = provenance.code_version
-            stored_pieces = StoredPieces(files, schema, code_version=code_version, is_trusted=is_note_trusted)
-            known = held.enter_context(closing(stored_pieces))
-            manifest, written = _publish_pieces(frame, schema, claim, provenance, known)
+            version = provenance.code_version
+            stored = StoredPieces(files, schema, code_version=version, is_trusted=is_note_trusted)
+            known = held.enter_context(closing(stored))
+            manifest, written = _publish_pieces(frame, schema, claim, provenance, known, csv_choice=csv_choice)
             write_rest = partial(_publish_csv_of_pieces, claim, schema, manifest, known, written)
         else:
-            manifest = publish_parquet(frame, schema, claim, provenance, is_sorted=is_sorted)
+            manifest = publish_parquet(frame, schema, claim, provenance, is_sorted=is_sorted, csv_choice=csv_choice)
             write_rest = partial(publish_csv, claim, manifest)
         claim.check(files.manifest)
         write_manifest(files, manifest)
@@ -160,7 +162,13 @@ def publish(
 
 
 def _publish_pieces(
-    table: Pieces, schema: DatasetSchema, claim: Claim, provenance: Provenance, known: StoredPieces
+    table: Pieces,
+    schema: DatasetSchema,
+    claim: Claim,
+    provenance: Provenance,
+    known: StoredPieces,
+    *,
+    csv_choice: CsvChoice,
 ) -> tuple[Manifest, WrittenParquet]:
     files, write_id = claim.files, uuid4().hex
     footer: dict[str, Any] = {}
@@ -172,7 +180,8 @@ def _publish_pieces(
     with staged(files.parquet) as staging, _computing(files.parquet, schema):
         written = write_parquet(staging.path, table, schema, known, key_values=facts)
         claim.check(files.parquet)
-        return Manifest.from_footer(footer, staging.commit(written.facts)), written
+        manifest = Manifest.from_footer(footer, staging.commit(written.facts))
+        return replace(manifest, csv_choice=csv_choice), written
 
 
 def _publish_csv_of_pieces(
@@ -182,11 +191,15 @@ def _publish_csv_of_pieces(
     files = claim.files
     if not isinstance(files.parquet, Path):
         return publish_csv(claim, manifest)
-    with staged(files.csv) as staging, _making_csv(files.csv):
-        noted, facts = write_csv(staging.path, files.parquet, schema, known, written)
-        claim.check(files.csv)
-        complete = replace(manifest, csv=staging.commit(facts))
-    write_manifest(files, complete)
+    noted: Sequence[NotedPiece] = written.pieces
+    if manifest.csv_choice is CsvChoice.FULL:
+        with staged(files.csv) as staging, _making_csv(files.csv):
+            noted, facts = write_csv(staging.path, files.parquet, schema, known, written)
+            claim.check(files.csv)
+            complete = replace(manifest, csv=staging.commit(facts))
+        write_manifest(files, complete)
+    else:
+        complete = publish_csv(claim, manifest)
     # Without the note, the next publication encodes everything.
     with suppress(OSError):
         write_note(files, manifest, written.footer, noted)
@@ -212,6 +225,7 @@ def publish_parquet(
     provenance: Provenance,
     *,
     is_sorted: bool,
+    csv_choice: CsvChoice,
 ) -> Manifest:
     """Store the rows as the Parquet file alone; arguments and errors as of `publish`. The caller holds the lock."""
     ordered = conform(frame.lazy(), schema)
@@ -245,7 +259,7 @@ def publish_parquet(
         )
         check_keys(pl.scan_parquet(staging.path, glob=False), schema)
         claim.check(files.parquet)
-        return Manifest.from_footer(footer, staging.commit())
+        return replace(Manifest.from_footer(footer, staging.commit()), csv_choice=csv_choice)
 
 
 def write_manifest(files: DatasetFiles, manifest: Manifest) -> None:
@@ -257,15 +271,27 @@ def write_manifest(files: DatasetFiles, manifest: Manifest) -> None:
 def publish_csv(claim: Claim, manifest: Manifest) -> Manifest:
     """Make the CSV from the Parquet file and complete the manifest. The caller holds the dataset's lock.
 
+    Where the manifest says that there is to be no CSV, the one of an earlier publication is removed.
+
     Raises:
         CorruptFileError: The Parquet file cannot be read.
         StorageError: The CSV or the manifest cannot be written, or somebody has put a file into the CSV's empty place.
     """
     files = claim.files
-    with staged(files.csv) as staging, _making_csv(files.csv):
-        sink_csv(scan_file(files.parquet), staging.path)
+    if manifest.csv_choice is CsvChoice.OFF:
         claim.check(files.csv)
-        complete = replace(manifest, csv=staging.commit())
+        try:
+            files.csv.unlink(missing_ok=True)
+        except OSError as error:
+            raise storage_error(files.csv, error) from error
+        return manifest
+    with staged(files.csv) as staging, _making_csv(files.csv):
+        table, rows = scan_file(files.parquet), None
+        if manifest.csv_choice is CsvChoice.RECENT:
+            table, rows = recent_rows(table)
+        sink_csv(table, staging.path)
+        claim.check(files.csv)
+        complete = replace(manifest, csv=staging.commit(), csv_rows=rows)
     write_manifest(files, complete)
     return complete
 

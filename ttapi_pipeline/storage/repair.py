@@ -7,11 +7,12 @@ CSV, if that has the bytes that were written. Publishing them: see `publish`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
 
+from ttapi_pipeline.core.csv_choice import CsvChoice
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.core.manifest import FileFacts, Manifest, with_damaged_file
 from ttapi_pipeline.storage.claims import NOT_OURS, Claim, foreign_files
@@ -62,18 +63,30 @@ class _Examined:
         truth: The manifest that the Parquet file gives; None when the file is not good.
         from_csv: The manifest of a publication whose Parquet file is damaged and whose CSV is good.
         seen: Size and hash of the Parquet file; None where there is none.
+        csv_choice: Which rows the CSV is to have.
     """
 
     problems: list[Problem]
     truth: Manifest | None
     from_csv: Manifest | None = None
     seen: FileFacts | None = None
+    csv_choice: CsvChoice = CsvChoice.FULL
 
 
 def check(
-    folder: Folder, schema: DatasetSchema, *, lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS
+    folder: Folder,
+    schema: DatasetSchema,
+    *,
+    lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS,
+    csv_choice: CsvChoice | None = None,
 ) -> list[Problem]:
     """Examine a dataset's files and change nothing. The files are hashed, so each is read once.
+
+    Args:
+        folder: The data folder.
+        schema: Of the dataset.
+        lock_timeout_seconds: How long to wait for a writer.
+        csv_choice: Which rows the CSV is to have; those that the manifest names by default.
 
     Raises:
         LockTimeoutError: A writer was not done in time.
@@ -86,17 +99,22 @@ def check(
         return foreign
     if not is_lockable(folder, schema.name):
         # A lock file stays for ever. Where there is none, nobody has ever written, as in a back-up that was restored.
-        return _examine(files, schema).problems
+        return _examine(files, schema, csv_choice).problems
     with locked(folder, schema.name, timeout_seconds=lock_timeout_seconds):
-        return _examine(files, schema).problems
+        return _examine(files, schema, csv_choice).problems
 
 
 def repair(
-    folder: Folder, schema: DatasetSchema, *, lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS
+    folder: Folder,
+    schema: DatasetSchema,
+    *,
+    lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS,
+    csv_choice: CsvChoice | None = None,
 ) -> list[Problem]:
     """Rebuild the manifest and the CSV from the Parquet file where they lag, and remove the files of dead writers.
 
-    A damaged Parquet file is rebuilt from its CSV where that is as it was written.
+    A damaged Parquet file is rebuilt from its CSV where that has every row and is as it was written. Arguments as of
+    `check`.
 
     Returns:
         The problems that were found; the repairable ones are mended now.
@@ -112,18 +130,19 @@ def repair(
     if foreign := _foreign(files):
         return foreign
     with locked(folder, schema.name, timeout_seconds=lock_timeout_seconds):
-        examined = _examine(files, schema)
+        examined = _examine(files, schema, csv_choice)
         claim = Claim.of(files)
         remove_stale_files(files)
         if examined.from_csv is not None and examined.seen is not None:
-            _restore(claim, schema, examined.from_csv, examined.seen)
+            _restore(claim, schema, examined.from_csv, examined.seen, examined.csv_choice)
         elif examined.truth is None:
             damage = [str(problem) for problem in examined.problems if problem.path == files.parquet]
             if _exists(files.parquet):
                 raise CorruptFileError("; ".join(damage))
         elif any(problem.path in (files.csv, files.manifest) for problem in examined.problems):
-            write_manifest(files, examined.truth)
-            publish_csv(claim, examined.truth)
+            truth = replace(examined.truth, csv_choice=examined.csv_choice)
+            write_manifest(files, truth)
+            publish_csv(claim, truth)
         return examined.problems
 
 
@@ -132,7 +151,7 @@ def _foreign(files: DatasetFiles) -> list[Problem]:
     return [Problem(files.dataset, path, NOT_OURS, is_repairable=False) for path in foreign_files(files)]
 
 
-def _examine(files: DatasetFiles, schema: DatasetSchema) -> _Examined:
+def _examine(files: DatasetFiles, schema: DatasetSchema, csv_choice: CsvChoice | None) -> _Examined:
     problems: list[Problem] = []
 
     def found(path: Folder, finding: str, *, is_repairable: bool = True) -> None:
@@ -148,6 +167,7 @@ def _examine(files: DatasetFiles, schema: DatasetSchema) -> _Examined:
     else:
         if manifest is None and _exists(files.parquet):
             found(files.manifest, "is gone")
+    chosen = csv_choice or (CsvChoice.FULL if manifest is None else manifest.csv_choice)
     if not _exists(files.parquet):
         if manifest is not None or _exists(files.csv):
             found(files.parquet, f"is gone; refresh {files.dataset}", is_repairable=False)
@@ -158,21 +178,28 @@ def _examine(files: DatasetFiles, schema: DatasetSchema) -> _Examined:
         truth = _examine_parquet(files, schema, manifest, seen)
     except CorruptFileError as error:
         _note(files, manifest, seen)
-        is_restorable = manifest is not None and _is_as_written(files.csv, manifest.csv)
+        is_restorable = manifest is not None and _can_replace(files, manifest)
         way_out = f"refresh it with `tt refresh {files.dataset} --force`, or put a back-up in its place"
         if is_restorable:
             way_out = "the next `tt refresh`, or `tt doctor --repair`, makes it from its CSV, which is good"
         found(files.parquet, f"is damaged ({error}); {way_out}", is_repairable=is_restorable)
-        return _Examined(problems, None, manifest if is_restorable else None, seen)
+        return _Examined(problems, None, manifest if is_restorable else None, seen, chosen)
     if manifest is not None and (manifest.write_id != truth.write_id or manifest.parquet != truth.parquet):
         found(files.manifest, "does not describe its Parquet file")
-    if not _exists(files.csv):
+    if chosen is CsvChoice.OFF:
+        if _exists(files.csv):
+            found(files.csv, "is there, and TT_CSV=off wants none")
+        elif manifest is not None and manifest.csv_choice is not chosen:
+            found(files.manifest, "does not say that there is no CSV")
+    elif manifest is not None and manifest.csv_choice is not chosen:
+        found(files.csv, f"is that of TT_CSV={manifest.csv_choice}, and not of TT_CSV={chosen}")
+    elif not _exists(files.csv):
         found(files.csv, "is gone")
     elif manifest is None or manifest.csv is None or manifest.write_id != truth.write_id:
         found(files.csv, "is not known to be of its Parquet file")
     elif not _is_as_written(files.csv, manifest.csv):
         found(files.csv, "is not what was written")
-    return _Examined(problems, truth)
+    return _Examined(problems, truth, csv_choice=chosen)
 
 
 def _examine_parquet(
@@ -213,7 +240,7 @@ def _is_misplaced(files: DatasetFiles, manifest: Manifest, truth: Manifest) -> b
     if manifest.is_followed_by(truth):
         return False
     is_of_before = manifest.write_id != truth.write_id and manifest.provenance.dataset == truth.provenance.dataset
-    return not is_of_before or _is_as_written(files.csv, manifest.csv)
+    return not is_of_before or _can_replace(files, manifest)
 
 
 def _note(files: DatasetFiles, manifest: Manifest | None, seen: FileFacts) -> None:
@@ -222,7 +249,9 @@ def _note(files: DatasetFiles, manifest: Manifest | None, seen: FileFacts) -> No
         note_damage(files, Damage(files.parquet.name, manifest.parquet.xxh3_128, seen.xxh3_128))
 
 
-def _restore(claim: Claim, schema: DatasetSchema, manifest: Manifest, damaged: FileFacts) -> None:
+def _restore(
+    claim: Claim, schema: DatasetSchema, manifest: Manifest, damaged: FileFacts, csv_choice: CsvChoice
+) -> None:
     """Make the Parquet file from the CSV. Whatever was built from the damaged file is built again."""
     files = claim.files
     provenance = with_damaged_file(manifest.provenance, damaged.xxh3_128)
@@ -232,9 +261,14 @@ def _restore(claim: Claim, schema: DatasetSchema, manifest: Manifest, damaged: F
 
     with storage_errors(files.csv, of_polars=unreadable):
         rows = scan_csv_back(files.csv, schema)
-        restored = publish_parquet(rows, schema, claim, provenance, is_sorted=True)
+        restored = publish_parquet(rows, schema, claim, provenance, is_sorted=True, csv_choice=csv_choice)
     write_manifest(files, restored)
     publish_csv(claim, restored)
+
+
+def _can_replace(files: DatasetFiles, manifest: Manifest) -> bool:
+    """Whether the Parquet file could be made from the CSV."""
+    return manifest.is_csv_whole and _is_as_written(files.csv, manifest.csv)
 
 
 def _is_as_written(path: Folder, facts: FileFacts | None) -> bool:

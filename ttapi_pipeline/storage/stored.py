@@ -7,8 +7,9 @@ Standard library only, so that a verdict over every dataset takes milliseconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from ttapi_pipeline.core.csv_choice import CsvChoice
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.storage.damage import Damage, noted_damage
@@ -74,13 +75,23 @@ def read_stored(folder: Folder, dataset: str) -> Stored:
         # A CSV that the manifest does not describe yet is behind, not lost.
         if size is None and (path is files.parquet or manifest.csv is not None)
     ]
+    is_csv_behind = manifest.csv is None or csv_bytes != manifest.csv.bytes
+    if manifest.csv_choice is CsvChoice.OFF:
+        is_csv_behind = csv_bytes is not None
     is_lagging = parquet_bytes is not None and (
-        manifest.csv is None
-        or csv_bytes != manifest.csv.bytes
-        or parquet_bytes != manifest.parquet.bytes
-        or not _footer_has(files.parquet, manifest.write_id)
+        is_csv_behind or parquet_bytes != manifest.parquet.bytes or not _footer_has(files.parquet, manifest.write_id)
     )
     return Stored(manifest, tuple(lost), is_lagging, noted_damage(files, manifest))
+
+
+def with_csv_choice(stored: Stored, choice: CsvChoice) -> Stored:
+    """What is there, by which rows the CSV is to have now: one of another choice is behind, and none can be lost."""
+    if stored.manifest is None or stored.manifest.csv_choice is choice:
+        return stored
+    lost = stored.lost_files
+    if choice is CsvChoice.OFF:
+        lost = tuple(name for name in lost if not name.endswith(".csv"))
+    return replace(stored, lost_files=lost, is_lagging=True)
 
 
 def _size(path: Folder) -> int | None:

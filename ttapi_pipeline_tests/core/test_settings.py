@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ttapi_pipeline.core.csv_choice import CsvChoice
 from ttapi_pipeline.core.environments import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN, Environment
 from ttapi_pipeline.core.errors import ConfigError, InvalidValueError, MissingEnvVarError
 from ttapi_pipeline.core.settings import KNOWN_VARIABLES, Settings
@@ -25,6 +26,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("TT_ALLOW_HTTP", "true", "allow_http", True),
     ("TT_LIST", "1", "universe", "1"),
     ("TT_LIST", "3", "universe", "3"),
+    ("TT_CSV", "Recent", "csv", CsvChoice.RECENT),
     ("TT_LIST", " 2 , 4,2", "universe", "2,4"),
     ("TT_WATCHLIST", "High Options Volume", "watchlist", "High Options Volume"),
     ("TT_DATA_DIR", "elsewhere/", "data_dir", "elsewhere"),
@@ -83,6 +85,7 @@ BAD = [
     ("TT_METASTOCK_VOLUME_MULTIPLIER", "inf", "a number above 0"),
     ("TT_METASTOCK_BY_CONTENT", "sha256", "true or false"),
     ("TT_RESCALE_CANDLES", "perhaps", "true or false"),
+    ("TT_CSV", "none", "full, recent, off"),
     ("TT_HISTORY_START", "2010", "a date as YYYY-MM-DD"),
     ("TT_HISTORY_START", "2010-02-30", "a date as YYYY-MM-DD"),
     ("TT_HISTORY_START", "1900-01-01", "a date as YYYY-MM-DD"),

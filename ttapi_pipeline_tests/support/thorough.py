@@ -21,6 +21,7 @@ THOROUGH: Final = (
     "defs/scenarios/test_scenario_tables.py",
     "defs/scenarios/test_sensor_daemon.py",
     "defs/test_defs_bit_flips.py",
+    "defs/test_defs_csv_choice.py",
     "defs/test_defs_damage.py",
     "defs/test_defs_golden_values.py",
     "defs/test_defs_hostile_files.py",

@@ -17,6 +17,7 @@ import dagster as dg
 import polars as pl
 
 from ttapi_pipeline.broker.broker import Broker
+from ttapi_pipeline.core.csv_choice import CsvChoice
 from ttapi_pipeline.core.errors import CorruptFileError, StorageError
 from ttapi_pipeline.core.manifest import Manifest, Provenance, with_damaged_file
 from ttapi_pipeline.core.progress import Phase, current_board, watched
@@ -42,7 +43,7 @@ from ttapi_pipeline.storage.incremental.pieces import Pieces
 from ttapi_pipeline.storage.layout import Folder
 from ttapi_pipeline.storage.repair import repair
 from ttapi_pipeline.storage.scan import scan
-from ttapi_pipeline.storage.stored import read_stored
+from ttapi_pipeline.storage.stored import read_stored, with_csv_choice
 from ttapi_pipeline.storage.table import StoredTable
 from ttapi_pipeline.storage.verification import find_damage
 
@@ -105,11 +106,10 @@ def execute(
         for upstream, version in build.inputs.items():
             note_input(context, upstream, version)
         provenance = _provenance(status, settings, build, inputs, began_at=build.fetched_at or refresh.now)
-        provenance = replace(
-            provenance, statistics={**build.statistics, **changes, **_requests(refresh.broker, before)}
-        )
+        statistics = {**build.statistics, **changes, **_requests(refresh.broker, before)}
+        provenance = replace(provenance, statistics=statistics, fetch_seconds=time.perf_counter() - started)
     board.set_phase(name, Phase.REFRESHED, status.verdict.reason, losses=_losses(build, provenance))
-    return Publication(build, replace(provenance, fetch_seconds=time.perf_counter() - started), is_forced, notes)
+    return Publication(build, provenance, is_forced, notes, settings.csv)
 
 
 def _refresh(
@@ -196,10 +196,10 @@ def _mended_status(
     damage = None
     remove_left_over(io_manager.folder)
     for schema in (dataset.schema, *dataset.reports):
-        if not _is_to_be_repaired(io_manager.folder, schema.name):
+        if not _is_to_be_repaired(io_manager.folder, schema.name, api.settings.csv):
             continue
         try:
-            for problem in repair(io_manager.folder, schema):
+            for problem in repair(io_manager.folder, schema, csv_choice=api.settings.csv):
                 context.log.warning("repaired: %s", problem)
         except CorruptFileError as error:
             # The file cannot be used, and the refresh replaces it.
@@ -214,11 +214,11 @@ def _mended_status(
     return replace(found, verdict=replace(found.verdict, is_hit=False, rule=Rule.DAMAGED, reason=damage))
 
 
-def _is_to_be_repaired(folder: Folder, name: str) -> bool:
-    """Whether files of a table are damaged, or behind its Parquet file; files that are gone are for the refresh."""
+def _is_to_be_repaired(folder: Folder, name: str, csv_choice: CsvChoice) -> bool:
+    """Whether files of a table are damaged, behind its Parquet file or not as chosen; the run makes what is gone."""
     find_damage(folder, name, most_csv_bytes=_MOST_CSV_BYTES)
     try:
-        stored = read_stored(folder, name)
+        stored = with_csv_choice(read_stored(folder, name), csv_choice)
     except CorruptFileError:
         return True
     return bool(stored.damage) or (stored.is_lagging and not stored.lost_files)
