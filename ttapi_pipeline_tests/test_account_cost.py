@@ -46,6 +46,7 @@ def stated(column: int) -> Mapping[str, int]:
 
 
 @pytest.mark.thorough
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("column", "symbols"), [(1, 50), (2, 503)])
 def test_the_requests_of_a_first_refresh_are_those_of_the_table(
     benchmark_program: ModuleType, column: int, symbols: int
