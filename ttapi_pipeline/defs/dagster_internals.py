@@ -41,6 +41,8 @@ from dagster._core.definitions.data_version import (
 from dagster._core.events import RunFailureReason
 from dagster._core.execution.plan.outputs import StepOutputData, StepOutputHandle
 
+from ttapi_pipeline.core.errors import StorageError
+
 # Steps.
 
 
@@ -477,21 +479,74 @@ def step_records(instance: dg.DagsterInstance, run_id: str) -> Sequence[StepReco
 # The web UI.
 
 
-def run_dev_server(web_server: Sequence[str]) -> None:
-    """Run `dagster dev`, by the arguments of this program, with another command for the web server that it starts."""
+def run_dev_server(web_server: Sequence[str], daemon: Sequence[str]) -> None:
+    """Run `dagster dev`, by the arguments of this program, with other commands for the two services that it starts.
+
+    `dagster dev` begins its services by modules that it names itself. It logs the stack of its own code when one of
+    them ends, and then ends with 0.
+
+    Raises:
+        StorageError: A service ended by itself.
+    """
     from dagster._cli import dev  # noqa: PLC0415 - only the web UI needs it
 
     module: Any = dev
     start = module.open_ipc_subprocess
+    ended: list[str] = []
 
     def open_ipc_subprocess(command: Sequence[str], **options: Any) -> Any:
-        is_web_server = list(command[1:3]) == ["-m", "dagster_webserver"]
-        return start([*web_server, *command[3:]] if is_web_server else command, **options)
+        for name, service, ours in (
+            ("web server", ["-m", "dagster_webserver"], web_server),
+            ("daemon", ["-m", "dagster._daemon", "run"], daemon),
+        ):
+            if list(command[1 : 1 + len(service)]) == service:
+                process = start([*ours, *command[1 + len(service) :]], **options)
+                look = process.poll
+
+                def poll(name: str = name, look: Callable[[], int | None] = look) -> int | None:
+                    code = look()
+                    if code is not None:
+                        ended.append(f"its {name} ended with code {code}")
+                        # What `dagster dev` takes for the wish to end, and logs no stack for.
+                        raise KeyboardInterrupt
+                    return None
+
+                process.poll = poll
+                return process
+        return start(command, **options)
 
     module.open_ipc_subprocess = open_ipc_subprocess
     # Its successor, `dg dev`, starts the same function.
     warnings.filterwarnings("ignore", message="Function `dev_command` is superseded")
-    module.dev_command(auto_envvar_prefix="DAGSTER_CLI_DEV")
+    try:
+        module.dev_command(auto_envvar_prefix="DAGSTER_CLI_DEV")
+    except SystemExit as end:
+        if end.code:
+            raise
+    if ended:
+        raise StorageError(f"the web UI has ended: {ended[0]}; what it said stands above")
+
+
+def run_daemon_command() -> None:
+    """Run `dagster-daemon run`, by the arguments of this program; Dagster has no function for it."""
+    from dagster._daemon.cli import run_command  # noqa: PLC0415 - only the daemon needs it
+
+    run: Any = run_command
+    run()
+
+
+def cancel_launched_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Tell the processes of runs that the daemon has launched to end; returns the ids of the runs that were told.
+
+    Those of `tt refresh` and of `dagster asset materialize`, which no launcher has started, go on.
+    """
+    from dagster._core.storage.tags import GRPC_INFO_TAG  # noqa: PLC0415
+
+    # One that is queued is not under way, and the next daemon launches it.
+    statuses = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+    runs = instance.get_runs(dg.RunsFilter(statuses=statuses))
+    launched = [run.run_id for run in runs if GRPC_INFO_TAG in run.tags]
+    return [run_id for run_id in launched if instance.run_launcher.terminate(run_id)]
 
 
 # Signals.

@@ -6,23 +6,25 @@ browser ask for: a run, a deletion. The check refuses both (see `web_guard`). Wh
 may forward a port to it, still has all that the web UI can do.
 """
 
+import os
 import sys
-from typing import Any
 
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.lines import one_line
 from ttapi_pipeline.core.signals import ending_signals
 from ttapi_pipeline.defs.dagster_internals import run_dev_server
 from ttapi_pipeline.defs.operations.instance_errors import instance_errors
-from ttapi_pipeline.defs.web_guard import Guard
 from ttapi_pipeline.storage.databases import dagster_home, mend_databases
+
+_ENDED = "the web UI and its daemon have ended; runs that were under way are cancelled, and stored data is whole"
 
 
 def main() -> None:
-    """`dagster dev` with its arguments; ``--server`` as the first one is the web server that it starts."""
-    if sys.argv[1:2] == ["--server"]:
-        del sys.argv[1]
-        _run_web_server()
+    """`dagster dev` with its arguments; ``--server PID`` or ``--daemon PID`` before them is one of its services."""
+    if sys.argv[1:2] in (["--server"], ["--daemon"]):
+        _, service, parent, *arguments = sys.argv
+        sys.argv[1:] = arguments
+        _run_service(service, int(parent))
         return
     home = dagster_home()
     # Dagster does not notice the end of its terminal, and what it started would stay.
@@ -31,28 +33,27 @@ def main() -> None:
             for mended in mend_databases(home):
                 _say(mended)
             with instance_errors(home):
-                run_dev_server([sys.executable, "-m", "ttapi_pipeline.defs.web_ui", "--server"])
+                run_dev_server(_command("--server"), _command("--daemon"))
+            _say(_ENDED)
         except TTError as error:
             _say(f"error: {error}")
             sys.exit(4)
 
 
+def _command(service: str) -> list[str]:
+    return [sys.executable, "-m", "ttapi_pipeline.defs.web_ui", service, str(os.getpid())]
+
+
+def _run_service(service: str, parent: int) -> None:
+    # Each is imported by its own process alone.
+    from ttapi_pipeline.defs import ui_services  # noqa: PLC0415
+
+    run = ui_services.run_web_server if service == "--server" else ui_services.run_daemon
+    run(parent)
+
+
 def _say(sentence: str) -> None:
     sys.stderr.write(f"{one_line(sentence)}\n")
-
-
-def _run_web_server() -> None:
-    # Only the web server needs them.
-    from dagster_webserver import cli  # noqa: PLC0415
-    from dagster_webserver.webserver import DagsterWebserver  # noqa: PLC0415
-    from starlette.middleware import Middleware  # noqa: PLC0415
-
-    # The server builds its application itself, and has no setting for a middleware.
-    server: Any = DagsterWebserver
-    build = server.build_middleware
-    server.build_middleware = lambda self: [Middleware(Guard), *build(self)]
-    run: Any = cli.main
-    run()
 
 
 if __name__ == "__main__":

@@ -150,9 +150,9 @@ def members(session: int) -> list[str]:
     return found
 
 
-def check_left(place: Path, session: int) -> dg.DagsterRunStatus:
+def check_left(place: Path, session: int, *, seconds: float = 30) -> dg.DagsterRunStatus:
     """Nothing is held, half written or still at work; returns how the newest run ended."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + seconds
     while members(session) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert members(session) == []
@@ -219,6 +219,36 @@ def test_dagsters_own_command_ends_at_a_signal_as_a_cancelled_run(place: Path, e
     code, said = program.end()
     assert code == 1, said
     assert check_left(place, program.process.pid) is dg.DagsterRunStatus.CANCELED
+
+
+@pytest.mark.parametrize(
+    ("number", "seconds"),
+    [
+        pytest.param(signal.SIGINT, 30, marks=pytest.mark.soak),
+        pytest.param(signal.SIGTERM, 30, marks=pytest.mark.soak),
+        (signal.SIGHUP, 30),
+        # A code server without its parent waits 45 s for a sign of it.
+        (signal.SIGKILL, 120),
+    ],
+)
+def test_the_web_ui_takes_all_that_it_started_with_it_and_cancels_its_run(
+    place: Path, exchange: SimulatorProcess, number: signal.Signals, seconds: float
+) -> None:
+    for manifest in (place / "data").glob("*.json"):
+        manifest.unlink()
+    shutil.rmtree(place / "data" / ".state")
+    program = start(place, exchange.url, "ui")
+    assert program.wait_for("daily_candles - STEP_START"), program.said.decode()
+    # To the one process alone, as a service manager or `kill` does.
+    program.process.send_signal(number)
+    program.process.wait(timeout=120)
+    assert check_left(place, program.process.pid, seconds=seconds) is dg.DagsterRunStatus.CANCELED
+    code, said = program.end()
+    if number is not signal.SIGKILL:
+        assert (code, said.splitlines()[-1]) == (
+            0,
+            "the web UI and its daemon have ended; runs that were under way are cancelled, and stored data is whole",
+        )
 
 
 def test_the_web_ui_puts_a_damaged_database_aside_and_says_what_it_cannot_open(

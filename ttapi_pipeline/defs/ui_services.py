@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""The web server and the daemon that `tt ui` starts, each in a process of its own that ends with the one above it.
+
+Dagster tells them to end when it ends itself. When it is killed it cannot, and both would stay, with the port.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from typing import Any, Final
+
+import dagster as dg
+
+from ttapi_pipeline.core.errors import TTError
+from ttapi_pipeline.defs.dagster_internals import cancel_launched_runs, run_daemon_command
+from ttapi_pipeline.defs.operations.instance_errors import instance_errors
+from ttapi_pipeline.defs.web_guard import Guard
+
+_LOOK_SECONDS: Final = 1.0
+_GRACE_SECONDS: Final = 60.0
+"""For ending in peace, after which the process is killed. Dagster gives its services as long."""
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def run_web_server(parent: int) -> None:
+    """Be Dagster's web server, by the arguments of this program, behind our guard, as long as the parent process is."""
+    # Only the web server needs them.
+    from dagster_webserver import cli  # noqa: PLC0415
+    from dagster_webserver.webserver import DagsterWebserver  # noqa: PLC0415
+    from starlette.middleware import Middleware  # noqa: PLC0415
+
+    # The server builds its application itself, and has no setting for a middleware.
+    server: Any = DagsterWebserver
+    build = server.build_middleware
+    server.build_middleware = lambda self: [Middleware(Guard), *build(self)]
+    run: Any = cli.main
+    _end_with(parent)
+    run()
+
+
+def run_daemon(parent: int) -> None:
+    """Be Dagster's daemon, by the arguments of this program, as long as the parent process is.
+
+    The runs that it has launched are cancelled at its end: nothing would look after them.
+    """
+    _end_with(parent)
+    try:
+        run_daemon_command()
+    finally:
+        _cancel_runs()
+
+
+def _cancel_runs() -> None:
+    try:
+        with dg.DagsterInstance.get() as instance, instance_errors(instance.root_directory):
+            for run_id in cancel_launched_runs(instance):
+                _LOGGER.warning("run %s is cancelled, since the daemon ends", run_id)
+    except TTError as error:
+        _LOGGER.warning("runs that are under way were not cancelled: %s", error)
+
+
+def _end_with(parent: int) -> None:
+    """Have SIGTERM end this process when its parent has ended, and SIGKILL if that does not."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_GRACE_SECONDS)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
