@@ -15,8 +15,9 @@ import dagster as dg
 
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.defs.dagster_internals import cancel_launched_runs, run_daemon_command
-from ttapi_pipeline.defs.operations.instance_errors import instance_errors
+from ttapi_pipeline.defs.operations.instance_errors import instance_errors, log_database_errors_in_a_sentence
 from ttapi_pipeline.defs.web_guard import Guard
+from ttapi_pipeline.storage.databases import dagster_home
 
 _LOOK_SECONDS: Final = 1.0
 _GRACE_SECONDS: Final = 60.0
@@ -37,6 +38,7 @@ def run_web_server(parent: int) -> None:
     build = server.build_middleware
     server.build_middleware = lambda self: [Middleware(Guard), *build(self)]
     run: Any = cli.main
+    log_database_errors_in_a_sentence(dagster_home())
     _end_with(parent)
     run()
 
@@ -46,6 +48,7 @@ def run_daemon(parent: int) -> None:
 
     The runs that it has launched are cancelled at its end: nothing would look after them.
     """
+    log_database_errors_in_a_sentence(dagster_home())
     _end_with(parent)
     try:
         run_daemon_command()

@@ -14,7 +14,7 @@ from ttapi_pipeline.core.lines import one_line
 from ttapi_pipeline.core.signals import ending_signals
 from ttapi_pipeline.defs.dagster_internals import run_dev_server
 from ttapi_pipeline.defs.operations.instance_errors import instance_errors
-from ttapi_pipeline.storage.databases import dagster_home, mend_databases
+from ttapi_pipeline.storage.databases import check_databases, dagster_home, mend_databases
 
 _ENDED = "the web UI and its daemon have ended; runs that were under way are cancelled, and stored data is whole"
 
@@ -33,6 +33,8 @@ def main() -> None:
             for mended in mend_databases(home):
                 _say(mended)
             with instance_errors(home):
+                # Its services would say it again and again, each in the words of its libraries.
+                check_databases(home)
                 run_dev_server(_command("--server"), _command("--daemon"))
             _say(_ENDED)
         except TTError as error:

@@ -93,6 +93,23 @@ def database_damage(database: Path, *, is_thorough: bool = True) -> str | None:
     return None if found == "ok" else str(found)
 
 
+def check_databases(home: Path, *, seconds: float = 5.0) -> None:
+    """Begin to write to each database that every run needs, and write nothing.
+
+    Args:
+        home: As for `find_databases`.
+        seconds: How long another process is waited for.
+
+    Raises:
+        sqlite3.Error: One may not be written, or another process does not let go of it in time.
+    """
+    for database in filter(is_shared, find_databases(home)):
+        place = f"file:{database}?mode=rw"
+        with closing(sqlite3.connect(place, uri=True, isolation_level=None, timeout=seconds)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+
+
 def put_aside(database: Path) -> Path:
     """Rename a database, and the files that belong to it, so that a new one takes its place.
 

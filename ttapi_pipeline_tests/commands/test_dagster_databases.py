@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import re
 import shutil
@@ -16,10 +17,17 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from ttapi_pipeline.core.errors import StorageError
-from ttapi_pipeline.defs.operations.instance_errors import instance_errors
+from ttapi_pipeline.defs.operations.instance_errors import instance_errors, log_database_errors_in_a_sentence
 from ttapi_pipeline.defs.operations.lost_runs import lost_runs_sensor
 from ttapi_pipeline.defs.operations.pools import broker_turn
-from ttapi_pipeline.storage.databases import database_damage, find_databases, is_shared, mend_databases, put_aside
+from ttapi_pipeline.storage.databases import (
+    check_databases,
+    database_damage,
+    find_databases,
+    is_shared,
+    mend_databases,
+    put_aside,
+)
 from ttapi_pipeline_tests.support.flips import flip_any_bit, flip_bit
 from ttapi_pipeline_tests.support.shared import made_once
 
@@ -165,6 +173,47 @@ def test_a_step_and_a_sensor_say_in_one_sentence_that_the_database_fails_them(ho
         skipped = lost_runs_sensor()(dg.build_sensor_context(instance=instance))
         assert isinstance(skipped, dg.SkipReason)
         assert re.match(said, str(skipped.skip_message))
+
+
+def test_what_is_logged_of_an_error_of_a_database_is_one_sentence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = OperationalError("INSERT INTO kvs ...", {"secret": 1}, sqlite3.OperationalError("database or disk is full"))
+    sentence = (
+        f"Dagster's database in {tmp_path}: database or disk is full; free some space on its disk."
+        " Stored data is as it was"
+    )
+    make, logger = logging.getLogRecordFactory(), logging.getLogger("dagster.daemon")
+    try:
+        log_database_errors_in_a_sentence(tmp_path)
+        # As the daemon does it, in a text with the stack of its own code, and as a library does it.
+        logger.error("Failed to add heartbeat: \n%s", f"sqlalchemy.exc.{error}\n\nStack Trace:\n  File x")
+        try:
+            raise error
+        except OperationalError:
+            logger.exception("a thread ended")
+        logger.error("something else:\n%s", "in two lines")
+    finally:
+        logging.setLogRecordFactory(make)
+    assert caplog.messages == [
+        f"Failed to add heartbeat: {sentence}",
+        f"a thread ended: {sentence}",
+        "something else:\nin two lines",
+    ]
+    assert "Traceback" not in caplog.text
+
+
+def test_a_database_that_is_locked_or_may_not_be_written_is_told_before_anything_starts(home: Path) -> None:
+    check_databases(home)
+    (path,) = home.rglob("index.db")
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageError, match="locked; another process holds it"), instance_errors(home):
+            check_databases(home, seconds=0.1)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StorageError, match="unable to open database file; give this user"), instance_errors(home):
+        check_databases(home)
 
 
 def test_another_error_stays_as_it_is(tmp_path: Path) -> None:

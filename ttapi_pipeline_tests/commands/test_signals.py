@@ -11,11 +11,13 @@ import random
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -234,9 +236,9 @@ def test_dagsters_own_command_ends_at_a_signal_as_a_cancelled_run(place: Path, e
 def test_the_web_ui_takes_all_that_it_started_with_it_and_cancels_its_run(
     place: Path, exchange: SimulatorProcess, number: signal.Signals, seconds: float
 ) -> None:
-    for manifest in (place / "data").glob("*.json"):
-        manifest.unlink()
-    shutil.rmtree(place / "data" / ".state")
+    shutil.move(place / "data" / ".dagster", place / "kept")
+    shutil.rmtree(place / "data")
+    shutil.move(place / "kept", place / "data" / ".dagster")
     program = start(place, exchange.url, "ui")
     assert program.wait_for("daily_candles - STEP_START"), program.said.decode()
     # To the one process alone, as a service manager or `kill` does.
@@ -264,6 +266,13 @@ def test_the_web_ui_puts_a_damaged_database_aside_and_says_what_it_cannot_open(
     assert (
         f"{database.relative_to(place)} was damaged (file is not a database) and is kept as runs.db.damaged-1" in said
     )
+    assert "Traceback" not in said
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        program = start(place, exchange.url, "ui")
+        code, said = program.end()
+    assert code == 4, said
+    assert f"error: Dagster's database in {place}: database is locked; another process holds it; try again" in said
     assert "Traceback" not in said
     database.unlink()
     database.mkdir()

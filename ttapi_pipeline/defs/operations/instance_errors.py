@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Errors of the databases behind a Dagster instance as ours: one sentence with the place and the way out."""
 
+import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Final
 
 import dagster as dg
 
@@ -16,6 +19,9 @@ _WAYS_OUT = {
     "locked": "another process holds it; try again",
 }
 _WAY_OUT = "`tt doctor` examines it, and the next `tt refresh` puts a damaged one aside"
+
+_SAID_IN_TEXT: Final = re.compile(r"\(sqlite3\.\w+\) (.+)")
+"""How SQLAlchemy begins what it makes of an error of SQLite."""
 
 
 @contextmanager
@@ -36,8 +42,38 @@ def instance_errors(home: Path | str) -> Iterator[None]:
             said = str(error).partition("\n")[0]
         if said is None:
             raise
-        way_out = next((way_out for word, way_out in _WAYS_OUT.items() if word in said), _WAY_OUT)
-        raise StorageError(f"Dagster's database in {home}: {said}; {way_out}. Stored data is as it was") from error
+        raise StorageError(_sentence(home, said)) from error
+
+
+def log_database_errors_in_a_sentence(home: Path | str) -> None:
+    """Have whatever this process logs about an error of the databases be our sentence, without statement and stack.
+
+    Dagster's daemon logs what fails and goes on, with a text of its own making as often as with the error itself.
+
+    Args:
+        home: The folder of the instance, for the message.
+    """
+    make = logging.getLogRecordFactory()
+
+    def record_of(*arguments: Any, **options: Any) -> logging.LogRecord:
+        record = make(*arguments, **options)
+        is_error = record.levelno >= logging.WARNING
+        said = _said_by_database(record.exc_info[1]) if is_error and record.exc_info else None
+        found = _SAID_IN_TEXT.search(record.getMessage()) if is_error and said is None else None
+        said = said or (found[1] if found else None)
+        if said is not None:
+            subject = record.getMessage().partition("\n")[0].strip().rstrip(":")
+            subject = "" if _SAID_IN_TEXT.search(subject) else f"{subject}: "
+            record.msg, record.args = f"{subject}{_sentence(home, said)}", ()
+            record.exc_info = record.exc_text = None
+        return record
+
+    logging.setLogRecordFactory(record_of)
+
+
+def _sentence(home: Path | str, said: str) -> str:
+    way_out = next((way_out for word, way_out in _WAYS_OUT.items() if word in said), _WAY_OUT)
+    return f"Dagster's database in {home}: {said}; {way_out}. Stored data is as it was"
 
 
 def _said_by_database(error: BaseException | None) -> str | None:
