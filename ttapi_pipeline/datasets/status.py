@@ -205,7 +205,8 @@ class _Look:
                 stored = with_csv_choice(read_stored(self._folder, name), self._settings.csv)
                 self._stored[name] = self._with_reports(DATASETS[name], stored)
             except CorruptFileError as error:
-                self._stored[name], self._damage[name] = Stored(None), str(error)
+                beside = self._with_reports(DATASETS[name], Stored(None))
+                self._stored[name], self._damage[name] = Stored(None, damage=beside.damage), str(error)
             if self._stored[name].manifest is None and (
                 foreign := [path for files in places([DATASETS[name]], self._folder) for path in foreign_files(files)]
             ):

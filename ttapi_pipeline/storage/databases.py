@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ttapi_pipeline.core.errors import ConfigError
+from ttapi_pipeline.core.files import sync
 from ttapi_pipeline.storage.errors import storage_error
 
 ASIDE: Final = ".damaged"
@@ -25,7 +26,7 @@ _WITHOUT: Final = (
 )
 _LARGE_BYTES: Final = 32 * 2**20
 _FOLDERS: Final = ("history", "schedules")
-_COMPANIONS: Final = ("", "-wal", "-shm")
+_COMPANIONS: Final = ("-wal", "-shm", "")
 _NOT_DAMAGE: Final = ("locked", "busy", "unable to open", "readonly", "full")
 """In the message of an error that says nothing of the file's content."""
 
@@ -113,6 +114,8 @@ def check_databases(home: Path, *, seconds: float = 5.0) -> None:
 def put_aside(database: Path) -> Path:
     """Rename a database, and the files that belong to it, so that a new one takes its place.
 
+    The log of writes goes first: beside a new database, SQLite would take it for that one's.
+
     Raises:
         StorageError: The folder cannot be written.
     """
@@ -123,6 +126,7 @@ def put_aside(database: Path) -> Path:
         for suffix in _COMPANIONS:
             with suppress(FileNotFoundError):
                 Path(f"{database}{suffix}").rename(f"{target}{suffix}")
+                sync(database.parent)
     except OSError as error:
         raise storage_error(database, error) from error
     return target

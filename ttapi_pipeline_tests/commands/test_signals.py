@@ -223,6 +223,7 @@ def test_dagsters_own_command_ends_at_a_signal_as_a_cancelled_run(place: Path, e
     assert check_left(place, program.process.pid) is dg.DagsterRunStatus.CANCELED
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("number", "seconds"),
     [
@@ -253,6 +254,7 @@ def test_the_web_ui_takes_all_that_it_started_with_it_and_cancels_its_run(
         )
 
 
+@pytest.mark.timeout(600)
 def test_the_web_ui_puts_a_damaged_database_aside_and_says_what_it_cannot_open(
     place: Path, exchange: SimulatorProcess
 ) -> None:

@@ -15,13 +15,15 @@ from ttapi_pipeline.core.environments import Environment
 from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.datasets.status import (
     NO_METASTOCK,
     metastock_version,
+    read_status,
     refuse_to_overwrite,
     shaping_settings,
 )
+from ttapi_pipeline.datasets.verification import verify_stored
 from ttapi_pipeline.storage.layout import DatasetFiles
 from ttapi_pipeline.storage.publish import publish, write_manifest
 from ttapi_pipeline.storage.verification import stored_footer
@@ -146,3 +148,17 @@ def truth(folder: Path) -> Manifest:
     manifest = stored_footer(folder / "universe.parquet")
     assert manifest is not None
     return manifest
+
+
+def test_a_damaged_table_beside_a_damaged_manifest_is_named_too(tmp_path: Path) -> None:
+    for schema in (DATASETS["eod_snapshot"].schema, REPORTS["eod_rejects"]):
+        provenance = Provenance(dataset=schema.name, code_version="1", fetched_at=NOW)
+        publish(schema.polars.to_frame(), schema, tmp_path, provenance).wait()
+    flip_bit(tmp_path / "eod_rejects.parquet", 10, 3)
+    (tmp_path / "eod_snapshot.json").write_bytes(b"{")
+    verify_stored(tmp_path, now=NOW)
+    status = read_status(DATASETS["eod_snapshot"], Settings(data_dir=str(tmp_path)), now=NOW)
+    assert status.damage is not None
+    assert "eod_snapshot.json" in status.damage
+    assert "eod_rejects.parquet is damaged" in status.damage
+    assert not status.verdict.is_hit

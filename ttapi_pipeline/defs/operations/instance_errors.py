@@ -84,8 +84,9 @@ def _said_by_database(error: BaseException | None) -> str | None:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        if type(error).__module__.split(".")[0] in {"sqlite3", "sqlalchemy"}:
-            original = getattr(error, "orig", None)
+        module = type(error).__module__.split(".")[0]
+        if module in {"sqlite3", "sqlalchemy"}:
+            original = error if module == "sqlite3" else getattr(error, "orig", None)
             said = f"{type(error).__name__}: {error}" if original is None else str(original)
             return " ".join(said.partition("\n")[0].split())
         error = error.__cause__ or error.__context__

@@ -26,7 +26,9 @@ from ttapi_pipeline.datasets.trading_calendar.table import TRADING_CALENDAR
 from ttapi_pipeline.datasets.verification import verify_stored
 from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.importer import import_folder
+from ttapi_pipeline.plots.files import SOFTWARE, put_chart
 from ttapi_pipeline.storage.files import write_file
+from ttapi_pipeline.storage.layout import make_folder
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.repair import check, repair
 from ttapi_pipeline.streaming.candles import CandleHistory
@@ -225,4 +227,26 @@ def _note(path: Path) -> str:
     return DROPPED if content is None else sha256(content).hexdigest()[:12]
 
 
-WRITERS: Final = (Spool(), Import(), Snapshot(), Notes())
+class Charts(Writer):
+    """A chart in the place of an earlier one."""
+
+    name = "charts"
+
+    def prepare(self, folder: Path) -> None:
+        self._put(folder, "earlier")
+
+    def run(self, folder: Path, acknowledge: Callable[[], None]) -> None:
+        self._put(folder, "new")
+        acknowledge()
+
+    def view(self, folder: Path) -> View:
+        return {"chart": sha256((folder / "plots" / "cone.png").read_bytes()).hexdigest()[:12]}
+
+    @staticmethod
+    def _put(folder: Path, text: str) -> None:
+        make_folder(folder / "plots")
+        mark = f"Software\0{SOFTWARE}".encode()
+        put_chart(folder / "plots" / "cone.png", b"\x89PNG\r\n\x1a\n" + mark + text.encode() * 9_999)
+
+
+WRITERS: Final = (Spool(), Import(), Snapshot(), Notes(), Charts())

@@ -18,12 +18,18 @@ import dagster._core.storage.schedules.sqlite
 
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.defs.automation.sensors import append_failures
+from ttapi_pipeline.defs.operations.held_runs import hold_run, is_held, release_run
 from ttapi_pipeline.defs.operations.instance_errors import instance_errors
 from ttapi_pipeline.defs.operations.retention import prune
 from ttapi_pipeline.storage.databases import database_damage
-from ttapi_pipeline_tests.support.faults.writer import View, Writer
+from ttapi_pipeline_tests.support.faults.writer import DROPPED, View, Writer
 
+_RUN: Final = "01234567-89ab-cdef-0123-456789abcdef"
 _OVERRIDES: Final = {"telemetry": {"enabled": False}}
+
+
+def _instance(folder: Path) -> dg.DagsterInstance:
+    return dg.DagsterInstance.local_temp(str(folder), overrides=_OVERRIDES)
 
 
 class Prune(Writer):
@@ -36,18 +42,18 @@ class Prune(Writer):
         @dg.asset
         def quotes() -> None: ...
 
-        with self._instance(folder) as instance:
+        with _instance(folder) as instance:
             for _ in range(3):
                 dg.materialize([quotes], instance=instance)
 
     def run(self, folder: Path, acknowledge: Callable[[], None]) -> None:
         # As whatever opens an instance does.
-        with instance_errors(str(folder)), self._instance(folder) as instance:
+        with instance_errors(str(folder)), _instance(folder) as instance:
             prune(instance, before=datetime.now(UTC) + timedelta(days=1))
         acknowledge()
 
     def view(self, folder: Path) -> View:
-        with self._instance(folder) as instance:
+        with _instance(folder) as instance:
             kept = instance.get_latest_materialization_event(dg.AssetKey("quotes"))
             assert kept is not None
             run = instance.get_run_by_id(kept.run_id)
@@ -64,10 +70,6 @@ class Prune(Writer):
         return sorted(
             f"{name.parent.name}/{'run' if len(name.stem) == 36 else name.stem}{name.suffix}" for name in names
         )
-
-    @staticmethod
-    def _instance(folder: Path) -> dg.DagsterInstance:
-        return dg.DagsterInstance.local_temp(str(folder), overrides=_OVERRIDES)
 
 
 class Failures(Writer):
@@ -96,4 +98,30 @@ class Failures(Writer):
         return file.read_text() if file.exists() else ""
 
 
-WRITERS: Final = (Failures(), Prune())
+class HeldRun(Writer):
+    """A process notes that it executes a run. Where it cannot, less is known about the run."""
+
+    name = "held run"
+    guesses = ("run",)
+    is_silent = True
+    reasons = Prune.reasons
+
+    def prepare(self, folder: Path) -> None:
+        with _instance(folder):
+            pass
+
+    def run(self, folder: Path, acknowledge: Callable[[], None]) -> None:
+        with instance_errors(str(folder)), _instance(folder) as instance:
+            hold_run(instance, _RUN, is_noted=False)
+            release_run(_RUN)
+        acknowledge()
+
+    def view(self, folder: Path) -> View:
+        with _instance(folder) as instance:
+            return {"run": {None: DROPPED, False: "of no process", True: "held"}[is_held(instance, _RUN)]}
+
+    def files(self, folder: Path) -> Sequence[str]:
+        return [name for name in super().files(folder) if not name.endswith(("-wal", "-shm", "-journal"))]
+
+
+WRITERS: Final = (Failures(), Prune(), HeldRun())

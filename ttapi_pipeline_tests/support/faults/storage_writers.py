@@ -3,23 +3,29 @@
 
 from __future__ import annotations
 
+import sqlite3
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from shutil import copyfile
 from typing import Final
 
 import polars as pl
 
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.manifest import Provenance
+from ttapi_pipeline.storage.databases import mend_databases
 from ttapi_pipeline.storage.files import file_facts
 from ttapi_pipeline.storage.incremental.pieces import Piece, Pieces
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.repair import check, repair
 from ttapi_pipeline.storage.scan import open_table
 from ttapi_pipeline.storage.stored import read_manifest, read_stored
+from ttapi_pipeline.storage.verification import find_damage
 from ttapi_pipeline.tables.schema import DATE, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema
 from ttapi_pipeline_tests.support.faults.writer import View, Writer
 from ttapi_pipeline_tests.support.flips import flip_bit
@@ -217,4 +223,70 @@ class RepairDamage(TableWriter):
         return {**found, "rows": "damaged" if "is damaged" in found["rows"] else found["rows"]}
 
 
-WRITERS: Final = (PublishFirst(), Publish(), PublishInBackground(), PublishPieces(), RepairLag(), RepairDamage())
+class DamageNote(Writer):
+    """A reader that finds a damaged file notes that. Where it cannot, only its own process knows."""
+
+    name = "note of damage"
+    guesses = ("note",)
+    is_silent = True
+
+    def prepare(self, folder: Path) -> None:
+        publish(whole(NEW), BARS, folder, PROVENANCE).wait()
+        flip_bit(folder / "bars.parquet", 100, 3)
+
+    def run(self, folder: Path, acknowledge: Callable[[], None]) -> None:
+        assert [damage.file for damage in find_damage(folder, "bars")] == ["bars.parquet"]
+        acknowledge()
+
+    def view(self, folder: Path) -> View:
+        return {"note": str([str(damage) for damage in read_stored(folder, "bars").damage.values()])}
+
+
+class PutAside(Writer):
+    """A damaged database, and the log of its writes, make room for a new one."""
+
+    name = "database put aside"
+
+    def prepare(self, folder: Path) -> None:
+        (folder / "history").mkdir()
+        with tempfile.TemporaryDirectory() as other, closing(sqlite3.connect(f"{other}/runs.db")) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("CREATE TABLE runs (id TEXT)")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.execute("INSERT INTO runs VALUES ('one')")
+            connection.commit()
+            # Closing the connection would take the log away.
+            for name in ("runs.db", "runs.db-wal"):
+                copyfile(Path(other, name), folder / "history" / name)
+        flip_bit(folder / "history" / "runs.db", 5, 3)
+
+    def run(self, folder: Path, acknowledge: Callable[[], None]) -> None:
+        for _ in mend_databases(folder):
+            acknowledge()
+        if not (folder / "history" / "runs.db").exists():
+            return
+        raise AssertionError("the damaged database is there")
+
+    def view(self, folder: Path) -> View:
+        found = sorted(path.name for path in (folder / "history").iterdir())
+        if "runs.db" in found:
+            return {"database": "the damaged one"}
+        # SQLite would take it for the log of the next database of that name.
+        stray = [name for name in found if name in {"runs.db-wal", "runs.db-shm"}]
+        return {"database": f"none, and {stray} of another" if stray else "none"}
+
+    def files(self, folder: Path) -> Sequence[str]:
+        # SQLite may have looked into the log, and made an index of it.
+        return [name for name in super().files(folder) if not name.endswith(("-wal", "-shm"))]
+
+
+WRITERS: Final = (
+    PublishFirst(),
+    Publish(),
+    PublishInBackground(),
+    PublishPieces(),
+    RepairLag(),
+    RepairDamage(),
+    DamageNote(),
+    PutAside(),
+)
