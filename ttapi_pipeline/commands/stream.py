@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ttapi_pipeline.commands.completers import complete_with, symbols
 from ttapi_pipeline.commands.exit_codes import FAILED, INCOMPLETE, OK
 from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.commands.project_files import ensure_home
@@ -57,9 +58,10 @@ def add_options(parser: CommandParser) -> None:
         "  4    failed: credentials refused, another tt stream at work, rows that could not be saved\n"
         "  130  a second Ctrl-C: what was not flushed is lost",
     )
-    parser.add_argument(
+    symbol = parser.add_argument(
         "symbol", nargs="*", metavar="SYMBOL", help="such as AAPL, BRK/B or .AAPL261218C150; by default the universe"
     )
+    complete_with(symbol, symbols)
     parser.add_argument("--json", action="store_true", help="report health as a line of JSON, instead of a grid")
     parser.add_argument("--no-log", action="store_true", help="show only, keep nothing")
     parser.add_argument(

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import json
 import zipfile
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree as ET
 
 import duckdb
@@ -15,34 +14,11 @@ import polars as pl
 import pytest
 
 from ttapi_pipeline.core.errors import DataError
-from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.datasets.earnings.table import EARNINGS
 from ttapi_pipeline.datasets.universe.table import UNIVERSE
 from ttapi_pipeline.storage.export import ExportFormat, export_rows
-from ttapi_pipeline.storage.publish import publish
-from ttapi_pipeline.tables.schema import ColumnType, DatasetSchema
 from ttapi_pipeline_tests.support.projects import Tt
-
-AT = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
-OTHERS: dict[ColumnType, Any] = {
-    ColumnType.STRING: "x",
-    ColumnType.FLOAT: 1.5,
-    ColumnType.COUNT: 2,
-    ColumnType.SMALL: 3,
-    ColumnType.FLAG: True,
-    ColumnType.DATE: date(2026, 11, 20),
-    ColumnType.TIMESTAMP: AT,
-    ColumnType.FLOATS: [2.5, 150.0],
-}
-
-
-def store(project: Path, schema: DatasetSchema, *rows: dict[str, Any]) -> pl.DataFrame:
-    """Publish rows; a column that a row does not name has some value of its type."""
-    plain = {column.name: OTHERS[column.type] for column in schema.columns}
-    frame = pl.DataFrame([{**plain, **row} for row in rows], schema=schema.polars)
-    provenance = Provenance(dataset=schema.name, code_version="1", fetched_at=AT, is_simulated=True)
-    publish(frame, schema, project / "data", provenance)
-    return frame
+from ttapi_pipeline_tests.support.stored_tables import store
 
 
 @pytest.fixture

@@ -54,7 +54,9 @@ def test_a_reader_that_goes_away_ends_the_command_in_silence(filled: Path, comma
 def test_the_first_line_comes_through_a_pipe_that_is_closed_then(filled: Path) -> None:
     reader = '{ read -r line; echo "$line"; }'
     done = run(f"tt show eod_snapshot --symbol AAPL --rows all --json | {reader}; exit ${{PIPESTATUS[0]}}", filled)
-    assert (done.code, done.out, done.err) == (141, "{\n", "")
+    # Some kernels take a write for whole that was waiting when the reader closed.
+    assert done.code in {0, 141}
+    assert (done.out, done.err) == ("{\n", "")
 
 
 @pytest.mark.parametrize("command", ["status", "show AAPL", "show quotes --json", "where"])
