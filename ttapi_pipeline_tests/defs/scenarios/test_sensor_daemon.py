@@ -21,6 +21,7 @@ from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster._daemon.sensor import execute_sensor_iteration
 
 from ttapi_pipeline_tests.support.keepers import ALL, MINUTES, MONDAY, SECONDS
+from ttapi_pipeline_tests.support.listeners import webhook
 from ttapi_pipeline_tests.support.outside import Outside
 
 # The tester selects with a parameter that is in beta.
@@ -135,3 +136,23 @@ def test_it_fills_is_silent_refreshes_what_expires_and_goes_on_after_a_restart_a
         assert (record["dataset"], record["error"]) == ("accounts", "TransportError")
         sensors.outside.down = set()
         assert sensors.tick(9 * MINUTES) == {"accounts"}
+
+
+def test_a_failure_is_told_at_the_next_tick_and_its_end_too_over_a_restart(
+    sensors: SensorDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with webhook() as hook:
+        monkeypatch.setenv("TT_ALERT_URLS", hook.url)
+        sensors.outside.down = {"accounts"}
+        with sensors.started():
+            assert sensors.tick() == ALL - {"accounts"}
+            sensors.tick(31 * SECONDS)
+            assert hook.titles == ["ttapi_pipeline: accounts failed"]
+            sensors.tick(31 * SECONDS)
+        sensors.outside.down = set()
+        with sensors.started():
+            assert sensors.tick(9 * MINUTES) == {"accounts"}
+            sensors.tick(31 * SECONDS)
+        assert hook.titles[1:] == ["ttapi_pipeline: accounts well again"]
+        # Ticks that have nothing to start are skipped, and none failed.
+        assert set(sensors.ticks("alerts")) == {TickStatus.SKIPPED}
