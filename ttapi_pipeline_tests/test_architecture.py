@@ -192,7 +192,8 @@ def test_core_imports_no_framework(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_a_module_opens_with_its_licence_and_its_purpose(path: Path) -> None:
-    assert text_of(path).startswith("# SPDX-License-Identifier: MIT\n")
+    # With whose it is above it; `test_licences` sees to that in every file.
+    assert any(line.startswith("# SPDX-License-") for line in text_of(path).splitlines()[:2])
     assert ast.get_docstring(tree_of(path))
 
 
@@ -234,7 +235,8 @@ LONG_WITH_REASON = "# Reads better in one piece: "
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_a_module_and_its_functions_are_short_or_say_why_not(path: Path) -> None:
     lines = text_of(path).splitlines()
-    assert len(lines) <= LONGEST_MODULE or any(line.startswith(LONG_WITH_REASON) for line in lines)
+    licence = sum(line.startswith("# SPDX-") for line in lines[:2])
+    assert len(lines) - licence < LONGEST_MODULE or any(line.startswith(LONG_WITH_REASON) for line in lines)
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             own = lines[node.lineno - 1 : node.end_lineno]

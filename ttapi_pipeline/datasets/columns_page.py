@@ -14,6 +14,9 @@ from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.tables.schema import ColumnType, DatasetSchema
 
 _HEAD: Final = """\
+<!-- SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors -->
+<!-- SPDX-License-Identifier: MIT -->
+
 # Columns
 
 Every column of every stored table. Made from the descriptions in `ttapi_pipeline/datasets/` by `make docs`; change
