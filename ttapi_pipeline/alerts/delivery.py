@@ -89,7 +89,7 @@ def send(destination: Destination, message: Message) -> str | None:
             is_sent = service.notify(
                 title=message.title,
                 body=message.body,
-                notify_type=apprise.NotifyType(str(message.tone)),
+                notify_type=str(message.tone),
                 body_format=apprise.NotifyFormat.TEXT,
             )
         except Exception as error:  # noqa: BLE001 - a plugin may raise whatever its library does; a run is not to fail
