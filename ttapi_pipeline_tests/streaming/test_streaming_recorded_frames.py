@@ -122,7 +122,7 @@ def test_quotes_are_the_same_in_every_layout(name: str) -> None:
     np.testing.assert_array_equal(board.ask_size, [1.0, math.nan])
 
 
-def test_trades_and_summaries_in_the_pypi_clients_layout() -> None:
+def test_trades_and_summaries_in_the_tastytrade_clients_layout() -> None:
     board = QuoteBoard(["AAPL", "SPX"])
     for data in played(
         PYPI_TRADE,

@@ -41,7 +41,7 @@ async def third_party(server: Server) -> AsyncIterator[DXLinkStreamer]:
             await queue.aclose()
 
 
-async def test_the_pypi_client_receives_every_daily_bar(closed_server: Server, market: Market) -> None:
+async def test_the_tastytrade_client_receives_every_daily_bar(closed_server: Server, market: Market) -> None:
     async with third_party(closed_server) as streamer:
         start = datetime(2019, 1, 2, tzinfo=UTC)
         await streamer.subscribe_candle(["AAPL", "BRK/B"], "1d", start_time=start)
@@ -58,7 +58,7 @@ async def test_the_pypi_client_receives_every_daily_bar(closed_server: Server, m
             assert [candle.count for candle in reversed(candles)] == bars.count.tolist()
 
 
-async def test_the_pypi_client_receives_intraday_bars(closed_server: Server) -> None:
+async def test_the_tastytrade_client_receives_intraday_bars(closed_server: Server) -> None:
     async with third_party(closed_server) as streamer:
         await streamer.subscribe_candle("SPX", "5m", datetime(2026, 11, 20, tzinfo=UTC), extended_trading_hours=True)
         candles = [await asyncio.wait_for(streamer.get_event(Candle), 10) for _ in range(79)]
@@ -66,7 +66,7 @@ async def test_the_pypi_client_receives_intraday_bars(closed_server: Server) -> 
         assert {candle.event_symbol for candle in candles} == {"SPX{=5m}"}
 
 
-async def test_the_pypi_client_receives_the_five_quote_type_events(server: Server, market: Market) -> None:
+async def test_the_tastytrade_client_receives_the_five_quote_type_events(server: Server, market: Market) -> None:
     expiration = market.expirations("SPY", OPEN_AT)[-1]
     strike = min(expiration.strikes, key=lambda strike: abs(float(strike) - market.spot("SPY", OPEN_AT).price))
     option = OptionSymbol(expiration.root_symbol, expiration.expiration_date, "C", strike).streamer
@@ -89,7 +89,7 @@ async def test_the_pypi_client_receives_the_five_quote_type_events(server: Serve
         assert (await asyncio.wait_for(streamer.get_event(Summary), 10)).open_interest >= 0
 
 
-async def test_the_pypi_client_can_unsubscribe_and_subscribe_again(server: Server) -> None:
+async def test_the_tastytrade_client_can_unsubscribe_and_subscribe_again(server: Server) -> None:
     async with third_party(server) as streamer:
         await streamer.subscribe(Quote, ["SPY"])
         await asyncio.wait_for(streamer.get_event(Quote), 10)
