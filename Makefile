@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
+# SPDX-License-Identifier: MIT
 PYTHON ?= python3
 PORT ?= 3000
 BIN := .venv/bin

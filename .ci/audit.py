@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Holds the pinned packages to a list of known advisories, without a network: ``python .ci/audit.py LOCK...``.
 

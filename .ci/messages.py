@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Makes `docs/messages.md` of the errors in the code: ``python .ci/messages.py > docs/messages.md``.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Brings what the documents link to into the site: a hook of MkDocs, which by itself knows the folder `docs` alone.
 

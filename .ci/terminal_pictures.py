@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Draws pictures of a terminal from what tmux captures, as those of the tour. They name no font of another host.
 

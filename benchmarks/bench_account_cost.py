@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What filling every fetched dataset costs a real account: requests per dataset and route, and seconds.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Daily candles of the S&P 500 from the simulator into Parquet, against the PyPI `tastytrade` streamer, in one run.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Collecting the S&P 500's metrics and nested chains: our client, the PyPI `tastytrade` client, and what is possible.
 

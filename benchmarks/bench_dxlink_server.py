@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """How many candles per second the simulator sends, against ``orjson.dumps`` of the same rows and nothing else.
 

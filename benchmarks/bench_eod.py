@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The EOD snapshot at the size of the original's folder, against the bare scan, DuckDB and pandas, in one run.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Horizon statistics and rolling estimators of 500 symbols with 5,000 sessions, against a bare pass and against pandas.
 

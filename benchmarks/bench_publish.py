@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What a safe publication costs over Polars' own sinks, how fast one symbol is read back, and what verifying costs.
 

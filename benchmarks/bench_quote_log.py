@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What it costs to keep a log readable at every flush: parts that merge, against a rewritten file and against no merge.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Forecasts of the move over a tenor on real prices: mean QLIKE of each, and by how much implied volatility overstates.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """How long the commands take to start, and what Dagster itself takes for a project of trivial assets.
 

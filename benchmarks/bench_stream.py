@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Live quotes: events per second and per CPU second, ours and the PyPI `tastytrade` streamer's, from the same server.
 

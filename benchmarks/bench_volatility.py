@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Volatilities of 29 million bars in a Parquet file, against a bare scan of the same file and against pandas.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Local, always-fresh options tables from tastytrade, DXLink and MetaStock files.
 

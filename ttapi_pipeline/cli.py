@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The `tt` command as it begins and ends: `commands.program` does the rest. It imports nothing that takes time."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What the documents say of requests is what a first refresh sends, and of endpoints what the client has."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The pinned packages have no fault that the list of advisories knows, and the program that says so finds one."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A wheel, installed and used from other folders: it does the main job, touches nothing but its own, phones nowhere."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Every file says whose it is and under which licence, by its own lines or in REUSE.toml; `.ci/licences.py` looks."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The notebook runs against tables of the simulator, and what is committed of its outputs names no machine."""
 

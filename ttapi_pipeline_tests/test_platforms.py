@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Every module can be imported, and datasets can be refreshed, where the modules of POSIX systems are absent.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What other programs may import: the package's own names, what the documents show, and the types in the wheel."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The units in `deploy/systemd`: systemd accepts them, and they hold what the documents say of them."""
 

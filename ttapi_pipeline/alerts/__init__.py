@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Alerts: what is wrong with the datasets now, what of it is news, in which words, and to whom it goes.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Sends one message to one place by Apprise. Nothing that it returns or logs has the URL in it, or a part of it.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """One look at the datasets: finds what is wrong, tells what of it is news, and remembers both.
 

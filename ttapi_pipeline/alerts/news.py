@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What of the troubles is news: compares those of now with what was told before. In which words: see `wording`.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Messages on their way: each goes to every destination, in order, and is tried again where it was not accepted.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What is wrong with the datasets at one moment, by their verdicts and by how their last steps ended.
 

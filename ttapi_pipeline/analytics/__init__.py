@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Returns, horizons, volatility and implied volatility as functions over frames; imports nothing of this project.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The volatility cone: today's volatility among all that a symbol has had. The estimator: see `volatility`."""
 

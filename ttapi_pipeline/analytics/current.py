@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Volatility as of one session, per symbol: every estimator with its reason, rank and percentile, quality of the bars.
 

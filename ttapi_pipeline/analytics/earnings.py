@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Realised volatility without the sessions on which earnings were news. With these sessions: see `volatility`."""
 

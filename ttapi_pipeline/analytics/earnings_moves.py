@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The jump that options price into the next report, and the jumps at past ones. Volatility without: see `earnings`."""
 

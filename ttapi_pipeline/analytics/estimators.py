@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The estimators of realised volatility by name, and the windows they are measured over. Formulas: see `volatility`."""
 

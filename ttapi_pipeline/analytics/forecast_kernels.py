@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The loops behind the forecasts of `forecasts`, compiled. Estimators over consecutive bars: see `kernels`.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Forecasts of how far a price will move over the next sessions, and how far it then moved. Their scores: see `scores`.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Moves that options price in, next to moves that happened: expected move, move ratio, IV rank and IV percentile.
 

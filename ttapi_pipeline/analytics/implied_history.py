@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Today's implied volatility among its own past: rank, percentile, changes, z-score. Option prices: see `implied`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The estimators over windows of consecutive bars, as compiled loops over arrays. Arrays from tables: see `windows`.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The share of the variance that happens overnight, and the time that is left to an option that settles on an open."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """How far estimates of variance can be trusted, and the forecast that is made of three of them, over arrays.
 

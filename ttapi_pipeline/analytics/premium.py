@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Every forecast of one symbol scored over the same past spans: which overstates, by how much, and which was best.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Sessions numbered, and daily log returns between consecutive sessions. Figures made of returns: see next door."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Scores of forecasts: bands, log score, QLIKE, overstatement, each with an error that knows that spans overlap.
 

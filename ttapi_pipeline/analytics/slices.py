@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Running a query over a table of bars slice by slice, some symbols at a time: memory does not grow with the table."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Moments and order statistics of overlapping returns, as loops over arrays. What they are used for: see `horizons`."""
 

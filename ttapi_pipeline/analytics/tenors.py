@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Forecasts by name, the tenors they look ahead, the bands they are scored by. How they are made: see `forecasts`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Tables of bars as the arrays that the loops of `kernels` take, and the loops' arrays as columns."""
 

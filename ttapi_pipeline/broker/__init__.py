@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Opens REST clients and DXLink links, and starts the simulator where the settings ask for it.
 

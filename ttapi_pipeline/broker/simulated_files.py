@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """MetaStock files of the simulated market, for settings that name the simulator and no folder of files."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The tastytrade REST client: OAuth2, circuit breakers, retries, limits, typed endpoints.
 

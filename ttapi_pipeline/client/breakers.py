@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """One circuit breaker per endpoint family: no requests go to a service that is down, until single probes succeed.
 

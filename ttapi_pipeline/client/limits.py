@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The rate of requests per endpoint family. The number of requests in flight is bounded in `requester`."""
 

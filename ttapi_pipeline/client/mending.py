@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Reads a row that breaks its contract field by field, so that one bad value costs one field and not the row.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The rows of the REST API: one immutable struct per kind of row. `payloads` takes rows out of their envelopes.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The OAuth2 refresh grant: when to renew an access token, by a single request, and when not to ask the broker.
 

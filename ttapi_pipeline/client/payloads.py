@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Turns bodies into rows: envelopes, rows that break their contract, and the messages of error bodies.
 

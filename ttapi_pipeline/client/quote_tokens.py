@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Reads the answer with the token of the feed. An answer without one, or without a way to the feed, is of no use."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The life of one request: its slot, its token, its permit, its attempts, and a log record for each attempt.
 

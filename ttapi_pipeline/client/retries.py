@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Retries: which errors are worth a repetition, how long to wait before it, and how often to try at most."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The time of a server's clock, for `tt doctor`. Tokens do not depend on it, see `oauth`."""
 

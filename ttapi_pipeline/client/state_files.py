@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Small JSON files that outlive a process, for `oauth` and `breakers`. They must not hold secrets.
 

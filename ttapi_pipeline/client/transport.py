@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """One HTTP request, one answer: aiohttp's errors become ours here and nowhere else.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The commands of `tt`, one module each; `cli` parses the command line and calls one of them.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`tt alert`: looks once and tells the destinations of alerts what is news; `--test` tells them that this is a test.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The part of `tt doctor` that looks at who is told what is wrong. Nothing is sent: see `tt alert --test`."""
 

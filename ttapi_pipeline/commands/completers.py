@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Words that a shell offers for arguments whose values are not among their options: datasets, columns, symbols.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`tt completion`: the script that has a shell complete the words of `tt`. The words themselves: see `completers`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`tt doctor`: prints whether settings, storage, connections and clock are well. They are examined in `examination`."""
 

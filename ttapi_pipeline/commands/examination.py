@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The examination behind `tt doctor`: settings, storage, connections and clock. A finding that is bad says what to do.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`tt export`: a stored table, or some of its rows, as a file for another program. The files: see `storage.export`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`tt import --dry-run`: the outcome of an import of a MetaStock folder, told beforehand. `tt refresh` imports."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`tt init`: makes a folder one of ours and says what to do next. What is put there: see `project_files`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The part of `tt doctor` that looks at who may read the credentials and what is stored of accounts."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Parses the command line of `tt`, reads the settings, calls the module of the command, and reports errors."""
 

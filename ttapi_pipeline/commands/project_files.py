@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Makes a folder of ours: the files that belong in it, and putting them there without replacing anything.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`tt refresh`: refreshes in this process what is due. A refresh of hits alone imports neither Polars nor Dagster."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The options of `tt show` and `tt export` that choose rows of a table, and the conditions that they stand for."""
 

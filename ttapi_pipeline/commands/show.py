@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`tt show`: one symbol, laid out in `terminal.show`; or the rows of a stored table, in `terminal.table_lines`."""
 

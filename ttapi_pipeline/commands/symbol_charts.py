@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Draws the charts of one symbol into files, for `tt show --plot`. What they show: see `plots`."""
 

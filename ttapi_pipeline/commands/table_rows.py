@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Reads the rows of a stored table that `tt show DATASET` shows. How they look: see `terminal.table_lines`."""
 

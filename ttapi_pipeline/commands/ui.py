@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`tt ui`: starts Dagster's web UI and daemon on the instance and the data of this folder; see `defs.web_ui`."""
 

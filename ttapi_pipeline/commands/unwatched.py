@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Alerts of a `tt refresh` that nobody watches, such as a timer's. What is told: see `alerts`.
 

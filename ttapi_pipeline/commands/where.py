@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`tt where`: which folders and files are used here, and why each. Finding them: see `core.places`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Errors, value types, settings, the clock, sessions, symbology, manifest and verdict; no third-party framework.
 

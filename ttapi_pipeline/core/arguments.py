@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Types of command-line arguments for argparse, which would name a function of ours in its message otherwise."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The clock. Everything that asks for the time takes one as an argument, so that a test can hand in its own."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Which rows of a table its CSV has, as TT_CSV says. Writing it: see `storage.publish`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The shape of a dataset's declaration. The declarations: see `datasets.registry`."""
 

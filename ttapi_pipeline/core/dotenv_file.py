@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Reading a `.env` file. What its variables mean: see `settings`; the text of a new one: see `datasets.env_file`."""
 

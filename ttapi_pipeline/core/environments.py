@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Which service answers: its name, its address, and the credentials that it needs. The variables: see `settings`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Locks on open files, which the system drops with their process; a system without them, Windows, says so by OSError.
 

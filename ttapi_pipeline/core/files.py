@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Writing a file, or a folder of files, beside its target and renaming it: a reader sees the old one or the new one.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Which machine a URL leads to, whether a WebSocket can be opened there, and who can read what is sent."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Text from outside (servers, file names, descriptions) made safe for one line of a screen or a log.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """How log records leave the process: as text or as JSON. Each module decides what to log, and at which level."""
 

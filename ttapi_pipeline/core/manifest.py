@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The manifest beside each dataset: facts of the stored files and of the inputs they were built from.
 

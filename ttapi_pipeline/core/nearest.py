@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The known words that are nearest to one that is not known, for messages about what somebody has mistyped."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Where the program works: which folder is its own, which settings file and Dagster instance go with it, and why.
 

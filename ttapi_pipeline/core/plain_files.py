@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Opens files that others write to, which may be anything by now: a pipe, a device or a folder is refused, not read."""
 

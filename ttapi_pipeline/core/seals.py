@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Seals: a checksum, and the name of the code that wrote, around what a program keeps for itself.
 

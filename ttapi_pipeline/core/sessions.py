@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """XNYS sessions from a packaged table: fast enough for a verdict and for the simulator.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The signals that ask a program to end: each ends it as Ctrl-C does, and the exit code says which one it was."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """How tastytrade, DXLink, OCC, MetaStock and a file system each write one instrument.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The health of the API during a run, for a screen: counts of requests and the circuit breakers."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The lists that TT_LIST can name, and the symbols of those that ship with the package or lie in a text file.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Reads the small text files that a user writes by hand and settings name, in bounded memory whatever lies there.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What is known of an environment variable: its name, how it is read, what it accepts, and what it means.
 

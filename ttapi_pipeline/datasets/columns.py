@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Columns and rules that several datasets share: one quantity has one name, type and meaning in all of them."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The page of all columns, `docs/columns.md`, made from the datasets' descriptions: run this module to print it."""
 

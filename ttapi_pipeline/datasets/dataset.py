@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The shape of a dataset's description, which each `table` module fills in; the list of all is `registry`."""
 

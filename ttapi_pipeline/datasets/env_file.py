@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The text of a `.env` file that shows every setting with its default. Reading one: see `core.settings`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Stored bars and implied volatilities as the arrays that forecasts are made of, some symbols at a time.
 

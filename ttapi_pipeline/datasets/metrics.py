@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Values of `/market-metrics` that cannot be, set aside and counted for both tables that are made of it.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A stored dataset with what is known of it, for notebooks and other programs. Its rows alone: see `reading`."""
 

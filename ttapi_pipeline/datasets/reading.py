@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Stored datasets by name, for notebooks and other programs. Which datasets there are is in `registry`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The settings, clients and stored rows that the builder of a dataset may use besides its inputs."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """All datasets. Importing this costs milliseconds, since `tt status` does it too."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The status of datasets: what is stored of them, and the verdict on it. Needs neither Polars nor Dagster."""
 

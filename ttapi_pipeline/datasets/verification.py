@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Which stored files are hashed before a run, so that damage is found while it can still be mended in the same run.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Stored rows that are not due by their age: when symbols join the universe, only these are fetched.
 

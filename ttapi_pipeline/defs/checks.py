@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Asset checks that one dataset alone has: of the calendar, the import of files, and agreement with the broker.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The asset checks that every dataset has: schema, keys, coverage, the CSV, and one for each of its rules.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Turns our errors into Dagster's outcomes: a failure, a second attempt, or a tick that is skipped.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The Parquet and CSV IO manager: tables are loaded by dagster-polars, and stored by `storage.publish`.
 

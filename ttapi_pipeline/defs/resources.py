@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The resources that assets and checks are given: the API, the data folder, and the switch of the cache.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The check in front of Dagster's web server: which host was asked, and which site asks. An ASGI middleware.
 

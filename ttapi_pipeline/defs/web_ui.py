@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Dagster's web UI behind a check of who asks: ``python -m ttapi_pipeline.defs.web_ui``, as `make ui` runs it.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """dagster-polars' IO manager, imported without pandas. What this project makes of it: see `io_manager`.
 

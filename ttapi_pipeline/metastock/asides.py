@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Knows the lines among rows that are no rows: a site's words at the end of a file, and dividends between the bars.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Binary MetaStock folders: the index files MASTER, EMASTER and XMASTER, and one F<n>.DAT or F<n>.MWD per security.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The careful way: one file at a time, and for each row that is not kept its line, its reason and its text.
 

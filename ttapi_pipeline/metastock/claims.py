@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Gives each symbol to one spelling of a ticker, so that rows of two instruments are never put together.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Finds the order of day, month and year of dates such as ``3/4/2021`` and ``20/09/01``: by what is known of bars.
 

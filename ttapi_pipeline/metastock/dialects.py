@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The field names, headers and headerless forms that vendors write. `headers` and `sniff` compare a file with them.
 

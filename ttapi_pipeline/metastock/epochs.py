@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Reads times that TradingView writes as seconds since 1970. All other dates are read in `dates`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Which vendor's scheme the tickers of some files follow, and the symbol that a ticker means in it.
 

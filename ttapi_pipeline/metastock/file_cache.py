@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Keeps what was read from MetaStock files, so that a file is read once. Which files are read: see `importer`.
 

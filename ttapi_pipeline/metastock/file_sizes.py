@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """How much is read of one file, whatever size it has: of one that goes on growing, no more than it had at first."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Lists the files of a MetaStock folder, and makes one digest of the list. Their content is read in `reader`.
 

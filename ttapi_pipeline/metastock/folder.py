@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The files below a MetaStock folder at one moment: what identifies each, and what it looks like.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Which symbol a ticker means: by the user's own table first, then by the scheme of the tickers beside it.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Imports a folder of MetaStock files: reads what is new, and gives the bars of all files and an account of every row.
 

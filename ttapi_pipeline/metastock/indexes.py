@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What the index files of a folder say of its binary data files. Their bytes are decoded in `binary`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Finds which files of a folder are in the cache as they are now, and keeps the number of cached batches small."""
 

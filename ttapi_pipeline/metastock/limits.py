@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The sizes that bound how much is read, held and written at a time. Results do not depend on them."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Says in sentences what was assumed of a folder, what was left out of it, and what is doubtful.
 

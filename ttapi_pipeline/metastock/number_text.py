@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Reads numbers as people and spreadsheets write them: ``$252.30``, ``6,700.10``, ``6.700,10``, ``1.23M``.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Tells what an import of a folder would give, from a first look at all files and an import of some of each layout.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Reads one batch of MetaStock files: the rows of each that are good daily bars, and an account of all others.
 

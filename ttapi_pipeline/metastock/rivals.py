@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Finds two instruments of one ticker: Citigroup in the folder of one exchange, another company C in that of another.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The rules that a row must keep to become a bar: one list, for the scan and for the careful reading.
 

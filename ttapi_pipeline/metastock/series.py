@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Tells which rows of a ticker in a file are daily bars: by their times of day, their number in a session, and how far
 apart they are.

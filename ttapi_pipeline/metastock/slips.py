@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Finds bars whose price slips for a session or a few and comes back: a decimal point in another place, a placeholder.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Finds the layout of a MetaStock ASCII file from its first 4 KiB and its last byte.
 

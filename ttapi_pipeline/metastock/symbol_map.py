@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Reads the user's own table of tickers: how MetaStock files spell them, and which symbol each of them means.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """From a file's bytes to text, to lines, to the values of a line. What the values mean is found in `sniff`."""
 

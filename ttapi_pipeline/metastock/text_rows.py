@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Cuts the lines of one text file into rows, block by block, and reads their numbers as the whole file explains them.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Text of files made safe for one line of a screen, a log or a table: see `core.lines`, which does so for one text."""
 

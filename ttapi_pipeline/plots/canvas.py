@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The look that all charts share: size, colours, headings, and the way to PNG. What is drawn: see `charts`."""
 

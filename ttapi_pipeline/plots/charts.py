@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The charts: a symbol's cone, its implied, forecast and usual moves, the universe by IV less RV, coverage over time.
 

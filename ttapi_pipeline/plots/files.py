@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Puts a chart in place as a whole, and never over a picture that is not one of ours. Drawing it: see `canvas`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Charts of what was expected and what came: IV in its year, the premium over time, calibration of the forecasts.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The service behind `tt stream`: its symbols, the log that it writes, and the history that is made of the log.
 

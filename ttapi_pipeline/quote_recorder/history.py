@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The quote history: the sorted tables and the manifest of each session that was compacted. `compaction` makes them.
 

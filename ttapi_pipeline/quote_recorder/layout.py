@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Where the quote recorder keeps its files, and which sessions there are; the content is in `log` and `history`.
 

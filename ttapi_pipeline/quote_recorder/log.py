@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The content of a session's quote log, for readers: its rows, its gaps and its origin. `log_writer` writes it.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Keeps the log of a running feed: takes new rows from the feed, has them written, and compacts ended sessions.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Writes the quote log: rows are on disk within seconds, each once, even if the writing process is killed.
 

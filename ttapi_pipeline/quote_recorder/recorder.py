@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Runs a feed, has its log kept, and says how both are; `service` puts it together for `tt stream`.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Turns columns of the feed into rows of the quote log. The columns are described in `streaming`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Schemas of the two tables of streamed quotes, which are the same in the log and in the history."""
 

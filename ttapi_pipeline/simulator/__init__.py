@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A local server that speaks tastytrade REST, OAuth2 and DXLink over a synthetic market.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Counts of the requests and events that the simulator has seen, for `GET /simulator/counters`.
 

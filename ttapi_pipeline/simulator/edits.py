@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Changes one place of a JSON body, or many alike: so the fault ``replace-field`` plays a payload that others have met.
 

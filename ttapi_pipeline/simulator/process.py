@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A simulator in a process of its own, for as long as a block of code needs one. The program in it: see `program`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The simulator as a server in an event loop: its rooms put together, and the address that they listen on.
 

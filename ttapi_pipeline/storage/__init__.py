@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What is stored: Parquet, CSV and manifest of each dataset, written whole, read as written, mended after a crash.
 

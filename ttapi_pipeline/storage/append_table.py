@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A table that grows by small files, which are merged in steps. The tables that grow so: see `quote_recorder.schemas`.
 

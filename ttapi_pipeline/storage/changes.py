@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Counts the rows that a publication adds, changes and takes away. Writing them: see `publish`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Whether files in the places of a dataset are ours. A file that nothing of ours claims belongs to the user, and stays.
 

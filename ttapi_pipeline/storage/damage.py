@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Damage that a reader has found in a stored file, noted beside the data so that every later process knows of it.
 

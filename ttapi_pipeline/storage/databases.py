@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """SQLite files that another program keeps (Dagster's runs, events and schedules): whether they are sound.
 

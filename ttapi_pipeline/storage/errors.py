@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Errors of the operating system and of Polars as our own, with the file and the way out.
 

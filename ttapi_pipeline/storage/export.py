@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Rows of a stored table as a file for another program: CSV, Parquet, an Excel workbook, a DuckDB database of views.
 

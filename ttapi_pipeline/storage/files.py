@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Putting one file in place, whole or not at all, on a disk or in an object store. The renaming: see `core.files`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The end of a Parquet file: finding the bytes of its footer. Their meaning: see `incremental.row_groups`.
 

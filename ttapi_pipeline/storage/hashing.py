@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The data version: a hash of a table's content that does not depend on the order of rows or the layout of the file."""
 

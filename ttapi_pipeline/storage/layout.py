@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Where data is: the data folder, and the files of a dataset in it. Their content: see `stored` and `scan`.
 

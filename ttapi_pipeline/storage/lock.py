@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """One writer per dataset: the file lock. Writing under it: see `publish` and `repair`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """How our Parquet files are encoded, and opening one. Publishing a dataset: see `publish`."""
 

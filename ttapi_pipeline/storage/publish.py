@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Publishing a dataset: Parquet, manifest and CSV, each whole at every instant. Mending them: see `repair`.
 

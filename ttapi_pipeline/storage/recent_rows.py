@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The newest sessions of a table that a spreadsheet opens. Whether they are wanted: see `core.csv_choice`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Finding and mending damage that a crash, a full disk, a failing disk or a person has done to stored files.
 

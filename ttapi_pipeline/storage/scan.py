@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Reading the rows of stored tables: what is read is what was written. Tables are written in `publish`.
 

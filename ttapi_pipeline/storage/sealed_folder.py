@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A folder of files that a cache keeps, with a seal: one more file, with the size and hash of each of the others."""
 

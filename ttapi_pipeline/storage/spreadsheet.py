@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The CSV of a dataset: written so that a spreadsheet runs none of its cells, read back without loss.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Reading the manifest of a dataset, and comparing its files with it. Rows are read by `scan`.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A stored table as its readers get it: rows and manifest together. Opening one is in `scan`."""
 

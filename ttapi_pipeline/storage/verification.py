@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Comparing stored files with the hashes in their manifests, before their rows reach a table or a screen.
 

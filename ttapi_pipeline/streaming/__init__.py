@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """DXLink, the broker's market data feed: messages, the protocol without I/O, connections, candles, quotes and sales.
 

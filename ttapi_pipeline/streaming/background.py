@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Tasks with an owner: work beside a block, work with a deadline, and errors without the group around them."""
 

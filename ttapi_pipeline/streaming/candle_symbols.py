@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """DXLink's names for candle series, such as ``AAPL{=5m,tho=true}``; instrument names are in `core.symbology`.
 

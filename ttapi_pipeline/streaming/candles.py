@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Candle events into bars: the snapshot rules of one series. The subscriptions are in `candle_collection`.
 

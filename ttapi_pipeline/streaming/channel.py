@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """One FEED channel of a link: its states, the layouts that the server announces, and its data as columns.
 

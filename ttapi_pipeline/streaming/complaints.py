@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The log of a server's ERROR messages. What they mean for a subscription is decided where they are received."""
 

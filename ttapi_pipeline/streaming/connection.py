@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """One link: it carries over a WebSocket what `protocol` decides, keeps the link alive, and notices a dead one.
 

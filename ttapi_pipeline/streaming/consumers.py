@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Buffers between a feed and its readers. Each is bounded, by a policy that it declares."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A running subscription to quotes and sales of many symbols, which replaces lost links and records the gaps.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """One connection of a feed, kept up: what each new link has to deliver, and the gaps between links.
 

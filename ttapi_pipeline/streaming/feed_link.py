@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """One link of a feed: its channels and subscriptions, and whether it still delivers.
 

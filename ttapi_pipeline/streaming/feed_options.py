@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The deadlines, sizes and delays of a feed, and the longest recovery that follows from them."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Link after link: a lost DXLink link is replaced by a new one, after a delay and with a new token.
 

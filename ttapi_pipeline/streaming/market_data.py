@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The columns of Quote, Trade, Summary and TimeAndSale events: which to ask for, and how to read them.
 

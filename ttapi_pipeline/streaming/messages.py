@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """DXLink frames as typed values, in and out. Order of messages: see `protocol`. Reading of columns: see `values`."""
 

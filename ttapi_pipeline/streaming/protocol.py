@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The DXLink protocol without I/O, clock or task: it takes frames, gives events, and says which frames to send.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The latest Quote, Trade and Summary of each symbol. Sales are not conflated, see `market_data` and `consumers`."""
 

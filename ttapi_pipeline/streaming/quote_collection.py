@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The present quotes of many symbols, once: subscribe them until each has answered, over as many links as it takes.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The memory of sales that have come before: no sale is counted twice, whatever a server repeats."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The WebSocket under a link: its opening, its bounds, and its log. What goes over it is in `connection`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Making a frame fit its schema, or saying why it does not. Schemas: see `schema`."""
 

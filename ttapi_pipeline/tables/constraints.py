@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Checks of rows before they are stored: no null in a required column or a list, sorted by the key, no key twice.
 

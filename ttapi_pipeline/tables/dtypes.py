@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The Polars types of columns, by the names that `schema` has for them; `schema` itself does without Polars."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Stored tables of older versions in the types of now. Which version wrote a table: see its manifest."""
 

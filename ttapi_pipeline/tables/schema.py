@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Columns and schemas: how a table is described. The tables themselves are described in `datasets`.
 

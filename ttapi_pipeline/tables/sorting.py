@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Comparing rows by numbers: to compare the texts and dates of every row would cost several times as much.
 

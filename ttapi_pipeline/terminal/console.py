@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The console for the tables of commands; the tables are in the modules beside this one. Without tables: `streams`."""
 

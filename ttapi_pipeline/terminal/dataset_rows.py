@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The words and figures of one row of the status grid: what is stored of a dataset, and what a run does with it.
 

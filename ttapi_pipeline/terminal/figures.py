@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Prices, counts, ages and words in few characters, for the cells and lines of a live grid.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The report of `tt import --dry-run`: what an import of a MetaStock folder would give.
 

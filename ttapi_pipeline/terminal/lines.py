@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Writes lines to a program or a file without waiting for it: a slow reader does not delay the caller.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Fits texts into the cells of a terminal: cut, elided, wrapped, in a colour, in characters that it can show."""
 

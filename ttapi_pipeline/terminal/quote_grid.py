@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The live grid of `tt stream`: quotes as lines of text, one row per symbol.
 

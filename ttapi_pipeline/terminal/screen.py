@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Draws lines in place on a terminal, and rewrites those that have changed. Only this module moves the cursor.
 

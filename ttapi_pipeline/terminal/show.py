@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """One symbol on the terminal, for `tt show`: its volatility, its cone, its expirations.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The status grid as lines of text: one row per dataset, at any width, with the reason of every miss.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The values of a table's columns as short texts for a terminal. Laying them out: see `table_lines`."""
 

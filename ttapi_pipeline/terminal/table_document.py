@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What `tt show` prints as JSON: rows of a stored table, or what is stored of one symbol."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Rows of a stored table as lines for a terminal of any width, for `tt show DATASET`. One symbol: see `show`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Shows the progress of a run while it runs: the status grid in place on a terminal, a line per change elsewhere.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Messages on their way, over sockets: who accepts, who does not, what is tried again and what is logged."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Volatility as of one session: R's formula by hand, reasons, rank and percentile, and what is odd about bars."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Forecasts of the move over a tenor: against NumPy on real prices, without a look ahead, with sessions missing."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Implied volatility among its own year: by hand, by the simulator's own figures, and for any history."""
 

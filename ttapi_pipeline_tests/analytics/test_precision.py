@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Errors, the forecast and the move ratio of fairly priced options, against simulated prices whose truth is known.
 

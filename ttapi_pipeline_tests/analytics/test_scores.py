@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Scores by hand, errors against simulation, and what a fair or an overstated implied volatility is called."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A client of a scripted server, on a clock that never waits, and one simulator for the tests that need a market."""
 

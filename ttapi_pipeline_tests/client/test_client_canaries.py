@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Servers that say the client's secrets back, in every way that they can fail: none is in an error or a log record."""
 

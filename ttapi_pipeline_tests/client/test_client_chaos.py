@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Chaos: the real collections against a simulator in a process of its own, with faults that a seed decides.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Many symbols at once: batches, pages, what is missing and why, and when a collection stops early."""
 

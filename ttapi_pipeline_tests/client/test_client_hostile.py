@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """REST servers that mean harm: whatever they send, a call ends in time with a value or one clear sentence.
 

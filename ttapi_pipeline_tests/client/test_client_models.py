@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Rows are read as the examples of docs/protocols/tastytrade.md say, and what is broken is set aside."""
 

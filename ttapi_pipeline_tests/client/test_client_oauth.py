@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Tokens are renewed once for everybody, and a refused grant is not knocked at again."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What only real processes show: Ctrl-C within a collection, and a refused grant that the next run knows of."""
 

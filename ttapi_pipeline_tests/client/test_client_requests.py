@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """One request over a real socket: what is sent, what is repeated, and which error comes of which fault."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Every method against the simulator over real sockets. What faults do to collections is in `test_client_chaos`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Secrets and account numbers through failures of every kind: they are nowhere but in `.env` and the table of accounts.
 

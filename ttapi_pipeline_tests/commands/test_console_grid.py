@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`tt` on a terminal: the grid is drawn in place, nothing tears it, and the terminal is given back."""
 

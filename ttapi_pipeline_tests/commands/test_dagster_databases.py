@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Dagster's SQLite files: what is damaged is named and put aside, and never ends in a traceback."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Files of the user in the places of datasets: they are named, nothing is asked, nothing is replaced."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`tt init`: what it makes, what it leaves alone, and that the clone has the same files."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What surrounds a command, such as pipes, encodings and folders, ends it with a sentence, and no traceback."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Paths and symbols as a user types them: ~, relative to where it was typed, in any spelling of a symbol."""
 

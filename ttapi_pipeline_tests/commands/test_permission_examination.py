@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Files that other users may read: named with the way out, closed by `--repair`, and they stay closed."""
 

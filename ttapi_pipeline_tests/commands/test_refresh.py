@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`tt refresh` as a user types it, and what a filled folder gives `tt status` and `tt doctor`."""
 

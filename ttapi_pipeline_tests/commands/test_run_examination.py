@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What `tt doctor` says of runs and of the queue for the broker, and what `--repair` does about it."""
 

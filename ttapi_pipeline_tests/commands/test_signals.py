@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Real programs get real signals at chosen moments: they end with one sentence and a code, and leave nothing behind.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What an installed `tt` does in a folder that is not ours: it says where it works, and creates nothing by looking."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Nothing that a server, a file name or a description says begins a line of its own or commands a terminal."""
 

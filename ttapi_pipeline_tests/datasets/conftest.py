@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Hand-made inputs: a few weeks of sessions, bars, a client that answers what the test says."""
 

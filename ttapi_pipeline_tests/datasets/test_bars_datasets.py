@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`daily_candles` kept up from stored bars, and whether two sources of one symbol may be glued."""
 

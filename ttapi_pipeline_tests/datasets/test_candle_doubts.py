@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Silence, holes and short answers of a feed of candles: stored bars stay, and what did not come is named."""
 

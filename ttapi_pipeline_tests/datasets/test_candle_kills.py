@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The candle history of a universe, killed in the middle: the next run asks for what is missing, and no more."""
 

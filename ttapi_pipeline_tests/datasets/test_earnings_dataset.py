@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`earnings`: what the broker expects, day after day, and what is left of it once it has passed; by hand."""
 

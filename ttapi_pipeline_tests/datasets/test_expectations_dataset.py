@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`variance_premium` and `expectations`: full on the first day, right by NumPy, and never made again."""
 

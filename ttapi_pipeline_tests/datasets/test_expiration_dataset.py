@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`expiration_series`: which session an expiration falls on, and what is kept of a chain that does not come."""
 

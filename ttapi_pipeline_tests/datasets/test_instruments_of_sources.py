@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Files and candles of one symbol: of one instrument, however its vendors differ, or of two."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`accounts`, `universe`, `symbols` and `implied_volatility` by value, and the rows that are carried over."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`returns_stddev`: from MetaStock files and expirations to the golden values, and what it joins."""
 

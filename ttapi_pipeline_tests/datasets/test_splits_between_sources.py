@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Splits that files, candles or neither are adjusted for: from both sources to the tables that are built from them."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What shapes a dataset, as its manifest names it, and what the simulator may not replace."""
 

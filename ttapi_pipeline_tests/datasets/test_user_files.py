@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What may stand where a user's own file should be: it is refused in one sentence, at once, and in bounded memory."""
 

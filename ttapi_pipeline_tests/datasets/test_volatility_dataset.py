@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`volatility` and `volatility_cone`: from MetaStock files to the golden values, and what is joined to them."""
 

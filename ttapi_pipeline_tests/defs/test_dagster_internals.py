@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What Dagster does without promising it. Each test is named after a decision of ours that rests on it.
 

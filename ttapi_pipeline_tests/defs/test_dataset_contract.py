@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What every dataset of the registry owes, after a real run; and a new dataset, added as CONTRIBUTING says."""
 

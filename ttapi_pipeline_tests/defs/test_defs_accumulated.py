@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What nobody could fetch again outlives forced refreshes, new code versions and other settings."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Random bits that turn over in stored files: noticed before they reach a table or a screen, named, mended by a run.
 

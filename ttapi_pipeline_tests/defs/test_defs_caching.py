@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The verdict through Dagster: what a run fetches, writes and records, and what it leaves alone."""
 

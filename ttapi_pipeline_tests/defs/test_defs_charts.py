@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Charts become files and pictures in the web UI; one that cannot be drawn fails nothing."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Another TT_CSV through Dagster: the CSVs are made anew or go, and nothing is fetched or built."""
 

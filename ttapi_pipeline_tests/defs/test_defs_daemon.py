@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The real daemon, as a process: it fills, is silent, refreshes what expires, and goes on after it was killed.
 

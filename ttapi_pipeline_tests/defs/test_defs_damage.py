@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Bits at rest: what is damaged reaches no other table, is named, and is made anew by the next run."""
 

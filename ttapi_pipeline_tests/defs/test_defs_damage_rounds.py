@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Rounds of damage to files of every kind at once, each followed by one `tt refresh`, which has to mend all of it.
 

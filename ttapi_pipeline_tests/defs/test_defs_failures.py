@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Runs that go wrong: what is kept, what is said, and that no secret is in any of it."""
 

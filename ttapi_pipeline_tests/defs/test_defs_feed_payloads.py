@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What people have met on the feed, played by the simulator: what a run stores of it, and how it says what it lost."""
 

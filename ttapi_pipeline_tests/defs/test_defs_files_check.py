@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The check that tells of MetaStock files what was rejected, set aside or doubted."""
 

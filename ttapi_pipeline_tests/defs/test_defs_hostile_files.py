@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A folder that means harm through a whole run, and through `tt` on a terminal of any kind.
 

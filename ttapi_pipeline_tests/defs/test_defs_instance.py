@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The project's own `dagster.yaml`: the limits and the housekeeping that the definitions rely on."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Ctrl-C while a step is in an event loop: its tasks end, and so does the run."""
 

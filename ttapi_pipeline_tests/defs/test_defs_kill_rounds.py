@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Rounds of runs, side by side, each of which is killed at a random moment of its own; after each round one clean run.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A whole run of `tt refresh` is killed at a random moment, with a reader beside it.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Daemon, web UI and `tt stream` for an hour, with links that are cut every 25 seconds: nothing grows.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Any field of any endpoint may be unreadable, through a whole run: that cell alone is null, and it is counted."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Runs that die: whichever moment it was, their slot is free, they have failed with a reason, and others go on."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Files of a user's folder, as people have downloaded them, through an import by Dagster: what is stored and said."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What keeps the daemon well for weeks: the folder's sensor, the record of failures, pruning, the pool's slots."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Payloads that people have met, played by the simulator: what a run stores of them, and how it says what it lost.
 

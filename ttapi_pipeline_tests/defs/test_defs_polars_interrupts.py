@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """An interrupt that Polars meets in a function of Python's is an interrupt, and no failure of a step."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What somebody owns is in the stored table, and nowhere else: not in events, metadata, logs or errors."""
 

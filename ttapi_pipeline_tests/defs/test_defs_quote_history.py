@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Each session of the quote log that has ended becomes a partition, once, and disturbs nothing else."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Quotes through Dagster, against the simulator: where they come from, when they are fresh, what is missing."""
 

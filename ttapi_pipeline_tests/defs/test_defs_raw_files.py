@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """MetaStock files beside candles through whole runs: files as traded, and files that ended years ago."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A universe that gains or loses symbols: what is fetched, what is kept, and what is stored of an index."""
 

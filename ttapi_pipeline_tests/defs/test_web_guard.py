@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Who may ask the web UI: this machine, by one of its own names, and no page of another site."""
 

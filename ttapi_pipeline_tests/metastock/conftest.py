@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A writer of every MetaStock dialect, to read back what it wrote. Numbers are written in full."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Each folder of `cases` holds inputs beside the bars and rejects that they give, both written by hand."""
 

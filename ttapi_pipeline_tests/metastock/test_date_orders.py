@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Day and month: proven by the file, by other files of its dialect, or by the setting, and never guessed."""
 

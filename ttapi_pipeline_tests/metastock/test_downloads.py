@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Downloads that people really have: one file of each kind, and numbers and dates in every way of writing them."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Names of files without a ticker column: each is a ticker by a rule that is told, or is set aside with the way out.
 

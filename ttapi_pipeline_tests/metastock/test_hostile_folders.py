@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Folders that mean harm (`support.hostile_files`): the good file is read, and each subject is one sentence.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Folders are written here from the published layout: little-endian, MBF numbers packed by hand below."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The rules of a row, beside the same rules in plain Python, and the two ways of reading beside each other."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Prices that slip for a session or a few and come back are set aside; splits, crashes and spikes never are."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Every dialect reads back what was written in it: bars that were made up, and real ones of published packages."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Charts of expectations: a picture for rows, a picture that says so for none, and its dark twin."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What becomes of a session's log once it has ended: nothing is lost, nothing twice, and readers do not notice."""
 

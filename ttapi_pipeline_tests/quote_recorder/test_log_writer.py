@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What was flushed is there, once, whatever became of who wrote it; what was not recorded is a gap."""
 

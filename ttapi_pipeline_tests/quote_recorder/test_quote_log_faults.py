@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Flushes and compaction of the quote log, with a fault at every point and a loss of power after every one."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A simulator in a process of its own: its start, its end, and how it bears bad connections."""
 

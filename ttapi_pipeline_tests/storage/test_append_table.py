@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A table in parts is all of its rows, each once, at every instant and after a crash at any moment."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Files in the places of a dataset that nothing of ours claims stay as they are; ours are recognised, also damaged."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """TT_CSV: which rows the CSV has, what the manifest says of them, and how a change of mind is carried out."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Waiting for another writer of a dataset: who it is, and for how long, on the board and in the log."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Tables that older versions stored are read in the types of now, from Parquet and from CSV."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Whatever cut a publication short, `repair` ends with files that agree, made from the Parquet file."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Lines of a CSV as the reader of Python's standard library sees them, whatever shortcut wrote them."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The scripted DXLink server, a clock that a test moves, and virtual time where a test asks for it."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The snapshot rules of docs/protocols/dxlink.md, "Snapshots of candles", against a reading of them row by row."""
 

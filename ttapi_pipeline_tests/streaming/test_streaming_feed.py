@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A feed over real sockets, undisturbed; what it does when things go wrong is in `test_streaming_feed_faults`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A feed for half an hour, with its links cut every minute: every gap is recorded, and nothing grows."""
 

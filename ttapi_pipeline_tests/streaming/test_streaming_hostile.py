@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """DXLink servers that mean harm: whatever they send, candles, quotes and feeds end in time with what they have.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """TimeAndSale columns in every spelling that docs/protocols/dxlink.md allows."""
 

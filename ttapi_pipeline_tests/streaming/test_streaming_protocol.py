@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The protocol object: frames in, events and frames out, in the order that docs/protocols/dxlink.md demands."""
 

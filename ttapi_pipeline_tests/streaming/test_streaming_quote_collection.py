@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Present quotes, once: against scripted links without a socket, and against the simulator with its faults."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Frames as others recorded or documented them, in every layout: what they say, spelled out by hand."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A feed against a second DXLink server, written from docs/protocols/dxlink.md alone and for this module only."""
 

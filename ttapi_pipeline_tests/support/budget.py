@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A budget per test: the end of a run names the tests that took longer, most expensive first. It fails nothing."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Clocks that a test holds in its hand. Each satisfies `core.clock.Clock`; they differ in what passes time.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """DXLink servers for tests: a scripted one, written from the protocol notes alone, and links to a simulator."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A user's project folder after a first `tt refresh`, which one run of pytest makes once, and its exchange."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Damage to a stored file as a failing disk does it: neither name nor time of the file changes."""
 

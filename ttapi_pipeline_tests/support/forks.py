@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Commands in processes that are forked from one that has imported everything: a run without the seconds of imports.
 

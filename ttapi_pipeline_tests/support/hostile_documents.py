@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """JSON that means harm: true documents of the REST API with harm done to them, and harm from scratch.
 

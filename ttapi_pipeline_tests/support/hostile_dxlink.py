@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A DXLink server that means harm, over raw TCP: it frames by itself, since no WebSocket library would send this.
 

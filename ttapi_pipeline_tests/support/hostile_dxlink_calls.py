@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The three users of DXLink links, with deadlines of a second, for tests against `hostile_dxlink`."""
 

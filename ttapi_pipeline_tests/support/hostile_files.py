@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Folders that mean harm: each kind puts one absurdity beside a good file, small for every run or at full size.
 

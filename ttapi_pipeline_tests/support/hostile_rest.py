@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A REST server that means harm, over raw TCP: it sends bytes that no HTTP server would.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Servers over raw TCP that accept clients and let go of them. For deeds see `hostile_rest` and `hostile_dxlink`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What keeps the datasets fresh under a stopped clock, tick by tick, in two forms that obey the same tables.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Where alerts go in tests: a web server that takes what is posted, and a mail server that takes what is sent."""
 

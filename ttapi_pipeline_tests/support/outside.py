@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Datasets of one row, made of numbers that a test sets, in place of what the broker and the exchange would answer.
 

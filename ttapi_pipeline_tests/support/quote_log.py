@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Rows of streamed quotes and sales, a log to put them in, and what is read back of it."""
 

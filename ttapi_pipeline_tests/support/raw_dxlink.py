@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The DXLink socket of a simulator in the test's event loop, and a client of it that interprets nothing."""
 

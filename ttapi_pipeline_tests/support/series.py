@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`returns_stddev` built from what a test gives of its inputs; the rest is empty."""
 

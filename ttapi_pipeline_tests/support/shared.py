@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Folders that one run of pytest fills once, for all of its workers. Each test copies what it changes."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Simulators for tests: one in another process under control, one in the test's event loop, and a market to share."""
 

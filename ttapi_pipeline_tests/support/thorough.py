@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Modules whose tests run in `make ci` and not in `make test`: days of runs, kills, bits that turned over."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What processes and folders take up: descriptors, threads, memory, files, bytes; and whether it grows."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A small world for the definitions: six symbols, a simulator process with a frozen day, a Dagster instance.
 

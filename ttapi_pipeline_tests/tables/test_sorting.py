@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Facts about sorting by numbers: they order rows as their texts, dates and numbers do."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The lines that are drawn are where they should be on the terminal, which is given back as it was."""
 

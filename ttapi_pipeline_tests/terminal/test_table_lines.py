@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Rows of a table on terminals of 60, 80 and 200 columns: what is shown, what is cut, and what is said of the rest."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`daily_candles`: daily bars of the universe from DXLink, kept up from where the stored ones end.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Doubts about candles: stored bars that cannot be, and answers that are shorter than what is stored."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Sessions without a bar in the middle of a history, and the memory of those that the feed does not have either.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The second question of a refresh: for bars that are missing between others, and after the last one of a symbol."""
 

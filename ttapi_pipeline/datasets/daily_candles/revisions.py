@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Final bars that came with other figures than the stored ones: which they are, and whether a past was restated."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Candle histories that were fetched and are not published yet, so that a run that is killed need not start again."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`earnings`: when companies report. The broker names the next date alone, so the ones that pass are kept here.
 

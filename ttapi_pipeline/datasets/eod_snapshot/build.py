@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`eod_snapshot`: MetaStock bars in the share of today, and candles; one range of symbols at a time.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What a person should look at in the bars of the two sources, in sentences. Next door: their merge in `sources`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What is asked of the stored snapshot by the datasets that are computed from it; how it is made is in `build`."""
 

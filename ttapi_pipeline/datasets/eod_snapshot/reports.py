@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The tables beside `eod_snapshot`: what became of the files' rows, and how the two sources compare."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The scale of MetaStock bars against candles, session by session: where the ratio of their closes steps by a split.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Bars of two sources, MetaStock files and candles: how they agree, and one row per symbol and session of both.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Counts what an EOD snapshot will hold, by range of symbols, and remembers it. Comparing and merging: see `sources`.
 

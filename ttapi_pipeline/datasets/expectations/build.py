@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`expectations`: moves that options and forecasts expect until an expiration, frozen, and scored when it has expired.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Which expirations are to be frozen: listed ones as they come near, monthly ones of the past once. Made by `build`."""
 

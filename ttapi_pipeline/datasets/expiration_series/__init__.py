@@ -1,2 +1,3 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The dataset `expiration_series`: `table` says what it is, `build` makes it."""

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`implied_volatility`: what each listed expiration is priced at, from the same payload as `symbols`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Whether an implied volatility and a close are of one moment, asked by the datasets that divide one by the other."""
 

@@ -1,2 +1,3 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The dataset `quotes`: `table` says what it is, `build` makes it."""

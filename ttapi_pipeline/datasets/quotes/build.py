@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`quotes`: bid, ask, last trade and the day's prices of the universe, as they are now.
 

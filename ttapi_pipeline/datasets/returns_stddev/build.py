@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`returns_stddev`: how far each underlying moves over the span of each listed expiration, next to the priced move.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What falls between the as-of session and an expiration: a report of the company, an ex-dividend date."""
 

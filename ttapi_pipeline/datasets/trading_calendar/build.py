@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`trading_calendar`: XNYS sessions from exchange_calendars, with the broker's sessions and holidays over them.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Where the broker contradicts exchange_calendars about a day: each such day in a sentence, and how many are believed.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`universe`: which symbols are tracked, and what they are; no prices, no metrics."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What `universe` is: its columns, when it is due, what its rows must satisfy. Made by `build`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`variance_premium`: every forecast of each symbol's moves, scored over all spans that have ended.
 

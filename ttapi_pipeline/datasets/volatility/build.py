@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`volatility`: each symbol's realised volatility as of the snapshot's last session, next to the broker's.
 

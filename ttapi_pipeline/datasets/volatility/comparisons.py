@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What `volatility` says about the broker's figures beside ours: what its windows count, and how dear options are."""
 

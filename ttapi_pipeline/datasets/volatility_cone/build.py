@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`volatility_cone`: where each symbol's volatility stands among all that it has had, per horizon.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The datasets as Dagster assets: how they are declared to Dagster, and what one execution does.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The charts of a stored dataset: PNG files in `plots/` of the data folder, and pictures in the web UI.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The assets, each made from the description of its dataset. What one does when it is executed: see `execution`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """One execution of a dataset's asset: decide, then reuse what is stored or build it anew.
 

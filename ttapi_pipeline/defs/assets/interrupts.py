@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Runs the asynchronous work of a step so that Ctrl-C ends it. Steps without an event loop: Dagster interrupts them."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Column lineage for the web UI; what a dataset's columns are made from is said in its `table`."""
 

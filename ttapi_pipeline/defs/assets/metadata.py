@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Metadata for the web UI: the columns of a dataset, facts of its stored data, and why it was or was not refreshed.
 

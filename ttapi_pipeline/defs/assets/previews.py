@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The preview of a stored table in the web UI: its extreme rows, as a Markdown table."""
 

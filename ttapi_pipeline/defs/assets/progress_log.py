@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Writes the progress of a step into Dagster's log while it works, and into the metadata of what it made."""
 

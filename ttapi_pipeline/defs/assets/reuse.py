@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A hit: tells Dagster that stored data is used as it is. How Dagster is made to accept that: see `dagster_internals`.
 

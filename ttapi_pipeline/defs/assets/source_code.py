@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Links from an asset in the web UI to its source: the module that builds it, and the one that declares it.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """When Dagster refreshes by itself: conditions, freshness policies, schedules, sensors and the jobs that they start.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The sensor that looks for datasets that are not well, and has TT_ALERT_URLS told. What is told: see `alerts.look`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """When the daemon refreshes by itself: whenever the verdict is a miss, bottom up, backing off after failures.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The sensor of the MetaStock folder, and the sensor that records failed runs in a file.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Keeping an instance in order for months: old runs, lost runs, and slots of the pool that nothing gives back.
 

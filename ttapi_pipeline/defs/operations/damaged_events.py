@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Runs whose file of events is damaged: it begins anew, so that the run can be ended and deleted.
 

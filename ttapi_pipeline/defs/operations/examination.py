@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Looks at the runs of an instance from outside, for `tt doctor`: who is lost, who fetches, who waits."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The executor of every run: Dagster's own, in a process that counts as executing the run. See `held_runs`.
 

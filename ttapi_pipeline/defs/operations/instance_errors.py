@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Errors of the databases behind a Dagster instance as ours: one sentence with the place and the way out."""
 

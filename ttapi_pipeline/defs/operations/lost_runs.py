@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Ends runs whose process was killed: records them as failed with the reason, and frees what they hold.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """How the steps of recent runs ended, by the records of a Dagster instance: what alerts are made from.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The asset `quote_history` as the web UI shows it: a partition per session. What fills the partitions: see `job`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Compacts a session of the quote log and records it, and finds the sessions that are due. Called by `job`.
 

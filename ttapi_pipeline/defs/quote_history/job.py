@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The job that makes an ended session of the quote log a partition, and the sensor that asks for its runs.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """DXLink, the protocol of dxFeed, from the side of the server: messages, sessions without I/O, events, candles.
 

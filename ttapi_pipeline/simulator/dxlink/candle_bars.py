@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Bars of any candle period, made of the daily bars and the prices of the market. Their wire form: `candle_rows`."""
 

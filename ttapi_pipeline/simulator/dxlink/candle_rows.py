@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Candles as the rows of the wire: flags, order, and the marker of a snapshot. `feed_data` cuts them into messages."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The grammar of DXLink candle symbols, such as ``AAPL{=5m,tho=true}``. Their bars are made in `candle_bars`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """FEED channels of one connection: their contracts, layouts and subscriptions, and the snapshots in flight.
 

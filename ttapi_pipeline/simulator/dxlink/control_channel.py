@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Channel 0 of a connection: SETUP, AUTH, timeouts and keepalives. The channels with market data are in `channels`."""
 

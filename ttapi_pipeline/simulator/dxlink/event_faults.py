@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Carries out the faults of single events: ``dx-drop`` leaves some out, ``dx-event`` gives a field another value.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The figures of the market at an instant as DXLink events, from Quote to Greeks. Candles are in `candle_bars`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Carries out the faults of a whole DXLink connection and of the rows of a snapshot.
 

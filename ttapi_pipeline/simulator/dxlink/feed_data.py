@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The encoding of FEED_DATA messages: layouts, both formats, sizes. Their content is chosen in `market_data`."""
 

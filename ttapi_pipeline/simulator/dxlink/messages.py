@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The messages of a DXLink client, typed, and the encoding of the answers. Market data is encoded in `feed_data`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Tokens for the DXLink socket, which `GET /api-quote-tokens` hands out. OAuth2 access tokens are in `oauth`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The DXLink WebSocket: carries messages between aiohttp and a `session`, which knows the protocol."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The synthetic market: prices, options, accounts and files as pure functions of a seed, a symbol and a time.
 

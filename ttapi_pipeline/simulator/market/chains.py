@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The rules by which options are listed: roots, expiration dates and strikes, in the listing cycles of the exchanges.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Earnings reports, dividends and splits, with figures that agree with the prices of the symbol."""
 

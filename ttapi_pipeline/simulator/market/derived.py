@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Prices of futures, options on them and cryptocurrencies, made of the prices of instruments, so that all agree.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Which futures and options on them are listed: products, contracts, expirations, and how they are spelled.
 

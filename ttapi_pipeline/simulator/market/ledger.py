@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The simulated accounts: transactions, holdings and values of a savings plan over the prices of the market.
 

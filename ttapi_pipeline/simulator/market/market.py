@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The synthetic market: one pure function of seed, symbol and time behind everything that the simulator serves.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Writes MetaStock ASCII files of the synthetic market, in the mix of dialects that the folder of a user holds.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Market metrics of a symbol at an instant, computed from its own prices, options and corporate events.
 

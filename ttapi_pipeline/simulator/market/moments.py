@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The place of an instant in the calendar: the session that it belongs to, and how far that has gone.
 

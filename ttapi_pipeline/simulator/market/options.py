@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Option contracts at a moment: quotes, daily bars, volumes, and implied volatility by expiration.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The REST API and OAuth2 of tastytrade as a server: the way of a request to its answer, and the wire format.
 

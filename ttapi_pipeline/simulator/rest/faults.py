@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Carries out the faults of REST answers. The plan decides which ones strike; `gateway` decides at which point."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """OAuth2: which grants are accepted, which access tokens are alive, which addresses are blocked."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The wire format of the REST API: envelopes, value types, query strings, pages. Rows are made in `endpoints`."""
 

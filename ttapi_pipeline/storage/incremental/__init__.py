@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Big tables in pieces, of which only those that changed are encoded; `publish` puts the files in place.
 

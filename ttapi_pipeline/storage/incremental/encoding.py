@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A piece's rows as row groups of a Parquet file, and back. Which pieces need it: see `write_parquet`, `write_csv`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Writing a file from bytes in memory and bytes of other files, and hashing it meanwhile."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The note beside the data that says where each stored piece is. The pieces themselves: see `stored_pieces`."""
 

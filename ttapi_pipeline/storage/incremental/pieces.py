@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The type of a table whose rows come piece by piece. How it is stored: see the room's docstring and `publish`."""
 

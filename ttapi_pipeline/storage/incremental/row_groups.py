@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Parquet files put together from row groups that are encoded already. Where the groups come from: see `encoding`.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The pieces of the files that are stored now, to copy from. The facts that are noted about them: see `note`."""
 

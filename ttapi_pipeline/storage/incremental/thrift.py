@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The compact protocol of Thrift, in which the footer of a Parquet file is written; its meaning: see `row_groups`.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Writing the CSV of a table in pieces from its Parquet file: stored lines are copied, the others made anew."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Writing the Parquet file of a table in pieces: stored pieces are copied, the others encoded. The CSV: `write_csv`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A user's folder whose fifteen datasets were filled on a Monday, and what keeps them fresh from then on."""
 

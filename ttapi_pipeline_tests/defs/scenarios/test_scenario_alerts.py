@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The sensor of alerts over real runs: one message for a storm, one for its end, nothing in between."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The loop of Dagster's sensor daemon over the whole code location, under a stopped clock."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A DXLink server in the event loop of the test: during a session, and on a Saturday."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Channels: opening and closing, layouts, subscriptions, and the limit of snapshots in flight."""
 

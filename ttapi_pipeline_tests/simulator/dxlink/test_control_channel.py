@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """SETUP, AUTH and keepalives: the answers of the server on channel 0, asked over a socket."""
 

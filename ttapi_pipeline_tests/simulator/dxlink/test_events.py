@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Quotes, trades, summaries, profiles and sales: when they come, and that they agree with the market."""
 

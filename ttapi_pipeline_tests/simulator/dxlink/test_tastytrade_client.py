@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The streamer of the PyPI package `tastytrade`, unmodified: it asks its session for two things only."""
 

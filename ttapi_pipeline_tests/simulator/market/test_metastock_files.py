@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """MetaStock files of the simulator, read back by a few lines of csv that share nothing with the writer."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Bars, spots and prices within a session: one path per seed and symbol, cut off at an instant."""
 

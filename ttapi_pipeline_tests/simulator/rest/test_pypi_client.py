@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The PyPI package `tastytrade`, unmodified but for its base URL, reads everything that its models know."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """How requests are read: paths, arrays, headers, limits, and requests that no client should send."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Faults of the file system at every point of a write: kills, torn writes, errors, loss of power.
 

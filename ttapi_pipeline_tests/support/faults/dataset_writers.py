@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Writers of what datasets keep between runs: the spool of candles, what was read of MetaStock files, small notes."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Fixtures for trials with faults; the tests are skipped, with a reason, where the library cannot be built.
 

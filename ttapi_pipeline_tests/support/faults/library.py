@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Builds the library that stands between a process and its file system, and arms it in a process that preloads it."""
 

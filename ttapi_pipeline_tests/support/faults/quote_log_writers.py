@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Writers of the quote log: flushes that merge parts, compaction, and the removal of old logs."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A warm process that forks a child per job, so that a thousand faults cost a thousand forks and not as many imports.
 

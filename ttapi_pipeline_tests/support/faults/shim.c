@@ -1,3 +1,4 @@
+/* SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors */
 /* SPDX-License-Identifier: MIT */
 /* Stands between a process and the C library, for what changes files below one folder: preload it with LD_PRELOAD.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Runs a writer under a fault and judges what it told, what it left, and whether the next run mends it."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What a trial needs to know of a program that writes: how to run it, and what a reader sees before and after."""
 

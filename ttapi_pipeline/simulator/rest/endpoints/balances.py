@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Balances of an account: now, at the end of past sessions, and as the history of its net liquidating value."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`/simulator`: the controls of the simulator itself, which the broker does not have: faults and counters."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`/customers` and the facts about an account that do not depend on its contents: type, permissions, limits.
 

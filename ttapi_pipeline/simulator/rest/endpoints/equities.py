@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`/instruments/equities`: shares, funds and indices; options on them are in `option_chains`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Margin requirements: of an account, of one symbol in it, and the public configuration behind them."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`/market-data`: snapshots of every kind of instrument, each with its price, quote and day."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`/market-time`: sessions, their state now, and holidays. The calendar is in `core.sessions`."""
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Orders of an account. Their lists are always empty: the simulated accounts trade without orders."""
 

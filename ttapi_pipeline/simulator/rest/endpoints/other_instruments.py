@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """`/instruments` of cryptocurrencies, warrants and currency pairs, and the precisions of quantities.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Tokens for a client: `/oauth/token` for REST, `/api-quote-tokens` for DXLink, and `/sessions/validate`.
 
