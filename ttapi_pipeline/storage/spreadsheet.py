@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The CSV of a dataset: written so that a spreadsheet runs none of its cells, read back without loss.
 
-RFC 4180 with CRLF, UTF-8 and a header. Dates are ISO 8601, timestamps look like 2026-01-05T14:30:00.000000Z, booleans
+RFC 4180 with CRLF, UTF-8 and a header. Dates are ISO 8601, timestamps in UTC look like 2026-01-05 14:30:00, booleans
 are true and false, and a float is the shortest decimal that reads back as the same float. A list of numbers has spaces
 between them. Null is an empty field, the empty text or list is "".
 
@@ -31,7 +31,8 @@ _RISKY: Final = r"^('*[=+\-@\t\r\n＝＋－＠])"
 _NEUTRALISED: Final = r"^'('*[=+\-@\t\r\n＝＋－＠])"
 _WAY_OUT: Final = "`tt doctor --repair` rebuilds it"
 _LINE_END: Final = "\r\n"
-_TIMESTAMP: Final = "%Y-%m-%dT%H:%M:%S%.6fZ"
+_TIMESTAMP: Final = "%Y-%m-%d %H:%M:%S%.f"
+"""Digits of the second where there are any. With a T or a Z, spreadsheets take the cell for a text."""
 _DATE: Final = "%Y-%m-%d"
 _QUOTED: Final = r'^$|[",\r\n]'
 
@@ -150,7 +151,9 @@ def read_csv_back(folder: Folder, schema: DatasetSchema) -> pl.DataFrame:
 def _parsed(name: str, dtype: pl.DataType) -> pl.Expr:
     cell = pl.col(name)
     if isinstance(dtype, pl.Datetime):
-        return cell.str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_unit="us").dt.replace_time_zone("UTC")
+        # Files of older versions have a T and a Z.
+        plain = cell.str.replace("T", " ", literal=True).str.strip_suffix("Z")
+        return plain.str.to_datetime(_TIMESTAMP, time_unit="us").dt.replace_time_zone("UTC")
     if isinstance(dtype, pl.Date):
         return cell.str.to_date(_DATE)
     text = cell.str.replace(_NEUTRALISED, "$1")

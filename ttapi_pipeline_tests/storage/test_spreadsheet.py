@@ -15,7 +15,8 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttapi_pipeline.storage.spreadsheet import csv_rows, sink_csv
+from ttapi_pipeline.storage.spreadsheet import csv_rows, scan_csv_back, sink_csv
+from ttapi_pipeline.tables.schema import COUNT, TIMESTAMP, Column, DatasetSchema, required
 
 SCHEMA = pl.Schema({"symbol": pl.String(), "day": pl.Date(), "at": pl.Datetime("us", "UTC"), "price": pl.Float64()})
 
@@ -27,13 +28,19 @@ prices = st.none() | st.floats(-1e9, 1e9).map(lambda price: round(price, 4))
 rows = st.lists(st.tuples(texts, days, instants, prices), max_size=8)
 
 
+def moment(at: datetime) -> str:
+    """Without digits of the second, or with three or six of them."""
+    digits = "milliseconds" if at.microsecond % 1000 == 0 else "microseconds"
+    return at.replace(tzinfo=None).isoformat(" ", timespec="seconds" if at.microsecond == 0 else digits)
+
+
 def spelled(row: tuple[str | None, date | None, datetime | None, float | None]) -> list[str]:
     """What a spreadsheet shows of a row."""
     text, day, at, _ = row
     return [
         "" if text is None else f"'{text}" if re.match(r"'*[=+\-@\t\r\n＝＋－＠]", text) else text,
         "" if day is None else day.isoformat(),
-        "" if at is None else f"{at.replace(tzinfo=None).isoformat(timespec='microseconds')}Z",
+        "" if at is None else moment(at),
     ]
 
 
@@ -61,10 +68,24 @@ def test_an_empty_text_is_not_null_and_a_formula_is_text() -> None:
         orient="row",
     )
     assert csv_rows(frame).decode().split("\r\n") == [
-        '"",2026-11-20,2026-11-20T21:00:00.000005Z,0.1',
+        '"",2026-11-20,2026-11-20 21:00:00.000005,0.1',
         ",,,",
-        "'=A1,0001-01-01,2026-11-20T21:00:00.000005Z,1e-7",
+        "'=A1,0001-01-01,2026-11-20 21:00:00.000005,1e-7",
         "",
     ]
     assert csv_rows(frame[1:2]) == b",,,\r\n"
     assert csv_rows(frame.clear()) == b""
+
+
+def test_timestamps_of_older_files_are_read_as_those_of_now(tmp_path: Path) -> None:
+    schema = DatasetSchema("moments", (required("n", COUNT, ""), Column("at", TIMESTAMP, "")), key=("n",))
+    whole, precise = datetime(2026, 11, 20, 21, tzinfo=UTC), datetime(2026, 11, 20, 21, 0, 0, 120_005, tzinfo=UTC)
+    for number, cells in enumerate(
+        (
+            ("2026-11-20T21:00:00.000000Z", "2026-11-20T21:00:00.120005Z", ""),
+            ("2026-11-20 21:00:00", "2026-11-20 21:00:00.120005", ""),
+        )
+    ):
+        path = tmp_path / f"{number}.csv"
+        path.write_bytes(b"n,at\r\n" + "".join(f"{n},{cell}\r\n" for n, cell in enumerate(cells)).encode())
+        assert scan_csv_back(path, schema).collect()["at"].to_list() == [whole, precise, None]

@@ -119,7 +119,8 @@ def _refresh(
     """What the builder may use; its clock starts now."""
     return Refresh(
         api.settings,
-        api.clock.now(),
+        # A spreadsheet takes a time with six digits behind the second for a text.
+        api.clock.now().replace(microsecond=0),
         api.clock,
         api.get(),
         is_forced,

@@ -16,7 +16,7 @@ from ttapi_pipeline.core.seals import seal, unseal
 from ttapi_pipeline.storage.hashing import HASHED_BY
 from ttapi_pipeline.storage.layout import DatasetFiles, NoteKind
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 """Of the note and of the bytes: raised when either file is written in another way."""
 
 
