@@ -67,6 +67,11 @@ def test_troubleshooting_has_every_message_of_the_errors_that_only_a_user_can_me
     assert {text for text in made if not any(message in text for message in quoted)} == set()
 
 
+@pytest.mark.thorough
+def test_the_page_of_messages_is_what_the_program_says() -> None:
+    assert (ROOT / "docs" / "messages.md").read_text(encoding="utf-8") == collector().page(), "run `make docs`"
+
+
 def test_concepts_has_every_rule_of_a_verdict_in_order() -> None:
     text = (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([a-z ]+) \| (hit|miss) \|", text, re.MULTILINE)
