@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The web server and the daemon that `tt ui` starts, each in a process of its own that ends with the one above it.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What a shell offers when the tab key is pressed, asked by the scripts that `tt completion` prints."""
 
