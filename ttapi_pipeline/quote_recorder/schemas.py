@@ -54,3 +54,39 @@ TRADES: Final = pl.Schema(
 changes the sale of the same symbol, `traded_at` and `sequence`."""
 
 TABLES: Final[Mapping[TableName, pl.Schema]] = MappingProxyType({"quotes": QUOTES, "trades": TRADES})
+
+DESCRIPTIONS: Final[Mapping[TableName, Mapping[str, str]]] = MappingProxyType(
+    {
+        "quotes": {
+            "symbol": "Symbol as tastytrade writes it, such as BRK/B",
+            "received_at": "When the newest of the values came",
+            "bid_price": "Best bid; null without one",
+            "ask_price": "Best ask; null without one",
+            "bid_size": "Shares bid",
+            "ask_size": "Shares offered",
+            "last_price": "Price of the latest sale",
+            "last_size": "Shares of the latest sale",
+            "last_trade_at": "When the latest sale was made",
+            "day_volume": "Shares that the session has traded",
+            "day_open": "First price of the session",
+            "day_high": "Highest price of the session",
+            "day_low": "Lowest price of the session",
+            "day_close": "Closing price of the session; null until it is set",
+            "previous_close": "Closing price of the session before",
+        },
+        "trades": {
+            "symbol": "Symbol as tastytrade writes it, such as BRK/B",
+            "traded_at": "When the sale was made",
+            "sequence": "Orders the sales of one time",
+            "received_at": "When it came",
+            "price": "US dollars for a share",
+            "size": "Shares",
+            "bid_price": "Best bid at that time",
+            "ask_price": "Best ask at that time",
+            "exchange": "Code of the exchange",
+            "type": "NEW; a CORRECTION or CANCEL changes the sale of the same symbol, traded_at and sequence",
+            "is_extended_hours": "Whether it was made outside of the regular session",
+        },
+    }
+)
+"""What each column says. Null where it is not known yet."""

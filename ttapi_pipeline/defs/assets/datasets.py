@@ -10,10 +10,10 @@ import dagster as dg
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.declaration import Changes
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.dataset import METASTOCK_FILES, Dataset
+from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.datasets.registry import DATASETS
-from ttapi_pipeline.datasets.status import metastock_version
 from ttapi_pipeline.defs.assets.metadata import table_schema
+from ttapi_pipeline.defs.assets.metastock_source import metastock_source
 from ttapi_pipeline.defs.assets.source_code import code_references
 from ttapi_pipeline.defs.automation.conditions import when_due
 from ttapi_pipeline.defs.automation.freshness import freshness_policy
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 _STORED = dg.AssetIn(dagster_type=dg.PythonObjectDagsterType(StoredTable))
 
 
-def build_assets(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> Sequence[dg.AssetsDefinition | dg.SourceAsset]:
+def build_assets(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> Sequence[dg.AssetsDefinition]:
     """Every asset, upstream first, with TTLs and automation by these settings."""
     condition = when_due(settings, clock=clock)
     datasets = [_dataset_asset(dataset, settings, condition) for dataset in DATASETS.values()]
-    return [_metastock_source(settings), *datasets]
+    return [metastock_source(settings), *datasets]
 
 
 def _dataset_asset(dataset: Dataset, settings: Settings, condition: dg.AutomationCondition[Any]) -> dg.AssetsDefinition:
@@ -90,17 +90,3 @@ def _dataset_asset(dataset: Dataset, settings: Settings, condition: dg.Automatio
 def _description(dataset: Dataset, settings: Settings) -> str:
     simulated = "\n\n**Simulated data**: no credentials are set." if settings.is_simulated else ""
     return f"{dataset.description}\n\nSource: {dataset.source}.{simulated}"
-
-
-def _metastock_source(settings: Settings) -> dg.SourceAsset:
-    """The folder as an observable source: its fingerprint is its data version."""
-
-    @dg.observable_source_asset(
-        name=METASTOCK_FILES,
-        group_name="files",
-        description="The MetaStock folder; its data version is the fingerprint of its files' names, sizes and times.",
-    )
-    def metastock_files() -> dg.DataVersion:
-        return dg.DataVersion(metastock_version(settings))
-
-    return metastock_files

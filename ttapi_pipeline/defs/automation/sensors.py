@@ -16,6 +16,7 @@ from ttapi_pipeline.core.privacy import without_secrets
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
 from ttapi_pipeline.datasets.status import metastock_version
+from ttapi_pipeline.defs.assets.metastock_source import folder_facts
 from ttapi_pipeline.defs.dagster_internals import observation
 from ttapi_pipeline.defs.failures import error_and_sentence, skipped
 from ttapi_pipeline.storage.errors import storage_error
@@ -43,11 +44,12 @@ def metastock_sensor(settings: Settings) -> dg.SensorDefinition:
     def metastock_folder(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         try:
             version = metastock_version(settings)
+            if version == context.cursor:
+                return dg.SkipReason("no file changed")
+            seen = observation(METASTOCK_FILES, version, metadata=folder_facts(settings))
         except TTError as error:
             return skipped(error)
-        if version == context.cursor:
-            return dg.SkipReason("no file changed")
-        return dg.SensorResult(asset_events=[observation(METASTOCK_FILES, version)], cursor=version)
+        return dg.SensorResult(asset_events=[seen], cursor=version)
 
     return metastock_folder
 

@@ -2,10 +2,14 @@
 # SPDX-License-Identifier: MIT
 """The asset `quote_history` as the web UI shows it: a partition per session. What fills the partitions: see `job`."""
 
+from pathlib import Path
+
 import dagster as dg
 
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.quote_recorder.schemas import QUOTES
+from ttapi_pipeline.defs.assets.source_code import reference_to
+from ttapi_pipeline.quote_recorder.schemas import DESCRIPTIONS, TABLES, TableName
+from ttapi_pipeline.storage.layout import open_folder
 
 QUOTE_HISTORY = "quote_history"
 QUOTE_HISTORY_JOB = "compact_quotes"
@@ -29,9 +33,25 @@ def quote_history_asset(settings: Settings) -> dg.AssetSpec:
         kinds={"python", "polars", "parquet"},
         owners=["team:data"],
         metadata={
-            "dagster/column_schema": dg.TableSchema(
-                columns=[dg.TableColumn(name, str(dtype)) for name, dtype in QUOTES.items()]
-            )
+            "source": "DXLink",
+            "dagster/uri": _uri(settings),
+            "dagster/code_references": reference_to(
+                "ttapi_pipeline.quote_recorder.compaction", "def compact_session", label=f"{QUOTE_HISTORY}: compaction"
+            ),
+            "dagster/column_schema": _columns("quotes"),
+            "columns_of_trades": _columns("trades"),
         },
         partitions_def=quote_sessions,
+    )
+
+
+def _uri(settings: Settings) -> str:
+    folder = open_folder(settings.data_dir)
+    return str(folder.absolute() / QUOTE_HISTORY) if isinstance(folder, Path) else "the quote log needs a local folder"
+
+
+def _columns(table: TableName) -> dg.TableSchema:
+    descriptions = DESCRIPTIONS[table]
+    return dg.TableSchema(
+        columns=[dg.TableColumn(name, str(dtype), descriptions[name]) for name, dtype in TABLES[table].items()]
     )
