@@ -222,7 +222,8 @@ def test_the_web_ui_starts_from_the_folder_of_another_project_and_has_our_locati
             os.killpg(process.pid, signal.SIGINT)
             process.wait(timeout=120)
     said = (tmp_path / "log").read_text()
-    assert said.startswith(f"web UI    http://127.0.0.1:{port}\ndata      {filled.folder / 'data'}\n")
+    address = f"http://127.0.0.1:{port}"
+    assert said.startswith(f"web UI    {address}\ngraph     {address}/graph\ndata      {filled.folder / 'data'}\n")
 
 
 def _locations(process: subprocess.Popen[bytes], url: str) -> list[str]:

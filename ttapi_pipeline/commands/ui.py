@@ -70,7 +70,9 @@ def run(settings: Settings, options: argparse.Namespace) -> NoReturn:
     if options.json:
         sys.stdout.write(json.dumps({name.lower().replace(" ", "_"): place for name, place in places.items()}) + "\n")
     else:
-        sys.stdout.write("".join(f"{name:<9} {place}\n" for name, place in places.items()))
+        # The graph with its groups open: see `defs.web_graph`.
+        shown = {"web UI": places["web UI"], "graph": f"{places['web UI']}/graph", **places}
+        sys.stdout.write("".join(f"{name:<9} {place}\n" for name, place in shown.items()))
         sys.stdout.write("Ctrl-C ends it; the first page takes some seconds\n")
     sys.stdout.flush()
     arguments = ["--host", _HOST, "--port", str(options.port)]

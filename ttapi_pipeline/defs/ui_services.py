@@ -15,8 +15,10 @@ from typing import Any, Final
 import dagster as dg
 
 from ttapi_pipeline.core.errors import TTError
+from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.dagster_internals import cancel_launched_runs, run_daemon_command
 from ttapi_pipeline.defs.operations.instance_errors import instance_errors, log_database_errors_in_a_sentence
+from ttapi_pipeline.defs.web_graph import GraphAddress
 from ttapi_pipeline.defs.web_guard import Guard
 from ttapi_pipeline.storage.databases import dagster_home
 
@@ -37,7 +39,9 @@ def run_web_server(parent: int) -> None:
     # The server builds its application itself, and has no setting for a middleware.
     server: Any = DagsterWebserver
     build = server.build_middleware
-    server.build_middleware = lambda self: [Middleware(Guard), *build(self)]
+    groups = sorted({dataset.group for dataset in DATASETS.values()})
+    ours = [Middleware(Guard), Middleware(GraphAddress, groups=groups)]
+    server.build_middleware = lambda self: [*ours, *build(self)]
     run: Any = cli.main
     log_database_errors_in_a_sentence(dagster_home())
     _end_with(parent)

@@ -133,3 +133,5 @@ def test_dagsters_web_server_stands_behind_the_guard(web_server: str) -> None:
     assert answer(f"{web_server}/server_info", Host="evil.example") == 403
     assert answer(f"{web_server}/graphql?query=%7Bversion%7D") == 403
     assert answer(f"{web_server}/graphql", Origin="http://evil.example") == 403
+    with urllib.request.urlopen(f"{web_server}/graph") as reply:
+        assert reply.url.startswith(f"{web_server}/asset-groups?expanded=global%40global%3Aaccounts%2C")
