@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """A short address for the asset graph with its groups open: `/graph` of the web UI. An ASGI middleware.
 

@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """The MetaStock folder as an asset that Dagster observes and does not make. Reading its files: see `metastock`."""
 

@@ -36,6 +36,9 @@ def preview(frame: pl.LazyFrame, declared: Preview | None) -> dg.MetadataValue[A
         latest = "" if day is None else f" with `{declared.latest}` {day}"
     rows, count = _extremes(frame.select(declared.columns), declared.by)
     which = "by" if rows.height == count else "with the highest and the lowest"
+    first, *others = (name for name in declared.columns if name != declared.by)
+    # At 1,280 pixels the last columns are cut off.
+    rows = rows.select(first, declared.by, *others)
     return _shown(rows, f"{rows.height} of {count:,} rows{latest}, {which} `{declared.by}`")
 
 
