@@ -37,8 +37,8 @@ def add_options(parser: CommandParser) -> None:
         "Look once, and tell TT_ALERT_URLS what has become wrong and what is well again.\n"
         "The daemon of `tt ui` does the same twice a minute.",
         examples=EXAMPLES,
-        notes="Exit codes: 0 everything was accepted, 3 not all of it, and the next look tries it again,\n"
-        "4 failed, 2 TT_ALERT_URLS is not set.",
+        notes="Exit codes: 0 everything was accepted, 3 not all of it, and the next look\n"
+        "tries it again, 4 failed, 2 TT_ALERT_URLS is not set.",
     )
     parser.add_argument("--test", action="store_true", help="send a test message to each destination instead")
     parser.add_argument("--json", action="store_true", help="print what was done as a JSON object")

@@ -7,10 +7,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from textwrap import fill
+from typing import Any, Final
 
 from ttapi_pipeline.core.nearest import did_you_mean, unknown_word
 from ttapi_pipeline.core.variables import path_of
+
+_WIDTH: Final = 80
+"""Columns of the texts of a help, whose lines are not cut by argparse."""
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -48,7 +52,7 @@ class CommandParser(argparse.ArgumentParser):
             notes: What the help ends with, in lines that are cut already.
         """
         self.formatter_class = argparse.RawDescriptionHelpFormatter
-        self.description = description
+        self.description = "\n".join(fill(line, _WIDTH) for line in description.split("\n"))
         shown = [f"  {line}\n      {meaning}" for line, meaning in examples.items()]
         self.epilog = "\n".join(["examples:", *shown, *(["", notes] if notes else [])])
 

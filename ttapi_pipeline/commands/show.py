@@ -43,7 +43,7 @@ EXAMPLES: Final = {
 def add_options(parser: CommandParser) -> None:
     """Give the command its options and its help."""
     parser.explain(
-        "Show what is stored of a symbol, or the rows of a stored table, and how old it is. A word that is\n"
+        "Show what is stored of a symbol, or the rows of a stored table, and how old it is. A word that is "
         "both is the table in small letters and the symbol in capital ones.",
         examples=EXAMPLES,
     )

@@ -46,17 +46,18 @@ EXAMPLES: Final = {
 def add_options(parser: CommandParser) -> None:
     """Give the command its options and its help."""
     parser.explain(
-        "Live quotes of some symbols, or of the universe: in a grid on a terminal, a line per report elsewhere.\n"
-        "What comes is kept in the quote log of TT_DATA_DIR; each session that has ended becomes a part of\n"
+        "Live quotes of some symbols, or of the universe: in a grid on a terminal, a line per report elsewhere. "
+        "What comes is kept in the quote log of TT_DATA_DIR; each session that has ended becomes a part of "
         "quote_history there. It runs until Ctrl-C (twice: without waiting), SIGTERM or SIGHUP.",
         examples=EXAMPLES,
         notes="keys: n and p turn the page, s sorts by something else, q ends\n\n"
         "exit codes:\n"
         "  0    stopped as asked, and nothing is missing\n"
         "  2    wrong usage or settings, an unknown symbol\n"
-        "  3    stopped as asked; gaps, sales that were lost, values that could not be read, or\n"
-        "       symbols that never answered\n"
-        "  4    failed: credentials refused, another tt stream at work, rows that could not be saved\n"
+        "  3    stopped as asked; gaps, sales that were lost, values that could not be\n"
+        "       read, or symbols that never answered\n"
+        "  4    failed: credentials refused, another tt stream at work, rows that could\n"
+        "       not be saved\n"
         "  130  a second Ctrl-C: what was not flushed is lost",
     )
     symbol = parser.add_argument(
