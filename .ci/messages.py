@@ -21,7 +21,10 @@ PACKAGE = Path(errors.__file__).parents[1]
 ERRORS = {
     name: error for name, error in vars(errors).items() if isinstance(error, type) and issubclass(error, errors.TTError)
 }
-HEAD = """# Every message
+HEAD = """<!-- SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors -->
+<!-- SPDX-License-Identifier: MIT -->
+
+# Every message
 
 Every sentence in which the program says that something failed, by the kind of the error. Made from the code by `make
 docs`; … stands for what a message names each time: a file, a symbol, a number, or what a server or the operating
