@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """What LibreOffice reads in a CSV of ours. Excel reads the same times, and has no program that could be asked."""
 
