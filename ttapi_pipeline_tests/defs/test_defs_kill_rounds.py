@@ -291,12 +291,13 @@ class Rounds:
         findings += [f"lost: {each}" for each in dead if "never started" not in each[1]]
         stuck = [status for status in dg.DagsterRunStatus if status not in END_STATES]
         records = self.instance.get_run_records(dg.RunsFilter(statuses=stuck))
-        # `dagster` makes a run before a process of ours can hold it. It has no slot, and is given ten minutes to start.
-        since = datetime.now(UTC) - timedelta(minutes=10, seconds=time.monotonic() - self.began)
+        # `dagster` makes and starts a run before a process of ours can hold it. It has no slot then, and is given a
+        # while to start, or to be taken up.
         for record in records:
             run, made_at = record.dagster_run, record.create_timestamp
-            is_old = made_at.replace(tzinfo=made_at.tzinfo or UTC) < since
-            if is_old or run.status is not dg.DagsterRunStatus.NOT_STARTED:
+            age = datetime.now(UTC) - made_at.replace(tzinfo=made_at.tzinfo or UTC)
+            patience = timedelta(minutes=10 if run.status is dg.DagsterRunStatus.NOT_STARTED else 1)
+            if age > patience + timedelta(seconds=time.monotonic() - self.began):
                 findings.append(f"run {run.run_id} is {run.status.value}")
         findings += [f"staged: {path.relative_to(data)}" for path in data.rglob(f"*{STAGED_SUFFIX}")]
         folder = open_folder(str(data))
