@@ -40,6 +40,15 @@ class Changes(StrEnum):
     """When another session's extended hours are over: bars, and datasets computed from them."""
 
 
+class Keeps(StrEnum):
+    """Which publications of a dataset keep their rows. A log of all of them is kept in any case."""
+
+    EVERY_CHANGE = "every change"
+    LAST_OF_SESSION = "the last of every session, and the newest ones"
+    LOG = "the log alone"
+    """Tables of bars: copies of millions of rows that hardly differ."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
     """When a dataset is due, and what it depends on. The Dagster asset, the verdict and the grid are made from it.
@@ -58,6 +67,7 @@ class Declaration:
         shaped_by: Settings whose change makes the stored rows wrong.
         changes: When its source can have something new.
         is_fetched: Whether its rows come from the broker. Only one step at a time may use the broker's API.
+        keeps: Which of its publications keep their rows once others have taken their place.
     """
 
     name: str
@@ -72,6 +82,7 @@ class Declaration:
     shaped_by: Sequence[SettingName] = ("origin",)
     changes: Changes = Changes.ANY_TIME
     is_fetched: bool = True
+    keeps: Keeps = Keeps.LAST_OF_SESSION
 
     @property
     def is_private(self) -> bool:

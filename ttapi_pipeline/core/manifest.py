@@ -90,6 +90,9 @@ class Provenance:
         input_files: XXH3-128 of the Parquet file of each upstream dataset whose rows it was built from.
         damaged_files: XXH3-128 that Parquet files of this dataset had when they were found damaged, the newest last.
             Whatever was built from such a file is built again.
+        why: The rule of the verdict that had it built, and the verdict's reason.
+        run: The Dagster run that built it.
+        built_at: When its rows had been computed; `fetched_at` may be that of rows which a refresh has kept.
     """
 
     dataset: str
@@ -104,6 +107,9 @@ class Provenance:
     fetch_seconds: float = 0.0
     input_files: Mapping[str, str] = field(default_factory=dict)
     damaged_files: Sequence[str] = ()
+    why: str = ""
+    run: str = ""
+    built_at: datetime | None = None
 
     @property
     def lost(self) -> Mapping[str, int]:
@@ -150,6 +156,9 @@ class Provenance:
             "statistics": dict(self.statistics),
             "input_files": dict(self.input_files),
             "damaged_files": list(self.damaged_files),
+            "why": self.why,
+            "run": self.run,
+            "built_at": None if self.built_at is None else self.built_at.astimezone(UTC).isoformat(),
         }
 
     @classmethod
@@ -166,10 +175,17 @@ class Provenance:
             statistics=dict(document["statistics"]),
             is_simulated=document["is_simulated"],
             fetch_seconds=document["fetch_seconds"],
-            # Documents from before these were noted have neither.
+            # Documents from before these were noted have none of them.
             input_files=dict(document.get("input_files", {})),
             damaged_files=tuple(document.get("damaged_files", ())),
+            why=document.get("why", ""),
+            run=document.get("run", ""),
+            built_at=_instant(document.get("built_at")),
         )
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
 
 
 def with_damaged_file(provenance: Provenance, xxh3_128: str) -> Provenance:

@@ -249,6 +249,13 @@ class Settings:
         meaning="least number of daily returns behind the figures of a horizon; longer horizons look back ten times "
         "their length",
     )
+    keep_versions: int = setting(
+        "TT_KEEP_VERSIONS",
+        variables.integer(1, 10_000),
+        accepts="a whole number from 1 to 10000",
+        default=20,
+        meaning="newest versions of a dataset whose rows stay besides the last of each session",
+    )
     simulator_seed: int = setting(
         "TT_SIMULATOR_SEED",
         variables.integer(0, 2**31),

@@ -35,6 +35,7 @@ from ttapi_pipeline.storage.layout import Folder, open_folder, parquet_uri
 from ttapi_pipeline.storage.publish import Published, publish
 from ttapi_pipeline.storage.scan import open_table, scan
 from ttapi_pipeline.storage.table import StoredTable
+from ttapi_pipeline.storage.versions.keeping import Retention
 
 _CSV_DEADLINE_SECONDS = 900.0
 
@@ -65,6 +66,7 @@ class ParquetCsvIOManager(PolarsParquetIOManager):
     one, and the end of the run for all.
     """
 
+    keep_versions: int = 20
     _csv_writers: ThreadPoolExecutor | None = PrivateAttr(default=None)
     _published: dict[str, Published] = PrivateAttr(default_factory=dict)
 
@@ -137,6 +139,7 @@ class ParquetCsvIOManager(PolarsParquetIOManager):
                 provenance=provenance,
                 is_sorted=build.is_sorted,
                 is_note_trusted=not obj.is_forced,
+                retention=Retention(dataset.keeps, self.keep_versions),
             )
             self._published[dataset.name] = published
             current_board().note_stored(dataset.name, published.parquet_manifest)

@@ -30,6 +30,10 @@ STATE_FOLDER: Final = ".state"
 """In the data folder: caches and notes that programs can do without, and states of breakers."""
 
 
+PUBLICATIONS: Final = "publications.jsonl"
+"""In the folder of a dataset's versions: the log of its publications."""
+
+
 class NoteKind(StrEnum):
     """Notes beside a dataset; the value is the name of a folder."""
 

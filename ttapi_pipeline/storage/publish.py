@@ -19,6 +19,7 @@ pieces that stay the same.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import AbstractContextManager, ExitStack, closing, suppress
@@ -50,6 +51,7 @@ from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS, DatasetLoc
 from ttapi_pipeline.storage.parquet import COMPRESSION_LEVEL, ROW_GROUP_ROWS, scan_file
 from ttapi_pipeline.storage.recent_rows import recent_rows
 from ttapi_pipeline.storage.spreadsheet import sink_csv
+from ttapi_pipeline.storage.versions.keeping import Retention, keep_stored
 from ttapi_pipeline.tables.conform import conform
 from ttapi_pipeline.tables.constraints import check_keys, check_nulls
 from ttapi_pipeline.tables.schema import DatasetSchema
@@ -111,6 +113,7 @@ def publish(
     is_sorted: bool = False,
     is_note_trusted: bool = True,
     csv_choice: CsvChoice = CsvChoice.FULL,
+    retention: Retention | None = None,
 ) -> Published:
     """Conform, check and store a dataset in place of the publication before.
 
@@ -126,6 +129,7 @@ def publish(
         is_sorted: Whether the rows come sorted by `schema.sort_by`, nulls first; this is checked. Sorting takes memory.
         is_note_trusted: Whether stored pieces may be copied; otherwise all are encoded.
         csv_choice: Which rows the CSV has.
+        retention: Which publications keep their rows; without it, this one takes the place of the one before.
 
     Raises:
         MissingColumnError: See `conform`.
@@ -134,7 +138,7 @@ def publish(
         LockTimeoutError: Another writer was not done in time.
         StorageError: The files cannot be written, or one in their places is not ours (see `claims`).
     """
-    files = DatasetFiles.of(folder, schema.name)
+    files, started = DatasetFiles.of(folder, schema.name), time.perf_counter()
     # Before a lock file is made in a folder that may be somebody else's, and again under the lock.
     refuse_foreign_files([files])
     make_folder(folder)
@@ -144,22 +148,38 @@ def publish(
         held.callback(lock.release)
         claim = Claim.of(files)
         remove_stale_files(files)
-        if isinstance(frame, Pieces):
-            version = provenance.code_version
-            stored = StoredPieces(files, schema, code_version=version, is_trusted=is_note_trusted)
-            known = held.enter_context(closing(stored))
-            manifest, written = _publish_pieces(frame, schema, claim, provenance, known, csv_choice=csv_choice)
-            write_rest = partial(_publish_csv_of_pieces, claim, schema, manifest, known, written)
-        else:
-            manifest = publish_parquet(frame, schema, claim, provenance, is_sorted=is_sorted, csv_choice=csv_choice)
-            write_rest = partial(publish_csv, claim, manifest)
+        keep_stored(files, retention)
+        put = partial(_put_parquet, csv_choice=csv_choice, is_sorted=is_sorted, is_note_trusted=is_note_trusted)
+        manifest, write_rest = put(frame, schema, claim, provenance, held)
         claim.check(files.manifest)
         write_manifest(files, manifest)
+        keep_stored(files, retention, after_seconds=time.perf_counter() - started)
         csv = executor.submit(write_rest) if executor else _done(write_rest)
         until_written = held.pop_all()
     # Runs at once if the CSV is there already, and also if the executor drops its work.
     csv.add_done_callback(lambda _: until_written.close())
     return Published(files, manifest, csv)
+
+
+def _put_parquet(
+    frame: pl.DataFrame | pl.LazyFrame | Pieces,
+    schema: DatasetSchema,
+    claim: Claim,
+    provenance: Provenance,
+    held: ExitStack,
+    *,
+    csv_choice: CsvChoice,
+    is_sorted: bool,
+    is_note_trusted: bool,
+) -> tuple[Manifest, partial[Manifest]]:
+    """Put the Parquet file in place; its manifest, and what writes the CSV."""
+    if not isinstance(frame, Pieces):
+        manifest = publish_parquet(frame, schema, claim, provenance, is_sorted=is_sorted, csv_choice=csv_choice)
+        return manifest, partial(publish_csv, claim, manifest)
+    stored = StoredPieces(claim.files, schema, code_version=provenance.code_version, is_trusted=is_note_trusted)
+    known = held.enter_context(closing(stored))
+    manifest, written = _publish_pieces(frame, schema, claim, provenance, known, csv_choice=csv_choice)
+    return manifest, partial(_publish_csv_of_pieces, claim, schema, manifest, known, written)
 
 
 def _publish_pieces(

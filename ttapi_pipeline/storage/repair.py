@@ -28,6 +28,7 @@ from ttapi_pipeline.storage.publish import publish_csv, publish_parquet, write_m
 from ttapi_pipeline.storage.spreadsheet import scan_csv_back
 from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.storage.verification import footer_facts, footer_manifest
+from ttapi_pipeline.storage.versions.keeping import forget_rows
 from ttapi_pipeline.tables.older_types import in_types_of_now
 from ttapi_pipeline.tables.schema import DatasetSchema
 
@@ -260,6 +261,8 @@ def _restore(
     def unreadable(error: Exception) -> CorruptFileError:
         return CorruptFileError(f"{files.csv} does not read as {schema.name}: {error}")
 
+    # The kept rows are in the same file, which is damaged. What is made now is kept by the next publication.
+    forget_rows(files, manifest.write_id)
     with storage_errors(files.csv, of_polars=unreadable):
         rows = scan_csv_back(files.csv, schema)
         restored = publish_parquet(rows, schema, claim, provenance, is_sorted=True, csv_choice=csv_choice)

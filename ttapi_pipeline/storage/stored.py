@@ -80,7 +80,7 @@ def read_stored(folder: Folder, dataset: str) -> Stored:
     if manifest.csv_choice is CsvChoice.OFF:
         is_csv_behind = csv_bytes is not None
     is_lagging = parquet_bytes is not None and (
-        is_csv_behind or parquet_bytes != manifest.parquet.bytes or not _footer_has(files.parquet, manifest.write_id)
+        is_csv_behind or parquet_bytes != manifest.parquet.bytes or not footer_has(files.parquet, manifest.write_id)
     )
     return Stored(manifest, tuple(lost), is_lagging, noted_damage(files, manifest))
 
@@ -104,7 +104,7 @@ def _size(path: Folder) -> int | None:
         raise storage_error(path, error) from error
 
 
-def _footer_has(path: Folder, write_id: str) -> bool:
+def footer_has(path: Folder, write_id: str) -> bool:
     """Whether the footer of a Parquet file carries this write id.
 
     The id is a random hex string that stands in the footer as it is: finding its bytes is proof enough, and the verdict

@@ -100,6 +100,7 @@ BAD = [
     ("TT_CALENDAR_AWARE_TTL", "perhaps", "true or false"),
     ("TT_ANNUALIZATION_SESSIONS", "12", "a whole number from 200 to 366"),
     ("TT_LOOKBACK_SESSIONS", "5", "a whole number from 20 to 5040"),
+    ("TT_KEEP_VERSIONS", "0", "a whole number from 1 to 10000"),
     ("TT_SIMULATOR_SEED", "-1", "a whole number from 0"),
     ("TT_LOG_FORMAT", "xml", "text or json"),
     ("TT_LOG_LEVEL", "loud", "debug, info, warning or error"),

@@ -121,7 +121,7 @@ class Keeper(ABC):
         return dg.Definitions(
             assets=build_assets(self.settings, clock=self.clock),
             resources={
-                "io_manager": storage_resource(open_folder(self.settings.data_dir)),
+                "io_manager": storage_resource(open_folder(self.settings.data_dir), keep_versions=2),
                 "cache": CacheResource(),
                 "api": api_resource(self.settings, clock=self.clock),
             },

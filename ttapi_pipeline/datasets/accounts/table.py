@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from ttapi_pipeline.core.declaration import Keeps
 from ttapi_pipeline.datasets.columns import FETCHED_AT, SOURCE
 from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.tables.schema import FLAG, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema, required
@@ -49,6 +50,7 @@ DATASET: Final = Dataset(
     ttl=timedelta(hours=1),
     code_version="1.2",
     group="accounts",
+    keeps=Keeps.EVERY_CHANGE,
     source="/customers/me/accounts",
     rules={"currency is a three-letter code": "currency ~ '^[A-Z]{3}$'"},
 )

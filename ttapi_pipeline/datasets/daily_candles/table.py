@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from ttapi_pipeline.core.declaration import Changes
+from ttapi_pipeline.core.declaration import Changes, Keeps
 from ttapi_pipeline.datasets.columns import BAR, BAR_NAMES, BAR_RULES, FETCHED_AT, SESSION, SOURCE, SYMBOL
 from ttapi_pipeline.datasets.dataset import Dataset, Preview
 from ttapi_pipeline.tables.schema import COUNT, FLAG, FLOAT, TIMESTAMP, Column, DatasetSchema, required
@@ -60,6 +60,7 @@ DATASET: Final = Dataset(
     ttl=timedelta(days=1),
     code_version="2",
     group="market_data",
+    keeps=Keeps.LOG,
     source="DXLink",
     upstream=("trading_calendar", "universe"),
     # Each new session reads the calendar again. A closure announced for next year is no reason to start over.

@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from ttapi_pipeline.core.declaration import Keeps
 from ttapi_pipeline.datasets.columns import FETCHED_AT, SYMBOL
 from ttapi_pipeline.datasets.dataset import Dataset, Preview
 from ttapi_pipeline.tables.schema import DATE, FLAG, STRING, TIMESTAMP, Column, DatasetSchema, required
@@ -32,6 +33,7 @@ DATASET: Final = Dataset(
     ttl=timedelta(hours=24),
     code_version="1.1",
     group="market_data",
+    keeps=Keeps.EVERY_CHANGE,
     source="/market-metrics, TT_EARNINGS_FILE",
     # A new expectation rebuilds nothing that `symbols`, its source, does not rebuild anyway; a date that passes changes
     # nothing here.

@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from ttapi_pipeline.core.declaration import Changes
+from ttapi_pipeline.core.declaration import Changes, Keeps
 from ttapi_pipeline.datasets.columns import BAR, BAR_NAMES, BAR_RULES, SESSION, SYMBOL
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES, Dataset, Preview
 from ttapi_pipeline.tables.schema import COUNT, DATE, FLAG, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema, required
@@ -108,6 +108,7 @@ DATASET: Final = Dataset(
     ttl=timedelta(days=1),
     code_version="8",
     group="market_data",
+    keeps=Keeps.LOG,
     source="MetaStock files, DXLink",
     upstream=(METASTOCK_FILES, "daily_candles", "trading_calendar"),
     # Each new session reads the calendar again. A closure announced for next year is no reason to start over.

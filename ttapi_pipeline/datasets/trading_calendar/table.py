@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from ttapi_pipeline.core.declaration import Keeps
 from ttapi_pipeline.datasets.columns import FETCHED_AT, SESSION, SOURCE
 from ttapi_pipeline.datasets.dataset import Dataset, Preview
 from ttapi_pipeline.tables.schema import FLAG, TIMESTAMP, DatasetSchema, required
@@ -31,6 +32,7 @@ DATASET: Final = Dataset(
     ttl=timedelta(days=7),
     code_version="1.2",
     group="reference",
+    keeps=Keeps.EVERY_CHANGE,
     source="exchange_calendars, /market-time",
     rules={
         "closes after it opens": "closes_at > opens_at",

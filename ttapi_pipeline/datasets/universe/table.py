@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from ttapi_pipeline.core.declaration import Keeps
 from ttapi_pipeline.datasets.columns import FETCHED_AT, SOURCE, SYMBOL
 from ttapi_pipeline.datasets.dataset import Dataset, Preview
 from ttapi_pipeline.tables.schema import FLAG, STRING, Column, DatasetSchema, required
@@ -39,6 +40,7 @@ DATASET: Final = Dataset(
     ttl=timedelta(hours=24),
     code_version="1.1",
     group="reference",
+    keeps=Keeps.EVERY_CHANGE,
     source="TT_LIST, /instruments/equities",
     shaped_by=("origin", "universe", "watchlist"),
     rules={"symbols are spelt as tastytrade does": "symbol ~ '^[A-Z0-9]+(/[A-Z0-9]+)?$'"},

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -106,11 +106,15 @@ def execute(
         notes = {**verdict_metadata(status.verdict), **spent, **log.metadata(), **_lineage(dataset)}
         for upstream, version in build.inputs.items():
             note_input(context, upstream, version)
-        provenance = _provenance(status, settings, build, inputs, began_at=build.fetched_at or refresh.now)
+        provenance = _provenance(status, settings, build, inputs, began_at=refresh.now, run=context.run.run_id)
         statistics = {**build.statistics, **changes, **_requests(refresh.broker, before)}
-        provenance = replace(provenance, statistics=statistics, fetch_seconds=time.perf_counter() - started)
+        provenance = _timed(replace(provenance, statistics=statistics), refresh.now, time.perf_counter() - started)
     board.set_phase(name, Phase.REFRESHED, status.verdict.reason, losses=_losses(build, provenance))
     return Publication(build, provenance, is_forced, notes, settings.csv)
+
+
+def _timed(provenance: Provenance, began_at: datetime, seconds: float) -> Provenance:
+    return replace(provenance, fetch_seconds=seconds, built_at=began_at + timedelta(seconds=seconds))
 
 
 def _refresh(
@@ -227,14 +231,20 @@ def _is_to_be_repaired(folder: Folder, name: str, csv_choice: CsvChoice) -> bool
 
 
 def _provenance(
-    status: DatasetStatus, settings: Settings, build: Build, inputs: Mapping[str, StoredTable], *, began_at: datetime
+    status: DatasetStatus,
+    settings: Settings,
+    build: Build,
+    inputs: Mapping[str, StoredTable],
+    *,
+    began_at: datetime,
+    run: str,
 ) -> Provenance:
-    """What the new rows were made from, and which damaged files they replace."""
+    """What the new rows were made from and why, and which damaged files they replace."""
     dataset = status.dataset
     provenance = Provenance(
         dataset=dataset.name,
         code_version=dataset.code_version,
-        fetched_at=began_at,
+        fetched_at=build.fetched_at or began_at,
         inputs={**{name: table.data_version for name, table in inputs.items()}, **build.inputs},
         settings=shaping_settings(settings, dataset),
         sources=build.sources,
@@ -243,6 +253,8 @@ def _provenance(
         is_simulated=settings.is_simulated or build.is_simulated or any(each.is_simulated for each in inputs.values()),
         input_files={name: table.xxh3_128 for name, table in inputs.items()},
         damaged_files=() if status.manifest is None else status.manifest.provenance.damaged_files,
+        why=f"{status.verdict.rule.value}: {status.verdict.reason}",
+        run=run,
     )
     damage = status.stored.damage.get(f"{dataset.name}.parquet")
     return provenance if damage is None else with_damaged_file(provenance, damage.seen)

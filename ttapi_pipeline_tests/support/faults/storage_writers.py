@@ -17,6 +17,7 @@ from typing import Final
 
 import polars as pl
 
+from ttapi_pipeline.core.declaration import Keeps
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.storage.databases import mend_databases
@@ -27,6 +28,8 @@ from ttapi_pipeline.storage.repair import check, repair
 from ttapi_pipeline.storage.scan import open_table
 from ttapi_pipeline.storage.stored import read_manifest, read_stored
 from ttapi_pipeline.storage.verification import find_damage
+from ttapi_pipeline.storage.versions.keeping import Retention
+from ttapi_pipeline.storage.versions.reading import open_version, versions
 from ttapi_pipeline.tables.schema import DATE, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema
 from ttapi_pipeline_tests.support.faults.writer import View, Writer
 from ttapi_pipeline_tests.support.flips import flip_bit
@@ -44,6 +47,8 @@ BARS: Final = DatasetSchema(
 AT: Final = datetime(2026, 11, 21, tzinfo=UTC)
 FIRST: Final = date(2026, 1, 5)
 PROVENANCE: Final = Provenance(dataset="bars", code_version="1", fetched_at=AT)
+
+KEPT: Final = Retention(Keeps.EVERY_CHANGE, newest=1)
 
 OLD: Final = {"AAA": 10.0, "BBB": 20.0, "CCC": 30.0}
 NEW: Final = {"AAA": 10.0, "BBB": 25.0, "CCC": 30.0, "DDD": 40.0}
@@ -186,6 +191,32 @@ class PublishPieces(TableWriter):
         acknowledge()
 
 
+class PublishVersions(TableWriter):
+    """A publication that keeps the rows of the one before, which nothing had kept, and its own."""
+
+    name = "publish and keep versions"
+
+    def prepare(self, folder: Path) -> None:
+        publish(whole(OLD), BARS, folder, PROVENANCE).wait()
+
+    def run(self, folder: Path, acknowledge: Callable[[], None]) -> None:
+        publish(whole(NEW), BARS, folder, PROVENANCE, lock_timeout_seconds=1, retention=KEPT).wait()
+        acknowledge()
+
+    def view(self, folder: Path) -> View:
+        known = versions(folder, "bars")
+        kept = (open_version(folder, BARS, each).frame.collect() for each in known)
+        # A run that is repeated may publish the same rows again.
+        digests = dict.fromkeys(sha256(frame.write_csv().encode()).hexdigest()[:12] for frame in kept)
+        return {**table_view(folder), "versions": " ".join(digests)}
+
+    def files(self, folder: Path) -> Sequence[str]:
+        # Rows are kept under the random name of their publication, and a repeated run keeps no more of them.
+        names = [name for name in super().files(folder) if not name.startswith("bars/")]
+        kept = {path.stat().st_ino for path in (folder / "bars").glob("*.parquet")}
+        return [*names, f"{len(kept)} kept files"]
+
+
 class RepairLag(TableWriter):
     """A repair of a manifest and a CSV that are behind their Parquet file."""
 
@@ -286,6 +317,7 @@ WRITERS: Final = (
     Publish(),
     PublishInBackground(),
     PublishPieces(),
+    PublishVersions(),
     RepairLag(),
     RepairDamage(),
     DamageNote(),

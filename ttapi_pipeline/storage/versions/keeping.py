@@ -1,0 +1,175 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
+# SPDX-License-Identifier: MIT
+"""Keeping the rows of publications, and removing those that a dataset's policy does not keep.
+
+Everything here is called under the dataset's lock, before and after a publication: what is stored is kept before it is
+replaced, so that a writer that was killed, or an earlier version of the program, has lost nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final
+
+from ttapi_pipeline.core.declaration import Keeps
+from ttapi_pipeline.core.errors import CorruptFileError
+from ttapi_pipeline.core.files import put_in_place, staging, sync
+from ttapi_pipeline.core.manifest import Manifest
+from ttapi_pipeline.core.sessions import NEW_YORK, previous_session, session_hours, session_on_or_before
+from ttapi_pipeline.storage.errors import storage_error
+from ttapi_pipeline.storage.layout import DatasetFiles
+from ttapi_pipeline.storage.stored import read_manifest
+from ttapi_pipeline.storage.versions.log import Publication, PublicationLog
+
+_LOOKED_AT: Final = 50
+"""Publications before the newest ones that are looked at for what may go: every publication looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Which publications of a dataset keep their rows.
+
+    Attributes:
+        keeps: The policy of the dataset.
+        newest: How many of the newest with different rows stay in any case.
+    """
+
+    keeps: Keeps
+    newest: int
+
+
+def version_file(folder: Path, dataset: str, write_id: str) -> Path:
+    """Where the rows of a publication are kept."""
+    return folder / dataset / f"{write_id}.parquet"
+
+
+def keep_stored(files: DatasetFiles, retention: Retention | None, *, after_seconds: float = 0.0) -> None:
+    """Enter what is stored now into the log, and keep its rows if the policy does; nothing, if that has been done.
+
+    Nothing happens for a table without a policy, off this machine's disk, and where nothing whole is stored.
+
+    Args:
+        files: Of the dataset.
+        retention: Its policy.
+        after_seconds: The time from the end of the computation until the rows were stored.
+
+    Raises:
+        StorageError: The rows cannot be kept, or the log cannot be written.
+    """
+    folder = files.folder
+    if retention is None or not isinstance(folder, Path) or not isinstance(files.parquet, Path):
+        return
+    try:
+        manifest = read_manifest(folder, files.dataset)
+    except CorruptFileError:
+        return
+    if manifest is None or not _is_of(files.parquet, manifest):
+        return
+    log = PublicationLog.of(folder, files.dataset)
+    newest = log.newest()
+    if newest is not None and newest.manifest.write_id == manifest.write_id:
+        return
+    rows_of = None
+    if retention.keeps is not Keeps.LOG:
+        rows_of = _kept_before(folder, files.dataset, newest, manifest) or _keep(files.parquet, folder, manifest)
+    log.append(Publication.of(manifest, rows_of=rows_of, after_seconds=after_seconds))
+    if retention.keeps is Keeps.LAST_OF_SESSION:
+        _prune(folder, files.dataset, log, retention.newest)
+
+
+def forget_rows(files: DatasetFiles, write_id: str) -> None:
+    """Remove the kept rows of a publication whose file was found damaged: it is the same file.
+
+    Raises:
+        StorageError: They cannot be removed.
+    """
+    if isinstance(files.folder, Path):
+        _remove(version_file(files.folder, files.dataset, write_id))
+
+
+def session_of(instant: datetime) -> date:
+    """The session that an instant belongs to: the last one that had opened by then, nights and weekends included.
+
+    A state that was fetched before the open of a session is the last one of the session before.
+
+    Raises:
+        ValueError: The instant is outside of the packaged calendar.
+    """
+    session = session_on_or_before(instant.astimezone(NEW_YORK).date())
+    return session if session_hours(session).opens_at <= instant else previous_session(session)
+
+
+def removable(publications: Sequence[Publication], newest: int) -> list[str]:
+    """The publications whose rows may go under LAST_OF_SESSION.
+
+    Args:
+        publications: Oldest first; the last one is what is stored now.
+        newest: How many of the newest with different rows stay in any case.
+
+    Returns:
+        Write ids. Never among them: what is stored now, and the rows that were the last of some session.
+    """
+    ordered = list(dict.fromkeys(each.rows_of for each in publications if each.rows_of is not None))
+    last = {_session(each): each.rows_of for each in publications if each.rows_of is not None}
+    stays = {*ordered[max(0, len(ordered) - newest) :], *ordered[-1:], *last.values()}
+    return [write_id for write_id in ordered if write_id not in stays]
+
+
+def _session(publication: Publication) -> date:
+    try:
+        return session_of(publication.known_at)
+    except ValueError:
+        # Years from now, or a clock that was never set: each day counts as a session.
+        return publication.known_at.date()
+
+
+def _is_of(parquet: Path, manifest: Manifest) -> bool:
+    """Whether a file can be the one of a manifest; its bytes are compared when it is read."""
+    try:
+        return parquet.stat().st_size == manifest.parquet.bytes
+    except OSError:
+        return False
+
+
+def _kept_before(folder: Path, dataset: str, newest: Publication | None, manifest: Manifest) -> str | None:
+    """The kept publication with the same rows as this one, if the one before this one has them."""
+    if newest is None or newest.rows_of is None or newest.manifest.data_version != manifest.data_version:
+        return None
+    return newest.rows_of if version_file(folder, dataset, newest.rows_of).exists() else None
+
+
+def _keep(parquet: Path, folder: Path, manifest: Manifest) -> str:
+    """Give the Parquet file a second name; where the file system has no links, make a copy."""
+    target = version_file(folder, manifest.provenance.dataset, manifest.write_id)
+    try:
+        target.parent.mkdir(exist_ok=True)
+        sync(folder)
+        try:
+            os.link(parquet, target)
+            sync(target.parent)
+        except FileExistsError:
+            return manifest.write_id
+        except OSError:
+            with staging(target) as path:
+                shutil.copyfile(parquet, path)
+                put_in_place(path, target)
+    except OSError as error:
+        raise storage_error(target, error) from error
+    return manifest.write_id
+
+
+def _prune(folder: Path, dataset: str, log: PublicationLog, newest: int) -> None:
+    for write_id in removable(log.tail(newest + _LOOKED_AT), newest):
+        _remove(version_file(folder, dataset, write_id))
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(path, error) from error
