@@ -29,6 +29,8 @@ COMMANDS: Final = {
     "refresh": "refresh what is due",
     "status": "show how fresh every dataset is, and why",
     "show": "show one symbol: volatility, cone, expirations",
+    "history": "list the publications of a dataset: when, why, what changed",
+    "diff": "compare a dataset with what it was before",
     "export": "write a stored table, or some of its rows, to a file",
     "import": "say what an import of a MetaStock folder would give",
     "doctor": "examine settings, storage, connection and clock; say what to do",

@@ -17,10 +17,16 @@ from ttapi_pipeline.storage.layout import Folder, open_folder
 from ttapi_pipeline.tables.schema import DatasetSchema
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import polars as pl
 
+    from ttapi_pipeline.storage.table import StoredTable
 
-def open_dataset(name: str, data_dir: str | os.PathLike[str] | None = None) -> pl.LazyFrame:
+
+def open_dataset(
+    name: str, data_dir: str | os.PathLike[str] | None = None, *, as_of: datetime | None = None
+) -> pl.LazyFrame:
     """The rows of a stored dataset, or of a table that is published with one, such as ``eod_rejects``.
 
     `Dataset.open` gives the same rows with the manifest, the age and the verdict.
@@ -29,6 +35,8 @@ def open_dataset(name: str, data_dir: str | os.PathLike[str] | None = None) -> p
         name: Of the dataset.
         data_dir: The data folder, or the fsspec URL of one, as in TT_DATA_DIR; a relative path is relative to the
             current folder. By default the one that `tt` works with in the current folder, see `tt where`.
+        as_of: An instant, with its time zone: the table as it was known then, with the columns that it had then. No
+            row that was fetched later is in it. Invented rows do not count where real ones are stored now.
 
     Returns:
         One row per key, sorted by it; the columns are described in the dataset's `table` module. Nothing is read but
@@ -36,13 +44,15 @@ def open_dataset(name: str, data_dir: str | os.PathLike[str] | None = None) -> p
         between does not disturb it.
 
     Raises:
-        ConfigError: There is no dataset of that name; or no data folder was given, and the settings cannot be used.
-        StorageError: Nothing is stored there, or it cannot be read.
+        ConfigError: There is no dataset of that name; no data folder was given, and the settings cannot be used; or
+            nothing was known of the dataset at that instant.
+        StorageError: Nothing is stored there, it cannot be read, or the rows of that instant are not kept.
         CorruptFileError: The file is damaged, or another version of the program wrote it.
     """
     from ttapi_pipeline.storage.scan import scan  # noqa: PLC0415 - Polars, for what is read
 
-    return scan(open_folder(data_folder(data_dir)), schema_of(name))
+    schema, folder = schema_of(name), open_folder(data_folder(data_dir))
+    return scan(folder, schema) if as_of is None else table_as_of(folder, schema, as_of).frame
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None = None) -> str:
@@ -52,6 +62,15 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> str:
         ConfigError: None was named, and the settings cannot be used.
     """
     return load_settings_of(find_home()).data_dir if data_dir is None else os.fspath(data_dir)
+
+
+def table_as_of(folder: Folder, schema: DatasetSchema, instant: datetime) -> StoredTable:
+    """A stored table as it was known at an instant; arguments and errors as of `open_dataset`."""
+    from ttapi_pipeline.storage.versions.reading import open_version, version_at  # noqa: PLC0415 - Polars, see above
+
+    if instant.tzinfo is None:
+        raise ConfigError(f"{instant} has no time zone, so that it is no instant; give one, such as UTC")
+    return open_version(folder, schema, version_at(folder, schema.name, instant))
 
 
 def stored_symbols(folder: Folder) -> Sequence[str]:

@@ -78,17 +78,22 @@ def table_lines(table: ShownTable, pen: Pen) -> list[str]:
     Columns that the width has no room for are left out from the right, and named below.
     """
     order = list(table.rows.columns) if table.has_named_columns else _ordered(table)
-    columns = [_laid_out(table.rows[name], pen) for name in order]
+    rows, shown = row_lines(table.rows.select(order), pen)
+    return [*_head(table, pen), *rows, *_foot(table, order, shown, pen)]
+
+
+def row_lines(rows: pl.DataFrame, pen: Pen) -> tuple[list[str], int]:
+    """Column names and rows as lines, and how many of the columns the width has room for, from the left."""
+    columns = [_laid_out(values, pen) for values in rows]
     shown = _fitting(columns, pen.width)
     height = max((len(column.titles) for column in shown), default=0)
-    lines = _head(table, pen)
+    lines = []
     for at in range(height):
         # Names stand on the line above the rows, and what does not fit there above that.
         titles = [[""] * (height - len(column.titles)) + list(column.titles) for column in shown]
         lines.append(pen.styled(_joined(shown, [each[at] for each in titles]), "1"))
-    for at in range(table.rows.height):
-        lines.append(_joined(shown, [column.cells[at] for column in shown], pen))
-    return [*lines, *_foot(table, columns, len(shown), pen)]
+    lines += [_joined(shown, [column.cells[at] for column in shown], pen) for at in range(rows.height)]
+    return lines, len(shown)
 
 
 def _ordered(table: ShownTable) -> list[str]:
@@ -146,7 +151,7 @@ def _head(table: ShownTable, pen: Pen) -> list[str]:
     return [*lines, *([pen.styled(mark.strip(), "1;33")] if mark else []), ""]
 
 
-def _foot(table: ShownTable, columns: Sequence[_Column], shown: int, pen: Pen) -> Iterator[str]:
+def _foot(table: ShownTable, columns: Sequence[str], shown: int, pen: Pen) -> Iterator[str]:
     yield ""
     is_whole = table.chosen == table.stored
     rows = f"{table.chosen:,} rows" if is_whole else f"{table.chosen:,} chosen rows of {table.stored:,}"
@@ -156,7 +161,7 @@ def _foot(table: ShownTable, columns: Sequence[_Column], shown: int, pen: Pen) -
         rows = f"the first {table.rows.height:,} of {rows}; --rows N shows more, `tt export` writes a file"
     yield from wrapped(rows, pen.width)
     if shown < len(columns):
-        left = [column.name for column in columns[shown:]]
+        left = columns[shown:]
         text = f"{len(left)} more for a wider terminal, --columns or --json: {', '.join(left)}"
         lines = wrapped(text, pen.width)
         yield from lines[:_NAMED_LINES]
