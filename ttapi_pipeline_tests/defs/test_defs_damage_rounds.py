@@ -207,6 +207,8 @@ class Damages:
             self._kill_a_run(exchange)
             for path, content in left.items():
                 path.write_bytes(content)
+            # A folder of more than its budget has a note of what was hashed when.
+            verify_stored(self.data, now=datetime.now(UTC), budget_bytes=2**16)
             shutil.copytree(self.data, self.folder / "pristine")
 
     def _run(self, *words: str) -> None:
@@ -262,6 +264,10 @@ class Damages:
             damager.damage_one_of(state_files(self.data), is_older_tried=True)
         damager.damage_one_of(database_files(self.data), is_older_tried=False)
         findings = self._notice(damager.done)
+        notes = sorted((self.data / ".state" / "damaged").glob("*.json"))
+        if notes:
+            # What was found is noted, and the note is a file like any other.
+            damager.damage_one_of({"state: damaged": notes}, is_older_tried=False)
         # The snapshot is due, and takes every other file from the caches.
         os.utime(chance.choice(sorted((self.project / "metastock").rglob("*.txt"))))
         if "daily_candles" not in damager.tables:

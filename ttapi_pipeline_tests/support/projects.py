@@ -70,7 +70,7 @@ def run_tt(project: Path, *arguments: str, **variables: str) -> Finished:
         env={**environment_of_users(), **variables},
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=500,
         check=False,
     )
     return Finished(done.returncode, done.stdout, done.stderr)

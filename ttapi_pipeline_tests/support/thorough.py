@@ -27,6 +27,7 @@ THOROUGH: Final = (
     "defs/test_defs_damage.py",
     "defs/test_defs_golden_values.py",
     "defs/test_defs_hostile_files.py",
+    "defs/test_defs_hostile_servers.py",
     "defs/test_defs_kills.py",
     "defs/test_defs_lost_fields.py",
     "defs/test_defs_payloads.py",
