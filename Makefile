@@ -16,7 +16,7 @@ run: .venv/runtime .env ## Fill every dataset and print the grid
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 test: .venv/dev .env lint ## Lint, type-check and run all tests but those of hours and of whole days
-	$(PYTEST) -m "not soak and not thorough"
+	$(PYTEST) -m "not soak and not thorough and not browser"
 
 ci: coverage ## What CI runs after `make test`
 
