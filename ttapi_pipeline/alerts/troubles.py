@@ -118,8 +118,11 @@ def last_failures(
 
 
 def _is_stored_since(status: DatasetStatus | None, at: datetime) -> bool:
-    manifest = None if status is None else status.manifest
-    return manifest is not None and manifest.provenance.fetched_at > at
+    if status is None or status.manifest is None:
+        return False
+    # A refresh that fetched only what was new keeps the age of the rest.
+    facts = status.manifest.provenance
+    return (facts.built_at or facts.fetched_at) > at
 
 
 def due_times(

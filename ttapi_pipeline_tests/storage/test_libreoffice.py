@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
-"""What LibreOffice reads in a CSV of ours. Excel reads the same times, and has no program that could be asked."""
+"""What LibreOffice reads in a CSV of ours. Excel has no program that could be asked."""
 
 from __future__ import annotations
 
