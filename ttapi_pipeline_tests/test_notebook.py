@@ -52,7 +52,7 @@ def test_it_runs_in_a_folder_that_the_simulator_has_filled(tmp_path: Path, monke
     (project / "symbols.txt").write_text("\n".join(UNIVERSE) + "\n")
     filled = run_tt(project, "refresh", TT_HISTORY_START="2021-01-04")
     assert filled.code == 0, filled.err
-    notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = []

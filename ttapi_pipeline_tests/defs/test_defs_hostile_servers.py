@@ -1,3 +1,4 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
 """Servers that mean harm through a whole `tt refresh`: it fails in one sentence per cause, and stored tables stay.
 
