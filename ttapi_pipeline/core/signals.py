@@ -39,7 +39,9 @@ def ending_signals(*, is_process_ending: bool) -> Iterator[Callable[[], int]]:
     """Have SIGTERM and SIGHUP do inside the block what SIGINT does there, whatever handles that by then.
 
     Dagster and asyncio have handlers of their own for SIGINT while they work. A signal that is ignored stays so: nohup
-    has a program outlive its terminal. Outside of the main thread nothing is changed.
+    has a program outlive its terminal, and a script has what it starts in the background outlive its Ctrl-C. Dagster
+    would then have SIGTERM ignored, too, to which it gives the handler of SIGINT. Outside of the main thread nothing is
+    changed.
 
     Args:
         is_process_ending: Whether the process ends after the block. Then a further signal, while the interpreter shuts
@@ -58,6 +60,8 @@ def ending_signals(*, is_process_ending: bool) -> Iterator[Callable[[], int]]:
     woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     before = {number: signal.getsignal(number) for number in ENDING}
     try:
+        if before[signal.SIGINT] is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, _but_for_interrupts)
         for number in ENDING[1:]:
             if before[number] is not signal.SIG_IGN:
                 signal.signal(number, _as_interrupt)
@@ -111,10 +115,18 @@ def _is_to_end_first(frame: FrameType) -> bool:
 
 def _as_interrupt(_: int, frame: FrameType | None) -> None:
     handler = signal.getsignal(signal.SIGINT)
+    if handler in {signal.SIG_IGN, _but_for_interrupts}:
+        raise KeyboardInterrupt
     if callable(handler):
         handler(signal.SIGINT, frame)  # A handler may look at what was interrupted, and that is not this function.
     else:
         signal.raise_signal(signal.SIGINT)
+
+
+def _but_for_interrupts(number: int, _: FrameType | None) -> None:
+    """Ignore SIGINT, and end the program at any other signal that is given this handler."""
+    if number != signal.SIGINT:
+        raise KeyboardInterrupt
 
 
 def _exit_code(reader: int) -> int:

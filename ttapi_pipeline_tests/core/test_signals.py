@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ttapi_pipeline.core.signals import interrupts_outside_polars
+from ttapi_pipeline.core.signals import ending_signals, interrupts_outside_polars
 
 
 class Interrupt(BaseException):
@@ -84,3 +84,20 @@ def test_a_signal_that_is_ignored_and_another_thread_are_left_alone() -> None:
     thread.start()
     thread.join()
     assert seen == [signal.SIG_IGN, signal.SIG_IGN]
+
+
+def test_what_is_started_in_the_background_of_a_script_ignores_interrupts_and_ends_at_sigterm() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with ending_signals(is_process_ending=False):
+            signal.raise_signal(signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+            # As Dagster does.
+            signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
