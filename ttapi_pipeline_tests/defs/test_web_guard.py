@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -99,8 +100,9 @@ def web_server(tmp_path: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    options = ["--port", str(port), "--empty-workspace"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "ttapi_pipeline.defs.web_ui", "--server", "--port", str(port), "--empty-workspace"],
+        [sys.executable, "-m", "ttapi_pipeline.defs.web_ui", "--server", str(os.getpid()), *options],
         cwd=tmp_path,
         env={**environment_of_users(), "DAGSTER_HOME": str(tmp_path), "DAGSTER_DISABLE_TELEMETRY": "1"},
         stdout=subprocess.DEVNULL,
