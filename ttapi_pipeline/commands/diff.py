@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ttapi_pipeline.commands.completers import complete_with, datasets
 from ttapi_pipeline.commands.exit_codes import OK
 from ttapi_pipeline.commands.history import ID_LETTERS
-from ttapi_pipeline.commands.instants import ACCEPTED, chosen_version
+from ttapi_pipeline.commands.instants import HELP, chosen_version
 from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser, one_of, typed_path
 from ttapi_pipeline.core.errors import ConfigError, StorageError
@@ -42,10 +42,11 @@ _SHOWN: Final = 20
 def add_options(parser: CommandParser) -> None:
     """Give the command its options and its help."""
     parser.explain(
-        "Compare two versions of a dataset: rows that are new or gone, and values before and after. Without A,\n"
-        "the newest version with other rows than now; without B, what is stored now.",
+        "Compare two versions of a dataset: rows that are new or gone, and values before\n"
+        "and after. Without A, the newest version with other rows; without B, what is\n"
+        "stored now.",
         examples=EXAMPLES,
-        notes=f"A and B: an instant, {ACCEPTED};\nor the beginning of a version's id, as `tt history` shows it.",
+        notes=f"A and B are instants:\n  {HELP}\nor the beginning of a version's id, as `tt history` shows it.",
     )
     name = parser.add_argument("dataset", type=one_of(DATASETS, what="dataset"), metavar="DATASET")
     complete_with(name, datasets)

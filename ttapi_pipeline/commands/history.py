@@ -33,8 +33,9 @@ ID_LETTERS: Final = 8
 def add_options(parser: CommandParser) -> None:
     """Give the command its options and its help."""
     parser.explain(
-        "List the publications of a dataset, the newest first: since when each was known, why it was made, how\n"
-        "many rows were new, changed and gone, and whether its rows are kept. `tt diff` compares two of them.",
+        "List the publications of a dataset, the newest first: since when each was\n"
+        "known, why it was made, how many rows were new, changed and gone, and whether\n"
+        "its rows are kept. `tt diff` compares two of them.",
         examples=EXAMPLES,
     )
     name = parser.add_argument("dataset", type=one_of(DATASETS, what="dataset"), metavar="DATASET")

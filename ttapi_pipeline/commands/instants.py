@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 ACCEPTED: Final = "2026-11-24 (to its end), 2026-11-24T16:00 (both in New York), or with a zone: 2026-11-24T21:00Z"
 """What `instant` accepts, in words."""
 
+HELP: Final = ACCEPTED.replace(", ", ",\n  ")
+"""The same in lines for a help."""
+
 _LEAST_LETTERS: Final = 4
 
 

@@ -77,8 +77,12 @@ def test_an_example_runs(line: str, filled: Path, environment: Mapping[str, str]
     done = subprocess.run(
         ["bash", "-c", line], cwd=filled, env=environment, capture_output=True, text=True, timeout=170, check=False
     )
-    assert done.returncode in {0, 3}, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+    if line.startswith("tt diff"):
+        # After one refresh there is nothing to compare with.
+        assert "no earlier version" in done.stderr or "nothing was known" in done.stderr
+        return
+    assert done.returncode in {0, 3}, done.stdout + done.stderr
     assert "error" not in done.stderr
     if ">" not in line:
         assert done.stdout or done.stderr
