@@ -73,7 +73,7 @@ class WebUi:
         pytest.fail(f"no run has ended: {self.runs()[:2]}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def web_ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUi]:
     pytest.importorskip("playwright", reason="Playwright is not installed: pip install playwright")
     if CHROMIUM is None:
