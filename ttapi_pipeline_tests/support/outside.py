@@ -99,6 +99,8 @@ def _value(column: str, dtype: pl.DataType, number: float, now: datetime) -> Any
     if column == "fetched_at":
         return now
     match dtype:
+        case pl.List():
+            return [number]
         case pl.String():
             return "x"
         case pl.Boolean():
