@@ -137,7 +137,9 @@ def _version(files: DatasetFiles, folder: Path, known: Sequence[Publication], at
 
 
 def _has_rows_of(kept: Publication, publication: Publication) -> bool:
-    """Whether a publication has the rows of another one, and they were known no later than that one was."""
+    """Whether a publication has the rows of another one, and was made no later, whatever the clock said."""
+    if kept.manifest.write_id == publication.rows_of:
+        return True
     is_same = kept.manifest.data_version == publication.manifest.data_version
     return is_same and kept.known_at <= publication.known_at
 
