@@ -231,8 +231,9 @@ def test_dagsters_own_command_ends_at_a_signal_as_a_cancelled_run(place: Path, e
         pytest.param(signal.SIGINT, 30, marks=pytest.mark.soak),
         pytest.param(signal.SIGTERM, 30, marks=pytest.mark.soak),
         (signal.SIGHUP, 30),
-        # A code server without its parent waits 45 s for a sign of it.
-        (signal.SIGKILL, 120),
+        # A code server without its parent waits 45 s for a sign of it. On a busy machine the run is killed, too, and
+        # the next one makes the CSV that it was at.
+        pytest.param(signal.SIGKILL, 120, marks=pytest.mark.soak),
     ],
 )
 def test_the_web_ui_takes_all_that_it_started_with_it_and_cancels_its_run(
