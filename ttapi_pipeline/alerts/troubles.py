@@ -122,10 +122,7 @@ def _is_stored_since(status: DatasetStatus | None, at: datetime) -> bool:
         return False
     # A refresh that fetched only what was new keeps the age of the rest.
     facts = status.manifest.provenance
-    # The seconds in a manifest are rounded to thousandths.
-    spent = timedelta(seconds=facts.fetch_seconds, milliseconds=1)
-    began_at = facts.fetched_at if facts.built_at is None else max(facts.fetched_at, facts.built_at - spent)
-    return began_at > at
+    return (facts.began_at or facts.fetched_at) > at
 
 
 def due_times(

@@ -74,15 +74,10 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         raise ConfigError(f"{options.csv} is there already; name another file with --csv")
     folder = open_folder(settings.data_dir)
     known = versions(folder, dataset.name)
-    second = known[-1] if options.second is None and known else None
-    if second is None:
-        if not known:
-            raise StorageError(f"{dataset.name} is not stored yet; `tt refresh {dataset.name}` makes it")
-        second = chosen_version(folder, dataset.name, options.second, known)
-    if options.first is None:
-        first = _before(known, second)
-    else:
-        first = chosen_version(folder, dataset.name, options.first, known)
+    if not known:
+        raise StorageError(f"{dataset.name} is not stored yet; `tt refresh {dataset.name}` makes it")
+    second = known[-1] if options.second is None else chosen_version(known, dataset.name, options.second)
+    first = _before(known, second) if options.first is None else chosen_version(known, dataset.name, options.first)
     frames = [open_version(folder, dataset.schema, each).frame for each in (first, second)]
     with interrupts_outside_polars():
         found = difference(frames[0], frames[1], dataset.schema.key)

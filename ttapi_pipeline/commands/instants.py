@@ -4,17 +4,13 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from datetime import date, datetime, time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.sessions import NEW_YORK
-
-if TYPE_CHECKING:
-    from ttapi_pipeline.storage.layout import Folder
-    from ttapi_pipeline.storage.versions.reading import Version
+from ttapi_pipeline.storage.versions.reading import Version, known_at
 
 ACCEPTED: Final = "2026-11-24 (to its end), 2026-11-24T16:00 (both in New York), or with a zone: 2026-11-24T21:00Z"
 """What `instant` accepts, in words."""
@@ -26,25 +22,23 @@ _LEAST_LETTERS: Final = 4
 
 
 def instant(text: str) -> datetime:
-    """The instant that a text names, for argparse; see ACCEPTED. Without a zone it is in the time of the exchange."""
-    try:
-        if len(text) == len("2026-11-24"):
-            return datetime.combine(date.fromisoformat(text), time.max, NEW_YORK)
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no instant; it can be {ACCEPTED}") from None
+    """The instant that a text names; see ACCEPTED. Without a zone it is in the time of the exchange.
+
+    Raises:
+        ValueError: It names none.
+    """
+    if len(text) == len("2026-11-24"):
+        return datetime.combine(date.fromisoformat(text), time.max, NEW_YORK)
+    at = datetime.fromisoformat(text)
     return at if at.tzinfo else at.replace(tzinfo=NEW_YORK)
 
 
-def chosen_version(folder: Folder, dataset: str, text: str, known: Sequence[Version]) -> Version:
+def chosen_version(known: Sequence[Version], dataset: str, text: str) -> Version:
     """The version that a text names: by an instant, or by the beginning of its id, as `tt history` shows it.
 
     Raises:
-        ConfigError: It names none, or several.
-        StorageError, CorruptFileError: As for `versions`.
+        ConfigError: It names none, or several; or nothing was known at that instant.
     """
-    from ttapi_pipeline.storage.versions.reading import version_at
-
     if len(text) >= _LEAST_LETTERS and set(text) <= set("0123456789abcdef"):
         found = [each for each in known if each.manifest.write_id.startswith(text)]
         if len(found) == 1:
@@ -52,6 +46,10 @@ def chosen_version(folder: Folder, dataset: str, text: str, known: Sequence[Vers
         number = f"{len(found)} versions begin" if found else "no version begins"
         raise ConfigError(f"{number} with {text!r}; `tt history {dataset}` lists them")
     try:
-        return version_at(folder, dataset, instant(text))
-    except argparse.ArgumentTypeError as error:
-        raise ConfigError(f"{error}; or the beginning of a version's id, see `tt history {dataset}`") from None
+        at = instant(text)
+    except ValueError:
+        raise ConfigError(
+            f"{text!r} is no instant; it can be {ACCEPTED}; or the beginning of a version's id, see "
+            f"`tt history {dataset}`"
+        ) from None
+    return known_at(known, dataset, at)

@@ -92,7 +92,7 @@ class Provenance:
             Whatever was built from such a file is built again.
         why: The rule of the verdict that had it built, and the verdict's reason.
         run: The Dagster run that built it.
-        built_at: When its rows had been computed; `fetched_at` may be that of rows which a refresh has kept.
+        began_at: When the refresh began that built it; `fetched_at` may be that of rows which the refresh has kept.
     """
 
     dataset: str
@@ -109,7 +109,7 @@ class Provenance:
     damaged_files: Sequence[str] = ()
     why: str = ""
     run: str = ""
-    built_at: datetime | None = None
+    began_at: datetime | None = None
 
     @property
     def lost(self) -> Mapping[str, int]:
@@ -158,7 +158,7 @@ class Provenance:
             "damaged_files": list(self.damaged_files),
             "why": self.why,
             "run": self.run,
-            "built_at": None if self.built_at is None else self.built_at.astimezone(UTC).isoformat(),
+            "began_at": None if self.began_at is None else self.began_at.astimezone(UTC).isoformat(),
         }
 
     @classmethod
@@ -180,7 +180,7 @@ class Provenance:
             damaged_files=tuple(document.get("damaged_files", ())),
             why=document.get("why", ""),
             run=document.get("run", ""),
-            built_at=_instant(document.get("built_at")),
+            began_at=_instant(document.get("began_at")),
         )
 
 

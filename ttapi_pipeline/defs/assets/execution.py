@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -108,13 +108,9 @@ def execute(
             note_input(context, upstream, version)
         provenance = _provenance(status, settings, build, inputs, began_at=refresh.now, run=context.run.run_id)
         statistics = {**build.statistics, **changes, **_requests(refresh.broker, before)}
-        provenance = _timed(replace(provenance, statistics=statistics), refresh.now, time.perf_counter() - started)
+        provenance = replace(provenance, statistics=statistics, fetch_seconds=time.perf_counter() - started)
     board.set_phase(name, Phase.REFRESHED, status.verdict.reason, losses=_losses(build, provenance))
     return Publication(build, provenance, is_forced, notes, settings.csv)
-
-
-def _timed(provenance: Provenance, began_at: datetime, seconds: float) -> Provenance:
-    return replace(provenance, fetch_seconds=seconds, built_at=began_at + timedelta(seconds=seconds))
 
 
 def _refresh(
@@ -255,6 +251,7 @@ def _provenance(
         damaged_files=() if status.manifest is None else status.manifest.provenance.damaged_files,
         why=f"{status.verdict.rule.value}: {status.verdict.reason}",
         run=run,
+        began_at=began_at,
     )
     damage = status.stored.damage.get(f"{dataset.name}.parquet")
     return provenance if damage is None else with_damaged_file(provenance, damage.seen)

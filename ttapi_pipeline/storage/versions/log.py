@@ -47,8 +47,8 @@ class Publication:
     def of(cls, manifest: Manifest, *, rows_of: str | None, after_seconds: float = 0.0) -> Publication:
         """The publication of a manifest whose rows were stored so long after they had been computed."""
         facts = manifest.provenance
-        built_at = facts.built_at or facts.fetched_at + timedelta(seconds=facts.fetch_seconds)
-        return cls(manifest=manifest, known_at=built_at + timedelta(seconds=after_seconds), rows_of=rows_of)
+        spent = timedelta(seconds=facts.fetch_seconds + after_seconds)
+        return cls(manifest=manifest, known_at=(facts.began_at or facts.fetched_at) + spent, rows_of=rows_of)
 
     def to_line(self) -> bytes:
         """One line of JSON with its end."""

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,6 @@ from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, StorageErr
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder
 from ttapi_pipeline.storage.stored import footer_has, read_manifest
-from ttapi_pipeline.storage.versions.keeping import version_file
 from ttapi_pipeline.storage.versions.log import Publication, PublicationLog
 
 if TYPE_CHECKING:
@@ -71,19 +70,28 @@ def versions(folder: Folder, dataset: str) -> Sequence[Version]:
     current = None if manifest is None else manifest.write_id
     # The clock may have been set back in between.
     logged.sort(key=lambda each: (each.manifest.write_id == current, each.known_at))
-    return [_version(files, folder, logged, at, current) for at in range(len(logged))]
+    kept = _kept(folder, dataset, logged)
+    return [_version(files, each, kept, is_current=each.manifest.write_id == current) for each in logged]
 
 
 def version_at(folder: Folder, dataset: str, instant: datetime) -> Version:
-    """The publication that readers saw at an instant.
+    """The publication that readers saw at an instant; see `known_at`.
+
+    Raises:
+        ConfigError: As for `known_at`.
+        StorageError, CorruptFileError: As for `versions`.
+    """
+    return known_at(versions(folder, dataset), dataset, instant)
+
+
+def known_at(found: Sequence[Version], dataset: str, instant: datetime) -> Version:
+    """The version, of those that `versions` gave, that readers saw at an instant.
 
     Invented rows are no knowledge: where real rows are stored now, simulated publications before them do not count.
 
     Raises:
         ConfigError: Nothing was known by then; the message says since when something is.
-        StorageError, CorruptFileError: As for `versions`.
     """
-    found = versions(folder, dataset)
     if found and not found[-1].manifest.provenance.is_simulated:
         found = [each for each in found if not each.manifest.provenance.is_simulated]
     before = [each for each in found if each.known_at <= instant]
@@ -123,25 +131,42 @@ def open_version(folder: Folder, schema: DatasetSchema, version: Version) -> Sto
         return StoredTable(frame if of_now is None else of_now, version.manifest, seen.xxh3_128)
 
 
-def _version(files: DatasetFiles, folder: Path, known: Sequence[Publication], at: int, current: str | None) -> Version:
-    publication = known[at]
-    write_id = publication.manifest.write_id
-    for each in (publication, *known):
-        file = version_file(folder, files.dataset, each.manifest.write_id)
-        if _has_rows_of(each, publication) and file.exists():
-            return Version(publication, file, each.manifest, is_current=write_id == current)
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A publication whose rows are in a file of its own."""
+
+    publication: Publication
+    file: Path
+
+
+def _kept(folder: Path, dataset: str, known: Sequence[Publication]) -> Mapping[str, Sequence[_Kept]]:
+    """What is kept, oldest first, by data version; publications with the same rows share a file."""
+    files = {path.stem: path for path in (folder / dataset).glob("*.parquet")}
+    found: dict[str, list[_Kept]] = {}
+    for each in known:
+        file = files.get(each.manifest.write_id)
+        if file is not None:
+            found.setdefault(each.manifest.data_version, []).append(_Kept(each, file))
+    return found
+
+
+def _version(
+    files: DatasetFiles, publication: Publication, kept: Mapping[str, Sequence[_Kept]], *, is_current: bool
+) -> Version:
+    manifest = publication.manifest
+    for each in reversed(kept.get(manifest.data_version, ())):
+        if _has_rows_of(each.publication, publication):
+            return Version(publication, each.file, each.publication.manifest, is_current)
     # Between its Parquet file and its manifest, the next publication may have been cut short.
-    is_there = write_id == current and isinstance(files.parquet, Path) and footer_has(files.parquet, write_id)
-    stored = folder / files.parquet.name if is_there else None
-    return Version(publication, stored, publication.manifest, is_current=write_id == current)
+    stored = files.parquet
+    if is_current and isinstance(stored, Path) and footer_has(stored, manifest.write_id):
+        return Version(publication, stored, manifest, is_current)
+    return Version(publication, None, manifest, is_current)
 
 
 def _has_rows_of(kept: Publication, publication: Publication) -> bool:
-    """Whether a publication has the rows of another one, and was made no later, whatever the clock said."""
-    if kept.manifest.write_id == publication.rows_of:
-        return True
-    is_same = kept.manifest.data_version == publication.manifest.data_version
-    return is_same and kept.known_at <= publication.known_at
+    """Whether a publication with the same rows as another one was made no later, whatever the clock said."""
+    return kept.manifest.write_id == publication.rows_of or kept.known_at <= publication.known_at
 
 
 def _of_footers(folder: Path, dataset: str, known: Collection[str]) -> list[Publication]:
