@@ -10,10 +10,11 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +25,7 @@ from ttapi_pipeline.commands.project_files import ensure_home
 from ttapi_pipeline.commands.status import shown_places
 from ttapi_pipeline.core.arguments import accepting
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.signals import ENDING
+from ttapi_pipeline.core.signals import ENDING, signals_of_loop
 from ttapi_pipeline.core.ttl import ACCEPTED_DURATION, format_duration, parse_duration
 from ttapi_pipeline.storage.layout import open_folder
 from ttapi_pipeline.terminal.streams import print_error
@@ -182,7 +183,7 @@ async def _stream(broker: Broker, options: argparse.Namespace, named: Sequence[s
         stop.set()
 
     async with AsyncExitStack() as stack:
-        stack.enter_context(_signals(loop, ask_to_stop))
+        stack.enter_context(signals_of_loop(loop, _handlers(loop, ask_to_stop)))
         service = await stack.enter_async_context(
             quote_service(broker, named, data=data, flush_seconds=options.flush_seconds)
         )
@@ -200,23 +201,15 @@ async def _stream(broker: Broker, options: argparse.Namespace, named: Sequence[s
         return _End(reasons[0], service.recorder.health(), clock.monotonic() - started)
 
 
-@contextmanager
-def _signals(loop: AbstractEventLoop, ask_to_stop: Callable[[str], None]) -> Iterator[None]:
-    """Ask to stop when a signal comes; the second Ctrl-C raises KeyboardInterrupt."""
+def _handlers(
+    loop: AbstractEventLoop, ask_to_stop: Callable[[str], None]
+) -> Mapping[signal.Signals, Callable[[], object]]:
+    """What asks to stop when a signal comes; the second Ctrl-C raises KeyboardInterrupt."""
 
     def interrupted() -> None:
         loop.remove_signal_handler(signal.SIGINT)
         ask_to_stop("stopped by Ctrl-C")
 
     others = [number for number in ENDING if number is not signal.SIGINT]
-    # Windows has no such handlers: Ctrl-C ends the loop there.
-    with suppress(NotImplementedError):
-        loop.add_signal_handler(signal.SIGINT, interrupted)
-        for number in others:
-            loop.add_signal_handler(number, ask_to_stop, f"stopped by {number.name}")
-    try:
-        yield
-    finally:
-        with suppress(NotImplementedError):
-            for number in (signal.SIGINT, *others):
-                loop.remove_signal_handler(number)
+    by_name = {number: partial(ask_to_stop, f"stopped by {number.name}") for number in others}
+    return {signal.SIGINT: interrupted, **by_name}

@@ -8,10 +8,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 ENDING: Final = tuple(
     number for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)) if number is not None
@@ -72,6 +75,24 @@ def ending_signals(*, is_process_ending: bool) -> Iterator[Callable[[], int]]:
         signal.set_wakeup_fd(woken)
         os.close(reader)
         os.close(writer)
+
+
+@contextmanager
+def signals_of_loop(loop: AbstractEventLoop, handlers: Mapping[signal.Signals, Callable[[], object]]) -> Iterator[None]:
+    """Have an event loop call a function for each of some signals inside the block.
+
+    Windows has no such handlers: there nothing is changed, and Ctrl-C ends the loop.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
+    try:
+        yield
+    finally:
+        for number in handlers:
+            loop.remove_signal_handler(number)
 
 
 @contextmanager

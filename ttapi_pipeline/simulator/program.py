@@ -34,6 +34,7 @@ from ttapi_pipeline.core.arguments import accepting
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.environments import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
 from ttapi_pipeline.core.errors import ConfigError, TransportError
+from ttapi_pipeline.core.signals import signals_of_loop
 from ttapi_pipeline.simulator.faults import KINDS
 from ttapi_pipeline.simulator.server import DEFAULT_HOST, OffsetClock, Simulator, build_simulator, serving
 
@@ -129,20 +130,18 @@ def run(options: argparse.Namespace) -> int:
 
 async def _serve(simulator: Simulator, options: argparse.Namespace) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Windows has no such handlers: Ctrl-C ends the loop there.
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, stop.set)
-    async with serving(simulator, host=options.host, port=options.port) as url:
-        if options.exit_with_parent:
-            _watch_stdin(lambda: loop.call_soon_threadsafe(stop.set))
-        if options.json:
-            announcement = _json_announcement(url, options.seed)
-        else:
-            announcement = _announcement(url, simulator.clock.now(), options.seed)
-        sys.stdout.write(announcement)
-        sys.stdout.flush()
-        await stop.wait()
+    handlers = dict.fromkeys((signal.SIGINT, signal.SIGTERM), stop.set)
+    with signals_of_loop(loop, handlers):
+        async with serving(simulator, host=options.host, port=options.port) as url:
+            if options.exit_with_parent:
+                _watch_stdin(lambda: loop.call_soon_threadsafe(stop.set))
+            if options.json:
+                announcement = _json_announcement(url, options.seed)
+            else:
+                announcement = _announcement(url, simulator.clock.now(), options.seed)
+            sys.stdout.write(announcement)
+            sys.stdout.flush()
+            await stop.wait()
 
 
 def _watch_stdin(on_end: Callable[[], object]) -> None:
