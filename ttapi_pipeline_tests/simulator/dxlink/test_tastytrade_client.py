@@ -23,6 +23,7 @@ from ttapi_pipeline_tests.support.raw_dxlink import (
     OPEN_AT,
     Server,
 )
+from ttapi_pipeline_tests.support.tastytrade_streamer import tastytrade_streamer
 
 
 @asynccontextmanager
@@ -32,14 +33,8 @@ async def third_party(server: Server) -> AsyncIterator[DXLinkStreamer]:
         return {"token": server.tokens.issue().token, "dxlink-url": server.url}
 
     session = cast(Session, SimpleNamespace(_get=get, client_kwargs={}))
-    streamer = DXLinkStreamer(session)
-    try:
-        async with streamer:
-            yield streamer
-    finally:
-        # The package leaves its queues open, which warns when they are collected.
-        for queue in (*streamer._send.values(), *streamer._recv.values()):
-            await queue.aclose()
+    async with tastytrade_streamer(session) as streamer:
+        yield streamer
 
 
 async def test_the_tastytrade_client_receives_every_daily_bar(closed_server: Server, market: Market) -> None:

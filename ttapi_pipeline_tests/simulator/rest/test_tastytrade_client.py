@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
@@ -50,6 +49,7 @@ from ttapi_pipeline.simulator.market.market import Market
 from ttapi_pipeline.simulator.server import OffsetClock, build_simulator, serving
 from ttapi_pipeline_tests.support.clocks import FakeClock
 from ttapi_pipeline_tests.support.simulator import Api
+from ttapi_pipeline_tests.support.tastytrade_streamer import tastytrade_streamer
 
 T = TypeVar("T", bound=Event)
 
@@ -291,18 +291,6 @@ async def live_session(market: Market, monkeypatch: pytest.MonkeyPatch) -> Async
             yield opened
 
 
-@asynccontextmanager
-async def _streaming(session: Session) -> AsyncIterator[DXLinkStreamer]:
-    streamer = DXLinkStreamer(session)
-    try:
-        async with streamer:
-            yield streamer
-    finally:
-        # The package leaves its queues open, which warns when they are collected.
-        for queue in (*streamer._send.values(), *streamer._recv.values()):
-            await queue.aclose()
-
-
 async def _next(streamer: DXLinkStreamer, event_class: type[T]) -> T:
     return await asyncio.wait_for(streamer.get_event(event_class), 10)
 
@@ -311,7 +299,7 @@ async def test_every_quote_type_event_comes_over_the_link_that_the_session_gets(
     chain = await NestedOptionChain.get(live_session, "SPY")
     strikes = next(e for e in chain[0].expirations if e.expiration_date == date(2026, 12, 18)).strikes
     option = strikes[len(strikes) // 2].call_streamer_symbol
-    async with _streaming(live_session) as streamer:
+    async with tastytrade_streamer(live_session) as streamer:
         for event_class in (Quote, Trade, Summary, Profile, TimeAndSale):
             await streamer.subscribe(event_class, ["AAPL", "BRK/B"])
             events = [await _next(streamer, event_class) for _ in range(2)]
@@ -340,7 +328,7 @@ async def test_every_quote_type_event_comes_over_the_link_that_the_session_gets(
 async def test_candle_history_of_any_period_over_the_link_that_the_session_gets(
     live_session: Session, interval: str, start: datetime, bars: int
 ) -> None:
-    async with _streaming(live_session) as streamer:
+    async with tastytrade_streamer(live_session) as streamer:
         await streamer.subscribe_candle(["AAPL", "SPX"], interval, start_time=start, extended_trading_hours=True)
         received: dict[str, list[Candle]] = {}
         ended = 0
