@@ -7,7 +7,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from ttapi_pipeline.metastock.dates import PLACEHOLDERS
 from ttapi_pipeline.metastock.frames import BARS
 from ttapi_pipeline.metastock.importer import import_folder
 from ttapi_pipeline_tests.support.examples import examples
@@ -40,13 +41,17 @@ def without_open_interest(bars: pl.DataFrame) -> pl.DataFrame:
     return bars.with_columns(open_interest=pl.lit(None, pl.Float64))
 
 
+# Bars of days that programs count from are set aside: `test_a_day_that_programs_count_from_is_no_date`.
+DAYS = st.dates(date(1885, 1, 1), date(2030, 1, 1)).filter(lambda day: day not in PLACEHOLDERS)
+
+
 @st.composite
 def bars(draw: st.DrawFn, scale: float) -> Row:
     # Within a factor of three: a price that slips by a power of ten and comes back is set aside.
     prices = st.floats(scale, 3 * scale, allow_nan=False)
     low, one, other, high = sorted(draw(st.tuples(prices, prices, prices, prices)))
     volume, open_interest = draw(st.tuples(st.floats(0, 1e12), st.integers(0, 10**9).map(float)))
-    return (draw(st.dates(date(1885, 1, 1), date(2030, 1, 1))), one, high, low, other, volume, open_interest)
+    return (draw(DAYS), one, high, low, other, volume, open_interest)
 
 
 SYMBOLS = st.one_of(
@@ -75,6 +80,15 @@ def test_every_dialect_reads_back_what_was_written(
     assert_frame_equal(check_account(result), expected, check_exact=True)
     assert result.rejects.is_empty()
     assert set(result.files["dialect"]) == {dialect}
+
+
+@pytest.mark.parametrize("day", ["18581117", "19000101", "19040101", "19700101", "19800101", "20000101"])
+def test_a_day_that_programs_count_from_is_no_date(day: str) -> None:
+    after = f"{day[:6]}{int(day[6:]) + 1:02}"
+    with folder_of({"A.txt": f"A,{day},1,1,1,1,0\nA,{after},1,1,1,1,0\n"}) as folder:
+        result = import_folder(folder)
+    assert result.bars.collect()["session"].to_list() == [datetime.strptime(after, "%Y%m%d").date()]  # noqa: DTZ007
+    assert result.rejects["reason"].to_list() == ["the date is a placeholder: programs count days from it"]
 
 
 def packaged(package: str, path: str) -> bytes:
