@@ -40,10 +40,15 @@ def remove_abandoned(target: Path) -> None:
 
 
 def remove_abandoned_in(folder: Path) -> None:
-    """Remove all files in a folder that writers that died have staged. Nothing happens without the folder."""
+    """Remove all that writers that died have staged in a folder, files and folders.
+
+    Nothing happens without the folder. A staged folder stays where the system has no locks.
+    """
     for path in list(folder.glob(f".*{STAGED_SUFFIX}")):
         if path.is_file():
             _is_abandoned(path, is_removed=True)
+        else:
+            _remove_abandoned_folder(path)
 
 
 @contextmanager
@@ -100,6 +105,36 @@ def _is_abandoned(path: Path, *, is_removed: bool = False) -> bool:
     return True
 
 
+def _remove_abandoned_folder(path: Path) -> None:
+    """Remove a staged folder that no process holds. One that cannot be locked stays, as nobody can tell."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            lock_exclusively(descriptor, is_waiting=False)
+            shutil.rmtree(path, ignore_errors=True)
+        finally:
+            os.close(descriptor)
+
+
+def _folder_made_and_held(path: Path) -> int | None:
+    """Make an empty folder and lock it; returns the descriptor that holds the lock, None without locks on folders."""
+    while True:
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            # Windows opens no folders.
+            return None
+        with suppress(OSError):
+            lock_shared(descriptor)
+        # Before it was locked, another process may have taken it for abandoned.
+        if path.exists():
+            return descriptor
+        os.close(descriptor)
+
+
 def _made_and_held(path: Path, mode: int) -> int:
     """Make an empty file and lock it; returns the descriptor that holds the lock."""
     while True:
@@ -137,11 +172,12 @@ def replacing(target: Path, *, is_durable: bool = True, mode: int = 0o666, is_ti
 def replacing_folder(target: Path, *, is_durable: bool = True) -> Iterator[Path]:
     """Give a new folder to fill; at the end of the block it becomes `target`, which must be missing or empty.
 
-    Arguments and exceptions as for `replacing`. Folders inside of the folder are not synced.
+    Arguments and exceptions as for `replacing`. Folders inside of the folder are not synced. The folder is locked
+    meanwhile, as a staged file is; see `staging`.
     """
     staging = staging_path(target)
+    held = _folder_made_and_held(staging)
     try:
-        staging.mkdir(parents=True)
         yield staging
         if is_durable:
             for path in staging.iterdir():
@@ -149,6 +185,8 @@ def replacing_folder(target: Path, *, is_durable: bool = True) -> Iterator[Path]
         put_in_place(staging, target, is_durable=is_durable)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+        if held is not None:
+            os.close(held)
 
 
 def put_in_place(staging: Path, target: Path, *, is_durable: bool = True) -> None:

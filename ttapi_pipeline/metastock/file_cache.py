@@ -22,7 +22,7 @@ from uuid import uuid4
 import polars as pl
 
 from ttapi_pipeline.core.errors import StorageError
-from ttapi_pipeline.core.files import STAGED_SUFFIX, replacing_folder
+from ttapi_pipeline.core.files import STAGED_SUFFIX, replacing_folder, staging_path
 from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.frames import ACCOUNTS, CONTENTS, REJECTED_ROWS, ROWS, FilesRead
 from ttapi_pipeline.metastock.options import ImportOptions
@@ -179,7 +179,7 @@ class DiskCache:
     def remove(self, batches: Collection[str]) -> None:
         for batch in batches:
             # Renamed first, so that half a batch is never seen under its name.
-            doomed = self._folder / f"{batch}{STAGED_SUFFIX}"
+            doomed = staging_path(self._folder / batch)
             with storage_errors(self._folder), suppress(FileNotFoundError):
                 (self._folder / batch).rename(doomed)
                 shutil.rmtree(doomed)

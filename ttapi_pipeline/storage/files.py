@@ -108,14 +108,15 @@ def remove_stale_files(files: DatasetFiles) -> None:
 
 
 def remove_left_over(folder: Folder) -> None:
-    """Remove what writers that died have staged in a data folder and among its notes.
+    """Remove what writers that died have staged in a data folder and among its notes and caches.
 
     The next writer of each file would do it too, which can be days away.
     """
     if isinstance(folder, Path):
         state = folder / STATE_FOLDER
         versions = (log.parent for log in folder.glob(f"*/{PUBLICATIONS}"))
-        for each in (folder, state, *state.glob("*/"), *versions):
+        # A cache of MetaStock files has a folder for each way of reading them.
+        for each in (folder, state, *state.glob("*/"), *state.glob("*/*/"), *versions):
             remove_abandoned_in(each)
 
 

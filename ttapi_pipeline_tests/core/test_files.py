@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from ttapi_pipeline.core.files import abandoned, remove_abandoned, replacing, replacing_folder, staging, staging_path
+from ttapi_pipeline.core.files import (
+    abandoned,
+    remove_abandoned,
+    remove_abandoned_in,
+    replacing,
+    replacing_folder,
+    staging,
+    staging_path,
+)
 
 
 def test_the_target_changes_at_the_end_of_the_block(tmp_path: Path) -> None:
@@ -93,6 +101,21 @@ def test_what_a_killed_writer_left_is_told_from_what_is_being_written(tmp_path: 
             other.write_text("whole")
         assert mine.exists()
     assert sorted(path.name[:14] for path in tmp_path.iterdir()) == [".bars[1].jsonl", "bars[1].json"]
+
+
+def test_what_killed_writers_left_in_a_folder_goes_and_what_is_being_written_there_stays(tmp_path: Path) -> None:
+    for number in range(2):
+        left = staging_path(tmp_path / f"part{number}")
+        left.mkdir()
+        (left / "rows").write_text("half")
+    staging_path(tmp_path / "bars.json").write_text("half")
+    with replacing_folder(tmp_path / "part") as folder, replacing(tmp_path / "state.json") as file:
+        (folder / "rows").write_text("1")
+        file.write_text("new")
+        remove_abandoned_in(tmp_path)
+        assert sorted(tmp_path.iterdir()) == sorted([folder, file])
+    assert (tmp_path / "part" / "rows").read_text() == "1"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["part", "state.json"]
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Rounds of damage to files of every kind at once, each followed by one `tt refresh`, which has to mend all of it.
 
-What is damaged: tables (data and footers of Parquet files, CSV, manifests), everything under `.state`, and Dagster's
-databases, after a run that was killed. How: bits that turned over, files that were cut, emptied, zeroed in part,
-exchanged, or are as they were before. `make soak` makes DAMAGES of them; what was done and found is appended to the
-file that DAMAGE_FIGURES names, a line of JSON per round.
+What is damaged: tables (data and footers of Parquet files, CSV, manifests), everything under `.state`, Dagster's
+databases, after a run that was killed, and what is kept of earlier publications. How: bits that turned over, files that
+were cut, emptied, zeroed in part, exchanged, or are as they were before. `make soak` makes DAMAGES of them; what was
+done and found is appended to the file that DAMAGE_FIGURES names, a line of JSON per round.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.storage.databases import database_damage, find_databases, is_shared
 from ttapi_pipeline.storage.hashing import data_version
 from ttapi_pipeline.storage.repair import check
+from ttapi_pipeline.storage.versions.reading import versions
 from ttapi_pipeline_tests.support.clocks import StoppedClock
 from ttapi_pipeline_tests.support.flips import CHANGES, flip_any_bit, put_bytes
 from ttapi_pipeline_tests.support.forks import Forks
@@ -93,6 +94,16 @@ def state_files(data: Path) -> Mapping[str, list[Path]]:
         if path.is_file() and path.stat().st_size and path.suffix != ".lock":
             found.setdefault(state_kind(path, data / ".state"), []).append(path)
     return found
+
+
+def history_files(data: Path) -> Mapping[str, list[Path]]:
+    """What is kept of publications: their logs, and the rows of those that are not stored any more."""
+    folders = [data / name for name in SCHEMAS if (data / name).is_dir()]
+    found = {
+        "history: log": [path for folder in folders for path in folder.glob("*.jsonl") if path.stat().st_size],
+        "history: rows": [path for folder in folders for path in folder.glob("*.parquet")],
+    }
+    return {kind: sorted(paths) for kind, paths in found.items() if paths}
 
 
 def database_files(data: Path) -> Mapping[str, list[Path]]:
@@ -172,6 +183,21 @@ def _footer_start(path: Path) -> int:
     return len(content) - 8 - int.from_bytes(content[-8:-4], "little")
 
 
+def answer(data: Path, name: str, instant: datetime) -> str | None:
+    """The data version of a table as of an instant; None where the rows cannot be read any more."""
+    try:
+        return data_version(open_dataset(name, data, as_of=instant))
+    except TTError:
+        return None
+
+
+def answers(data: Path) -> Mapping[tuple[str, datetime], str | None]:
+    """The answer about each publication of each table."""
+    stored = [name for name in SCHEMAS if (data / f"{name}.parquet").exists()]
+    instants = [(name, version.known_at) for name in stored for version in versions(data, name)]
+    return {(name, instant): answer(data, name, instant) for name, instant in instants}
+
+
 def contents(data: Path) -> Mapping[str, str]:
     """The data version of each table, computed from the rows that a reader gets."""
     return {name: data_version(open_dataset(name, data)) for name in SCHEMAS if (data / f"{name}.parquet").exists()}
@@ -184,6 +210,7 @@ class Damages:
         self.folder, self.project, self.forks = folder, project, forks
         self.data = project / "data"
         self.expected: Mapping[str, str] = {}
+        self.history: Mapping[tuple[str, datetime], str | None] = {}
         self.shown = ""
 
     def make(self, exchange: SimulatorControl) -> None:
@@ -198,6 +225,7 @@ class Damages:
         left = self._leave_refusals(exchange)
         self._run("refresh")
         self.expected = contents(self.data)
+        self.history = answers(self.data)
         self.shown = self._show()
         with ExitStack() as readers:
             # A database that somebody reads keeps the log of its writes beside it.
@@ -216,8 +244,12 @@ class Damages:
         assert run.wait(900) == 0, run.output()
 
     def _show(self) -> str:
-        shown = self.forks.start(self.project, "tt", "show", "AAPL")
-        return f"{shown.wait(300)}\n{shown.output()}"
+        """What `tt show` says of a symbol, without the ages of tables and whether they are due; else why it refuses."""
+        shown = self.forks.start(self.project, "tt", "show", "AAPL", "--json")
+        code, said = shown.wait(300), shown.output()
+        if code == 0:
+            said = json.dumps(json.loads(said) | {"verdicts": {}}, indent=1)
+        return f"{code}\n{said}"
 
     def _leave_refusals(self, exchange: SimulatorControl) -> Mapping[Path, bytes]:
         """Have the client write down which services failed, and that its grant was refused: the files."""
@@ -263,7 +295,8 @@ class Damages:
         for _ in range(2):
             damager.damage_one_of(state_files(self.data), is_older_tried=True)
         damager.damage_one_of(database_files(self.data), is_older_tried=False)
-        findings = self._notice(damager.done)
+        damager.damage_one_of(history_files(self.data), is_older_tried=False)
+        findings = self._notice(damager.done) + self._remembered()
         notes = sorted((self.data / ".state" / "damaged").glob("*.json"))
         if notes:
             # What was found is noted, and the note is a file like any other.
@@ -278,7 +311,7 @@ class Damages:
         code = run.wait(900)
         if code != 0:
             findings.append(f"the next run ended with {code}: {run.output()[-2500:]}")
-        findings += self._mended()
+        findings += self._mended() + self._remembered()
         return {
             "round": number,
             "seed": f"{SEED}/{number}",
@@ -316,6 +349,14 @@ class Damages:
             if is_table and Path(damage.path).name not in said and damage.kind != "manifest":
                 findings.append(f"not named: {damage}")
         return findings
+
+    def _remembered(self) -> list[str]:
+        """Answers about the past that are neither what was known then nor an error."""
+        return [
+            f"{name} as of {instant} has other rows"
+            for (name, instant), expected in self.history.items()
+            if answer(self.data, name, instant) not in {expected, None}
+        ]
 
     def _mended(self) -> list[str]:
         """What is still wrong after the run."""

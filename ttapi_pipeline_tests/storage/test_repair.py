@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -137,9 +138,14 @@ def test_staged_files_of_dead_writers_go_before_the_next_publication_and_those_o
     stored: Path, marks: DatasetSchema
 ) -> None:
     (stored / ".marks.csv.0123.staged").write_bytes(b"half")
+    cached = stored / ".state" / "metastock" / "0123"
+    (cached / ".00000002-45.67.staged").mkdir(parents=True)
+    (cached / ".00000002-45.67.staged" / "rows.parquet").write_bytes(b"half")
     with staging(stored / "marks.json") as living:
         remove_left_over(stored)
         assert living.exists()
+    assert list(cached.iterdir()) == []
+    shutil.rmtree(stored / ".state")
     assert_sound(stored, marks)
 
 
