@@ -12,6 +12,7 @@ from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser, typed_path
 from ttapi_pipeline.core.arguments import accepting
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
+from ttapi_pipeline.core.extra_symbols import extra_symbols
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.reading import stored_symbols
@@ -40,7 +41,8 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         0 when every row would be kept and nothing is doubtful, else 3.
 
     Raises:
-        StorageError: The folder, or the symbol map of the settings, cannot be read.
+        InvalidFormatError: The symbol map of the settings, or a list of symbols, is not one.
+        StorageError: The folder, or such a file, cannot be read.
     """
     from ttapi_pipeline.metastock.options import import_options
     from ttapi_pipeline.metastock.preview import preview_folder
@@ -56,6 +58,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         today=SYSTEM_CLOCK.now().astimezone(NEW_YORK).date(),
         # A dry run needs no data folder.
         universe=frozenset(stored_symbols(open_folder(settings.data_dir))) or None,
+        extra=extra_symbols(settings.metastock_extra),
     )
     if options.json:
         print_json(import_document(preview))

@@ -18,6 +18,7 @@ SettingName = Literal[
     "lookback_sessions",
     "annualization_sessions",
     "metastock_symbol_map",
+    "metastock_extra",
     "metastock_adjustment",
     "metastock_date_order",
     "metastock_periods",

@@ -173,6 +173,13 @@ class Settings:
         default="cp1250",
         meaning="encoding of MetaStock files that are not Unicode",
     )
+    metastock_extra: str = setting(
+        "TT_METASTOCK_EXTRA",
+        variables.extra,
+        accepts="all, none, or symbols and paths of text files that exist, between commas",
+        default="all",
+        meaning="symbols of MetaStock files outside the universe that eod_snapshot, and what is made from it, also has",
+    )
     metastock_volume_multiplier: float = setting(
         "TT_METASTOCK_VOLUME_MULTIPLIER",
         variables.multiplier,

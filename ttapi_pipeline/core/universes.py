@@ -56,17 +56,21 @@ def sp500() -> Sequence[Constituent]:
     return tuple(Constituent(row["symbol"], row["name"], date.fromisoformat(row["added_date"])) for row in rows)
 
 
-def read_symbol_file(path: Path) -> Sequence[str]:
+def read_symbol_file(path: Path, setting: str = "TT_LIST") -> Sequence[str]:
     """Read one symbol per line; blank lines and what follows a ``#`` are skipped, repetitions dropped.
 
     Symbols may be spelled ``BRK.B``, ``BRK-B`` or ``brk/b``; they come back as tastytrade writes them, in the order of
     the file.
 
+    Args:
+        path: The file.
+        setting: The variable that names it, for messages.
+
     Raises:
         StorageError: The file cannot be read.
         InvalidFormatError: It is no text or too large, a line is not one symbol, or the file has no symbol.
     """
-    text = read_user_text(path, f"TT_LIST: {path}")
+    text = read_user_text(path, f"{setting}: {path}")
     symbols: dict[str, None] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         word = line.split("#", 1)[0].strip()

@@ -20,8 +20,10 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from ttapi_pipeline.core.errors import InvalidValueError
+from ttapi_pipeline.core.extra_symbols import ALL, NONE, is_symbol, words_of
 from ttapi_pipeline.core.privacy import STRUCK_OUT
 from ttapi_pipeline.core.sessions import FIRST_DATE
+from ttapi_pipeline.core.symbology import canonical_symbol
 from ttapi_pipeline.core.ttl import ACCEPTED_DURATION, format_duration, parse_duration
 from ttapi_pipeline.core.universes import SymbolList, lists_of
 
@@ -59,7 +61,7 @@ class Variable:
     @property
     def is_path(self) -> bool:
         """Whether a value names a file or a folder, which may be relative."""
-        return self.parse in {existing_folder, existing_file, location, universe}
+        return self.parse in {existing_folder, existing_file, location, universe, extra}
 
     def read(self, text: str) -> Any:
         """The value of a text.
@@ -273,10 +275,12 @@ def with_absolute_paths(values: Mapping[str, str], known: Iterable[Variable], fo
     def changed(name: str, value: str) -> str:
         if name not in paths:
             return value
-        if paths[name].parse is not universe:
-            return absolute(value.strip(), folder)
-        lists = lists_of(value.strip(), folder)
-        return ",".join(each if each in _NUMBERS else absolute(each, folder) for each in lists)
+        text = value.strip()
+        if paths[name].parse is universe:
+            return ",".join(each if each in _NUMBERS else absolute(each, folder) for each in lists_of(text, folder))
+        if paths[name].parse is extra:
+            return ",".join(each if is_symbol(each) else absolute(each, folder) for each in words_of(text, folder))
+        return absolute(text, folder)
 
     return {name: changed(name, value) for name, value in values.items()}
 
@@ -290,6 +294,17 @@ def universe(text: str) -> str:
     if not lists:
         raise ValueError(text)
     return ",".join(each if each in _NUMBERS else _list_in_file(each, is_one_of=len(lists)) for each in lists)
+
+
+def extra(text: str) -> str:
+    """``all``, ``none``, or symbols and paths of files that exist, between commas, in order and once each."""
+    if text.lower() in {ALL, NONE}:
+        return text.lower()
+    words = words_of(text)
+    if not words or {ALL, NONE}.intersection(word.lower() for word in words):
+        raise ValueError(text)
+    found = [canonical_symbol(each) if is_symbol(each) else _list_in_file(each, is_one_of=2) for each in words]
+    return ",".join(sorted(dict.fromkeys(found)))
 
 
 def _list_in_file(text: str, *, is_one_of: int) -> str:

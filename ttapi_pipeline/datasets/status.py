@@ -13,6 +13,7 @@ from typing import Final
 
 from ttapi_pipeline.core.declaration import Declaration, SettingName
 from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, StorageError
+from ttapi_pipeline.core.extra_symbols import ALL, VARIABLE, is_symbol, words_of
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.universes import SymbolList, lists_of
@@ -75,8 +76,16 @@ def metastock_version(settings: Settings) -> str:
 
 
 def shaping_settings(settings: Settings, declaration: Declaration) -> Mapping[str, str]:
-    """The settings that shape a dataset, as its manifest names them."""
-    return {name: _setting(settings, name) for name in declaration.shaped_by}
+    """The settings that shape a dataset, as its manifest names them.
+
+    One that came later than manifests is not named while it has its default, so that what was stored before it came is
+    carried on.
+    """
+    return {
+        name: _setting(settings, name)
+        for name in declaration.shaped_by
+        if not (name == "metastock_extra" and settings.metastock_extra == ALL)
+    }
 
 
 def _setting(settings: Settings, name: SettingName) -> str:
@@ -96,6 +105,8 @@ def _setting(settings: Settings, name: SettingName) -> str:
         case "metastock_symbol_map":
             path = settings.metastock_symbol_map
             return "none" if path is None else f"sha256 {_digest(path, 'TT_METASTOCK_SYMBOL_MAP')}"
+        case "metastock_extra":
+            return ",".join(_words(settings.metastock_extra))
         case "earnings_file":
             path = settings.earnings_file
             return "none" if path is None else f"sha256 {_digest(path, 'TT_EARNINGS_FILE')}"
@@ -116,6 +127,11 @@ def _setting(settings: Settings, name: SettingName) -> str:
 def _list(named: str) -> str:
     # The file is the universe: another content is another universe.
     return named if named in set(SymbolList) else f"{named} sha256 {_digest(Path(named), 'TT_LIST')}"
+
+
+def _words(extra: str) -> Iterator[str]:
+    for word in words_of(extra):
+        yield word if is_symbol(word) else f"{word} sha256 {_digest(Path(word), VARIABLE)}"
 
 
 def _digest(path: Path, variable: str) -> str:

@@ -115,7 +115,7 @@ def _import_account() -> dg.AssetChecksDefinition:
         description="Rows read from MetaStock files = rows kept + duplicates + rejected, per file and in total.",
     )
     def accounts_for_every_row(io_manager: dg.ResourceParam[Storage]) -> dg.AssetCheckResult:
-        from ttapi_pipeline.datasets.eod_snapshot.build import account_problems  # noqa: PLC0415 - see `defs`
+        from ttapi_pipeline.datasets.eod_snapshot.account import account_problems  # noqa: PLC0415 - see `defs`
 
         key, check = dg.AssetKey(EOD_SNAPSHOT.name), "accounts_for_every_row"
         try:

@@ -7,11 +7,12 @@ Rows that are rejected one by one are not told here; each of them has its line i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, get_args
 
 import polars as pl
 
+from ttapi_pipeline.core.nearest import did_you_mean
 from ttapi_pipeline.metastock.claims import CONFLICTS
 from ttapi_pipeline.metastock.current_bars import CurrentBars
 from ttapi_pipeline.metastock.dates import CONVENTIONS, WHOLE_YEAR, DateForm, orders_of
@@ -23,7 +24,7 @@ from ttapi_pipeline.metastock.options import DEFAULT_OPTIONS, ImportOptions
 NOTICES: Final = pl.Schema(
     {"kind": pl.String(), "subject": pl.String(), "file": pl.String(), "rows": pl.UInt32(), "notice": pl.String()}
 )
-"""One row per notice. `kind`: ``assumption``; ``left out``, which nothing reads; ``warning``, which a person should
+"""One row per notice. `kind`: ``assumption``; ``left out``, which is in no table; ``warning``, which a person should
 look at; or ``conflict``, rows that are set aside since another spelling has their symbol, or other files of the same
 spelling. `subject` is a dialect, the folder, a file or a symbol; `file` and `rows` are null where it is not about a
 file, or about rows."""
@@ -265,6 +266,40 @@ def unknown_symbols(contents: pl.DataFrame, names: pl.Series, symbols: Collectio
     count = f"{_counted(first.height, 'symbol')} of the files {'is' if first.height == 1 else 'are'}"
     sentence = f"{count} not in {where}, unknown whether the broker has them: {listed}{others}"
     return pl.DataFrame([("assumption", "folder", None, None, sentence)], schema=NOTICES, orient="row")
+
+
+def left_out_symbols(symbols: Sequence[str], rows: int | None, setting: str) -> pl.DataFrame:
+    """A notice about symbols of the files that the user does not want, schema NOTICES; empty without any.
+
+    Args:
+        symbols: In order.
+        rows: Bars of theirs; None where they are not counted.
+        setting: The variable that says so.
+    """
+    if not symbols:
+        return pl.DataFrame(schema=NOTICES)
+    others = f" and {len(symbols) - _MOST_UNKNOWN:,} others" if len(symbols) > _MOST_UNKNOWN else ""
+    counted = f"{_counted(len(symbols), 'symbol')} of the files {'is' if len(symbols) == 1 else 'are'}"
+    sentence = (
+        f"{counted} neither in the universe nor named by {setting}, and left out:"
+        f" {', '.join(symbols[:_MOST_UNKNOWN])}{others}"
+    )
+    return pl.DataFrame([("left out", "folder", None, rows, sentence)], schema=NOTICES, orient="row")
+
+
+def absent_symbols(wanted: Collection[str], found: Collection[str], setting: str) -> pl.DataFrame:
+    """A warning about each symbol that a setting names and no file holds, schema NOTICES, by symbol."""
+    told = [
+        (
+            "warning",
+            symbol,
+            None,
+            None,
+            f"{setting} names {symbol}, of which no file has a row{did_you_mean(symbol, found)}",
+        )
+        for symbol in sorted(set(wanted).difference(found))
+    ]
+    return pl.DataFrame(told, schema=NOTICES, orient="row")
 
 
 def _no_rows(known: pl.DataFrame, names: pl.Series) -> Iterator[_Notice]:

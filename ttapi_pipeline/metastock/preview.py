@@ -7,7 +7,7 @@ Nothing is written. `terminal.import_report` puts it in words.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Final
 
 import polars as pl
 
+from ttapi_pipeline.core.extra_symbols import VARIABLE
 from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.candidates import Candidate, by_layout
 from ttapi_pipeline.metastock.evidence import Scheme
@@ -24,6 +25,7 @@ from ttapi_pipeline.metastock.folder import Folder
 from ttapi_pipeline.metastock.identity import Symbols
 from ttapi_pipeline.metastock.importer import FolderImport, import_files
 from ttapi_pipeline.metastock.layout import Layout
+from ttapi_pipeline.metastock.notices import absent_symbols, left_out_symbols
 from ttapi_pipeline.metastock.options import DEFAULT_OPTIONS, ImportOptions
 
 _DIALECTS: Final = pl.Schema(
@@ -84,6 +86,7 @@ def preview_folder(
     options: ImportOptions = DEFAULT_OPTIONS,
     today: date | None = None,
     universe: Collection[str] | None = None,
+    extra: Collection[str] | None = None,
     most_bytes: int = limits.PREVIEW_BYTES,
 ) -> FolderPreview:
     """Look at every file below a folder and import some of each layout.
@@ -94,6 +97,7 @@ def preview_folder(
         options: Likewise.
         today: Likewise.
         universe: Symbols that the broker is asked about; others are named. None says nothing of it.
+        extra: Symbols that are wanted besides the universe; None for all of them.
         most_bytes: How much is read, evenly spread over the files; everything where there is no more than that.
 
     Raises:
@@ -111,7 +115,7 @@ def preview_folder(
     names = {} if symbol_map is None else symbol_map
     imported = import_files(files.part(sample), MemoryCache(), names, options, today=today)
     first, last = imported.bars.select(pl.min("session"), last=pl.max("session")).collect(engine="streaming").row(0)
-    unknown = [] if universe is None else [imported.unknown_symbols(universe, "the universe")]
+    unknown = [] if universe is None else list(_outside(imported, universe, extra))
     return FolderPreview(
         dialects=_dialects(imported, sample, groups),
         reasons=_reasons(imported),
@@ -122,6 +126,19 @@ def preview_folder(
         last=last,
         is_complete=is_complete,
     )
+
+
+def _outside(
+    imported: FolderImport, universe: Collection[str], extra: Collection[str] | None
+) -> Iterator[pl.DataFrame]:
+    """Notices about symbols that are not in the universe, schema `notices.NOTICES`."""
+    left_out: Sequence[str] = ()
+    if extra is not None:
+        found = imported.rows_per_symbol.filter(pl.col("rows") > 0)["symbol"].to_list()
+        left_out = sorted(set(found).difference(universe, extra))
+        yield left_out_symbols(left_out, None, VARIABLE)
+        yield absent_symbols(set(extra).difference(universe), found, VARIABLE)
+    yield imported.unknown_symbols([*universe, *left_out], "the universe")
 
 
 def _dialects(

@@ -22,7 +22,7 @@ _MOST_NOTICES: Final = 40
 _HEADINGS: Final = {
     "conflict": "tickers that lead to one symbol",
     "warning": "to look at",
-    "left out": "not read",
+    "left out": "left out",
     "assumption": "assumed",
 }
 """What stands above the notices of each kind."""

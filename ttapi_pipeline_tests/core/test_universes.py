@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ttapi_pipeline.core.errors import InvalidFormatError, StorageError
+from ttapi_pipeline.core.errors import InvalidFormatError, InvalidValueError, StorageError
+from ttapi_pipeline.core.extra_symbols import extra_symbols
+from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.symbology import canonical_symbol
 from ttapi_pipeline.core.universes import (
     SP500_AS_OF,
@@ -17,6 +19,7 @@ from ttapi_pipeline.core.universes import (
     read_symbol_file,
     sp500,
 )
+from ttapi_pipeline.core.variables import extra
 
 
 def test_the_sp500_has_its_503_share_classes_once_each() -> None:
@@ -84,3 +87,36 @@ def test_a_line_with_a_space_for_the_slash_is_told_the_symbol(tmp_path: Path) ->
     file.write_text("BRK B\n")
     with pytest.raises(InvalidFormatError, match=r"line 1: 'BRK B' is not an equity symbol \(did you mean BRK/B\?\)"):
         read_symbol_file(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("ALL", "all"), ("None", "none"), ("slv, gld,GLD", "GLD,SLV"), ("brk.b", "BRK/B"), ("brk-b,bf/b", "BF/B,BRK/B")],
+)
+def test_extra_symbols_are_all_none_or_symbols_in_any_spelling(text: str, value: str) -> None:
+    assert extra(text) == value
+
+
+def test_extra_symbols_may_come_from_files_beside_symbols(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("slv\nbrk.b\n")
+    value = extra(f"gld,{tmp_path / 'mine.txt'}")
+    assert extra_symbols(value) == frozenset({"GLD", "SLV", "BRK/B"})
+    assert (extra_symbols("all"), extra_symbols("none")) == (None, frozenset())
+
+
+@pytest.mark.parametrize("text", [",", "all,GLD", "GLD,none", "GLD SLV", "nowhere.txt"])
+def test_a_choice_of_extra_symbols_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InvalidValueError, match="TT_METASTOCK_EXTRA"):
+        Settings.from_values({"TT_METASTOCK_EXTRA": text})
+
+
+def test_a_file_of_extra_symbols_that_is_not_there_is_named() -> None:
+    with pytest.raises(InvalidValueError, match=r"TT_METASTOCK_EXTRA.*there is no file 'my\.txt'"):
+        Settings.from_values({"TT_METASTOCK_EXTRA": "GLD,my.txt"})
+
+
+def test_a_path_of_extra_symbols_is_relative_to_the_file_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("SLV\n")
+    (tmp_path / ".env").write_text("TT_METASTOCK_EXTRA=mine.txt,GLD\n")
+    settings = Settings.load({}, dotenv=tmp_path / ".env", folder=tmp_path)
+    assert settings.metastock_extra == f"{tmp_path / 'mine.txt'},GLD"

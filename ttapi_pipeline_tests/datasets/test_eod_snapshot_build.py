@@ -26,9 +26,9 @@ from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.eod_snapshot import build as eod_snapshot
+from ttapi_pipeline.datasets.eod_snapshot.account import account_problems
 from ttapi_pipeline.datasets.eod_snapshot.build import (
     SnapshotOptions,
-    account_problems,
     build_eod_snapshot,
     snapshot_options,
 )

@@ -50,6 +50,7 @@ def shaped(settings: Settings, name: SettingName) -> str:
         ({"annualization_sessions": 260}, "annualization_sessions", "260"),
         ({}, "metastock_symbol_map", "none"),
         ({"metastock_adjustment": "split"}, "metastock_adjustment", "split"),
+        ({"metastock_extra": "BRK/B,SLV"}, "metastock_extra", "BRK/B,SLV"),
         ({"rescale_candles": True}, "rescale_candles", "true"),
         ({"simulator_seed": 8}, "origin", "simulator seed 8"),
     ],
@@ -71,13 +72,23 @@ def test_a_universe_from_a_file_is_its_content(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_names_its_variable(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"TT_LIST: .*gone.txt cannot be read"):
         shaped(replace(Settings(), universe=str(tmp_path / "gone.txt")), "universe")
+    with pytest.raises(StorageError, match=r"TT_METASTOCK_EXTRA: .*gone.txt cannot be read"):
+        shaped(replace(Settings(), metastock_extra=f"GLD,{tmp_path / 'gone.txt'}"), "metastock_extra")
     with pytest.raises(StorageError, match="TT_METASTOCK_SYMBOL_MAP"):
         shaped(replace(Settings(), metastock_symbol_map=tmp_path / "gone.csv"), "metastock_symbol_map")
 
 
 def test_a_dataset_names_only_what_shapes_it() -> None:
     for declaration in DATASETS.values():
-        assert list(shaping_settings(Settings(), declaration)) == list(declaration.shaped_by)
+        named = list(shaping_settings(replace(Settings(), metastock_extra="none"), declaration))
+        assert named == list(declaration.shaped_by)
+
+
+def test_a_setting_that_came_later_is_not_named_while_it_has_its_default() -> None:
+    snapshot = DATASETS["eod_snapshot"]
+    assert [name for name in snapshot.shaped_by if name not in shaping_settings(Settings(), snapshot)] == [
+        "metastock_extra"
+    ]
 
 
 def test_without_a_metastock_folder_there_is_a_version_all_the_same(tmp_path: Path) -> None:

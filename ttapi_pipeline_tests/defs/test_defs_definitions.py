@@ -70,7 +70,7 @@ class TestDefinitions:
             "quote_history": set(),
             "expiration_series": {"trading_calendar", "universe"},
             "daily_candles": {"trading_calendar", "universe"},
-            "eod_snapshot": {"metastock_files", "daily_candles", "trading_calendar"},
+            "eod_snapshot": {"metastock_files", "daily_candles", "trading_calendar", "universe"},
             "returns_stddev": {
                 *("expiration_series", "eod_snapshot", "implied_volatility"),
                 *("symbols", "earnings", "trading_calendar"),

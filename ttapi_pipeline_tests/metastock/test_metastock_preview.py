@@ -61,6 +61,16 @@ def test_of_a_large_folder_some_files_are_read(folder: Path) -> None:
     assert "estimates" in text_of(folder, most_bytes=size // 2)
 
 
+def test_symbols_that_the_user_does_not_want_are_named_beforehand(folder: Path) -> None:
+    preview = preview_folder(folder, universe=frozenset({"S0", "S1"}), extra=frozenset({"S2", "S9"}))
+    told = dict(preview.notices.select("kind", "notice").iter_rows())
+    assert told["left out"] == (
+        "2 symbols of the files are neither in the universe nor named by TT_METASTOCK_EXTRA, and left out: S3, S4"
+    )
+    assert told["warning"].startswith("TT_METASTOCK_EXTRA names S9, of which no file has a row")
+    assert "1 symbol of the files is not in the universe" in told["assumption"]
+
+
 def test_an_empty_folder_is_told_and_a_missing_one_is_an_error(tmp_path: Path) -> None:
     assert "0 files, 0 rows, 0 symbols" in text_of(tmp_path)
     assert json.loads(json.dumps(import_document(preview_folder(tmp_path))))["last_session"] is None

@@ -8,24 +8,27 @@ Which of the two stands where is decided in `sources`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
 from ttapi_pipeline.analytics.splits import price_steps
 from ttapi_pipeline.broker.simulated_files import write_simulated_files
 from ttapi_pipeline.core.collection import ProgressCallback, no_progress
-from ttapi_pipeline.core.manifest import DOUBTS, Provenance, lost_facts
+from ttapi_pipeline.core.extra_symbols import extra_symbols
 from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
+from ttapi_pipeline.datasets.eod_snapshot.account import accounting, losses, unaccounted
 from ttapi_pipeline.datasets.eod_snapshot.doubts import doubts, explain_conflicts
+from ttapi_pipeline.datasets.eod_snapshot.extras import Extras
 from ttapi_pipeline.datasets.eod_snapshot.reports import reports
 from ttapi_pipeline.datasets.eod_snapshot.scales import scales
 from ttapi_pipeline.datasets.eod_snapshot.sources import (
@@ -42,6 +45,7 @@ from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.status import metastock_folder, metastock_version
 from ttapi_pipeline.metastock.current_bars import SymbolRange
 from ttapi_pipeline.metastock.importer import FolderImport, import_folder
+from ttapi_pipeline.metastock.notices import NOTICES
 from ttapi_pipeline.metastock.options import DEFAULT_OPTIONS, ImportOptions, import_options
 from ttapi_pipeline.metastock.symbol_map import read_symbol_map
 from ttapi_pipeline.plots.charts import coverage_chart
@@ -64,6 +68,7 @@ class SnapshotOptions:
         is_rescaling: See `merge_sources`.
         is_cache_trusted: Whether what is kept in `cache` may be used; in any case it is kept.
         today: The exchange's date: rows of the files that are later are rejected. None accepts any date.
+        extra: Symbols of the files that are wanted besides the universe; None for all of them.
     """
 
     cache: Path | None = None
@@ -74,6 +79,7 @@ class SnapshotOptions:
     is_rescaling: bool = False
     is_cache_trusted: bool = True
     today: date | None = None
+    extra: frozenset[str] | None = None
 
 
 def snapshot_options(
@@ -82,7 +88,7 @@ def snapshot_options(
     """The options that settings make.
 
     Raises:
-        InvalidFormatError: The file of the symbol map is not one.
+        InvalidFormatError: The file of the symbol map, or one of symbols, is not one.
         StorageError: It cannot be read.
     """
     state, path = state_folder(settings.data_dir), settings.metastock_symbol_map
@@ -95,6 +101,7 @@ def snapshot_options(
         is_rescaling=settings.rescale_candles,
         is_cache_trusted=is_cache_trusted,
         today=today,
+        extra=extra_symbols(settings.metastock_extra),
     )
 
 
@@ -104,6 +111,7 @@ def build_eod_snapshot(
     calendar: pl.LazyFrame,
     *,
     metastock_version: str,
+    members: Collection[str] = (),
     options: SnapshotOptions | None = None,
     progress: ProgressCallback = no_progress,
 ) -> Build:
@@ -115,6 +123,7 @@ def build_eod_snapshot(
         calendar: `trading_calendar`.
         metastock_version: The folder's fingerprint before it is read: a file that changes meanwhile costs another
             import instead of being missed.
+        members: Symbols of the universe, for options that do not want all that the files have.
         options: How.
         progress: Told how many files are read, of those that have to be.
 
@@ -123,18 +132,20 @@ def build_eod_snapshot(
     """
     chosen = SnapshotOptions() if options is None else options
     imported = None if folder is None else _imported(folder, chosen, progress)
-    merge = _Merge(imported, candles, options=chosen)
+    merge = _Merge(imported, candles, members, options=chosen)
     survey = merge.survey(calendar)
     rebased = survey.comparison.filter(pl.col("newest_divisor") != 1.0)
     conflicts, doubted = explain_conflicts(survey.comparison), doubts(survey.steps, survey.possible_splits)
+    notices = NOTICES.to_frame() if imported is None else merge.extras.notices(imported, rows=survey.left_out)
     return Build(
         frame=merge.pieces(survey.comparison),
         missing=conflicts,
         statistics={
-            **_accounting(imported),
-            **_losses(imported, doubted=doubted.height),
-            **_unaccounted(imported, bars=survey.sources.get("metastock", 0) + survey.replaced),
+            **accounting(imported),
+            **losses(imported, notices, doubted=doubted.height),
+            **unaccounted(imported, bars=survey.sources.get("metastock", 0) + survey.replaced + survey.left_out),
             "metastock_replaced": survey.replaced,
+            **({} if chosen.extra is None else {"metastock_left_out": survey.left_out}),
             "symbols_in_conflict": len(conflicts),
             "symbols_without_overlap": survey.comparison.filter(verdict="no_overlap").height,
             "symbols_rebased": survey.splits["symbol"].append(rebased["symbol"]).n_unique(),
@@ -144,7 +155,7 @@ def build_eod_snapshot(
             "missing_sessions": survey.missing_sessions,
         },
         sources=survey.sources,
-        reports={} if imported is None else reports(imported, survey, doubted, merge.symbols_of_candles),
+        reports={} if imported is None else reports(imported, survey, notices, doubted, merge.known_symbols),
         inputs={METASTOCK_FILES: metastock_version},
         charts={"coverage": partial(coverage_chart, survey.coverage)},
     )
@@ -170,6 +181,7 @@ class _Merge:
         self,
         imported: FolderImport | None,
         candles: pl.LazyFrame,
+        members: Collection[str],
         *,
         options: SnapshotOptions,
     ) -> None:
@@ -177,7 +189,8 @@ class _Merge:
         self._candles = candles
         self._options = options
         others = candles.group_by("symbol").agg(rows=pl.len().cast(pl.Int64)).collect(engine="streaming")
-        self.symbols_of_candles = others["symbol"]
+        self.extras: Final = Extras.of(imported, options.extra, members, others["symbol"])
+        self.known_symbols: Final = (*others["symbol"], *self.extras.left_out)
         self._ranges: Sequence[SymbolRange] = [("", None)] if imported is None else imported.ranges(others=others)
         files = ["" for _ in self._ranges] if imported is None else imported.versions(self._ranges)
         self._keys = [self._key(symbols, version) for symbols, version in zip(self._ranges, files, strict=True)]
@@ -199,22 +212,27 @@ class _Merge:
 
     def _key(self, symbols: SymbolRange, files: str) -> str:
         candles = data_version(self._feed(symbols), exclude=())
-        facts = [self._options.adjustment, self._options.is_rescaling, files, candles]
+        facts: list[object] = [self._options.adjustment, self._options.is_rescaling, files, candles]
+        if left_out := self.extras.within(symbols):
+            facts.append(left_out)
         return sha256(json.dumps(facts).encode()).hexdigest()
 
     def _look(self, position: int) -> RangeSurvey:
         symbols = self._ranges[position]
         candles = self._feed(symbols)
         if candles.is_empty() and not self._divides_own_splits:
-            bars = self._bars(symbols, (*KEY, "close"))
+            read = self._bars(symbols, (*KEY, "close"))
+            bars = self.extras.kept(read)
             return RangeSurvey(
                 comparison=COMPARISON.to_frame(),
                 splits=SPLITS.to_frame(),
                 bars={"metastock": bars[list(KEY)]},
                 possible_splits=SPLITS.to_frame(),
                 steps=price_steps(self._glued(_widened(bars), candles, COMPARISON.to_frame()).lazy()),
+                left_out=read.height - bars.height,
             )
-        metastock = self._bars(symbols, (*KEY, "open", "close", "volume"))
+        read = self._bars(symbols, (*KEY, "open", "close", "volume"))
+        metastock = self.extras.kept(read)
         is_looked_at = _has_symbol_of(candles) | self._divides_own_splits
         shared = _widened(metastock.filter(is_looked_at))
         common = scales(shared.lazy(), candles.lazy())
@@ -230,6 +248,7 @@ class _Merge:
             bars={"metastock": kept, "dxlink": glued.filter(source="dxlink")[list(KEY)]},
             steps=price_steps(pl.concat([alone, glued]).sort(KEY).lazy()),
             replaced=metastock.height - kept.height,
+            left_out=read.height - metastock.height,
         )
 
     @property
@@ -237,7 +256,8 @@ class _Merge:
         return self._options.adjustment == "raw"
 
     def _merged(self, symbols: SymbolRange, comparison: pl.DataFrame) -> pl.DataFrame:
-        metastock, candles = self._bars(symbols, (*BAR_COLUMNS, "fetched_at")), self._feed(symbols)
+        read, candles = self._bars(symbols, (*BAR_COLUMNS, "fetched_at")), self._feed(symbols)
+        metastock = self.extras.kept(read)
         if candles.is_empty():
             return self._glued(metastock, candles, comparison)
         is_shared = _has_symbol_of(candles)
@@ -292,80 +312,9 @@ def _widened(metastock: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def account_problems(provenance: Provenance, *, bars: int, rejects: int) -> Sequence[str]:
-    """Sentences about rows of the import that are not accounted for; none when every row is.
-
-    Rows read must be rows kept, duplicates and rejected ones. What was kept, less what gave way to candles, and what
-    was rejected must be what is stored. Each file must have as many rows and rejects as its own account says, which the
-    import has compared.
-
-    Args:
-        provenance: Of the stored snapshot.
-        bars: Rows from MetaStock files that it holds.
-        rejects: Rows that are stored as rejected.
-    """
-    statistics = provenance.statistics
-    read, kept, duplicates, rejected = (
-        int(statistics.get(f"metastock_{name}", 0)) for name in ("rows_read", "rows_kept", "duplicates", "rejected")
-    )
-    problems = []
-    if read != kept + duplicates + rejected:
-        problems.append(f"of {read} rows, {kept} were kept, {duplicates} are duplicates and {rejected} were rejected")
-    replaced = int(statistics.get("metastock_replaced", 0))
-    if kept != bars + replaced:
-        gave_way = f", {replaced} of them gave way to candles," if replaced else ","
-        problems.append(f"{kept} rows were kept{gave_way} and the snapshot has {bars}")
-    if rejected != rejects:
-        problems.append(f"{rejected} rows were rejected, and {rejects} are stored as such")
-    if "metastock_unaccounted" in statistics:
-        problems.append(str(statistics["metastock_unaccounted"]))
-    return problems
-
-
-def _unaccounted(imported: FolderImport | None, *, bars: int) -> Mapping[str, str]:
-    """The files whose account and whose rows disagree, in words; nothing when there are none."""
-    if imported is None:
-        return {}
-    rejects = imported.rejects.group_by("file").agg(listed=pl.col("rows").sum())
-    balance = pl.col("rows_kept") + pl.col("duplicates") + pl.col("rejected")
-    wrong = imported.files.join(rejects, on="file", how="left").filter(
-        (pl.col("rows_read") != balance) | (pl.col("rejected") != pl.col("listed").fill_null(0))
-    )["file"]
-    problems = [f"the account of {name} does not add up" for name in wrong.head(20)]
-    kept = int(imported.files["rows_kept"].cast(pl.Int64).sum())
-    if kept != bars:
-        problems.append(f"{bars} bars came out of {kept} rows")
-    return {"metastock_unaccounted": "; ".join(problems)} if problems else {}
-
-
-def _losses(imported: FolderImport | None, *, doubted: int) -> Mapping[str, int]:
-    """Fields and rows that could not be read, rows of tickers that were set aside, and what a person should look at."""
-    if imported is None:
-        return {DOUBTS: doubted} if doubted else {}
-    rejected = int(imported.files["rejected"].cast(pl.Int64).sum())
-    kinds = dict(imported.notices.group_by("kind").len().iter_rows())
-    doubtful = kinds.get("warning", 0) + doubted
-    return {
-        **lost_facts({**imported.lost, "rows": rejected}),
-        **({DOUBTS: doubtful} if doubtful else {}),
-        "metastock_tickers_set_aside": kinds.get("conflict", 0),
-    }
-
-
-def _accounting(imported: FolderImport | None) -> Mapping[str, int]:
-    if imported is None:
-        return {}
-    totals = imported.files.select(pl.col("rows_read", "rows_kept", "duplicates", "rejected").cast(pl.Int64).sum()).row(
-        0, named=True
-    )
-    return {
-        "metastock_files": imported.files.height,
-        "metastock_files_read": imported.files_read,
-        **{f"metastock_{name}": value for name, value in totals.items()},
-    }
-
-
-def build(refresh: Refresh, daily_candles: pl.LazyFrame, trading_calendar: pl.LazyFrame) -> Build:
+def build(
+    refresh: Refresh, daily_candles: pl.LazyFrame, trading_calendar: pl.LazyFrame, universe: pl.LazyFrame
+) -> Build:
     """Import the MetaStock folder and continue it with candles."""
     settings, folder = refresh.settings, metastock_folder(refresh.settings)
     if folder is not None and settings.metastock_dir is None and not folder.is_dir():
@@ -377,6 +326,7 @@ def build(refresh: Refresh, daily_candles: pl.LazyFrame, trading_calendar: pl.La
         daily_candles,
         trading_calendar,
         metastock_version=metastock_version(settings),
+        members=universe.select("symbol").collect()["symbol"].to_list(),
         options=snapshot_options(
             settings,
             is_cache_trusted=not refresh.is_forced,

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import polars as pl
 
@@ -14,15 +14,16 @@ from ttapi_pipeline.metastock.importer import FolderImport
 
 
 def reports(
-    imported: FolderImport, survey: Survey, doubted: pl.DataFrame, candles: pl.Series
+    imported: FolderImport, survey: Survey, notices: pl.DataFrame, doubted: pl.DataFrame, known: Collection[str]
 ) -> Mapping[str, pl.DataFrame]:
     """The tables by name.
 
     Args:
         imported: The files.
         survey: Of both sources.
+        notices: About the files.
         doubted: Notices about single symbols.
-        candles: The symbols that have candles; of others it is not known whether the broker has them.
+        known: The symbols that have candles or are left out; of others it is not known whether the broker has them.
     """
     is_doubted = pl.col("symbol").is_in(survey.possible_splits["symbol"].unique().implode())
     overlaps = survey.comparison.with_columns(
@@ -31,10 +32,10 @@ def reports(
         is_proven=pl.col("newest_divisor").is_not_null() & ~is_doubted,
         divisor="newest_divisor",
     )
-    unknown = imported.unknown_symbols(candles.to_list(), "daily_candles")
+    unknown = imported.unknown_symbols(known, "daily_candles")
     return {
         EOD_REJECTS.name: imported.rejects,
-        EOD_NOTICES.name: pl.concat([imported.notices, unknown, doubted.cast(imported.notices.schema)]),
+        EOD_NOTICES.name: pl.concat([notices, unknown, doubted.cast(notices.schema)]),
         EOD_OVERLAPS.name: overlaps.select(EOD_OVERLAPS.polars.names()),
         EOD_SPLITS.name: survey.splits,
     }

@@ -59,6 +59,7 @@ _RANGES: Final = pl.Schema(
     {
         "key": pl.String(),
         "replaced": pl.Int64(),
+        "left_out": pl.Int64(),
         "bars_on_other_days": pl.Int64(),
         "missing_sessions": pl.Int64(),
         "per_session": pl.List(pl.Struct(_PER_SESSION)),
@@ -71,7 +72,7 @@ _RANGES: Final = pl.Schema(
 """One row per range."""
 
 _WORKERS: Final = 2
-_FORMAT: Final = 4
+_FORMAT: Final = 5
 _FILE: Final = "survey.sealed"
 _SEALED_BY: Final = f"survey {_FORMAT} {HASHED_BY}"
 
@@ -87,6 +88,7 @@ class RangeSurvey:
         steps: Schema STEPS, by symbol and session: what no split explains of these rows.
         possible_splits: Schema SPLITS, by symbol and session: what the files show and nothing else proves.
         replaced: Rows of the files that it will not have, since a candle stands there or nowhere anything of them.
+        left_out: Rows of symbols that the user does not want.
     """
 
     comparison: pl.DataFrame
@@ -95,6 +97,7 @@ class RangeSurvey:
     steps: pl.DataFrame
     possible_splits: pl.DataFrame
     replaced: int = 0
+    left_out: int = 0
 
 
 class Survey:
@@ -108,6 +111,7 @@ class Survey:
         coverage: `session`, `source` and `symbols`, how many of them have a bar; in any order.
         bars_on_other_days: Bars on days that are no session, within the calendar's range.
         replaced: Rows of the files that the snapshot will not have.
+        left_out: Rows of symbols that the user does not want.
         missing_sessions: Sessions without a bar between the first and the last bar of their symbol.
     """
 
@@ -121,6 +125,7 @@ class Survey:
         )
         self.bars_on_other_days: Final = int(ranges["bars_on_other_days"].sum())
         self.replaced: Final = int(ranges["replaced"].sum())
+        self.left_out: Final = int(ranges["left_out"].sum())
         self.missing_sessions: Final = int(ranges["missing_sessions"].sum())
 
     @property
@@ -179,6 +184,7 @@ def _summary(key: str, found: RangeSurvey, days: pl.DataFrame) -> pl.DataFrame:
         {
             "key": key,
             "replaced": found.replaced,
+            "left_out": found.left_out,
             "bars_on_other_days": bars_on_other_days,
             "missing_sessions": missing_sessions,
             "per_session": per_session.to_struct().implode(),

@@ -53,7 +53,7 @@ EOD_REJECTS: Final = DatasetSchema(
 EOD_NOTICES: Final = DatasetSchema(
     "eod_notices",
     (
-        required("kind", STRING, "assumption, left out (not read), warning, or conflict (rows that are set aside)"),
+        required("kind", STRING, "assumption, left out (in no table), warning, or conflict (rows that are set aside)"),
         required("subject", STRING, "What it is about: a dialect, the folder, a file, or a symbol"),
         Column("file", STRING, "File, relative to the MetaStock folder; null where it is not about one"),
         Column("rows", COUNT, "How many rows; null where it is not about rows"),
@@ -110,12 +110,14 @@ DATASET: Final = Dataset(
     group="market_data",
     keeps=Keeps.LOG,
     source="MetaStock files, DXLink",
-    upstream=(METASTOCK_FILES, "daily_candles", "trading_calendar"),
-    # Each new session reads the calendar again. A closure announced for next year is no reason to start over.
-    consults=("trading_calendar",),
+    upstream=(METASTOCK_FILES, "daily_candles", "trading_calendar", "universe"),
+    # Each new session reads them again. A closure announced for next year is no reason to start over, nor are new facts
+    # of a member; new members come with candles.
+    consults=("trading_calendar", "universe"),
     shaped_by=(
         "origin",
         "metastock_symbol_map",
+        "metastock_extra",
         "metastock_adjustment",
         "metastock_date_order",
         "metastock_periods",
