@@ -46,8 +46,8 @@ class Keeps(StrEnum):
 
     EVERY_CHANGE = "every change"
     LAST_OF_SESSION = "the last of every session, and the newest ones"
-    LOG = "the log alone"
-    """Tables of bars: copies of millions of rows that hardly differ."""
+    CHANGES = "every change of a row"
+    """Tables of bars: millions of rows, of which each publication changes a few."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from xxhash import xxh3_128
 from ttapi_pipeline.core.files import abandoned, put_in_place, remove_abandoned, remove_abandoned_in, staging
 from ttapi_pipeline.core.manifest import FileFacts
 from ttapi_pipeline.storage.errors import storage_error
-from ttapi_pipeline.storage.layout import PUBLICATIONS, STATE_FOLDER, DatasetFiles, Folder, NoteKind
+from ttapi_pipeline.storage.layout import CHANGES, PUBLICATIONS, STATE_FOLDER, DatasetFiles, Folder, NoteKind
 
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -114,9 +114,10 @@ def remove_left_over(folder: Folder) -> None:
     """
     if isinstance(folder, Path):
         state = folder / STATE_FOLDER
-        versions = (log.parent for log in folder.glob(f"*/{PUBLICATIONS}"))
+        versions = [log.parent for log in folder.glob(f"*/{PUBLICATIONS}")]
+        changes = [each / CHANGES for each in versions]
         # A cache of MetaStock files has a folder for each way of reading them.
-        for each in (folder, state, *state.glob("*/"), *state.glob("*/*/"), *versions):
+        for each in (folder, state, *state.glob("*/"), *state.glob("*/*/"), *versions, *changes):
             remove_abandoned_in(each)
 
 

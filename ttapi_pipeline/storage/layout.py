@@ -33,6 +33,9 @@ STATE_FOLDER: Final = ".state"
 PUBLICATIONS: Final = "publications.jsonl"
 """In the folder of a dataset's versions: the log of its publications."""
 
+CHANGES: Final = "changes"
+"""In the folder of a dataset's versions: the folder of the changes from one to the next."""
+
 
 class NoteKind(StrEnum):
     """Notes beside a dataset; the value is the name of a folder."""

@@ -4,7 +4,8 @@
 
 The order of writing, under the dataset's lock:
 
-1. The Parquet file, which is the truth and whose footer repeats the manifest's facts.
+1. The Parquet file, which is the truth and whose footer repeats the manifest's facts. Where every change of a row is
+   kept, it is staged, and what it changes is stored, before it takes its place.
 2. The manifest, without a CSV.
 3. The CSV, made from that Parquet file; in the background if an executor is given. One that is not wanted is removed.
 4. The manifest again, with the CSV's size and hash.
@@ -52,6 +53,7 @@ from ttapi_pipeline.storage.parquet import COMPRESSION_LEVEL, ROW_GROUP_ROWS, sc
 from ttapi_pipeline.storage.recent_rows import recent_rows
 from ttapi_pipeline.storage.spreadsheet import sink_csv
 from ttapi_pipeline.storage.versions.keeping import Retention, keep_stored
+from ttapi_pipeline.storage.versions.recording import NewFile, Recorder
 from ttapi_pipeline.tables.conform import conform
 from ttapi_pipeline.tables.constraints import check_keys, check_nulls
 from ttapi_pipeline.tables.schema import DatasetSchema
@@ -150,7 +152,9 @@ def publish(
         remove_stale_files(files)
         keep_stored(files, retention)
         put = partial(_put_parquet, csv_choice=csv_choice, is_sorted=is_sorted, is_note_trusted=is_note_trusted)
-        manifest, write_rest = put(frame, schema, claim, provenance, held)
+        manifest, write_rest = put(
+            frame, schema, claim, provenance, held, recorder=Recorder.of(files, schema, retention)
+        )
         claim.check(files.manifest)
         write_manifest(files, manifest)
         keep_stored(files, retention, after_seconds=time.perf_counter() - started)
@@ -171,14 +175,19 @@ def _put_parquet(
     csv_choice: CsvChoice,
     is_sorted: bool,
     is_note_trusted: bool,
+    recorder: Recorder | None,
 ) -> tuple[Manifest, partial[Manifest]]:
     """Put the Parquet file in place; its manifest, and what writes the CSV."""
     if not isinstance(frame, Pieces):
-        manifest = publish_parquet(frame, schema, claim, provenance, is_sorted=is_sorted, csv_choice=csv_choice)
+        manifest = publish_parquet(
+            frame, schema, claim, provenance, is_sorted=is_sorted, csv_choice=csv_choice, recorder=recorder
+        )
         return manifest, partial(publish_csv, claim, manifest)
     stored = StoredPieces(claim.files, schema, code_version=provenance.code_version, is_trusted=is_note_trusted)
     known = held.enter_context(closing(stored))
-    manifest, written = _publish_pieces(frame, schema, claim, provenance, known, csv_choice=csv_choice)
+    manifest, written = _publish_pieces(
+        frame, schema, claim, provenance, known, csv_choice=csv_choice, recorder=recorder
+    )
     return manifest, partial(_publish_csv_of_pieces, claim, schema, manifest, known, written)
 
 
@@ -190,17 +199,22 @@ def _publish_pieces(
     known: StoredPieces,
     *,
     csv_choice: CsvChoice,
+    recorder: Recorder | None,
 ) -> tuple[Manifest, WrittenParquet]:
     files, write_id = claim.files, uuid4().hex
     footer: dict[str, Any] = {}
+    content = ContentHash(schema.polars)
 
-    def facts(content: ContentHash) -> dict[str, str]:
+    def facts(hashed: ContentHash) -> dict[str, str]:
+        content.add(hashed.rows, hashed.sums)
         footer.update(_footer(provenance, schema, content, write_id))
         return {FOOTER_KEY: json.dumps(footer, ensure_ascii=False)}
 
     with staged(files.parquet) as staging, _computing(files.parquet, schema):
         written = write_parquet(staging.path, table, schema, known, key_values=facts)
         claim.check(files.parquet)
+        if recorder is not None:
+            recorder.record(NewFile(staging.path, footer, content, known.ranges_that_differ(written.pieces)))
         manifest = Manifest.from_footer(footer, staging.commit(written.facts))
         return replace(manifest, csv_choice=csv_choice), written
 
@@ -247,8 +261,12 @@ def publish_parquet(
     *,
     is_sorted: bool,
     csv_choice: CsvChoice,
+    recorder: Recorder | None = None,
 ) -> Manifest:
-    """Store the rows as the Parquet file alone; arguments and errors as of `publish`. The caller holds the lock."""
+    """Store the rows as the Parquet file alone; arguments and errors as of `publish`. The caller holds the lock.
+
+    What it changes is told to the recorder before the file takes its place.
+    """
     ordered = conform(frame.lazy(), schema)
     if not is_sorted:
         ordered = ordered.sort(schema.sort_by, nulls_last=False, maintain_order=False)
@@ -280,6 +298,8 @@ def publish_parquet(
         )
         check_keys(pl.scan_parquet(staging.path, glob=False), schema)
         claim.check(files.parquet)
+        if recorder is not None:
+            recorder.record(NewFile(staging.path, footer, content))
         return replace(Manifest.from_footer(footer, staging.commit()), csv_choice=csv_choice)
 
 

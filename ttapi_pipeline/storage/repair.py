@@ -28,7 +28,8 @@ from ttapi_pipeline.storage.publish import publish_csv, publish_parquet, write_m
 from ttapi_pipeline.storage.spreadsheet import scan_csv_back
 from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.storage.verification import footer_facts, footer_manifest
-from ttapi_pipeline.storage.versions.keeping import forget_rows
+from ttapi_pipeline.storage.versions.keeping import are_changes_kept, forget_rows
+from ttapi_pipeline.storage.versions.recording import Recorder
 from ttapi_pipeline.tables.older_types import in_types_of_now
 from ttapi_pipeline.tables.schema import DatasetSchema
 
@@ -265,7 +266,10 @@ def _restore(
     forget_rows(files, manifest.write_id)
     with storage_errors(files.csv, of_polars=unreadable):
         rows = scan_csv_back(files.csv, schema)
-        restored = publish_parquet(rows, schema, claim, provenance, is_sorted=True, csv_choice=csv_choice)
+        recorder = Recorder(files, schema, restored=manifest) if are_changes_kept(files) else None
+        restored = publish_parquet(
+            rows, schema, claim, provenance, is_sorted=True, csv_choice=csv_choice, recorder=recorder
+        )
     write_manifest(files, restored)
     publish_csv(claim, restored)
 

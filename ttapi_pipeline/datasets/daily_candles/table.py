@@ -60,7 +60,7 @@ DATASET: Final = Dataset(
     ttl=timedelta(days=1),
     code_version="2",
     group="market_data",
-    keeps=Keeps.LOG,
+    keeps=Keeps.CHANGES,
     source="DXLink",
     upstream=("trading_calendar", "universe"),
     # Each new session reads the calendar again. A closure announced for next year is no reason to start over.

@@ -108,7 +108,7 @@ DATASET: Final = Dataset(
     ttl=timedelta(days=1),
     code_version="8",
     group="market_data",
-    keeps=Keeps.LOG,
+    keeps=Keeps.CHANGES,
     source="MetaStock files, DXLink",
     upstream=(METASTOCK_FILES, "daily_candles", "trading_calendar", "universe"),
     # Each new session reads them again. A closure announced for next year is no reason to start over, nor are new facts

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Thread
@@ -89,9 +89,38 @@ class StoredPieces:
         body = Stretch(self._parquet, noted.parquet)
         return EncodedPiece(noted, body, self._groups[key], noted.parquet.start)
 
+    def ranges_that_differ(
+        self, pieces: Sequence[NotedPiece]
+    ) -> tuple[Sequence[tuple[int, int]], Sequence[tuple[int, int]]] | None:
+        """The rows of the stored file, and those of the file that takes its place, that are in no piece of both.
+
+        Args:
+            pieces: Of the new file.
+
+        Returns:
+            For each file, first row and number of rows; None where nothing is known of the stored file.
+        """
+        if self._parquet is None:
+            return None
+        keys = {piece.key for piece in pieces}
+        stored = list(self._pieces.values())
+        return _ranges(stored, but=keys), _ranges(pieces, but=self._pieces.keys())
+
     def csv(self, key: str) -> Stretch | None:
         """A piece's lines; None when they are not stored."""
         noted = self._pieces.get(key)
         if noted is None or noted.csv is None or self._csv is None:
             return None
         return Stretch(self._csv, noted.csv)
+
+
+def _ranges(pieces: Sequence[NotedPiece], *, but: Collection[str]) -> Sequence[tuple[int, int]]:
+    """First row and number of rows of the pieces without those with some keys; neighbours are one range."""
+    found: list[tuple[int, int]] = []
+    at = 0
+    for piece in pieces:
+        if piece.key not in but:
+            start, count = found.pop() if found and sum(found[-1]) == at else (at, 0)
+            found.append((start, count + piece.rows))
+        at += piece.rows
+    return found

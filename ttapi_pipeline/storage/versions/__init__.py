@@ -8,5 +8,8 @@ In the data folder, beside the files of a dataset:
 - ``<dataset>/<write_id>.parquet``: the rows of one publication. It is another name (a hard link) of the file that was
   published, so that it takes room only once that has been replaced; see `keeping`.
 
+- ``<dataset>/changes/<after>-<before>-<hash>.parquet``: of tables of bars, what a publication changed, to be taken back
+  from the table of now; see `recording`, `row_changes`, `steps` and `restoring`.
+
 Reading a version, and finding the one of an instant: see `reading`. Comparing two: see `difference`.
 """

@@ -3,7 +3,8 @@
 """Keeping the rows of publications, and removing those that a dataset's policy does not keep.
 
 Everything here is called under the dataset's lock, before and after a publication: what is stored is kept before it is
-replaced, so that a writer that was killed, or an earlier version of the program, has lost nothing.
+replaced, so that a writer that was killed, or an earlier version of the program, has lost nothing. Changes of rows are
+in `recording`.
 """
 
 from __future__ import annotations
@@ -75,8 +76,8 @@ def keep_stored(files: DatasetFiles, retention: Retention | None, *, after_secon
     if newest is not None and newest.manifest.write_id == manifest.write_id:
         return
     rows_of = None
-    if retention.keeps is not Keeps.LOG:
-        rows_of = _kept_before(folder, files.dataset, newest, manifest) or _keep(files.parquet, folder, manifest)
+    if retention.keeps is not Keeps.CHANGES:
+        rows_of = _kept_before(folder, files.dataset, newest, manifest) or keep_whole(files.parquet, folder, manifest)
     log.append(Publication.of(manifest, rows_of=rows_of, after_seconds=after_seconds))
     if retention.keeps is Keeps.LAST_OF_SESSION:
         _prune(folder, files.dataset, log, retention.newest)
@@ -90,6 +91,18 @@ def forget_rows(files: DatasetFiles, write_id: str) -> None:
     """
     if isinstance(files.folder, Path):
         _remove(version_file(files.folder, files.dataset, write_id))
+
+
+def are_changes_kept(files: DatasetFiles) -> bool:
+    """Whether the dataset's last publication was one whose changes of rows are kept, and not its rows.
+
+    Raises:
+        StorageError: The log cannot be read.
+    """
+    if not isinstance(files.folder, Path):
+        return False
+    newest = PublicationLog.of(files.folder, files.dataset).newest()
+    return newest is not None and newest.rows_of is None
 
 
 def session_of(instant: datetime) -> date:
@@ -143,8 +156,15 @@ def _kept_before(folder: Path, dataset: str, newest: Publication | None, manifes
     return newest.rows_of if version_file(folder, dataset, newest.rows_of).exists() else None
 
 
-def _keep(parquet: Path, folder: Path, manifest: Manifest) -> str:
-    """Give the Parquet file a second name; where the file system has no links, make a copy."""
+def keep_whole(parquet: Path, folder: Path, manifest: Manifest) -> str:
+    """Give the Parquet file of a publication a second name; where the file system has no links, make a copy.
+
+    Returns:
+        The write id of the publication.
+
+    Raises:
+        StorageError: Neither can be made.
+    """
     target = version_file(folder, manifest.provenance.dataset, manifest.write_id)
     try:
         target.parent.mkdir(exist_ok=True)

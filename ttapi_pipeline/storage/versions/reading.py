@@ -8,17 +8,23 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, StorageError
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder
 from ttapi_pipeline.storage.stored import footer_has, read_manifest
 from ttapi_pipeline.storage.versions.log import Publication, PublicationLog
+from ttapi_pipeline.storage.versions.steps import Trail, steps_of, trails
 
 if TYPE_CHECKING:
     from ttapi_pipeline.storage.table import StoredTable
     from ttapi_pipeline.tables.schema import DatasetSchema
+
+_ATTEMPTS: Final = 20
+
+_UNKNOWN: Final = ""
+"""The hash of a stored file that no manifest describes; see `verification.stored_footer`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +33,18 @@ class Version:
 
     Attributes:
         publication: What was published, when and why.
-        file: The Parquet file with its rows; None when they are not kept.
-        written_by: The manifest of the publication that wrote the file: this one's, or that of one with the same rows.
+        file: The Parquet file with its rows, or with those that `trail` leads back from; None when they are not kept.
+        written_by: The manifest of the publication that wrote the file: this one's, that of one with the same rows, or
+            of a later one with a trail.
         is_current: Whether it is what is stored now.
+        trail: The changes between this publication and the one that wrote the file; None where there are none.
     """
 
     publication: Publication
     file: Path | None
     written_by: Manifest
     is_current: bool
+    trail: Trail | None = None
 
     @property
     def manifest(self) -> Manifest:
@@ -46,6 +55,12 @@ class Version:
     def known_at(self) -> datetime:
         """When readers could see its rows."""
         return self.publication.known_at
+
+    def files(self) -> Sequence[Path]:
+        """The files that its rows are read from; none when they are not kept."""
+        if self.file is None:
+            return []
+        return [self.file, *(step.path for step in (self.trail.steps() if self.trail else ()))]
 
 
 def versions(folder: Folder, dataset: str) -> Sequence[Version]:
@@ -70,8 +85,8 @@ def versions(folder: Folder, dataset: str) -> Sequence[Version]:
     current = None if manifest is None else manifest.write_id
     # The clock may have been set back in between.
     logged.sort(key=lambda each: (each.manifest.write_id == current, each.known_at))
-    kept = _kept(folder, dataset, logged)
-    return [_version(files, each, kept, is_current=each.manifest.write_id == current) for each in logged]
+    kept = _Kept.of(folder, files, logged, manifest)
+    return [_version(each, kept, is_current=each.manifest.write_id == current) for each in logged]
 
 
 def version_at(folder: Folder, dataset: str, instant: datetime) -> Version:
@@ -104,64 +119,162 @@ def known_at(found: Sequence[Version], dataset: str, instant: datetime) -> Versi
 def open_version(folder: Folder, schema: DatasetSchema, version: Version) -> StoredTable:
     """The rows of a publication, with the columns that the dataset had then, sorted as they were stored.
 
-    A text that is a list of numbers in the schema of now is that list.
+    A text that is a list of numbers in the schema of now is that list. A publication in between does not disturb it.
 
     Raises:
         StorageError: Its rows are not kept; the message names the nearest that are.
         CorruptFileError: The kept file has other bytes than were written.
     """
+    from ttapi_pipeline.storage.errors import storage_errors  # noqa: PLC0415 - the list of versions needs no Polars
+
+    write_id = version.manifest.write_id
+    for _ in range(_ATTEMPTS):
+        if version.file is None:
+            break
+        try:
+            with storage_errors(version.file), version.file.open("rb") as file:
+                table = _opened(file, schema, version)
+        except StorageError:
+            # A file can have been removed since it was looked up, because the rows are kept in another way now.
+            if all(path.exists() for path in version.files()):
+                raise
+            table = None
+        if table is not None:
+            return table
+        version = next(each for each in versions(folder, schema.name) if each.manifest.write_id == write_id)
+    raise StorageError(_not_kept(schema.name, version, versions(folder, schema.name)))
+
+
+def _opened(file: BinaryIO, schema: DatasetSchema, version: Version) -> StoredTable | None:
+    """The rows of a publication; None when the file is that of a publication after the version was looked up."""
     import polars as pl  # noqa: PLC0415 - the list of versions needs no Polars
 
-    from ttapi_pipeline.storage.errors import storage_errors  # noqa: PLC0415 - see above
     from ttapi_pipeline.storage.table import StoredTable  # noqa: PLC0415 - see above
     from ttapi_pipeline.storage.verification import facts_of  # noqa: PLC0415 - see above
+    from ttapi_pipeline.storage.versions.restoring import read_patch, restored  # noqa: PLC0415 - see above
     from ttapi_pipeline.tables.older_types import in_types_of_now  # noqa: PLC0415 - see above
 
-    if version.file is None:
-        raise StorageError(_not_kept(schema.name, version, versions(folder, schema.name)))
-    with storage_errors(version.file), version.file.open("rb") as file:
-        seen, written = facts_of(file), version.written_by.parquet
-        if seen != written:
-            raise CorruptFileError(
-                f"{version.file} is damaged: it has XXH3-128 {seen.xxh3_128}, and {written.xxh3_128} was written; this "
-                "version is lost, and others are not touched by it"
-            )
-        frame = pl.scan_parquet(file)
-        of_now = in_types_of_now(frame, schema)
-        return StoredTable(frame if of_now is None else of_now, version.manifest, seen.xxh3_128)
+    seen, written = facts_of(file), version.written_by.parquet
+    if written.xxh3_128 == _UNKNOWN:
+        _prove(file, version.written_by)
+    elif seen != written:
+        if _is_of_another(file, version.written_by):
+            return None
+        raise CorruptFileError(
+            f"{version.file} is damaged: it has XXH3-128 {seen.xxh3_128}, and {written.xxh3_128} was written; this "
+            "version is lost, and others are not touched by it"
+        )
+    file.seek(0)
+    frame = pl.scan_parquet(file)
+    if version.trail is not None:
+        frame = restored(frame, read_patch(list(version.trail.steps()), schema.key))
+    of_now = in_types_of_now(frame, schema)
+    return StoredTable(frame if of_now is None else of_now, version.manifest, seen.xxh3_128)
+
+
+def _is_of_another(file: BinaryIO, manifest: Manifest) -> bool:
+    """Whether an open file, which is not the one of the manifest, is sound and of another publication."""
+    from ttapi_pipeline.storage.verification import footer_manifest  # noqa: PLC0415 - for a rare case
+
+    try:
+        return footer_manifest(file, manifest.parquet).write_id != manifest.write_id
+    except CorruptFileError:
+        return False
+
+
+def _prove(file: BinaryIO, written_by: Manifest) -> None:
+    """Compare the rows of an open file that no manifest describes with its footer, where this program can."""
+    import polars as pl  # noqa: PLC0415 - see above
+
+    from ttapi_pipeline.storage.hashing import HASHED_BY, data_version  # noqa: PLC0415 - see above
+    from ttapi_pipeline.storage.verification import footer_facts  # noqa: PLC0415 - see above
+
+    is_comparable = footer_facts(file).get("hashed_by") == HASHED_BY
+    file.seek(0)
+    if is_comparable and data_version(pl.scan_parquet(file)) != written_by.data_version:
+        raise CorruptFileError(f"{written_by.provenance.dataset} is damaged: its rows are not those of its footer")
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """A publication whose rows are in a file of its own."""
+class _WholeFile:
+    """A publication whose rows are in a file."""
 
     publication: Publication
     file: Path
 
 
-def _kept(folder: Path, dataset: str, known: Sequence[Publication]) -> Mapping[str, Sequence[_Kept]]:
-    """What is kept, oldest first, by data version; publications with the same rows share a file."""
-    files = {path.stem: path for path in (folder / dataset).glob("*.parquet")}
-    found: dict[str, list[_Kept]] = {}
-    for each in known:
-        file = files.get(each.manifest.write_id)
-        if file is not None:
-            found.setdefault(each.manifest.data_version, []).append(_Kept(each, file))
-    return found
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is kept of a dataset.
+
+    Attributes:
+        by_rows: The publications with a file of their own, oldest first, by data version; those with the same rows
+            share a file.
+        heads: The same, and the publication that the stored Parquet file is of, by write id.
+        trails: The way from a head to each publication that can be read, by write id.
+    """
+
+    by_rows: Mapping[str, Sequence[_WholeFile]]
+    heads: Mapping[str, _WholeFile]
+    trails: Mapping[str, Trail]
+
+    @classmethod
+    def of(cls, folder: Path, files: DatasetFiles, known: Sequence[Publication], manifest: Manifest | None) -> _Kept:
+        """Look at what is there.
+
+        Args:
+            folder: The data folder.
+            files: Of the dataset.
+            known: Its publications, oldest first.
+            manifest: The stored one.
+        """
+        paths = {path.stem: path for path in (folder / files.dataset).glob("*.parquet")}
+        by_rows: dict[str, list[_WholeFile]] = {}
+        heads = {}
+        for each in known:
+            path = paths.get(each.manifest.write_id)
+            if path is not None:
+                heads[each.manifest.write_id] = whole = _WholeFile(each, path)
+                by_rows.setdefault(each.manifest.data_version, []).append(whole)
+        stored = _stored_file(files, manifest)
+        if stored is not None:
+            heads.setdefault(stored.publication.manifest.write_id, stored)
+        return cls(by_rows, heads, trails(steps_of(folder, files.dataset), heads))
 
 
-def _version(
-    files: DatasetFiles, publication: Publication, kept: Mapping[str, Sequence[_Kept]], *, is_current: bool
-) -> Version:
+def _stored_file(files: DatasetFiles, manifest: Manifest | None) -> _WholeFile | None:
+    """The publication that the stored Parquet file is of; None where there is none that can be told."""
+    path = files.parquet
+    if not isinstance(path, Path):
+        return None
+    if manifest is not None and footer_has(path, manifest.write_id):
+        return _WholeFile(Publication.of(manifest, rows_of=manifest.write_id), path)
+    # Between its Parquet file and its manifest, the next publication may have been cut short.
+    from ttapi_pipeline.storage.verification import stored_footer  # noqa: PLC0415 - after a crash alone
+
+    try:
+        footer = stored_footer(path)
+    except CorruptFileError:
+        return None
+    return None if footer is None else _WholeFile(Publication.of(footer, rows_of=footer.write_id), path)
+
+
+def _version(publication: Publication, kept: _Kept, *, is_current: bool) -> Version:
     manifest = publication.manifest
-    for each in reversed(kept.get(manifest.data_version, ())):
+    for each in reversed(kept.by_rows.get(manifest.data_version, ())):
         if _has_rows_of(each.publication, publication):
             return Version(publication, each.file, each.publication.manifest, is_current)
-    # Between its Parquet file and its manifest, the next publication may have been cut short.
-    stored = files.parquet
-    if is_current and isinstance(stored, Path) and footer_has(stored, manifest.write_id):
-        return Version(publication, stored, manifest, is_current)
-    return Version(publication, None, manifest, is_current)
+    trail = kept.trails.get(manifest.write_id)
+    if trail is None:
+        return Version(publication, None, manifest, is_current)
+    head = kept.heads[trail.head]
+    return Version(
+        publication,
+        head.file,
+        head.publication.manifest,
+        is_current,
+        trail=trail if trail.step is not None else None,
+    )
 
 
 def _has_rows_of(kept: Publication, publication: Publication) -> bool:

@@ -92,12 +92,12 @@ def test_a_table_of_an_earlier_version_of_the_program_is_kept_when_it_is_first_r
     assert [each.is_current for each in versions(tmp_path, "marks")] == [False, True]
 
 
-def test_bars_keep_the_log_alone_and_a_version_that_is_not_kept_says_which_are(tmp_path: Path, store: Store) -> None:
-    log_alone = Retention(Keeps.LOG, newest=2)
-    for hour in range(2):
-        store(MONDAY + timedelta(hours=hour), 10.0 + hour, retention=log_alone)
+def test_a_version_whose_rows_are_gone_says_which_are_kept(tmp_path: Path, store: Store) -> None:
+    gone = store(MONDAY, 10.0)
+    store(MONDAY + timedelta(hours=1), 20.0)
+    (tmp_path / "marks" / f"{gone.write_id}.parquet").unlink()
     first, last = versions(tmp_path, "marks")
-    assert (first.file, last.file) == (None, tmp_path / "marks.parquet")
+    assert (first.file, last.is_current) == (None, True)
     with pytest.raises(StorageError, match=r"marks of 2026-01-05T21.* not kept; the next after it is of .*T22"):
         open_version(tmp_path, MARKS, first)
 

@@ -18,7 +18,7 @@ from typing import Final
 import polars as pl
 
 from ttapi_pipeline.core.declaration import Keeps
-from ttapi_pipeline.core.errors import TTError
+from ttapi_pipeline.core.errors import CorruptFileError, TTError
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.storage.databases import mend_databases
 from ttapi_pipeline.storage.files import file_facts
@@ -30,6 +30,7 @@ from ttapi_pipeline.storage.stored import read_manifest, read_stored
 from ttapi_pipeline.storage.verification import find_damage
 from ttapi_pipeline.storage.versions.keeping import Retention
 from ttapi_pipeline.storage.versions.reading import open_version, versions
+from ttapi_pipeline.storage.versions.steps import steps_of, trails
 from ttapi_pipeline.tables.schema import DATE, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema
 from ttapi_pipeline_tests.support.faults.writer import View, Writer
 from ttapi_pipeline_tests.support.flips import flip_bit
@@ -50,6 +51,9 @@ PROVENANCE: Final = Provenance(dataset="bars", code_version="1", fetched_at=AT)
 
 KEPT: Final = Retention(Keeps.EVERY_CHANGE, newest=1)
 
+CHANGED: Final = Retention(Keeps.CHANGES, newest=1)
+
+FIRST_BARS: Final = {"AAA": 10.0, "BBB": 20.0, "CCC": 31.0}
 OLD: Final = {"AAA": 10.0, "BBB": 20.0, "CCC": 30.0}
 NEW: Final = {"AAA": 10.0, "BBB": 25.0, "CCC": 30.0, "DDD": 40.0}
 """The close of each symbol's first session: of BBB another one, and DDD is new."""
@@ -206,15 +210,74 @@ class PublishVersions(TableWriter):
     def view(self, folder: Path) -> View:
         known = versions(folder, "bars")
         kept = (open_version(folder, BARS, each).frame.collect() for each in known)
-        # A run that is repeated may publish the same rows again.
-        digests = dict.fromkeys(sha256(frame.write_csv().encode()).hexdigest()[:12] for frame in kept)
-        return {**table_view(folder), "versions": " ".join(digests)}
+        # A run that is repeated may publish the same rows again, and all were fetched at the same time.
+        digests = {sha256(frame.write_csv().encode()).hexdigest()[:12] for frame in kept}
+        return {**table_view(folder), "versions": " ".join(sorted(digests))}
 
     def files(self, folder: Path) -> Sequence[str]:
         # Rows are kept under the random name of their publication, and a repeated run keeps no more of them.
         names = [name for name in super().files(folder) if not name.startswith("bars/")]
         kept = {path.stat().st_ino for path in (folder / "bars").glob("*.parquet")}
         return [*names, f"{len(kept)} kept files"]
+
+
+class PublishChanges(PublishVersions):
+    """A publication that keeps what it changes. What the one before changed is kept, too."""
+
+    name = "publish and keep changes"
+
+    def prepare(self, folder: Path) -> None:
+        for table in (FIRST_BARS, OLD):
+            publish(self.table(table), BARS, folder, PROVENANCE, retention=CHANGED).wait()
+
+    def run(self, folder: Path, acknowledge: Callable[[], None]) -> None:
+        publish(self.table(NEW), BARS, folder, PROVENANCE, lock_timeout_seconds=1, retention=CHANGED).wait()
+        acknowledge()
+
+    def table(self, closes: Mapping[str, float]) -> pl.DataFrame | Pieces:
+        """What is published."""
+        return whole(closes)
+
+    def files(self, folder: Path) -> Sequence[str]:
+        # A repeated run may publish the same rows again, which is a change of nothing.
+        names = [name for name in TableWriter.files(self, folder) if "/changes/" not in name]
+        changes = [path for path in (folder / "bars" / "changes").glob("*") if not path.name.startswith(".")]
+        steps = steps_of(folder, "bars")
+        manifest = read_manifest(folder, "bars")
+        heads = [manifest.write_id] if manifest else []
+        reached = {step for trail in trails(steps, heads).values() for step in trail.steps()}
+        staged = [path.name for path in (folder / "bars" / "changes").glob(".*")]
+        return [*names, *staged, f"{len(changes) - len(reached)} stray changes"]
+
+
+class PublishChangesOfPieces(PublishChanges):
+    """The same of a table in pieces, of which two are copied."""
+
+    name = "publish pieces and keep changes"
+
+    def table(self, closes: Mapping[str, float]) -> pl.DataFrame | Pieces:
+        return in_pieces(closes)
+
+
+class RepairChanges(PublishChanges):
+    """A repair that makes a damaged Parquet file from its CSV, in a table whose changes are kept."""
+
+    name = "repair damage and keep changes"
+
+    def prepare(self, folder: Path) -> None:
+        super().prepare(folder)
+        flip_bit(folder / "bars.parquet", 100, 3)
+
+    def run(self, folder: Path, acknowledge: Callable[[], None]) -> None:
+        repair(folder, BARS, lock_timeout_seconds=1)
+        acknowledge()
+
+    def view(self, folder: Path) -> View:
+        try:
+            found = super().view(folder)
+        except CorruptFileError:
+            found = {**table_view(folder), "versions": "damaged"}
+        return {**found, "rows": "damaged" if "is damaged" in found["rows"] else found["rows"]}
 
 
 class RepairLag(TableWriter):
@@ -318,6 +381,9 @@ WRITERS: Final = (
     PublishInBackground(),
     PublishPieces(),
     PublishVersions(),
+    PublishChanges(),
+    PublishChangesOfPieces(),
+    RepairChanges(),
     RepairLag(),
     RepairDamage(),
     DamageNote(),
