@@ -168,7 +168,7 @@ def test_a_step_and_a_sensor_say_in_one_sentence_that_the_database_fails_them(ho
         for database, table in ((index, "concurrency_slots"), (runs, "runs")):
             with closing(sqlite3.connect(database)) as connection:
                 connection.execute(f"DROP TABLE {table}")
-        said = rf"^Dagster's database in {home}: .*(concurrency_slots|runs); `tt doctor` .*Stored data is as it was$"
+        said = rf"^Dagster's database in {home}: .*(concurrency_slots|runs); `tt doctor` .*What is stored stays whole$"
         with pytest.raises(StorageError, match=said), broker_turn(instance, "4711", "accounts", print):
             pass
         skipped = lost_runs_sensor()(dg.build_sensor_context(instance=instance))
@@ -182,7 +182,7 @@ def test_what_is_logged_of_an_error_of_a_database_is_one_sentence(
     error = OperationalError("INSERT INTO kvs ...", {"secret": 1}, sqlite3.OperationalError("database or disk is full"))
     sentence = (
         f"Dagster's database in {tmp_path}: database or disk is full; free some space on its disk."
-        " Stored data is as it was"
+        " What is stored stays whole"
     )
     make, logger = logging.getLogRecordFactory(), logging.getLogger("dagster.daemon")
     try:

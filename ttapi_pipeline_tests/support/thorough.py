@@ -13,6 +13,7 @@ THOROUGH: Final = (
     "commands/test_alert_of_refresh.py",
     "commands/test_canaries.py",
     "commands/test_console_grid.py",
+    "commands/test_full_disk.py",
     "commands/test_help_examples.py",
     "commands/test_no_tracebacks.py",
     "commands/test_signals.py",

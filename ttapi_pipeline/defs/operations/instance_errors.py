@@ -4,6 +4,7 @@
 
 import logging
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,9 @@ _WAYS_OUT = {
     "locked": "another process holds it; try again",
 }
 _WAY_OUT = "`tt doctor` examines it, and the next `tt refresh` puts a damaged one aside"
+
+_LITTLE_BYTES: Final = 1 << 20
+"""A disk with less room is full: SQLite makes some of its files that large, and calls it an I/O error."""
 
 _SAID_IN_TEXT: Final = re.compile(r"\(sqlite3\.\w+\) (.+)")
 """How SQLAlchemy begins what it makes of an error of SQLite."""
@@ -73,8 +77,17 @@ def log_database_errors_in_a_sentence(home: Path | str) -> None:
 
 
 def _sentence(home: Path | str, said: str) -> str:
-    way_out = next((way_out for word, way_out in _WAYS_OUT.items() if word in said), _WAY_OUT)
-    return f"Dagster's database in {home}: {said}; {way_out}. Stored data is as it was"
+    way_out = next((way_out for word, way_out in _WAYS_OUT.items() if word in said), None)
+    if way_out is None:
+        way_out = _WAYS_OUT["full"] if "I/O" in said and _is_full(home) else _WAY_OUT
+    return f"Dagster's database in {home}: {said}; {way_out}. What is stored stays whole"
+
+
+def _is_full(home: Path | str) -> bool:
+    try:
+        return shutil.disk_usage(home).free < _LITTLE_BYTES
+    except OSError:
+        return False
 
 
 def _said_by_database(error: BaseException | None) -> str | None:
