@@ -114,9 +114,10 @@ def test_a_name_that_is_no_dataset_is_refused_with_the_one_that_was_meant(tmp_pa
         open_dataset("symbol", tmp_path)
 
 
-def test_a_dataset_that_is_not_stored_is_missed_by_its_file(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"accounts\.parquet"):
-        open_dataset("accounts", tmp_path)
+def test_a_dataset_that_is_not_stored_is_named_with_what_makes_it(tmp_path: Path) -> None:
+    for opened in (open_dataset, Dataset.open):
+        with pytest.raises(StorageError, match=rf"accounts is not stored in {tmp_path} yet; `tt refresh accounts`"):
+            opened("accounts", tmp_path)
 
 
 def test_a_dataset_comes_with_what_is_known_of_it(tmp_path: Path) -> None:

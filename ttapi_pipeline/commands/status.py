@@ -28,6 +28,7 @@ from ttapi_pipeline.terminal.status_grid import (
     Frame,
     grid_lines,
     headline,
+    remarks_about_files,
     simulated_words,
     traffic_words,
 )
@@ -90,6 +91,7 @@ def print_grid(
         places=shown_places(settings),
         traffic=traffic_words(traffic),
         breakers=breakers,
+        remarks=remarks_about_files(statuses),
     )
     glyphs = glyphs_for(sys.stdout)
     print_lines(grid_lines(frame, width=output_width(), is_coloured=is_coloured(sys.stdout), glyphs=glyphs))

@@ -12,12 +12,12 @@ from datetime import datetime
 import polars as pl
 
 from ttapi_pipeline.commands.row_choice import no_rows, row_filters
-from ttapi_pipeline.core.errors import ConfigError, StorageError
+from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.nearest import unknown_word
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.signals import interrupts_outside_polars
 from ttapi_pipeline.core.verdict import Rule
-from ttapi_pipeline.datasets.reading import dataset_of, schema_of
+from ttapi_pipeline.datasets.reading import dataset_of, not_stored, schema_of
 from ttapi_pipeline.datasets.status import read_status
 from ttapi_pipeline.storage.layout import open_folder
 from ttapi_pipeline.storage.scan import open_table
@@ -52,7 +52,7 @@ def read_rows(settings: Settings, options: argparse.Namespace, *, now: datetime)
     filters = row_filters(schema, options)
     status = read_status(dataset, settings, now=now, folder=folder)
     if status.verdict.rule is Rule.NOTHING_STORED:
-        raise StorageError(f"{schema.name} is not stored yet; `tt refresh {dataset.name}` makes it")
+        raise not_stored(folder, schema.name)
     table = open_table(folder, schema)
     frame = table.frame.filter(*filters)
     if order:

@@ -14,7 +14,7 @@ from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.places import find_home
 from ttapi_pipeline.core.verdict import Verdict
-from ttapi_pipeline.datasets.reading import data_folder, dataset_of, schema_of
+from ttapi_pipeline.datasets.reading import data_folder, dataset_of, open_stored, schema_of
 from ttapi_pipeline.datasets.registry import load_settings_of
 from ttapi_pipeline.datasets.status import read_status
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder, open_folder
@@ -60,11 +60,9 @@ class Dataset:
             StorageError: Nothing is stored there, or it cannot be read.
             CorruptFileError: The file is damaged, or this program did not write it.
         """
-        from ttapi_pipeline.storage.scan import open_table  # noqa: PLC0415 - Polars, for what is read
-
         schema = schema_of(name)
         files = DatasetFiles.of(open_folder(data_folder(data_dir)), name)
-        table = open_table(files.folder, schema)
+        table = open_stored(files.folder, schema)
         if table.manifest is None:
             raise CorruptFileError(
                 f"{files.parquet}: no manifest or footer says what it is; `tt refresh` makes it again"

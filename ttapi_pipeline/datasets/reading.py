@@ -14,6 +14,7 @@ from ttapi_pipeline.core.places import find_home
 from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS, load_settings_of
 from ttapi_pipeline.storage.layout import Folder, open_folder
+from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.tables.schema import DatasetSchema
 
 if TYPE_CHECKING:
@@ -49,10 +50,8 @@ def open_dataset(
         StorageError: Nothing is stored there, it cannot be read, or the rows of that instant are not kept.
         CorruptFileError: The file is damaged, or another version of the program wrote it.
     """
-    from ttapi_pipeline.storage.scan import scan  # noqa: PLC0415 - Polars, for what is read
-
     schema, folder = schema_of(name), open_folder(data_folder(data_dir))
-    return scan(folder, schema) if as_of is None else table_as_of(folder, schema, as_of).frame
+    return (open_stored(folder, schema) if as_of is None else table_as_of(folder, schema, as_of)).frame
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None = None) -> str:
@@ -83,6 +82,18 @@ def stored_symbols(folder: Folder) -> Sequence[str]:
         return []
 
 
+def open_stored(folder: Folder, schema: DatasetSchema) -> StoredTable:
+    """`storage.scan.open_table`, with an error that says of a table that was never stored what makes it."""
+    from ttapi_pipeline.storage.scan import open_table  # noqa: PLC0415 - Polars, for what is read
+
+    try:
+        return open_table(folder, schema)
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError) and read_manifest(folder, schema.name) is None:
+            raise not_stored(folder, schema.name) from error
+        raise
+
+
 def dataset_of(name: str) -> Dataset:
     """The dataset of that name, or the one that a table of that name is published with.
 
@@ -91,6 +102,11 @@ def dataset_of(name: str) -> Dataset:
     """
     schema = schema_of(name)
     return next(each for each in DATASETS.values() if each.name == name or schema in each.reports)
+
+
+def not_stored(folder: Folder, name: str) -> StorageError:
+    """The error that says of a table that is not stored what makes it."""
+    return StorageError(f"{name} is not stored in {folder} yet; `tt refresh {dataset_of(name).name}` makes it")
 
 
 def schema_of(name: str) -> DatasetSchema:

@@ -26,7 +26,7 @@ _CHECK_THE_FOLDER: Final = "check the folder, or set TT_DATA_DIR to another one"
 _FREE_SPACE: Final = "free some space, or set TT_DATA_DIR to another disk"
 _ALLOW_WRITING: Final = "give this user the right to read and write there, or set TT_DATA_DIR to another folder"
 _NOT_A_FOLDER: Final = "a file is where the data folder should be: move it, or set TT_DATA_DIR to a folder"
-_WAYS_OUT: Final = {
+_WAYS_OUT_OF_A_FOLDER: Final = {
     errno.ENOSPC: _FREE_SPACE,
     errno.EDQUOT: _FREE_SPACE,
     errno.EFBIG: _FREE_SPACE,
@@ -36,14 +36,36 @@ _WAYS_OUT: Final = {
     errno.ENOTDIR: _NOT_A_FOLDER,
     errno.EEXIST: _NOT_A_FOLDER,
 }
+_OTHER_DISK: Final = "free some space, or name a file on another disk with {option}"
+_WRITABLE: Final = "give this user the right to write there, or name another file with {option}"
+_WAYS_OUT_OF_A_FILE: Final = {
+    errno.ENOSPC: _OTHER_DISK,
+    errno.EDQUOT: _OTHER_DISK,
+    errno.EFBIG: _OTHER_DISK,
+    errno.EACCES: _WRITABLE,
+    errno.EPERM: _WRITABLE,
+    errno.EROFS: _WRITABLE,
+}
 
 
-def storage_error(path: Path | UPath, error: OSError) -> StorageError:
-    """An error of the operating system in our words: the file, what is wrong with it, and the way out."""
+def storage_error(path: Path | UPath, error: OSError, *, option: str = "") -> StorageError:
+    """An error of the operating system in our words: the file, what is wrong with it, and the way out.
+
+    Args:
+        path: The file or folder.
+        error: What the system said.
+        option: The option of a command that names the file; empty for a file of the data folder.
+    """
     if error.errno is None:
         error = os_error_in(error) or error
     reason = os.strerror(error.errno) if error.errno else str(error)
-    return StorageError(f"{path}: {reason}; {_WAYS_OUT.get(error.errno or 0, _CHECK_THE_FOLDER)}")
+    return StorageError(f"{path}: {reason}; {_way_out(error.errno or 0, option)}")
+
+
+def _way_out(number: int, option: str) -> str:
+    if not option:
+        return _WAYS_OUT_OF_A_FOLDER.get(number, _CHECK_THE_FOLDER)
+    return _WAYS_OUT_OF_A_FILE.get(number, "name another file with {option}").format(option=option)
 
 
 def os_error_in(error: Exception) -> OSError | None:
@@ -54,7 +76,11 @@ def os_error_in(error: Exception) -> OSError | None:
 
 @contextmanager
 def storage_errors(
-    path: Path | UPath, *, of_polars: Callable[[Exception], TTError] | None = None, is_writing: bool = False
+    path: Path | UPath,
+    *,
+    of_polars: Callable[[Exception], TTError] | None = None,
+    is_writing: bool = False,
+    option: str = "",
 ) -> Iterator[None]:
     """Raise our errors in place of the system's and of Polars' inside of a block that reads or writes a file.
 
@@ -64,18 +90,20 @@ def storage_errors(
             CorruptFileError.
         is_writing: Whether a Parquet file is written in the block. Polars does not say why it could not write the end
             of one, and says the same of the end of a file that it reads.
+        option: See `storage_error`.
     """
     import polars as pl  # noqa: PLC0415 - see the module's docstring
 
     try:
         yield
     except OSError as error:
-        raise storage_error(path, error) from error
+        raise storage_error(path, error, option=option) from error
     except pl.exceptions.PolarsError as error:
         # The Parquet writer wraps the system's error in one of its own.
         if os_error := os_error_in(error):
-            raise storage_error(path, os_error) from error
+            raise storage_error(path, os_error, option=option) from error
         if is_writing and _END_REFUSED in str(error):
-            raise StorageError(f"{path}: the end of the file could not be written; {_FREE_SPACE}") from error
+            full = _way_out(errno.ENOSPC, option)
+            raise StorageError(f"{path}: the end of the file could not be written; {full}") from error
         ours = CorruptFileError(f"{path}: a file cannot be read: {error}") if of_polars is None else of_polars(error)
         raise ours from error

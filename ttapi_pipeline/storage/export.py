@@ -24,6 +24,7 @@ from ttapi_pipeline.storage.spreadsheet import sink_csv, with_lists_as_text
 
 _OWNER_ONLY: Final = 0o600
 _EVERYBODY: Final = 0o666
+_OPTION: Final = "--output"
 
 
 class ExportFormat(StrEnum):
@@ -75,7 +76,12 @@ def export_rows(frame: pl.LazyFrame, path: Path, file_format: ExportFormat, *, i
                 "or take csv or parquet"
             )
     mode = _OWNER_ONLY if is_private else _EVERYBODY
-    errors = storage_errors(path, of_polars=lambda error: DataError(f"{path} cannot be made: {error}"))
+    errors = storage_errors(
+        path,
+        of_polars=lambda error: DataError(f"{path} cannot be made: {error}"),
+        is_writing=file_format is ExportFormat.PARQUET,
+        option=_OPTION,
+    )
     with errors, replacing(path, mode=mode) as staging:
         match file_format:
             case ExportFormat.CSV:
@@ -115,7 +121,7 @@ def export_views(tables: Iterable[tuple[str, Path]], path: Path) -> None:
     """
     check_package(ExportFormat.DUCKDB)
     duckdb: Any = import_module("duckdb")
-    with storage_errors(path), replacing(path) as staging:
+    with storage_errors(path, option=_OPTION), replacing(path) as staging:
         # DuckDB makes the file itself, and refuses an empty one.
         staging.unlink()
         try:

@@ -18,9 +18,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ttapi_pipeline.analytics.estimators import ESTIMATORS, WINDOWS
-from ttapi_pipeline.core.errors import ConfigError
+from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.core.nearest import did_you_mean
 from ttapi_pipeline.core.symbology import canonical_symbol
+from ttapi_pipeline.datasets.reading import open_stored
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.returns_stddev.table import RETURNS_STDDEV
 from ttapi_pipeline.datasets.symbols.table import SYMBOLS
@@ -83,9 +84,13 @@ def read_symbol(folder: Folder, symbol: str) -> SymbolRows:
         raise ConfigError(str(error)) from error
 
     def rows(schema: DatasetSchema) -> pl.DataFrame:
-        return scan(folder, schema).filter(symbol=wanted).collect()
+        return open_stored(folder, schema).frame.filter(symbol=wanted).collect()
 
-    volatility = rows(VOLATILITY)
+    try:
+        volatility = rows(VOLATILITY)
+    except StorageError as error:
+        # Maybe a dataset was meant.
+        raise StorageError(f"{error}{did_you_mean(symbol, DATASETS)}") from error
     if volatility.is_empty():
         known = scan(folder, VOLATILITY).select("symbol").collect()["symbol"].to_list()
         hint = did_you_mean(symbol, [*known, *DATASETS], most=3)

@@ -45,6 +45,7 @@ def status_document(
                 "data_version": None if manifest is None else manifest.data_version,
                 "is_simulated": None if provenance is None else provenance.is_simulated,
                 "is_csv_behind": status.stored.is_lagging,
+                "is_csv_too_long": manifest is not None and manifest.is_csv_too_long,
                 "damage": status.damage,
                 "outcome": None if work is None else str(work.phase),
                 "note": None if work is None else work.note,

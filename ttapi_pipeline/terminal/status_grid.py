@@ -13,6 +13,7 @@ from typing import Final
 
 from rich.cells import cell_len
 
+from ttapi_pipeline.core.csv_choice import MOST_SHEET_ROWS
 from ttapi_pipeline.core.lines import one_line
 from ttapi_pipeline.core.progress import Phase, Progress
 from ttapi_pipeline.core.traffic import Traffic
@@ -51,6 +52,7 @@ class Frame:
         places: Labels and absolute paths, such as of the data folder.
         traffic: With the API, in words and the most important first; empty when there was none.
         breakers: State of each circuit breaker that is not closed, by endpoint family.
+        remarks: Sentences about files, for below the grid.
     """
 
     rows: Sequence[DatasetRow]
@@ -60,6 +62,7 @@ class Frame:
     places: Mapping[str, str] = field(default_factory=dict)
     traffic: Sequence[str] = ()
     breakers: Mapping[str, str] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +220,7 @@ def _foot(frame: Frame, pen: Pen) -> list[str]:
     ]
     if frame.traffic:
         lines.append(pen.styled(fitted(["api:", *frame.traffic], pen.width), _DIM))
+    lines += [pen.styled(line, _DIM) for remark in frame.remarks for line in wrapped(one_line(remark), pen.width)]
     return [*lines, *_place_lines(frame.places, pen)]
 
 
@@ -291,6 +295,16 @@ def simulated_words(statuses: Mapping[str, DatasetStatus], *, is_simulated: bool
     if not stored:
         return "all of it will be invented; set credentials for real data"
     return f"{invented} of {len(stored)} stored datasets are invented; set credentials for real ones"
+
+
+def remarks_about_files(statuses: Mapping[str, DatasetStatus]) -> Sequence[str]:
+    """What a person who opens the files should know: which CSVs no spreadsheet opens whole. Empty without any."""
+    long = [name for name, each in statuses.items() if each.manifest is not None and each.manifest.is_csv_too_long]
+    if not long:
+        return ()
+    files = " and ".join(f"{name}.csv" for name in long) if len(long) < 3 else f"{len(long)} of the CSVs"
+    sheet = f"more than the {MOST_SHEET_ROWS:,} rows that a spreadsheet opens"
+    return (f"{files}: {sheet}; TT_CSV=recent has the newest sessions, `tt export` some rows",)
 
 
 def traffic_words(traffic: Traffic | None, per_second: float | None = None) -> Sequence[str]:

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import zipfile
 from datetime import date
 from pathlib import Path
@@ -16,7 +18,9 @@ import pytest
 
 from ttapi_pipeline.core.errors import DataError
 from ttapi_pipeline.datasets.earnings.table import EARNINGS
+from ttapi_pipeline.datasets.expiration_series.table import EXPIRATION_SERIES
 from ttapi_pipeline.datasets.universe.table import UNIVERSE
+from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.storage.export import ExportFormat, export_rows
 from ttapi_pipeline_tests.support.projects import Tt
 from ttapi_pipeline_tests.support.stored_tables import store
@@ -126,9 +130,48 @@ def test_what_cannot_be_exported_is_said_in_a_sentence(
     assert "Traceback" not in done.err
 
 
-def test_what_is_not_stored_is_said_to_be_missing(tt: Tt) -> None:
-    assert tt("export", "quotes").code == 4
+def test_what_is_not_stored_is_said_to_be_missing(tt: Tt, project: Path) -> None:
+    done = tt("export", "quotes")
+    assert (done.code, done.err) == (
+        4,
+        f"error: quotes is not stored in {project / 'data'} yet; `tt refresh quotes` makes it\n",
+    )
+    # A table that is published with a dataset comes with it.
+    assert "`tt refresh eod_snapshot` makes it" in tt("export", "eod_rejects").err
     assert "`tt` fills it" in tt("export", "--format", "duckdb").err
+
+
+def test_lists_are_lists_in_duckdb_and_texts_in_csv_and_workbook(tt: Tt, project: Path) -> None:
+    store(project, EXPIRATION_SERIES, {"symbol": "AAPL", "strikes": [2.5, 150.0]}, {"symbol": "KO", "strikes": []})
+    assert tt("export", "--format", "duckdb", "--output", "t.duckdb").code == 0
+    with duckdb.connect(str(project / "t.duckdb"), read_only=True) as database:
+        columns = dict(database.execute("SELECT column_name, column_type FROM (DESCRIBE expiration_series)").fetchall())
+        counted = "SELECT symbol, len(strikes), list_max(strikes) FROM expiration_series ORDER BY symbol"
+        assert database.execute(counted).fetchall() == [("AAPL", 2, 150.0), ("KO", 0, None)]
+        each = "SELECT unnest(strikes) FROM expiration_series WHERE symbol = 'AAPL'"
+        assert database.execute(each).fetchall() == [(2.5,), (150.0,)]
+    assert (columns["strikes"], columns["expiration_date"]) == ("DOUBLE[]", "DATE")
+    assert columns["fetched_at"] == "TIMESTAMP WITH TIME ZONE"
+    assert tt("export", "expiration_series", "--format", "xlsx").code == 0
+    head, first, _ = sheet_cells(project / "expiration_series.xlsx")
+    assert first[[text for _, text in head].index("strikes")] == ("text", "2.5 150")
+
+
+def test_a_file_that_cannot_be_written_is_told_with_the_option_that_names_another(tt: Tt, project: Path) -> None:
+    store(project, UNIVERSE, {"symbol": "AAPL"})
+    # No user, not even root, can make files there.
+    for name in ("x.csv", "x.parquet", "x.xlsx", "x.duckdb"):
+        done = tt("export", "universe", "--output", f"/proc/{name}", "--format", name.partition(".")[2])
+        assert done.code == 4
+        assert done.err == f"error: /proc/{name}: No such file or directory; name another file with --output\n"
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC, errno.ENOTDIR])
+def test_no_error_of_an_export_speaks_of_the_data_folder(number: int) -> None:
+    told = str(storage_error(Path("x.csv"), OSError(number, ""), option="--output"))
+    assert os.strerror(number) in told
+    assert "with --output" in told
+    assert "TT_DATA_DIR" not in told
 
 
 def test_a_private_table_can_be_read_by_its_owner_alone(tmp_path: Path) -> None:

@@ -57,14 +57,14 @@ def test_named_columns_are_shown_and_the_age_is_said(tt: Tt) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["earning"], 4, "volatility.parquet"),
+        (["earning"], 4, "yet; `tt refresh volatility` makes it (did you mean earnings?)"),
         (["implied_vol"], 2, "there is no dataset 'implied_vol' (did you mean implied_volatility?)"),
         (["earnings", "--columns", "symbl"], 2, "no column of earnings 'symbl' (did you mean symbol?)"),
         (["earnings", "--sort", "announced:desc"], 2, "'announced' (did you mean announced_date?)"),
         (["earnings", "--symbol", "BRKB"], 2, "earnings has no such rows: of BRKB (did you mean BRK/B?)"),
         (["earnings", "--plot"], 2, "earnings is a dataset, and --plot draws the charts of a symbol"),
         (["AAPL", "--sort", "close"], 2, "--sort is for a dataset, and AAPL is none"),
-        (["quotes"], 4, "quotes is not stored yet; `tt refresh quotes` makes it"),
+        (["quotes"], 4, "yet; `tt refresh quotes` makes it"),
     ],
 )
 def test_what_cannot_be_shown_is_said_with_the_way_out(tt: Tt, arguments: list[str], code: int, sentence: str) -> None:
@@ -78,7 +78,7 @@ def test_a_word_that_is_both_is_the_table_in_small_letters(tt: Tt) -> None:
     assert done.out.startswith("earnings: ")
     assert done.err == "earnings is the dataset; `tt show EARNINGS` shows the symbol of that name\n"
     # Of the symbol nothing but the universe is stored.
-    assert "volatility.parquet" in tt("show", "EARNINGS").err
+    assert "volatility is not stored in" in tt("show", "EARNINGS").err
 
 
 def test_accounts_are_shown_on_a_terminal_and_nowhere_else(tt: Tt, project: Path) -> None:

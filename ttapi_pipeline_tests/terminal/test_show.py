@@ -247,7 +247,7 @@ def test_an_unknown_symbol_is_refused_with_the_ones_near_it(folder: Path, symbol
 
 
 def test_without_stored_data_the_missing_dataset_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"volatility\.parquet"):
+    with pytest.raises(StorageError, match=r"volatility is not stored in .* yet; `tt refresh volatility` makes it"):
         read_symbol(tmp_path, "AAPL")
 
 

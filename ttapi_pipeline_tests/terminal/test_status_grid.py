@@ -16,6 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from ttapi_pipeline.core.csv_choice import MOST_SHEET_ROWS
 from ttapi_pipeline.core.manifest import Fact, FileFacts, Manifest, Provenance
 from ttapi_pipeline.core.progress import Phase, Progress
 from ttapi_pipeline.core.settings import Settings
@@ -32,6 +33,7 @@ from ttapi_pipeline.terminal.status_grid import (
     grid_lines,
     headline,
     progress_line,
+    remarks_about_files,
     simulated_words,
     traffic_words,
 )
@@ -238,6 +240,21 @@ def test_below_the_grid_are_requests_breakers_and_whole_or_elided_paths() -> Non
     assert len(elided) == 40
     assert elided.startswith("data: /a/folder")
     assert elided.endswith("tree/of/somebody/data"[-15:])
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_csv_that_no_spreadsheet_opens_is_told_with_the_way_out(width: int) -> None:
+    stored = replace(manifest(age=timedelta(hours=1)), rows=MOST_SHEET_ROWS + 1, csv=FileFacts(1, "0"))
+    status = replace(read_status(age=timedelta(hours=1)), stored=Stored(stored))
+    remarks = remarks_about_files({"eod_snapshot": status, "universe": read_status(age=timedelta(hours=1))})
+    frame = Frame(rows=[], headline="", source="x", remarks=remarks)
+    below = words(" ".join(grid_lines(frame, width=width)))
+    assert "eod_snapshot.csv: more than the 1,048,575 rows that a spreadsheet opens; TT_CSV=recent has" in below
+    assert all(cell_len(each) <= width for each in grid_lines(frame, width=width))
+    assert status_document({"eod_snapshot": status})[0]["is_csv_too_long"]
+    # TT_CSV=recent has written fewer of them, and TT_CSV=off none.
+    for other in (replace(stored, csv_rows=5), replace(stored, csv=None)):
+        assert remarks_about_files({"eod_snapshot": replace(status, stored=Stored(other))}) == ()
 
 
 def test_no_request_is_no_line() -> None:
