@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ttapi_pipeline.commands.completers import complete_with, datasets
 from ttapi_pipeline.commands.exit_codes import OK
-from ttapi_pipeline.commands.history import ID_LETTERS
 from ttapi_pipeline.commands.instants import HELP, chosen_version
 from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser, one_of, typed_path
+from ttapi_pipeline.commands.row_choice import add_rows
 from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.signals import interrupts_outside_polars
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.storage.layout import open_folder
-from ttapi_pipeline.storage.versions.reading import Version, open_version, versions
+from ttapi_pipeline.storage.versions.reading import Version, versions
 from ttapi_pipeline.terminal.pen import Pen, glyphs_for, wrapped
 from ttapi_pipeline.terminal.streams import is_coloured, output_width, print_error, print_lines
 
@@ -52,7 +52,7 @@ def add_options(parser: CommandParser) -> None:
     complete_with(name, datasets)
     parser.add_argument("first", nargs="?", metavar="A", help="the version to compare with")
     parser.add_argument("second", nargs="?", metavar="B", help="the version to compare; what is stored now")
-    parser.add_argument("--rows", type=int, default=_SHOWN, metavar="N", help=f"of each kind (default {_SHOWN})")
+    add_rows(parser, f"of each kind, or all (default {_SHOWN})", default=_SHOWN)
     parser.add_argument("--csv", type=typed_path, metavar="FILE", help="write the changed values to a new file")
     parser.add_argument("--json", action="store_true", help="print all of it as a JSON object")
 
@@ -65,7 +65,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         StorageError: There is no version to compare with, or the rows of one are not kept.
         CorruptFileError: The kept rows of a version are damaged.
     """
-    from ttapi_pipeline.storage.versions.difference import difference
+    from ttapi_pipeline.storage.versions.comparing import compare
 
     dataset = DATASETS[options.dataset]
     if dataset.is_private and (options.json or options.csv or not sys.stdout.isatty()):
@@ -78,9 +78,8 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         raise StorageError(f"{dataset.name} is not stored yet; `tt refresh {dataset.name}` makes it")
     second = known[-1] if options.second is None else chosen_version(known, dataset.name, options.second)
     first = _before(known, second) if options.first is None else chosen_version(known, dataset.name, options.first)
-    frames = [open_version(folder, dataset.schema, each).frame for each in (first, second)]
     with interrupts_outside_polars():
-        found = difference(frames[0], frames[1], dataset.schema.key)
+        found = compare(folder, dataset.schema, first, second)
     if options.csv is not None:
         _write_csv(found, options.csv)
     if options.json:
@@ -146,8 +145,10 @@ def _document(dataset: str, first: Version, second: Version, found: Difference) 
     }
 
 
-def _lines(dataset: str, first: Version, second: Version, found: Difference, *, rows: int, pen: Pen) -> Sequence[str]:
-    from ttapi_pipeline.terminal.table_lines import row_lines
+def _lines(
+    dataset: str, first: Version, second: Version, found: Difference, *, rows: int | None, pen: Pen
+) -> Sequence[str]:
+    from ttapi_pipeline.terminal.table_lines import ID_LETTERS, row_lines
 
     def name(version: Version) -> str:
         return f"{version.manifest.write_id[:ID_LETTERS]} of {version.known_at:%Y-%m-%d %H:%M:%S}Z"
@@ -166,7 +167,8 @@ def _lines(dataset: str, first: Version, second: Version, found: Difference, *, 
     )
     for title, frame in (("new", found.new), ("gone", found.gone), ("changed", found.cells())):
         if not frame.is_empty():
-            shown, _ = row_lines(frame.head(rows), pen)
-            of = f", the first {rows:,} of {frame.height:,}" if frame.height > rows else ""
+            first_rows = frame if rows is None else frame.head(rows)
+            shown, _ = row_lines(first_rows, pen)
+            of = f", the first {first_rows.height:,} of {frame.height:,}" if frame.height > first_rows.height else ""
             lines += ["", pen.styled(f"{title}{of}", "1"), *shown]
     return lines

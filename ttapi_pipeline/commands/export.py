@@ -12,7 +12,7 @@ from ttapi_pipeline.commands.completers import complete_with, tables
 from ttapi_pipeline.commands.exit_codes import OK
 from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser, one_of, typed_path
-from ttapi_pipeline.commands.row_choice import add_row_options, named_symbols, no_rows, row_filters
+from ttapi_pipeline.commands.row_choice import add_as_of, add_row_options, named_symbols, no_rows, row_filters
 from ttapi_pipeline.core.arguments import accepting
 from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.core.settings import Settings
@@ -30,6 +30,7 @@ _FORMATS = ("csv", "parquet", "xlsx", "duckdb")
 
 EXAMPLES: Final = {
     "tt export eod_snapshot --symbol AAPL --since 2020-01-01": "some rows, into eod_snapshot-AAPL.csv",
+    "tt export symbols --as-of 2026-11-24T16:00": "what was known at an instant, into symbols.csv",
     "tt export returns_stddev --format xlsx": "a workbook, returns_stddev.xlsx",
     "tt export --format duckdb --output tables.duckdb": "a view of every stored table",
 }
@@ -48,6 +49,7 @@ def add_options(parser: CommandParser) -> None:
     )
     complete_with(dataset, tables)
     add_row_options(parser)
+    add_as_of(parser)
     parser.add_argument(
         "--format",
         type=one_of(_FORMATS, what="format"),
@@ -67,7 +69,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     Raises:
         ConfigError: The dataset is not known; the rows cannot be chosen so; the file is there; a package is missing.
         DataError: No row is left, or more than the format holds.
-        StorageError: Nothing is stored, or the file cannot be written.
+        StorageError: Nothing is stored, the rows of an instant are not kept, or the file cannot be written.
     """
     from ttapi_pipeline.storage.export import ExportFormat, check_package, export_rows, export_views
 
@@ -85,7 +87,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     symbols = named_symbols(options)
     path = _target(options, f"{'-'.join([schema.name, *(each.replace('/', '_') for each in symbols)])}.{file_format}")
     filters = row_filters(schema, options)
-    frame = open_dataset(schema.name, settings.data_dir).filter(*filters)
+    frame = open_dataset(schema.name, settings.data_dir, as_of=options.as_of).filter(*filters)
     count = _count(frame)
     if not count:
         raise no_rows(schema, options, open_folder(settings.data_dir))
@@ -123,6 +125,8 @@ def _stored_tables(settings: Settings, options: argparse.Namespace) -> list[tupl
     """Names and files of the tables that are stored, or of the one that is named."""
     if options.symbol or options.since:
         raise ConfigError("duckdb gets views of whole tables: leave --symbol and --since to its queries")
+    if options.as_of:
+        raise ConfigError("duckdb gets views of what is stored now; --as-of goes with csv, parquet and xlsx")
     folder = open_folder(settings.data_dir)
     if not isinstance(folder, Path):
         raise ConfigError(f"views read local files, and {settings.data_dir} is not a folder of this machine")

@@ -26,8 +26,6 @@ EXAMPLES: Final = {
 }
 
 _SHOWN: Final = 20
-ID_LETTERS: Final = 8
-"""Of a version's id: enough to tell versions apart."""
 
 
 def add_options(parser: CommandParser) -> None:
@@ -84,7 +82,7 @@ def _document(version: Version) -> dict[str, Any]:
 def _lines(dataset: str, known: Sequence[Version], shown: Sequence[Version], pen: Pen) -> Sequence[str]:
     import polars as pl
 
-    from ttapi_pipeline.terminal.table_lines import row_lines
+    from ttapi_pipeline.terminal.table_lines import ID_LETTERS, row_lines
 
     if not known:
         return wrapped(f"nothing of {dataset} has been stored yet; `tt refresh {dataset}` makes it", pen.width)

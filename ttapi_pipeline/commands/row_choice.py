@@ -10,6 +10,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from ttapi_pipeline.commands.completers import complete_with, symbols
+from ttapi_pipeline.commands.instants import ACCEPTED, instant
 from ttapi_pipeline.core.arguments import accepting
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.nearest import did_you_mean
@@ -35,6 +36,31 @@ def add_row_options(parser: CommandParser | argparse._ArgumentGroup) -> None:
         type=accepting(date.fromisoformat, "a date such as 2020-01-31"),
         metavar="DATE",
         help="rows whose date is this one or later: 2020-01-31",
+    )
+
+
+def add_rows(parser: CommandParser | argparse._ArgumentGroup, words: str, *, default: int) -> None:
+    """Add `--rows`, which is None for all of them."""
+    parser.add_argument(
+        "--rows", type=accepting(_rows, "a number from 1 on, or all"), default=default, metavar="N", help=words
+    )
+
+
+def _rows(text: str) -> int | None:
+    if text == "all":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(text)
+    return int(text)
+
+
+def add_as_of(parser: CommandParser | argparse._ArgumentGroup) -> None:
+    """Add `--as-of`."""
+    parser.add_argument(
+        "--as-of",
+        type=accepting(instant, ACCEPTED),
+        metavar="INSTANT",
+        help="what was known then: 2026-11-24 (to its end) or 2026-11-24T16:00, in New York",
     )
 
 

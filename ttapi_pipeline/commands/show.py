@@ -13,8 +13,7 @@ from ttapi_pipeline.commands.completers import columns, complete_with, symbols_o
 from ttapi_pipeline.commands.exit_codes import OK
 from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser
-from ttapi_pipeline.commands.row_choice import add_row_options
-from ttapi_pipeline.core.arguments import accepting
+from ttapi_pipeline.commands.row_choice import add_as_of, add_row_options, add_rows
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.settings import Settings
@@ -27,6 +26,7 @@ from ttapi_pipeline.terminal.streams import is_coloured, output_width, print_err
 
 if TYPE_CHECKING:
     from ttapi_pipeline.core.verdict import Verdict
+    from ttapi_pipeline.terminal.show import SymbolRows
 
 _ROWS: Final = 20
 _OF_SYMBOL: Final = ("volatility", "symbols", "volatility_cone", "returns_stddev", "variance_premium")
@@ -36,6 +36,7 @@ EXAMPLES: Final = {
     "tt show AAPL": "a symbol: its volatility, cone and expirations",
     "tt show BRK/B --plot": "its charts as well",
     "tt show eod_snapshot --symbol AAPL --sort session:desc": "rows of a table, the newest first",
+    "tt show AAPL --as-of 2026-11-24": "what was known of a symbol at the end of a day",
     "tt show volatility --columns symbol,iv_rank,hv_rank --sort iv_rank:desc --rows 5": "the five highest",
 }
 
@@ -50,31 +51,18 @@ def add_options(parser: CommandParser) -> None:
     what = parser.add_argument("what", metavar="SYMBOL|DATASET", help="such as AAPL, BRK/B or volatility")
     complete_with(what, symbols_or_tables)
     parser.add_argument("--json", action="store_true", help="print it as a JSON object")
+    add_as_of(parser)
     of_symbol = parser.add_argument_group("of a symbol")
     of_symbol.add_argument(
         "--plot", action="store_true", help="draw its charts, light and dark, into plots/SYMBOL of the data folder"
     )
     of_table = parser.add_argument_group("of a dataset")
-    of_table.add_argument(
-        "--rows",
-        type=accepting(_rows, "a number from 1 on, or all"),
-        default=_ROWS,
-        metavar="N",
-        help=f"how many, or all (default {_ROWS})",
-    )
+    add_rows(of_table, f"how many, or all (default {_ROWS})", default=_ROWS)
     named = of_table.add_argument("--columns", metavar="A,B", help="these, in this order; by default those that fit")
     complete_with(named, columns)
     order = of_table.add_argument("--sort", metavar="A,B:desc", help="by these columns; by default by the key")
     complete_with(order, columns)
     add_row_options(of_table)
-
-
-def _rows(text: str) -> int | None:
-    if text == "all":
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError(text)
-    return int(text)
 
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
@@ -83,7 +71,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     Raises:
         ConfigError: There is neither a symbol nor a table of that name; an option is for the other of them; or see
             `table_rows.read_rows`.
-        StorageError: A dataset is not stored, or cannot be read.
+        StorageError: A dataset is not stored, cannot be read, or its rows of that instant are not kept.
     """
     if options.what in DATASETS or options.what in REPORTS:
         return _show_table(settings, options)
@@ -117,8 +105,10 @@ def _show_symbol(settings: Settings, options: argparse.Namespace) -> int:
     from ttapi_pipeline.terminal.table_document import symbol_document
 
     _refuse_table_options(options)
+    if options.plot and options.as_of:
+        raise ConfigError("--plot draws what is stored now; leave it or --as-of out")
     folder = open_folder(settings.data_dir)
-    rows = read_symbol(folder, options.what)
+    rows = read_symbol(folder, options.what, as_of=options.as_of)
     statuses = read_statuses(settings, now=SYSTEM_CLOCK.now())
     verdicts = {name: statuses[name].verdict for name in _OF_SYMBOL}
     charts: list[str] = []
@@ -131,7 +121,7 @@ def _show_symbol(settings: Settings, options: argparse.Namespace) -> int:
         return OK
     console = SafeConsole()
     console.print(SymbolView(rows))
-    for line in _ages(verdicts):
+    for line in _ages(verdicts) if options.as_of is None else _versions(rows):
         console.print(line, markup=False)
     for path in charts:
         console.print(path, markup=False, soft_wrap=True)
@@ -143,6 +133,13 @@ def _refuse_table_options(options: argparse.Namespace) -> None:
     named = [name for name, value in given.items() if value] + (["--rows"] if options.rows != _ROWS else [])
     if named:
         raise ConfigError(f"{named[0]} is for a dataset, and {options.what} is none; there are {', '.join(DATASETS)}")
+
+
+def _versions(rows: SymbolRows) -> list[str]:
+    """Which versions of the datasets are shown."""
+    from ttapi_pipeline.terminal.table_lines import known_words
+
+    return [f"{name} {known_words(*known)}" for name, known in rows.known.items()]
 
 
 def _ages(verdicts: Mapping[str, Verdict]) -> list[str]:

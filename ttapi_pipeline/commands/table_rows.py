@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import polars as pl
@@ -17,10 +17,11 @@ from ttapi_pipeline.core.nearest import unknown_word
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.signals import interrupts_outside_polars
 from ttapi_pipeline.core.verdict import Rule
-from ttapi_pipeline.datasets.reading import dataset_of, not_stored, schema_of
+from ttapi_pipeline.datasets.reading import dataset_of, not_stored, schema_of, version_as_of
 from ttapi_pipeline.datasets.status import read_status
 from ttapi_pipeline.storage.layout import open_folder
 from ttapi_pipeline.storage.scan import open_table
+from ttapi_pipeline.storage.versions.reading import open_version
 from ttapi_pipeline.tables.schema import DatasetSchema
 from ttapi_pipeline.terminal.table_lines import ShownTable
 
@@ -33,12 +34,13 @@ def read_rows(settings: Settings, options: argparse.Namespace, *, now: datetime)
     Args:
         settings: Where the data is, and what the verdict is decided by.
         options: `what` names the table; `symbol` and `since` choose rows, `sort` orders them, of which the first `rows`
-            are taken (None for all) with the `columns` that are named.
+            are taken (None for all) with the `columns` that are named; `as_of` says when the table was known.
         now: For the verdict.
 
     Raises:
-        ConfigError: A column is not known; no row is left; or the table is private and would be kept somewhere.
-        StorageError: Nothing is stored, or it cannot be read.
+        ConfigError: A column is not known; no row is left; nothing was known at the instant; or the table is private
+            and would be kept somewhere.
+        StorageError: Nothing is stored, it cannot be read, or the rows of that instant are not kept.
     """
     schema, dataset = schema_of(options.what), dataset_of(options.what)
     if dataset.is_private and (options.json or not sys.stdout.isatty()):
@@ -46,29 +48,27 @@ def read_rows(settings: Settings, options: argparse.Namespace, *, now: datetime)
             f"{schema.name} is private, and is shown on a terminal only; `tt export {schema.name}` writes a file that "
             "nobody but you can read"
         )
-    columns = [_known(name, schema) for name in _words(options.columns)]
-    order = [(name.removesuffix(_DESCENDING), name.endswith(_DESCENDING)) for name in _words(options.sort)]
     folder = open_folder(settings.data_dir)
-    filters = row_filters(schema, options)
     status = read_status(dataset, settings, now=now, folder=folder)
-    if status.verdict.rule is Rule.NOTHING_STORED:
+    known = None if options.as_of is None else version_as_of(folder, schema, options.as_of)
+    if known is None and status.verdict.rule is Rule.NOTHING_STORED:
         raise not_stored(folder, schema.name)
-    table = open_table(folder, schema)
-    frame = table.frame.filter(*filters)
-    if order:
-        frame = frame.sort(
-            [_known(name, schema) for name, _ in order],
-            descending=[is_descending for _, is_descending in order],
-            nulls_last=True,
-            maintain_order=True,
-        )
+    table = open_table(folder, schema) if known is None else open_version(folder, schema, known)
+    names = table.frame.collect_schema().names()
+    columns = [_known(name, schema, names) for name in _words(options.columns)]
+    order = {
+        _known(name.removesuffix(_DESCENDING), schema, names): name.endswith(_DESCENDING)
+        for name in _words(options.sort)
+    }
+    filters = row_filters(schema, options)
+    frame = _sorted(table.frame.filter(*filters), order)
     with interrupts_outside_polars():
         stored = table.frame.select(pl.len()).collect().item() if table.manifest is None else table.manifest.rows
         chosen = frame.select(pl.len()).collect().item() if filters else stored
         if filters and not chosen:
             raise no_rows(schema, options, folder)
         rows = frame if options.rows is None else frame.head(options.rows)
-        shown = rows.select(columns or schema.polars.names()).collect()
+        shown = rows.select(columns or names).collect()
     return ShownTable(
         schema=schema,
         rows=shown,
@@ -79,15 +79,22 @@ def read_rows(settings: Settings, options: argparse.Namespace, *, now: datetime)
         data_version=table.data_version,
         cautions={} if table.manifest is None else table.manifest.provenance.cautions,
         has_named_columns=bool(columns),
+        known=None if known is None else (options.as_of, known),
     )
+
+
+def _sorted(frame: pl.LazyFrame, order: Mapping[str, bool]) -> pl.LazyFrame:
+    """The rows by some columns, each of them ascending or descending; as they are without any."""
+    if not order:
+        return frame
+    return frame.sort([*order], descending=[*order.values()], nulls_last=True, maintain_order=True)
 
 
 def _words(text: str | None) -> Sequence[str]:
     return [word for each in (text or "").split(",") if (word := each.strip())]
 
 
-def _known(name: str, schema: DatasetSchema) -> str:
-    names = [column.name for column in schema.columns]
+def _known(name: str, schema: DatasetSchema, names: Sequence[str]) -> str:
     if name not in names:
         raise ConfigError(unknown_word(f"column of {schema.name}", name, names))
     return name

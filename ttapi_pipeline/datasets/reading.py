@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from ttapi_pipeline.storage.table import StoredTable
+    from ttapi_pipeline.storage.versions.reading import Version
 
 
 def open_dataset(
@@ -65,11 +66,18 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> str:
 
 def table_as_of(folder: Folder, schema: DatasetSchema, instant: datetime) -> StoredTable:
     """A stored table as it was known at an instant; arguments and errors as of `open_dataset`."""
-    from ttapi_pipeline.storage.versions.reading import open_version, version_at  # noqa: PLC0415 - Polars, see above
+    from ttapi_pipeline.storage.versions.reading import open_version  # noqa: PLC0415 - Polars, see above
+
+    return open_version(folder, schema, version_as_of(folder, schema, instant))
+
+
+def version_as_of(folder: Folder, schema: DatasetSchema, instant: datetime) -> Version:
+    """The publication of a table that was known at an instant; arguments and errors as of `open_dataset`."""
+    from ttapi_pipeline.storage.versions.reading import version_at  # noqa: PLC0415 - see above
 
     if instant.tzinfo is None:
         raise ConfigError(f"{instant} has no time zone, so that it is no instant; give one, such as UTC")
-    return open_version(folder, schema, version_at(folder, schema.name, instant))
+    return version_at(folder, schema.name, instant)
 
 
 def stored_symbols(folder: Folder) -> Sequence[str]:

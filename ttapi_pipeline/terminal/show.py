@@ -7,8 +7,9 @@ Charts of many symbols are in `plots`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 import polars as pl
@@ -21,7 +22,7 @@ from ttapi_pipeline.analytics.estimators import ESTIMATORS, WINDOWS
 from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.core.nearest import did_you_mean
 from ttapi_pipeline.core.symbology import canonical_symbol
-from ttapi_pipeline.datasets.reading import open_stored
+from ttapi_pipeline.datasets.reading import open_stored, version_as_of
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.returns_stddev.table import RETURNS_STDDEV
 from ttapi_pipeline.datasets.symbols.table import SYMBOLS
@@ -29,8 +30,8 @@ from ttapi_pipeline.datasets.variance_premium.table import VARIANCE_PREMIUM
 from ttapi_pipeline.datasets.volatility.table import VOLATILITY
 from ttapi_pipeline.datasets.volatility_cone.table import VOLATILITY_CONE
 from ttapi_pipeline.storage.layout import Folder
-from ttapi_pipeline.storage.scan import scan
 from ttapi_pipeline.storage.stored import read_manifest
+from ttapi_pipeline.storage.versions.reading import Version, open_version
 from ttapi_pipeline.tables.schema import DatasetSchema
 
 _WIDE: Final = 100
@@ -57,6 +58,8 @@ class SymbolRows:
         series: Its rows of `returns_stddev`, by expiration.
         is_simulated: Whether any of the rows is invented.
         premium: Its rows of `variance_premium`; empty in a folder that has none yet.
+        known: The instant that was asked for and the version that was known then, by dataset; empty for what is stored
+            now.
     """
 
     volatility: dict[str, Any]
@@ -65,53 +68,95 @@ class SymbolRows:
     series: pl.DataFrame
     is_simulated: bool
     premium: pl.DataFrame
+    known: Mapping[str, tuple[datetime, Version]] = field(default_factory=dict)
 
 
-def read_symbol(folder: Folder, symbol: str) -> SymbolRows:
+def read_symbol(folder: Folder, symbol: str, *, as_of: datetime | None = None) -> SymbolRows:
     """Read the stored rows of a symbol.
 
     Args:
         folder: The data folder.
         symbol: As tastytrade writes it; small letters, and a dot for the slash of BRK/B, are accepted as well.
+        as_of: An instant: what was known then. A column that a table did not have then is null.
 
     Raises:
-        ConfigError: The stored data does not know the symbol.
-        StorageError: A dataset is not stored, or cannot be read.
+        ConfigError: The stored data does not know the symbol, or nothing was known at that instant.
+        StorageError: A dataset is not stored, cannot be read, or its rows of that instant are not kept.
     """
     try:
         wanted = canonical_symbol(symbol)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-
-    def rows(schema: DatasetSchema) -> pl.DataFrame:
-        return open_stored(folder, schema).frame.filter(symbol=wanted).collect()
-
     try:
-        volatility = rows(VOLATILITY)
+        tables = _stored(folder) if as_of is None else _known(folder, as_of)
     except StorageError as error:
         # Maybe a dataset was meant.
         raise StorageError(f"{error}{did_you_mean(symbol, DATASETS)}") from error
+
+    def rows(schema: DatasetSchema) -> pl.DataFrame:
+        frame = tables[schema.name].frame
+        names = frame.collect_schema().names()
+        lacking = [pl.lit(None, dtype).alias(name) for name, dtype in schema.polars.items() if name not in names]
+        return frame.filter(symbol=wanted).with_columns(lacking).collect()
+
+    volatility = rows(VOLATILITY)
     if volatility.is_empty():
-        known = scan(folder, VOLATILITY).select("symbol").collect()["symbol"].to_list()
+        known = tables[VOLATILITY.name].frame.select("symbol").collect()["symbol"].to_list()
         hint = did_you_mean(symbol, [*known, *DATASETS], most=3)
-        raise ConfigError(f"{symbol!r} is not among the {len(known):,} symbols of the stored data{hint}")
+        then = "" if as_of is None else " as it was then"
+        raise ConfigError(f"{symbol!r} is not among the {len(known):,} symbols of the stored data{then}{hint}")
     metrics = rows(SYMBOLS)
-    manifests = [read_manifest(folder, each.name) for each in (VOLATILITY, SYMBOLS, VOLATILITY_CONE, RETURNS_STDDEV)]
     return SymbolRows(
         volatility=volatility.row(0, named=True),
         metrics={} if metrics.is_empty() else metrics.row(0, named=True),
         cone=rows(VOLATILITY_CONE).sort("horizon_sessions"),
         series=rows(RETURNS_STDDEV).sort("expiration_date", "root_symbol", "settlement_type"),
-        is_simulated=any(manifest is not None and manifest.provenance.is_simulated for manifest in manifests),
-        premium=_rows_of_newer(folder, VARIANCE_PREMIUM, wanted),
+        is_simulated=any(table.is_simulated for table in tables.values()),
+        premium=rows(VARIANCE_PREMIUM),
+        known={}
+        if as_of is None
+        else {name: (as_of, table.version) for name, table in tables.items() if table.version is not None},
     )
 
 
-def _rows_of_newer(folder: Folder, schema: DatasetSchema, symbol: str) -> pl.DataFrame:
-    """The rows of a symbol in a dataset that a folder of an earlier version lacks; none then."""
-    if read_manifest(folder, schema.name) is None:
-        return schema.polars.to_frame()
-    return scan(folder, schema).filter(symbol=symbol).collect()
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table of which one symbol is shown."""
+
+    frame: pl.LazyFrame
+    is_simulated: bool = False
+    version: Version | None = None
+
+
+_TABLES: Final = (VOLATILITY, SYMBOLS, VOLATILITY_CONE, RETURNS_STDDEV, VARIANCE_PREMIUM)
+
+
+def _stored(folder: Folder) -> Mapping[str, _Table]:
+    """What is stored now; a dataset that a folder of an earlier version lacks has no rows."""
+    tables = {}
+    for schema in _TABLES:
+        if schema is VARIANCE_PREMIUM and read_manifest(folder, schema.name) is None:
+            tables[schema.name] = _Table(schema.polars.to_frame().lazy())
+            continue
+        table = open_stored(folder, schema)
+        tables[schema.name] = _Table(table.frame, table.is_simulated)
+    return tables
+
+
+def _known(folder: Folder, instant: datetime) -> Mapping[str, _Table]:
+    """What was known at an instant; a dataset that came later has no rows, but for the volatility."""
+    tables = {}
+    for schema in _TABLES:
+        try:
+            version = version_as_of(folder, schema, instant)
+        except ConfigError:
+            if schema is VOLATILITY:
+                raise
+            tables[schema.name] = _Table(schema.polars.to_frame().lazy())
+            continue
+        table = open_version(folder, schema, version)
+        tables[schema.name] = _Table(table.frame, table.is_simulated, version)
+    return tables
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -14,6 +15,9 @@ from ttapi_pipeline.terminal.json_rows import json_rows
 from ttapi_pipeline.terminal.show import SymbolRows
 from ttapi_pipeline.terminal.status_document import verdict_document
 from ttapi_pipeline.terminal.table_lines import ShownTable
+
+if TYPE_CHECKING:
+    from ttapi_pipeline.storage.versions.reading import Version
 
 
 def table_document(table: ShownTable) -> dict[str, Any]:
@@ -25,10 +29,20 @@ def table_document(table: ShownTable) -> dict[str, Any]:
         **verdict_document(table.verdict),
         "is_simulated": table.is_simulated,
         "data_version": table.data_version,
+        "as_of": None if table.known is None else known_document(*table.known),
         "rows_stored": table.stored,
         "rows_chosen": table.chosen,
         "cautions": dict(table.cautions),
         "rows": json_rows(table.rows),
+    }
+
+
+def known_document(instant: datetime, version: Version) -> dict[str, Any]:
+    """An instant, and the version of a table that was known then."""
+    return {
+        "instant": instant.astimezone(UTC).isoformat(),
+        "version": version.manifest.write_id,
+        "known_at": version.known_at.isoformat(),
     }
 
 
@@ -43,6 +57,7 @@ def symbol_document(rows: SymbolRows, verdicts: Mapping[str, Verdict]) -> dict[s
         "kind": "symbol",
         "symbol": str(rows.volatility["symbol"]),
         "is_simulated": rows.is_simulated,
+        "as_of": {name: known_document(*known) for name, known in rows.known.items()} or None,
         "verdicts": {name: verdict_document(verdict) for name, verdict in verdicts.items()},
         "volatility": _object(rows.volatility),
         "symbols": _object(rows.metrics) if rows.metrics else None,

@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING, Final
 from rich.cells import cell_len
 
 from ttapi_pipeline.core.lines import one_line
+from ttapi_pipeline.core.sessions import NEW_YORK
 from ttapi_pipeline.core.verdict import Verdict
 from ttapi_pipeline.tables.schema import DatasetSchema
 from ttapi_pipeline.terminal.pen import Pen, wrapped
 from ttapi_pipeline.terminal.table_cells import cells_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import polars as pl
+
+    from ttapi_pipeline.storage.versions.reading import Version
+
+ID_LETTERS: Final = 8
+"""Of a version's id: enough to tell versions apart."""
 
 CAUTIONS: Final = "cautions"
 """The column that says what is doubtful about a row. Where a shown row has one, it stands beside the key."""
@@ -44,6 +52,8 @@ class ShownTable:
         data_version: Of the rows; ``unknown`` where no manifest says it.
         cautions: What is doubtful about subjects of the dataset, by subject.
         has_named_columns: Whether the user has named the columns.
+        known: The instant that the table was asked for at, and the version that was known then; None for what is
+            stored now.
     """
 
     schema: DatasetSchema
@@ -55,6 +65,7 @@ class ShownTable:
     data_version: str
     cautions: Mapping[str, str]
     has_named_columns: bool
+    known: tuple[datetime, Version] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +151,20 @@ def _joined(columns: Sequence[_Column], texts: Sequence[str], pen: Pen | None = 
     return (" " * _GAP).join(cells).rstrip()
 
 
+def known_words(instant: datetime, version: Version) -> str:
+    """What was known at an instant, in words that go on from the name of a table."""
+    return (
+        f"as it was known at {instant.astimezone(NEW_YORK):%Y-%m-%d %H:%M:%S} in New York: "
+        f"version {version.manifest.write_id[:ID_LETTERS]} of {version.known_at:%Y-%m-%d %H:%M:%S}Z"
+    )
+
+
 def _head(table: ShownTable, pen: Pen) -> list[str]:
     verdict = table.verdict
     of = "" if verdict.dataset == table.schema.name else f"published with {verdict.dataset}, "
     words = f"{table.schema.name}: {of}{'hit' if verdict.is_hit else 'miss'}, {verdict.reason}"
+    if table.known is not None:
+        words = f"{table.schema.name} {known_words(*table.known)}"
     mark = "   SIMULATED DATA" if table.is_simulated else ""
     if cell_len(words + mark) <= pen.width:
         return [pen.styled(words, "1") + pen.styled(mark, "1;33"), ""]

@@ -87,9 +87,47 @@ def test_a_table_is_read_as_it_was_known_at_an_instant(tt: Tt, changed: tuple[Pa
         symbols(datetime(2026, 11, 24, 16))  # noqa: DTZ001 - what is refused
 
 
+def test_rows_are_shown_and_exported_as_they_were_known_at_an_instant(
+    tt: Tt, changed: tuple[Path, Manifest, Manifest], tmp_path: Path
+) -> None:
+    _, before, after = changed
+    newest, first = json.loads(tt("history", "universe", "--json", **NOBODY).out)["versions"]
+    then = (datetime.fromisoformat(newest["known_at"]) - timedelta(microseconds=1)).isoformat()
+    told = check("show", tt("show", "universe", "--as-of", then, "--json", **NOBODY).out)
+    assert [row["symbol"] for row in told["rows"]] == ["AAPL", "BRK/B", "MSFT"]
+    assert told["as_of"] == {"instant": then, "version": before.write_id, "known_at": first["known_at"]}
+    assert told["data_version"] == before.data_version
+    assert check("show", tt("show", "universe", "--json", **NOBODY).out)["as_of"] is None
+    head = tt("show", "universe", "--as-of", then, COLUMNS="160", **NOBODY).out.splitlines()[0]
+    assert head.startswith("universe as it was known at ")
+    assert f"version {before.write_id[:8]} of " in head
+    file = tmp_path / "then.csv"
+    exported = tt("export", "universe", "--as-of", then, "--symbol", "BRK/B", "--output", str(file), **NOBODY)
+    assert (exported.code, len(file.read_text().splitlines())) == (0, 2)
+    now = tt("export", "universe", "--symbol", "BRK/B", "--output", str(tmp_path / "now.csv"), **NOBODY)
+    assert (now.code, after.rows) == (2, 3)
+
+
+def test_a_symbol_is_shown_as_it_was_known_at_an_instant(tt: Tt, changed: tuple[Path, Manifest, Manifest]) -> None:
+    project, _, _ = changed
+    manifests = {name: read_manifest(project / "data", name) for name in ("volatility", "symbols")}
+    told = check("show", tt("show", "BRK/B", "--as-of", "2126-11-24", "--json", **NOBODY).out)
+    assert told["symbol"] == "BRK/B"
+    versions = {name: told["as_of"][name]["version"] for name in manifests}
+    assert versions == {name: manifest.write_id for name, manifest in manifests.items() if manifest}
+    printed = tt("show", "BRK/B", "--as-of", "2126-11-24", COLUMNS="120", **NOBODY).out
+    assert "volatility as it was known at 2126-11-24 23:59:59 in New York: version " in printed
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
+        (("diff", "universe", "--rows", "0"), 2, "'0'; it accepts a number from 1 on, or all"),
+        (("show", "universe", "--as-of", "yesterday"), 2, "'yesterday'; it accepts 2026-11-24 (to its end)"),
+        (("show", "AAPL", "--as-of", "1999-01-04"), 2, "nothing was known of volatility at 1999-01-04"),
+        (("show", "AAPL", "--as-of", "2126-11-24", "--plot"), 2, "--plot draws what is stored now"),
+        (("export", "universe", "--as-of", "1999-01-04"), 2, "nothing was known of universe at 1999-01-04"),
+        (("export", "--format", "duckdb", "--as-of", "2126-11-24"), 2, "--as-of goes with csv, parquet and xlsx"),
         (("history", "univers"), 2, "universe"),
         (("diff", "universe"), 4, "no earlier version with other rows"),
         (("diff", "universe", "0000000000"), 2, "no version begins with '0000000000'"),

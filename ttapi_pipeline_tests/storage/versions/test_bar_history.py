@@ -26,6 +26,8 @@ from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.repair import repair
 from ttapi_pipeline.storage.scan import scan
 from ttapi_pipeline.storage.versions import restoring, row_changes
+from ttapi_pipeline.storage.versions.comparing import compare
+from ttapi_pipeline.storage.versions.difference import difference
 from ttapi_pipeline.storage.versions.keeping import Retention
 from ttapi_pipeline.storage.versions.reading import open_version, version_at, versions
 from ttapi_pipeline.storage.versions.steps import steps_of
@@ -180,6 +182,28 @@ def test_a_part_of_an_earlier_table_is_that_part(start: int, count: int, symbol:
         assert_frame_equal(frame.slice(start, count).collect(), whole.slice(start, count))
         assert_frame_equal(frame.select("close").collect(), whole.select("close"))
         assert frame.select(pl.len()).collect().item() == whole.height
+
+
+@settings(max_examples=examples(50))
+@given(st.lists(edits, min_size=1, max_size=3), st.data())
+def test_the_difference_of_two_versions_applied_to_the_first_gives_the_second(
+    steps: list[dict[tuple[str, int], float | str | None]], data: st.DataObject
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder, table = Path(name), grown(6)
+        store(folder, rows(table), 0)
+        for hour, edit in enumerate(steps, 1):
+            table |= {key: (value, hour) for key, value in edit.items() if not isinstance(value, str)}
+            table = {key: cell for key, cell in table.items() if edit.get(key) != "gone"}
+            store(folder, rows(table), hour)
+        found = versions(folder, "bars")
+        first, second = data.draw(st.sampled_from(found)), data.draw(st.sampled_from(found))
+        frames = [open_version(folder, BARS, each).frame.collect() for each in (first, second)]
+        between = compare(folder, BARS, first, second)
+        assert data_version(between.apply(frames[0])) == second.manifest.data_version
+        plain = difference(frames[0].lazy(), frames[1].lazy(), BARS.key)
+        for part in ("new", "gone", "before", "after"):
+            assert_frame_equal(getattr(between, part), getattr(plain, part))
 
 
 def test_a_table_that_changed_by_more_than_half_is_kept_whole(tmp_path: Path) -> None:
