@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final
@@ -78,7 +78,8 @@ def keep_stored(files: DatasetFiles, retention: Retention | None, *, after_secon
     rows_of = None
     if retention.keeps is not Keeps.CHANGES:
         rows_of = _kept_before(folder, files.dataset, newest, manifest) or keep_whole(files.parquet, folder, manifest)
-    log.append(Publication.of(manifest, rows_of=rows_of, after_seconds=after_seconds))
+    entry = Publication.of(manifest, rows_of=rows_of, after_seconds=after_seconds)
+    log.append(replace(entry, after=None if newest is None else newest.manifest.write_id))
     if retention.keeps is Keeps.LAST_OF_SESSION:
         _prune(folder, files.dataset, log, retention.newest)
 

@@ -37,11 +37,14 @@ class Publication:
         known_at: When readers could see the rows: when they were computed, and what was spent until they were stored.
         rows_of: Write id of the kept publication that has these rows: its own, or that of an earlier one with the same
             content; None where the dataset's rows are not kept.
+        after: Write id of the publication in the line before, by which a lost line is noticed; None in the first line,
+            and where nobody knows.
     """
 
     manifest: Manifest
     known_at: datetime
     rows_of: str | None
+    after: str | None = None
 
     @classmethod
     def of(cls, manifest: Manifest, *, rows_of: str | None, after_seconds: float = 0.0) -> Publication:
@@ -55,6 +58,7 @@ class Publication:
         document = {
             "known_at": self.known_at.astimezone(UTC).isoformat(),
             "rows_of": self.rows_of,
+            "after": self.after,
             "manifest": json.loads(self.manifest.to_json()),
         }
         return json.dumps(with_checksum(document), ensure_ascii=False).encode() + b"\n"
@@ -74,6 +78,8 @@ class Publication:
                 manifest=Manifest.from_json(json.dumps(document["manifest"]), name=name),
                 known_at=datetime.fromisoformat(document["known_at"]).astimezone(UTC),
                 rows_of=document["rows_of"],
+                # Lines from before lost ones were noticed have none.
+                after=document.get("after"),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise CorruptFileError(f"{name} has a line that is none of its own: {error!r}") from error

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -38,6 +38,7 @@ class Version:
             of a later one with a trail.
         is_current: Whether it is what is stored now.
         trail: The changes between this publication and the one that wrote the file; None where there are none.
+        is_before_loss: Whether a publication between it and the next one that is known has been lost.
     """
 
     publication: Publication
@@ -45,6 +46,7 @@ class Version:
     written_by: Manifest
     is_current: bool
     trail: Trail | None = None
+    is_before_loss: bool = False
 
     @property
     def manifest(self) -> Manifest:
@@ -67,7 +69,8 @@ def versions(folder: Folder, dataset: str) -> Sequence[Version]:
     """Every publication of a dataset that is known, oldest first.
 
     What is stored now is the last one, also where the log does not have it: a writer was killed, or an earlier version
-    of the program wrote it. Kept rows whose line in the log is damaged are known by the footer of their file.
+    of the program wrote it. Kept rows whose line in the log is damaged are known by the footer of their file. A line
+    that is lost without them is noticed by the line after it.
 
     Raises:
         StorageError: The log or the manifest cannot be read, or the data is not on this machine's disk.
@@ -80,13 +83,15 @@ def versions(folder: Folder, dataset: str) -> Sequence[Version]:
     logged = PublicationLog.of(folder, dataset).read()
     known = {each.manifest.write_id for each in logged}
     logged += _of_footers(folder, dataset, known)
+    uncertain = _before_losses(logged)
     if manifest is not None and manifest.write_id not in {each.manifest.write_id for each in logged}:
         logged.append(Publication.of(manifest, rows_of=manifest.write_id))
     current = None if manifest is None else manifest.write_id
     # The clock may have been set back in between.
     logged.sort(key=lambda each: (each.manifest.write_id == current, each.known_at))
     kept = _Kept.of(folder, files, logged, manifest)
-    return [_version(each, kept, is_current=each.manifest.write_id == current) for each in logged]
+    found = [_version(each, kept, is_current=each.manifest.write_id == current) for each in logged]
+    return [replace(each, is_before_loss=each.manifest.write_id in uncertain) for each in found]
 
 
 def version_at(folder: Folder, dataset: str, instant: datetime) -> Version:
@@ -106,6 +111,7 @@ def known_at(found: Sequence[Version], dataset: str, instant: datetime) -> Versi
 
     Raises:
         ConfigError: Nothing was known by then; the message says since when something is.
+        CorruptFileError: What was known then is lost, or may be.
     """
     if found and not found[-1].manifest.provenance.is_simulated:
         found = [each for each in found if not each.manifest.provenance.is_simulated]
@@ -113,7 +119,28 @@ def known_at(found: Sequence[Version], dataset: str, instant: datetime) -> Versi
     if not before:
         since = f"it is known since {found[0].known_at.isoformat(timespec='seconds')}" if found else "it is not stored"
         raise ConfigError(f"nothing was known of {dataset} at {instant.isoformat(timespec='seconds')}: {since}")
-    return max(before, key=lambda each: each.known_at)
+    newest = max(before, key=lambda each: each.known_at)
+    later = [each.known_at for each in found if each.known_at > newest.known_at]
+    if newest.is_before_loss and newest.known_at < instant and later:
+        first, last = (each.isoformat(timespec="seconds") for each in (newest.known_at, min(later)))
+        raise CorruptFileError(
+            f"a line of the log of {dataset}'s publications is damaged: what was published after {first} and before "
+            f"{last} is lost; name one of the two for what was known then"
+        )
+    return newest
+
+
+def _before_losses(found: Sequence[Publication]) -> Collection[str]:
+    """The publications after which one is lost, up to the next one that is known; those of a log in its order."""
+    ids = {each.manifest.write_id for each in found}
+    lost = set()
+    for each in found:
+        if each.after is None or each.after in ids:
+            continue
+        earlier = [other for other in found if other.known_at < each.known_at]
+        if earlier:
+            lost.add(max(earlier, key=lambda other: other.known_at).manifest.write_id)
+    return lost
 
 
 def open_version(folder: Folder, schema: DatasetSchema, version: Version) -> StoredTable:

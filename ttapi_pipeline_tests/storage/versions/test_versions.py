@@ -183,6 +183,26 @@ def test_a_line_that_was_cut_or_damaged_costs_itself_and_kept_rows_know_themselv
     ]
 
 
+def test_where_a_publication_is_lost_with_its_line_the_one_before_it_does_not_answer_for_it(
+    tmp_path: Path, store: Store
+) -> None:
+    few = Retention(Keeps.LAST_OF_SESSION, newest=1)
+    stored = [store(MONDAY + timedelta(hours=hour), 10.0 * hour, retention=few) for hour in range(4)]
+    log = tmp_path / "marks" / "publications.jsonl"
+    lines = log.read_bytes().split(b"\n")
+    assert PublicationLog(log).read()[2].after == stored[1].write_id
+    log.write_bytes(b"\n".join([lines[0], lines[1].replace(b'"rows": 12', b'"rows": 13'), *lines[2:]]))
+    known = versions(tmp_path, "marks")
+    assert [each.manifest.write_id for each in known] == [stored[index].write_id for index in (0, 2, 3)]
+    assert [each.is_before_loss for each in known] == [True, False, False]
+    version = version_at(tmp_path, "marks", known[0].known_at)
+    assert version.manifest.write_id == stored[0].write_id
+    for minutes in (5, 65):
+        with pytest.raises(CorruptFileError, match=r"published after \S+21:00:0\S+ and before \S+23:00:0\S+ is lost"):
+            version_at(tmp_path, "marks", MONDAY + timedelta(minutes=minutes))
+    assert version_at(tmp_path, "marks", MONDAY + timedelta(minutes=125)).manifest.write_id == stored[2].write_id
+
+
 def test_damaged_kept_rows_are_named_and_never_read(tmp_path: Path, store: Store) -> None:
     first = store(MONDAY, 10.0)
     store(MONDAY + timedelta(hours=1), 20.0)
