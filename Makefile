@@ -70,9 +70,10 @@ UNUSED := bokeh cffi clarabel cloudpickle cvxpy-base joblib plotly pycparser qdl
 
 RESOLVE := uv pip compile --universal --no-strip-extras --generate-hashes --python-version 3.11
 
-docs: .venv/runtime ## Make the pages of columns and of messages again
+docs: .venv/runtime ## Make the pages of columns and of messages, and the graph of assets, again
 	$(BIN)/python -m ttapi_pipeline.datasets.columns_page > docs/columns.md
 	$(BIN)/python .ci/messages.py > docs/messages.md
+	$(BIN)/python .ci/asset_graph.py > docs/asset-graph.svg
 
 docs-site: .venv/ci ## Build the site of the documents in site/; a warning ends it
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

@@ -12,15 +12,16 @@ import re
 import sys
 
 from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.ansi import AnsiDecoder
 from rich.console import Console
-from rich.text import Text
 
 WITHOUT_FONTS = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
 
 
 def picture(ansi: str, title: str) -> str:
     """An SVG of lines with ANSI colours, as wide as the longest of them."""
-    lines = [Text.from_ansi(line) for line in ansi.rstrip().splitlines()]
+    # tmux writes a style once, and it holds until another one comes, in later lines too.
+    lines = list(AnsiDecoder().decode(ansi.rstrip()))
     width = max(line.cell_len for line in lines)
     console = Console(record=True, file=io.StringIO(), width=width, force_terminal=True)
     for line in lines:

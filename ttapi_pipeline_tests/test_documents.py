@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
@@ -23,6 +25,12 @@ DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 CITATION = re.compile(r'(docs/[\w./-]+\.md)(?:, "([^"]+)")?')
+
+
+def test_the_picture_of_the_graph_is_that_of_the_declarations() -> None:
+    program = [sys.executable, str(ROOT / ".ci" / "asset_graph.py")]
+    drawn = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert (ROOT / "docs" / "asset-graph.svg").read_text(encoding="utf-8") == drawn, "`make docs` draws it"
 
 
 def anchor(heading: str) -> str:

@@ -13,8 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import polars as pl
-from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -33,15 +32,11 @@ from ttapi_pipeline.storage.layout import Folder
 from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.storage.versions.reading import Version, open_version
 from ttapi_pipeline.tables.schema import DatasetSchema
+from ttapi_pipeline.terminal.expirations import LABELS, expirations, notes
+from ttapi_pipeline.terminal.symbol_cells import fitting, in_words, named_table, percent, points
 
-_WIDE: Final = 100
-"""A terminal with fewer columns than this gets the most important columns of each table alone."""
-
-_NOTES: Final = {
-    "report": "earnings come before the expiration",
-    "few": "1 to 4 sessions are left, and a weekend raises the ratio",
-}
-"""Short words about an expiration, since a terminal of 80 columns has room for six letters, and what they mean."""
+_LEAST_WORDS: Final = 12
+"""Columns for the words at the end of a row, which go on in the next line where they are longer."""
 
 # Drawn in this order, so that the inner range of the cone covers the outer one.
 _CONE_MARKS: Final = (("minimum", "maximum", "─"), ("p10", "p90", "░"), ("p25", "p75", "▒"))
@@ -166,13 +161,19 @@ class SymbolView:
     rows: SymbolRows
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        is_wide = options.max_width >= _WIDE
+        rows, width = self.rows, options.max_width
+
+        def cone(*, is_wide: bool) -> Table:
+            return _cone(rows.cone, width=max(width - (74 if is_wide else 50), 12), is_wide=is_wide)
+
+        series = [expirations(rows.series, labels) for labels in LABELS] if rows.series.height else []
         yield Group(
-            _headline(self.rows),
-            *_facts(self.rows),
-            _windows(self.rows.volatility, is_wide=is_wide),
-            _cone(self.rows.cone, width=max(options.max_width - (74 if is_wide else 50), 12), is_wide=is_wide),
-            _expirations(self.rows.series, is_wide=is_wide),
+            _headline(rows),
+            *_facts(rows),
+            fitting([_windows(rows.volatility, is_wide=is_wide) for is_wide in (True, False)], console, width),
+            fitting([cone(is_wide=is_wide) for is_wide in (True, False)], console, width),
+            *([fitting(series, console, width)] if series else []),
+            *notes(rows.series),
         )
 
 
@@ -191,24 +192,24 @@ def _headline(rows: SymbolRows) -> Text:
 def _facts(rows: SymbolRows) -> Sequence[Text]:
     row, metrics = rows.volatility, rows.metrics
     facts = [
-        f"IV 30 {_percent(row['implied_volatility_30_day'])}",
-        f"HV 30 {_percent(row['close_to_close_30'])}",
-        f"IV−HV {_points(row['iv_rv_spread_30'])}",
+        f"IV 30 {percent(row['implied_volatility_30_day'])}",
+        f"HV 30 {percent(row['close_to_close_30'])}",
+        f"IV−HV {points(row['iv_rv_spread_30'])}",
         _placed("IV rank", row["iv_rank"], metrics.get("implied_volatility_rank")),
         _placed("IV percentile", row["iv_percentile"], metrics.get("implied_volatility_percentile")),
-        f"HV rank {_percent(row['hv_rank'], digits=0)}",
-        f"HV percentile {_percent(row['hv_percentile'], digits=0)}",
+        f"HV rank {percent(row['hv_rank'], digits=0)}",
+        f"HV percentile {percent(row['hv_percentile'], digits=0)}",
     ]
     if row["iv_5_day_change"] is not None:
-        facts.append(f"IV 5 days {_points(row['iv_5_day_change'])}, 21 days {_points(row['iv_21_day_change'])}")
+        facts.append(f"IV 5 days {points(row['iv_5_day_change'])}, 21 days {points(row['iv_21_day_change'])}")
     left_out = row["earnings_sessions_left_out_30"]
     if left_out:
-        ex_earnings = _percent(row["close_to_close_30_ex_earnings"])
+        ex_earnings = percent(row["close_to_close_30_ex_earnings"])
         facts.append(f"HV 30 ex-earnings {ex_earnings}, {left_out} sessions left out")
     if row["earnings_date"] is not None:
         facts.append(f"earnings {row['earnings_date']} {row['earnings_time_of_day'] or ''}".strip())
     lines = [Text(" · ".join(facts)), *_premium(rows.premium)]
-    warnings = [] if row["cautions"] is None else [f"cautions: {_words(row['cautions'].replace(' ', ', '))}"]
+    warnings = [] if row["cautions"] is None else [f"cautions: {in_words(row['cautions'].replace(' ', ', '))}"]
     if row["is_index"]:
         warnings.append("an index: estimators with a range read low")
     if row["is_far_from_broker"]:
@@ -219,8 +220,8 @@ def _facts(rows: SymbolRows) -> Sequence[Text]:
 def _placed(name: str, own: float | None, brokers: float | None) -> str:
     """Our own place in the year, with the broker's beside it; the broker's alone when there is none."""
     if own is None or brokers is None:
-        return f"{name} {_percent(brokers if own is None else own, digits=0)}"
-    return f"{name} {_percent(own, digits=0)} (broker {_percent(brokers, digits=0)})"
+        return f"{name} {percent(brokers if own is None else own, digits=0)}"
+    return f"{name} {percent(own, digits=0)} (broker {percent(brokers, digits=0)})"
 
 
 def _premium(premium: pl.DataFrame) -> Sequence[Text]:
@@ -235,34 +236,32 @@ def _premium(premium: pl.DataFrame) -> Sequence[Text]:
     since = f"{row['spans_apart']} months since {row['first_session']}"
     return [
         Text(f"30-day IV over realised: {ratio}, {row['verdict'] or 'no verdict'} ({since})"),
-        Text(
-            f"moves inside its 68% band: {_percent(row['inside_68'], digits=0)} · best forecast: {row['best_method']}"
-        ),
+        Text(f"moves inside its 68% band: {percent(row['inside_68'], digits=0)} · best forecast: {row['best_method']}"),
     ]
 
 
 def _windows(row: dict[str, Any], *, is_wide: bool) -> Table:
-    table = _table("Realised volatility, annualised")
+    table = named_table("Realised volatility, annualised")
     shown = list(ESTIMATORS) if is_wide else ["close_to_close", "yang_zhang"]
     table.add_column("sessions", justify="right", no_wrap=True)
     for name in shown:
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
     table.add_column("broker", justify="right", no_wrap=True)
-    table.add_column("why none", overflow="fold")
+    table.add_column("why none", overflow="fold", min_width=_LEAST_WORDS)
     for window in WINDOWS:
         broker = row.get(f"historical_volatility_{window}_day")
         reasons = (row[f"close_to_close_{window}_reason"], row[f"yang_zhang_{window}_reason"])
         table.add_row(
             str(window),
-            *(_percent(row[f"{name}_{window}"]) for name in shown),
-            "" if broker is None else _percent(broker),
-            ", ".join(dict.fromkeys(_words(reason) for reason in reasons if reason)),
+            *(percent(row[f"{name}_{window}"]) for name in shown),
+            "" if broker is None else percent(broker),
+            ", ".join(dict.fromkeys(in_words(reason) for reason in reasons if reason)),
         )
     return table
 
 
 def _cone(cone: pl.DataFrame, *, width: int, is_wide: bool) -> Table:
-    table = _table("Volatility cone: ─ min to max  ░ 10–90%  ▒ 25–75%  ● today")
+    table = named_table("Volatility cone: ─ min to max  ░ 10–90%  ▒ 25–75%  ● today")
     table.add_column("sessions", justify="right", no_wrap=True)
     quantiles = {"minimum": "min", "p25": "25%", "median": "median", "p75": "75%", "maximum": "max"}
     shown = quantiles if is_wide else {"minimum": "min", "maximum": "max"}
@@ -275,12 +274,12 @@ def _cone(cone: pl.DataFrame, *, width: int, is_wide: bool) -> Table:
     for row in cone.iter_rows(named=True):
         table.add_row(
             str(row["horizon_sessions"]),
-            *(_percent(row[name]) for name in shown),
-            Text(_percent(row["current"]), style="bold"),
-            _percent(row["current_percentile"], digits=0),
+            *(percent(row[name]) for name in shown),
+            Text(percent(row["current"]), style="bold"),
+            percent(row["current_percentile"], digits=0),
             _strip(row, width=width, most=most if isinstance(most, float) else 0.0)
             if row["median"]
-            else _words(row["reason"]),
+            else in_words(row["reason"]),
         )
     return table
 
@@ -301,88 +300,3 @@ def _strip(row: dict[str, Any], *, width: int, most: float) -> Text:
         text = Text.assemble((text.plain[:at], "blue"), ("●", "bold yellow"), (text.plain[at + 1 :], "blue"))
     text.rstrip()
     return text
-
-
-def _expirations(series: pl.DataFrame, *, is_wide: bool) -> RenderableType:
-    """Each column explains the next: ratio is implied over forecast, z the logarithm of the ratio over its error."""
-    if series.is_empty():
-        return Text("No listed expirations.")
-    table = _table("Moves until each expiration, one deviation; ratio is implied / forecast")
-    table.padding = (0, 1, 0, 0)
-    for label in ("expiration", "days", "IV", "implied", "usual", "forecast", "ratio", "z"):
-        table.add_column(label, justify="left" if label == "expiration" else "right", no_wrap=True)
-    if is_wide:
-        for label in ("dollars", "IV−RV", "sessions", "var. ratio"):
-            table.add_column(label, justify="right", no_wrap=True)
-    table.add_column("note", overflow="fold")
-    has_roots = series["root_symbol"].n_unique() > 1
-    # A root with one settlement says it by its name, as SPX and SPXW do.
-    has_settlements = series.select("root_symbol", "settlement_type").n_unique() > series["root_symbol"].n_unique()
-    notes: list[str] = []
-    for row in series.iter_rows(named=True):
-        name = str(row["expiration_date"])
-        name += f" {row['root_symbol']}" if has_roots else ""
-        name += f" {row['settlement_type']}" if has_settlements else ""
-        implied = None if not row["close"] or row["expected_move"] is None else row["expected_move"] / row["close"]
-        cells = [
-            name,
-            str(row["dte"]),
-            _percent(row["implied_volatility"]),
-            _percent(implied),
-            _percent(row["usual_move"]),
-            _forecast(row),
-            _number(row["move_ratio"]),
-            "–" if row["move_ratio_z"] is None else f"{row['move_ratio_z']:+.1f}".replace("-", "−"),
-        ]
-        if is_wide:
-            cells += [
-                "–" if row["expected_move"] is None else f"{row['expected_move']:,.2f}",
-                _points(row["iv_rv_spread"]),
-                "–" if row["horizon_sessions"] is None else str(row["horizon_sessions"]),
-                _number(row["variance_ratio"]),
-            ]
-        notes.append(_note(row))
-        table.add_row(*cells, notes[-1])
-    said = {word for note in notes for word in note.split(", ")}
-    lines = [Text(f"{word}: {meaning}") for word, meaning in _NOTES.items() if word in said]
-    if series["is_written_on_future"].any():
-        lines.append(Text("The options are on a future; close and moves are those of the index.", style="yellow"))
-    return Group(table, *lines)
-
-
-def _forecast(row: dict[str, Any]) -> str:
-    move, error = row["forecast_move"], row["forecast_move_rel_error"]
-    if move is None or error is None:
-        return _percent(move)
-    return f"{_percent(move)} ± {_percent(move * error, digits=1 if move * error >= 0.001 else 2)}"
-
-
-def _note(row: dict[str, Any]) -> str:
-    """Why a figure is missing, each reason once, and the words of _NOTES that hold."""
-    named = (row[f"{name}_reason"] for name in ("expected_move", "move_ratio", "usual_move"))
-    words = list(dict.fromkeys(_words(reason) for reason in named if reason))
-    cautions = (row["cautions"] or "").split()
-    holds = {"report": row["has_earnings_before_expiration"], "few": "few_sessions" in cautions}
-    return ", ".join([*words, *(word for word in _NOTES if holds[word])])
-
-
-def _table(title: str) -> Table:
-    return Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="bold", padding=(0, 1)
-    )
-
-
-def _words(reason: str | None) -> str:
-    return "" if reason is None else reason.replace("_", " ")
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
-
-
-def _percent(value: float | None, *, digits: int = 1) -> str:
-    return "–" if value is None else f"{value:.{digits}%}"
-
-
-def _points(value: float | None) -> str:
-    return "–" if value is None else f"{value * 100:+.1f}".replace("-", "−")

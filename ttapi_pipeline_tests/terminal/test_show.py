@@ -136,6 +136,18 @@ def test_a_narrow_terminal_shows_what_matters_most(folder: Path) -> None:
     assert max(len(line) for line in text.splitlines()) <= 80
 
 
+@pytest.mark.parametrize("width", range(60, 221, 10))
+def test_no_column_is_squeezed_at_any_width(folder: Path, width: int) -> None:
+    row = {"symbol": "BRK/B", "root_symbol": "BRKB", **SERIES, "has_earnings_before_expiration": True}
+    store(folder, "returns_stddev", [row, {**row, "expiration_date": date(2027, 1, 15)}])
+    lines = render(SymbolView(read_symbol(folder, "BRK/B")), width=width).splitlines()
+    expirations = [line.split() for line in lines if line.lstrip().startswith(("2026-12-18", "2027-01-15"))]
+    assert [cells[-1] for cells in expirations] == ["report", "report"]
+    assert max(len(line) for line in lines) <= width
+    # All columns, or the most important ones.
+    assert ("var. ratio" in " ".join(lines)) == ("dollars" in " ".join(lines)) == (width >= 120)
+
+
 def test_each_column_of_an_expiration_follows_from_those_before_it(folder: Path) -> None:
     """7.56 of 100 over a forecast of 5.68 is 1.331, and ln 1.331 = 0.286 is 2.86 times its error of 0.1."""
     row = {"symbol": "BRK/B", "root_symbol": "BRKB", **SERIES}

@@ -18,8 +18,8 @@ def code_references(dataset: Dataset) -> dg.CodeReferencesMetadataValue:
     package = f"ttapi_pipeline.datasets.{dataset.name}"
     return dg.CodeReferencesMetadataValue(
         code_references=[
-            _reference(f"{package}.build", ("def build(", "async def build("), label=f"{dataset.name}: build"),
-            _reference(f"{package}.table", ("DATASET",), label=f"{dataset.name}: declaration"),
+            _reference(f"{package}.build", ("def build(", "async def build("), label="build"),
+            _reference(f"{package}.table", ("DATASET",), label="declaration"),
         ]
     )
 
