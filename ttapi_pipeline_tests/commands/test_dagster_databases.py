@@ -110,6 +110,28 @@ def test_a_damaged_database_is_named_put_aside_and_replaced(home: Path, name: st
     assert list(mend_databases(home)) == []
 
 
+@pytest.mark.parametrize(
+    ("bytes_", "named"),
+    [
+        ("CAST(X'7b22ff22' AS TEXT)", "Could not decode to UTF-8 column 'last_materialization'$"),
+        ('\'{"__class__": "EventLogRecord\'', "table asset_keys has a text that is no JSON any more: "),
+    ],
+)
+def test_a_text_that_cannot_be_read_any_more_is_damage(home: Path, bytes_: str, named: str) -> None:
+    (path,) = home.rglob("index.db")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE asset_keys SET last_materialization = {bytes_}")
+    assert re.match(named, database_damage(path) or "sound")
+    assert re.match(named, database_damage(path, is_thorough=False) or "sound")
+
+
+def test_texts_that_python_writes_and_reads_are_sound(home: Path) -> None:
+    (path,) = home.rglob("index.db")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE asset_keys SET last_materialization = '{\"coverage\": NaN}'")
+    assert database_damage(path) is None
+
+
 # An instance takes two seconds to open and to run.
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, 100))])
 def test_one_bit_anywhere_leaves_an_instance_that_works_after_mending(home: Path, seed: int) -> None:
