@@ -40,12 +40,14 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
 
     from ttapi_pipeline.commands.alert_examination import examine_alerts
     from ttapi_pipeline.commands.examination import examine
+    from ttapi_pipeline.commands.history_examination import examine_history
     from ttapi_pipeline.commands.permission_examination import examine_permissions
     from ttapi_pipeline.commands.run_examination import examine_runs
     from ttapi_pipeline.terminal.console import SafeConsole
 
     findings = [
         *asyncio.run(examine(settings, is_repairing=options.repair)),
+        *examine_history(settings),
         *examine_runs(is_repairing=options.repair),
         *examine_permissions(settings, is_repairing=options.repair, dotenv=options.home.dotenv),
         *examine_alerts(settings),

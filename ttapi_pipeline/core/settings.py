@@ -34,6 +34,8 @@ from ttapi_pipeline.core.universes import TRADED
 from ttapi_pipeline.core.unknown_variables import refuse_unknown
 from ttapi_pipeline.core.variables import Variable, read_ttls, setting, variables_of
 
+# Reads better in one piece: the table of all variables, an attribute each.
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -262,6 +264,14 @@ class Settings:
         accepts="a whole number from 1 to 10000",
         default=20,
         meaning="newest versions of a dataset whose rows stay besides the last of each session",
+    )
+    keep_bytes: int | None = setting(
+        "TT_KEEP_BYTES",
+        variables.size,
+        accepts="a number of bytes such as 750 MB or 20 GB",
+        default=None,
+        meaning="room for earlier versions of all datasets; when they need more, versions within a session go, oldest "
+        "first",
     )
     simulator_seed: int = setting(
         "TT_SIMULATOR_SEED",

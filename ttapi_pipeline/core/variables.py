@@ -176,6 +176,18 @@ def integer(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
+_UNITS: Final = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SIZE: Final = re.compile(r"(\d{1,15}(?:\.\d{1,3})?) ?([KMGT]?B|)", re.IGNORECASE)
+
+
+def size(text: str) -> int:
+    """A number of bytes, such as 750 MB."""
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    return int(float(found[1]) * _UNITS[found[2].upper()])
+
+
 def share(text: str) -> float:
     """A number from 0 to 1; NaN is not one."""
     number = float(text)

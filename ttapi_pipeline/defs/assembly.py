@@ -42,7 +42,9 @@ def _definitions(settings: Settings, clock: Clock) -> dg.Definitions:
         assets=[*build_assets(settings, clock=clock), quote_history_asset(settings)],
         asset_checks=build_checks(settings, clock=clock),
         resources={
-            "io_manager": storage_resource(open_folder(settings.data_dir), keep_versions=settings.keep_versions),
+            "io_manager": storage_resource(
+                open_folder(settings.data_dir), keep_versions=settings.keep_versions, keep_bytes=settings.keep_bytes
+            ),
             "cache": CacheResource(),
             "api": api_resource(settings, clock=clock),
         },

@@ -19,6 +19,7 @@ from pydantic import PrivateAttr
 from upath import UPath
 
 from ttapi_pipeline.core.csv_choice import CsvChoice
+from ttapi_pipeline.core.declaration import Keeps
 from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.core.progress import current_board
@@ -67,6 +68,7 @@ class ParquetCsvIOManager(PolarsParquetIOManager):
     """
 
     keep_versions: int = 20
+    keep_bytes: int | None = None
     _csv_writers: ThreadPoolExecutor | None = PrivateAttr(default=None)
     _published: dict[str, Published] = PrivateAttr(default_factory=dict)
 
@@ -132,14 +134,19 @@ class ParquetCsvIOManager(PolarsParquetIOManager):
                 raise StorageError(f"{dataset.name}: the IO manager is not set up")
             store = partial(publish, folder=self.folder, executor=self._csv_writers, csv_choice=obj.csv_choice)
             for name, report in build.reports.items():
-                self._published[name] = store(report, REPORTS[name], provenance=_beside(provenance, name))
+                self._published[name] = store(
+                    report,
+                    REPORTS[name],
+                    provenance=_beside(provenance, name),
+                    retention=Retention(Keeps.LAST_OF_SESSION, self.keep_versions, self.keep_bytes),
+                )
             published = store(
                 build.frame,
                 dataset.schema,
                 provenance=provenance,
                 is_sorted=build.is_sorted,
                 is_note_trusted=not obj.is_forced,
-                retention=Retention(dataset.keeps, self.keep_versions),
+                retention=Retention(dataset.keeps, self.keep_versions, self.keep_bytes),
             )
             self._published[dataset.name] = published
             current_board().note_stored(dataset.name, published.parquet_manifest)
@@ -188,6 +195,8 @@ def _beside(provenance: Provenance, report: str) -> Provenance:
         dataset=report,
         code_version=provenance.code_version,
         fetched_at=provenance.fetched_at,
+        began_at=provenance.began_at,
+        fetch_seconds=provenance.fetch_seconds,
         settings=provenance.settings,
         is_simulated=provenance.is_simulated,
         input_files=provenance.input_files,

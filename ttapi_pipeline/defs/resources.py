@@ -57,7 +57,7 @@ class Storage(Protocol):
         ...
 
 
-def storage_resource(folder: Folder, *, keep_versions: int) -> dg.IOManagerDefinition:
+def storage_resource(folder: Folder, *, keep_versions: int, keep_bytes: int | None = None) -> dg.IOManagerDefinition:
     """The `io_manager` resource: one per run. The run ends when its CSV files are written.
 
     The folder is no config: a run that stores elsewhere would find nothing of what verdicts and checks look at.
@@ -67,7 +67,7 @@ def storage_resource(folder: Folder, *, keep_versions: int) -> dg.IOManagerDefin
     def io_manager(context: dg.InitResourceContext) -> "Iterator[ParquetCsvIOManager]":
         from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager  # noqa: PLC0415 - see `defs`
 
-        manager = ParquetCsvIOManager(base_dir=str(folder), keep_versions=keep_versions)
+        manager = ParquetCsvIOManager(base_dir=str(folder), keep_versions=keep_versions, keep_bytes=keep_bytes)
         manager.setup_for_execution(context)
         try:
             yield manager

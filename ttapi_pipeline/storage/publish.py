@@ -52,6 +52,7 @@ from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS, DatasetLoc
 from ttapi_pipeline.storage.parquet import COMPRESSION_LEVEL, ROW_GROUP_ROWS, scan_file
 from ttapi_pipeline.storage.recent_rows import recent_rows
 from ttapi_pipeline.storage.spreadsheet import sink_csv
+from ttapi_pipeline.storage.versions.budget import keep_within
 from ttapi_pipeline.storage.versions.keeping import Retention, keep_stored
 from ttapi_pipeline.storage.versions.recording import NewFile, Recorder
 from ttapi_pipeline.tables.conform import conform
@@ -158,6 +159,7 @@ def publish(
         claim.check(files.manifest)
         write_manifest(files, manifest)
         keep_stored(files, retention, after_seconds=time.perf_counter() - started)
+        keep_within(files, schema, retention)
         csv = executor.submit(write_rest) if executor else _done(write_rest)
         until_written = held.pop_all()
     # Runs at once if the CSV is there already, and also if the executor drops its work.

@@ -6,17 +6,22 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from ttapi_pipeline import open_dataset
+from ttapi_pipeline.commands.history_examination import examine_history
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.manifest import Manifest
+from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline_tests.commands.test_json_documents import NOBODY, check
+from ttapi_pipeline_tests.support.flips import flip_bit
 from ttapi_pipeline_tests.support.projects import Tt
 
 A_SECOND = timedelta(seconds=1)
@@ -151,3 +156,25 @@ def test_an_empty_folder_has_no_history(tt: Tt, project: Path) -> None:
     )
     assert check("history", tt("history", "symbols", "--json", **NOBODY).out)["versions"] == []
     assert not (project / "data").exists()
+
+
+def test_doctor_says_what_history_takes_and_names_a_damaged_version(
+    changed: tuple[Path, Manifest, Manifest],
+) -> None:
+    project, before, _ = changed
+    settings = Settings(data_dir=str(project / "data"))
+    (finding,) = examine_history(settings)
+    assert finding.is_good
+    assert re.fullmatch(
+        r"[\d,]+ versions of \d+ tables take \d+\.\d MB; what a year costs is known after three sessions", finding.text
+    )
+    flip_bit(project / "data" / "universe" / f"{before.write_id}.parquet", 100, 3)
+    much, damaged = examine_history(replace(settings, keep_bytes=0))
+    assert not much.is_good
+    assert "TT_KEEP_BYTES allows 0.0 MB" in much.text
+    assert f"{before.write_id}.parquet is damaged; this version of universe is lost" in damaged.text
+
+
+def test_doctor_finds_no_history_in_an_empty_folder(tmp_path: Path) -> None:
+    (finding,) = examine_history(Settings(data_dir=str(tmp_path)))
+    assert (finding.is_good, finding.text) == (True, "nothing was published yet")

@@ -50,6 +50,9 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("TT_CALENDAR_AWARE_TTL", "Yes", "calendar_aware_ttl", True),
     ("TT_ANNUALIZATION_SESSIONS", "260", "annualization_sessions", 260),
     ("TT_LOOKBACK_SESSIONS", "504", "lookback_sessions", 504),
+    ("TT_KEEP_BYTES", "750 MB", "keep_bytes", 750_000_000),
+    ("TT_KEEP_BYTES", "1.5gb", "keep_bytes", 1_500_000_000),
+    ("TT_KEEP_BYTES", "0", "keep_bytes", 0),
     ("TT_SIMULATOR_SEED", "0", "simulator_seed", 0),
     ("TT_ALERT_URLS", "json://a/b?c=1,2", "alert_urls", ("json://a/b?c=1,2",)),
     (

@@ -38,10 +38,12 @@ class Retention:
     Attributes:
         keeps: The policy of the dataset.
         newest: How many of the newest with different rows stay in any case.
+        most_bytes: Room for the versions of all datasets together; see `budget`. None for any.
     """
 
     keeps: Keeps
     newest: int
+    most_bytes: int | None = None
 
 
 def version_file(folder: Path, dataset: str, write_id: str) -> Path:
@@ -129,12 +131,13 @@ def removable(publications: Sequence[Publication], newest: int) -> list[str]:
         Write ids. Never among them: what is stored now, and the rows that were the last of some session.
     """
     ordered = list(dict.fromkeys(each.rows_of for each in publications if each.rows_of is not None))
-    last = {_session(each): each.rows_of for each in publications if each.rows_of is not None}
+    last = {session_of_publication(each): each.rows_of for each in publications if each.rows_of is not None}
     stays = {*ordered[max(0, len(ordered) - newest) :], *ordered[-1:], *last.values()}
     return [write_id for write_id in ordered if write_id not in stays]
 
 
-def _session(publication: Publication) -> date:
+def session_of_publication(publication: Publication) -> date:
+    """The session that a publication belongs to, also outside of the packaged calendar."""
     try:
         return session_of(publication.known_at)
     except ValueError:

@@ -78,6 +78,19 @@ def read_patch(steps: Sequence[Step], key: Sequence[str]) -> Patch:
     )
 
 
+def merged(steps: Sequence[Step], key: Sequence[str]) -> pl.DataFrame:
+    """The changes of publications that follow each other as those of one; arguments and errors as of `read_patch`.
+
+    A row that is gone counts as changed.
+    """
+    patch = read_patch(steps, key)
+    new = patch.removed.join(patch.rows, on=list(key), how="anti", nulls_equal=True)
+    parts = ((Change.NEW, new), (Change.CHANGED, patch.rows), (Change.FETCHED, patch.times))
+    told = [rows.select(pl.lit(str(change)).alias(CHANGE), pl.all()) for change, rows in parts]
+    empty = patch.rows.clear().select(pl.lit("").alias(CHANGE), pl.all())
+    return pl.concat([empty, *told], how="diagonal").sort(key, nulls_last=False)
+
+
 def restored(later: pl.LazyFrame, patch: Patch) -> pl.LazyFrame:
     """The earlier table, sorted by the key as the later one is.
 

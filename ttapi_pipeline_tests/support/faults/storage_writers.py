@@ -9,11 +9,12 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from shutil import copyfile
-from typing import Final
+from typing import ClassVar, Final
 
 import polars as pl
 
@@ -22,6 +23,7 @@ from ttapi_pipeline.core.errors import CorruptFileError, TTError
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.storage.databases import mend_databases
 from ttapi_pipeline.storage.files import file_facts
+from ttapi_pipeline.storage.hashing import data_version
 from ttapi_pipeline.storage.incremental.pieces import Piece, Pieces
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.repair import check, repair
@@ -259,6 +261,45 @@ class PublishChangesOfPieces(PublishChanges):
         return in_pieces(closes)
 
 
+class PublishAndMerge(PublishChanges):
+    """A publication after which there is no room: versions within a session are removed, and changes merged."""
+
+    name = "publish and merge changes"
+    sessions: ClassVar = (0, 0, 1, 1, 2)
+
+    def prepare(self, folder: Path) -> None:
+        for number in range(4):
+            self.publish(folder, number, CHANGED)
+
+    def run(self, folder: Path, acknowledge: Callable[[], None]) -> None:
+        self.publish(folder, 4, replace(CHANGED, most_bytes=0))
+        acknowledge()
+
+    def publish(self, folder: Path, number: int, retention: Retention) -> None:
+        """Publish one of five tables; the second and the fourth are the last of their sessions."""
+        at = AT - timedelta(days=9 - self.sessions[number], minutes=9 - number)
+        provenance = replace(PROVENANCE, fetched_at=at)
+        table = whole({"AAA": 10.0, "BBB": 20.0 + number, "CCC": 30.0})
+        publish(table, BARS, folder, provenance, lock_timeout_seconds=1, retention=retention).wait()
+
+    def view(self, folder: Path) -> View:
+        found = {}
+        for each in versions(folder, "bars"):
+            if each.file is None:
+                continue
+            rows = open_version(folder, BARS, each).frame.collect()
+            number = self.number_of(rows)
+            found[number] = data_version(rows) == each.manifest.data_version
+        # Whether the others are there yet, or still, depends on how far it came.
+        last = {number: found.get(number) for number in (1, 3)}
+        return {**table_view(folder), "versions": f"{last} {all(found.values())}"}
+
+    @staticmethod
+    def number_of(rows: pl.DataFrame) -> int:
+        """The number of a table, by its rows."""
+        return int(rows.filter(symbol="BBB")["close"][0] - 20)
+
+
 class RepairChanges(PublishChanges):
     """A repair that makes a damaged Parquet file from its CSV, in a table whose changes are kept."""
 
@@ -383,6 +424,7 @@ WRITERS: Final = (
     PublishVersions(),
     PublishChanges(),
     PublishChangesOfPieces(),
+    PublishAndMerge(),
     RepairChanges(),
     RepairLag(),
     RepairDamage(),
