@@ -164,7 +164,7 @@ def _metastock(settings: Settings) -> Finding:
         folder = metastock_folder(settings)
     except TTError as error:
         return Finding("metastock", str(error), is_good=False)
-    return Finding("metastock", "no folder is set" if folder is None else f"{folder}", is_good=True)
+    return Finding("metastock", "no folder is set" if folder is None else str(folder.absolute()), is_good=True)
 
 
 def _stored_times(settings: Settings, clock: Clock) -> Finding:

@@ -102,4 +102,4 @@ def _lines(dataset: str, known: Sequence[Version], shown: Sequence[Version], pen
     kept = {each.written_by.write_id: each.written_by.parquet.bytes for each in known if each.file is not None}
     size = f"{sum(kept.values()) / 1e6:,.1f} MB of rows kept"
     count = f"the last {len(shown):,} of {len(known):,}" if len(shown) < len(known) else f"{len(known):,}"
-    return [*lines, "", *wrapped(f"{count} publications, {size}", pen.width)]
+    return [*lines, "", *wrapped(f"{count} publication{'' if len(known) == 1 else 's'}, {size}", pen.width)]

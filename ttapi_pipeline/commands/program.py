@@ -28,7 +28,7 @@ COMMANDS: Final = {
     "init": "set up a folder for settings, data and Dagster instance",
     "refresh": "refresh what is due",
     "status": "show how fresh every dataset is, and why",
-    "show": "show one symbol: volatility, cone, expirations",
+    "show": "show one symbol (volatility, cone, expirations), or rows of a table",
     "history": "list the publications of a dataset: when, why, what changed",
     "diff": "compare a dataset with what it was before",
     "export": "write a stored table, or some of its rows, to a file",

@@ -33,8 +33,7 @@ _OF_SYMBOL: Final = ("volatility", "symbols", "volatility_cone", "returns_stddev
 """The datasets that a symbol's tables come from."""
 
 EXAMPLES: Final = {
-    "tt show AAPL": "a symbol: its volatility, cone and expirations",
-    "tt show BRK/B --plot": "its charts as well",
+    "tt show AAPL --plot": "a symbol: volatility, cone, expirations; --plot draws charts as well",
     "tt show eod_snapshot --symbol AAPL --sort session:desc": "rows of a table, the newest first",
     "tt show AAPL --as-of 2026-11-24": "what was known of a symbol at the end of a day",
     "tt show volatility --columns symbol,iv_rank,hv_rank --sort iv_rank:desc --rows 5": "the five highest",

@@ -138,8 +138,13 @@ def _changed_setting(declaration: Declaration, stored: Provenance, settings: Map
     for name in declaration.shaped_by:
         was, is_now = stored.settings.get(name), settings.get(name)
         if was != is_now:
-            return f"setting {name} was {was!r} and is {is_now!r}"
+            return f"setting {name} was {_named(was)} and is {_named(is_now)}"
     return None
+
+
+def _named(value: str | None) -> str:
+    """A setting's value; one that its manifest does not name had its default, or came later."""
+    return "the default" if value is None else repr(value)
 
 
 def _changed_input(declaration: Declaration, stored: Provenance, upstream: Mapping[str, str | None]) -> str | None:

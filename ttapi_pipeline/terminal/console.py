@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from ttapi_pipeline.core.lines import visible_lines
-from ttapi_pipeline.terminal.streams import WIDTH_WITHOUT_TERMINAL
+from ttapi_pipeline.terminal.streams import output_width
 
 
 class SafeConsole(Console):
@@ -33,6 +33,6 @@ class SafeConsole(Console):
 
 
 def output_console() -> Console:
-    """Standard output, as wide as the terminal that it is."""
+    """Standard output, as wide as the terminal that it is, or as `streams.output_width` says."""
     console = SafeConsole()
-    return console if console.is_terminal else SafeConsole(width=WIDTH_WITHOUT_TERMINAL)
+    return console if console.is_terminal else SafeConsole(width=output_width())

@@ -7,14 +7,18 @@ The folder is examined in `metastock.preview`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
+import polars as pl
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Column, Table
 from rich.text import Text
 
 from ttapi_pipeline.metastock.preview import FolderPreview
+from ttapi_pipeline.terminal.symbol_cells import fitting
 
 _MOST_REASONS: Final = 20
 _MOST_NOTICES: Final = 40
@@ -28,15 +32,37 @@ _HEADINGS: Final = {
 """What stands above the notices of each kind."""
 
 
+_COLUMNS: Final = (
+    ("files", "MB", "read", "rows", "duplicates", "rejected"),
+    ("files", "rows", "duplicates", "rejected"),
+)
+"""What is said of each dialect, on wide and on narrow terminals."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """A row per dialect, with the columns that the terminal has room for."""
+
+    dialects: pl.DataFrame
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield fitting([self._table(columns) for columns in _COLUMNS], console, options.max_width)
+
+    def _table(self, columns: Sequence[str]) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+        table.add_column("dialect", no_wrap=True)
+        for name in columns:
+            table.add_column(name, justify="right", no_wrap=True)
+        for dialect, count, size, *rows in self.dialects.iter_rows():
+            numbers = dict(zip(("read", "rows", "duplicates", "rejected"), (f"{each:,}" for each in rows), strict=True))
+            cells = {"files": f"{count:,}", "MB": f"{size / 1e6:,.1f}", **numbers}
+            table.add_row(dialect, *(cells[name] for name in columns))
+        return table
+
+
 def import_report(preview: FolderPreview) -> RenderableType:
     """Files and rows per dialect, symbols, first and last session, reasons for rejected rows, and what was assumed."""
-    files = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    files.add_column("dialect", no_wrap=True)
-    for name in ("files", "MB", "read", "rows", "duplicates", "rejected"):
-        files.add_column(name, justify="right", no_wrap=True)
-    for dialect, count, size, *rows in preview.dialects.iter_rows():
-        files.add_row(dialect, f"{count:,}", f"{size / 1e6:,.1f}", *(f"{number:,}" for number in rows))
-    lines: list[RenderableType] = [Text(_headline(preview)), files]
+    lines: list[RenderableType] = [Text(_headline(preview)), _Files(preview.dialects)]
     if not preview.reasons.is_empty():
         reasons = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         reasons.add_column("rejected", justify="right", no_wrap=True)

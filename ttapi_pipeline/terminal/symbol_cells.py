@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
-"""Tables and cells of `tt show SYMBOL`: numbers as text, and the largest table that a terminal has room for."""
+"""Cells of `tt show SYMBOL` as text, and the largest of some tables that a terminal has room for."""
 
 from __future__ import annotations
 

@@ -91,6 +91,7 @@ def test_nothing_stored_is_a_miss_without_an_age() -> None:
             Rule.SETTINGS,
             "setting origin was 'x' and is 'simulator seed 7'",
         ),
+        ({"settings": {}}, {}, Rule.SETTINGS, "setting origin was the default and is 'simulator seed 7'"),
         (
             {},
             {"upstream": {"daily_candles": "ffff", "metastock_files": "bbbb"}},

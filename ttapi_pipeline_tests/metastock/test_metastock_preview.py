@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import polars as pl
 import pytest
 from rich.console import Console
 
@@ -49,6 +51,24 @@ def test_a_small_folder_is_told_exactly(folder: Path) -> None:
     assert "6 files, 15 rows, 5 symbols, 2026-01-05 to 2026-01-08\n" in text
     assert "close is not a number" in text
     assert "nothing was written" in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_no_number_is_cut_at_any_width(folder: Path, width: int) -> None:
+    large = [[14_700, 2_900_000_000, 14_700, 29_123_456, 1_234_567, 12_345_678]] * 2
+    names = ("files", "bytes", "files_read", "rows", "duplicates", "rejected")
+    preview = preview_folder(folder)
+    dialects = preview.dialects.with_columns(
+        pl.Series(name, values, dtype=preview.dialects.schema[name])
+        for name, values in zip(names, zip(*large, strict=True), strict=True)
+    )
+    console = Console(width=width, highlight=False)
+    with console.capture() as capture:
+        console.print(import_report(replace(preview, dialects=dialects)))
+    lines = capture.get().splitlines()
+    assert "29,123,456" in next(line for line in lines if line.split()[:1] == ["F"])
+    assert "…" not in capture.get()
+    assert max(map(len, lines)) <= width
 
 
 def test_of_a_large_folder_some_files_are_read(folder: Path) -> None:

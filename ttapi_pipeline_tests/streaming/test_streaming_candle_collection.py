@@ -18,6 +18,7 @@ from ttapi_pipeline.streaming.backoff import Backoff
 from ttapi_pipeline.streaming.candle_collection import MAX_MUTE_LINKS, MUTE_SECONDS, collect_daily_candles
 from ttapi_pipeline.streaming.candles import CandleHistory
 from ttapi_pipeline.streaming.connection import MOST_UNREADABLE, DxLinkConnection, connect
+from ttapi_pipeline_tests.support.documents import ROOT
 from ttapi_pipeline_tests.support.virtual_time import LoopClock
 
 if TYPE_CHECKING:
@@ -386,6 +387,13 @@ async def test_a_server_that_keeps_the_link_alive_and_sends_nothing_is_given_up_
     assert "no candle within 15 s of a subscription, on 3 links in a row" in reason
     assert exchange.url in reason
     assert clock.monotonic() < 60
+
+
+def test_the_page_of_the_protocol_has_the_rule_of_mute_links() -> None:
+    page = " ".join((ROOT / "docs" / "protocols" / "dxlink.md").read_text(encoding="utf-8").split())
+    assert (MUTE_SECONDS, MAX_MUTE_LINKS) == (15, 3)
+    assert "A link on which nothing of any symbol has come for 15 s" in page
+    assert "after three such links in a row the collection ends" in page
 
 
 @pytest.mark.virtual_time
