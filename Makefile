@@ -65,7 +65,7 @@ soak: .venv/dev
 	@umask 077; sed "s|/path/to/this/folder|$(CURDIR)|" .env.example > .env
 
 # The tests read the price files of backtesting and skfolio and import neither: what only their code needs stays out.
-UNUSED := bokeh cffi clarabel cloudpickle cvxpy-base joblib plotly pycparser qdldl scikit-learn sparsediffpy \
+UNUSED := bokeh clarabel cloudpickle cvxpy-base joblib plotly qdldl scikit-learn sparsediffpy \
   threadpoolctl tornado xyzservices
 
 RESOLVE := uv pip compile --universal --no-strip-extras --generate-hashes --python-version 3.11

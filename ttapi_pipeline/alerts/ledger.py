@@ -21,12 +21,12 @@ from ttapi_pipeline.alerts.outbox import Outbox
 from ttapi_pipeline.alerts.troubles import StepOutcome
 from ttapi_pipeline.core.errors import LockTimeoutError, StorageError
 from ttapi_pipeline.core.seals import sealed_document, unsealed_document
-from ttapi_pipeline.storage.files import write_file
-from ttapi_pipeline.storage.layout import STATE_FOLDER, Folder, make_folder
-from ttapi_pipeline.storage.lock import locked
+from ttapi_pipeline.storage.layout import STATE_FOLDER, Folder
+from ttapi_pipeline.storage.store import open_store
 
 SEALED_BY: Final = "alerts 1"
 
+_NAME: Final = f"{STATE_FOLDER}/alerts.json"
 _LOCK_SECONDS: Final = 60.0
 
 _LOGGER = logging.getLogger(__name__)
@@ -59,8 +59,8 @@ class LedgerFile:
     """
 
     def __init__(self, folder: Folder) -> None:
-        self._folder = folder / STATE_FOLDER
-        self._path = self._folder / "alerts.json"
+        self._store = open_store(folder)
+        self._path = folder / _NAME
         self._unwritten: Ledger | None = None
 
     @property
@@ -80,8 +80,7 @@ class LedgerFile:
             return
         with ExitStack() as stack:
             try:
-                make_folder(self._folder)
-                stack.enter_context(locked(self._folder, "alerts", timeout_seconds=_LOCK_SECONDS))
+                stack.enter_context(self._store.held(STATE_FOLDER, "alerts", timeout_seconds=_LOCK_SECONDS))
             except LockTimeoutError:
                 raise
             except StorageError as error:
@@ -94,18 +93,18 @@ class LedgerFile:
         if self._unwritten is not None:
             return self._unwritten
         try:
-            return msgspec.convert(unsealed_document(self._path.read_bytes(), by=SEALED_BY), type=Ledger)
-        except (FileNotFoundError, NotADirectoryError):
-            return Ledger()
-        except (OSError, msgspec.MsgspecError, ValueError) as error:
+            content = self._store.read_file(_NAME)
+            if content is None:
+                return Ledger()
+            return msgspec.convert(unsealed_document(content, by=SEALED_BY), type=Ledger)
+        except (StorageError, msgspec.MsgspecError, ValueError) as error:
             _LOGGER.warning("%s cannot be read, what is wrong is told again: %s", self._path, error)
             return Ledger()
 
     def write(self, ledger: Ledger) -> None:
         """Keep the ledger, in the file or else in this process."""
         try:
-            make_folder(self._folder)
-            write_file(self._path, sealed_document(msgspec.to_builtins(ledger), by=SEALED_BY))
+            self._store.write_file(_NAME, sealed_document(msgspec.to_builtins(ledger), by=SEALED_BY).encode())
         except StorageError as error:
             if self._unwritten is None:
                 _LOGGER.warning("alerts: %s; this process remembers by itself what it has told", error)

@@ -25,8 +25,9 @@ from ttapi_pipeline.core.verdict import CLOCK_TOLERANCE, Rule
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.datasets.status import metastock_folder, metastock_version, read_statuses
 from ttapi_pipeline.storage.databases import dagster_home, database_damage, find_databases, put_aside
-from ttapi_pipeline.storage.layout import Folder, check_rights, check_writable, open_folder
+from ttapi_pipeline.storage.layout import Folder, absolute, open_folder
 from ttapi_pipeline.storage.repair import check, repair
+from ttapi_pipeline.storage.store import open_store
 from ttapi_pipeline.storage.stored import read_manifest, read_stored
 
 
@@ -59,7 +60,7 @@ async def examine(settings: Settings, *, is_repairing: bool, clock: Clock = SYST
     """
     findings = [
         Finding("settings", settings.origin, is_good=True),
-        Finding("data folder", str(_absolute(open_folder(settings.data_dir))), is_good=True),
+        Finding("data folder", str(absolute(open_folder(settings.data_dir))), is_good=True),
         _instance(dagster_home().absolute()),
     ]
     findings += _storage(settings, is_repairing=is_repairing)
@@ -76,11 +77,11 @@ async def examine(settings: Settings, *, is_repairing: bool, clock: Clock = SYST
 
 def _storage(settings: Settings, *, is_repairing: bool) -> Iterator[Finding]:
     try:
-        folder = _absolute(open_folder(settings.data_dir))
+        folder = absolute(open_folder(settings.data_dir))
         if is_repairing:
-            check_writable(folder)
+            open_store(folder).check_writable()
         else:
-            check_rights(folder)
+            open_store(folder).check_rights()
     except TTError as error:
         yield Finding("storage", str(error), is_good=False)
         return
@@ -112,10 +113,6 @@ def _agreement(manifest: Manifest | None) -> str:
             "opens: TT_CSV=recent has the newest sessions, `tt export` the rows of some symbols and days"
         )
     return "Parquet, CSV and manifest agree"
-
-
-def _absolute(folder: Folder) -> Folder:
-    return folder.absolute() if isinstance(folder, Path) else folder
 
 
 def _cost(folder: Folder, name: str) -> str:

@@ -97,7 +97,7 @@ def make_project(folder: Path) -> Made:
             "name another folder, `tt init DIR`. If an earlier version of this program has worked in this one, "
             f"`touch {folder / MARKER}` makes it one of ours as it is"
         )
-    refuse_foreign_files(places(DATASETS.values(), folder / DATA_FOLDER))
+    refuse_foreign_files(folder / DATA_FOLDER, places(DATASETS.values()))
     made = []
     try:
         (folder / DATA_FOLDER).mkdir(parents=True, exist_ok=True)

@@ -22,8 +22,8 @@ from ttapi_pipeline.datasets.status import DatasetStatus, places, read_statuses,
 from ttapi_pipeline.datasets.verification import verify_inputs, verify_stored
 from ttapi_pipeline.storage.claims import refuse_foreign_files
 from ttapi_pipeline.storage.databases import check_instance, dagster_home, mend_databases
-from ttapi_pipeline.storage.files import remove_left_over
-from ttapi_pipeline.storage.layout import check_writable, open_folder
+from ttapi_pipeline.storage.layout import open_folder
+from ttapi_pipeline.storage.store import open_store
 from ttapi_pipeline.terminal.streams import print_error
 from ttapi_pipeline.terminal.watch import Display, displaying
 
@@ -70,11 +70,11 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
         places=shown_places(settings),
         is_quiet=options.json,
     ) as display:
-        remove_left_over(folder)
+        open_store(folder).remove_left_over()
         verify_stored(folder, now=SYSTEM_CLOCK.now())
         statuses = read_statuses(settings, now=SYSTEM_CLOCK.now(), forced=forced)
         selection = select(statuses, names)
-        refuse_foreign_files(places(map(DATASETS.__getitem__, selection), folder))
+        refuse_foreign_files(folder, places(map(DATASETS.__getitem__, selection)))
         refuse_to_overwrite(settings)
         if selection and verify_inputs(folder, selection):
             # What is damaged is made anew before anything is made from it.
@@ -84,7 +84,7 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
         if selection:
             ensure_home(options.home, uses=[folder, dagster_home()])
             check_instance()
-            check_writable(folder)
+            open_store(folder).check_writable()
             display.begin(statuses, selection)
             try:
                 outcomes = _refresh(settings, selection, board, display, forced=forced)

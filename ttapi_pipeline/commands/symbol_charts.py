@@ -13,7 +13,7 @@ from ttapi_pipeline.plots.canvas import darkened
 from ttapi_pipeline.plots.charts import cone_chart, moves_chart
 from ttapi_pipeline.plots.files import put_chart
 from ttapi_pipeline.plots.forecast_charts import calibration_chart, iv_history_chart, premium_chart
-from ttapi_pipeline.storage.layout import Folder, make_folder
+from ttapi_pipeline.storage.layout import Folder
 from ttapi_pipeline.storage.scan import scan
 from ttapi_pipeline.storage.stored import read_manifest
 
@@ -57,7 +57,6 @@ def draw_symbol(folder: Folder, rows: SymbolRows) -> Sequence[Folder]:
         "forecast_calibration": partial(calibration_chart, expectations),
     }
     target = folder / FOLDER / symbol.replace("/", "_")
-    make_folder(target)
     files = []
     for name, chart in charts.items():
         light = chart(symbol=symbol, is_simulated=rows.is_simulated)

@@ -18,7 +18,8 @@ from ttapi_pipeline.core.arguments import accepting
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.storage.databases import check_instance, dagster_home
-from ttapi_pipeline.storage.layout import check_writable, open_folder
+from ttapi_pipeline.storage.layout import open_folder
+from ttapi_pipeline.storage.store import open_store
 
 _HOST: Final = "127.0.0.1"
 _LOOKED_AT: Final = 100
@@ -65,7 +66,7 @@ def run(settings: Settings, options: argparse.Namespace) -> NoReturn:
     folder, instance = open_folder(settings.data_dir), dagster_home()
     ensure_home(options.home, uses=[folder, instance])
     check_instance()
-    check_writable(folder)
+    open_store(folder).check_writable()
     places = {"web UI": f"http://{_HOST}:{options.port}", "data": str(folder), "instance": str(instance)}
     if options.json:
         sys.stdout.write(json.dumps({name.lower().replace(" ", "_"): place for name, place in places.items()}) + "\n")

@@ -181,5 +181,11 @@ class LockTimeoutError(StorageError):
     retryable = True
 
 
+class ConflictError(StorageError):
+    """Another program has stored something since it was read: what was made from it would undo that."""
+
+    retryable = True
+
+
 class CorruptFileError(StorageError):
     """A stored file is damaged."""

@@ -66,10 +66,17 @@ class FileFacts:
 
     The hash detects damage and is not meant against forgery: a person who can forge a file can forge its manifest too,
     and to hash gigabytes with SHA-256 takes as long as to write them.
+
+    Attributes:
+        bytes: The size.
+        xxh3_128: The hash.
+        name: Where it is, relative to the data folder; None for the file beside the manifest. Files with the same bytes
+            are equal wherever they are.
     """
 
     bytes: int
     xxh3_128: str
+    name: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,8 +330,13 @@ class Manifest:
 
 
 def _facts_document(facts: FileFacts | None) -> dict[str, Any] | None:
-    return None if facts is None else {"bytes": facts.bytes, "xxh3_128": facts.xxh3_128}
+    if facts is None:
+        return None
+    named = {} if facts.name is None else {"name": facts.name}
+    return {"bytes": facts.bytes, "xxh3_128": facts.xxh3_128, **named}
 
 
 def _facts(document: Mapping[str, Any] | None) -> FileFacts | None:
-    return None if document is None else FileFacts(bytes=document["bytes"], xxh3_128=document["xxh3_128"])
+    if document is None:
+        return None
+    return FileFacts(bytes=document["bytes"], xxh3_128=document["xxh3_128"], name=document.get("name"))

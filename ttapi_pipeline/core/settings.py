@@ -109,9 +109,10 @@ class Settings:
     data_dir: str = setting(
         "TT_DATA_DIR",
         variables.location,
-        accepts="a path or an fsspec URL",
+        accepts="a path, or s3://bucket/prefix",
         default="data",
-        meaning="where datasets go",
+        meaning="where datasets go; an object store needs the extra s3, and takes its keys and its address from the"
+        " variables AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL",
     )
     csv: CsvChoice = setting(
         "TT_CSV",

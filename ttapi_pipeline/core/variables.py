@@ -329,7 +329,10 @@ def _list_in_file(text: str, *, is_one_of: int) -> str:
 
 
 def location(text: str) -> str:
-    """A local path or an fsspec URL, without a final slash; whether it exists is not looked at."""
+    """A local path or the URL of an object store, without a final slash; whether it exists is not looked at."""
+    scheme, separator, place = text.partition("://")
+    if separator and scheme != "file" and not place.strip("/"):
+        raise ValueError(f"{text} names no bucket")
     return str(path_of(text)) if text.startswith("~") else text.rstrip("/") or "/"
 
 

@@ -17,7 +17,8 @@ from ttapi_pipeline.core.verdict import Verdict
 from ttapi_pipeline.datasets.reading import data_folder, dataset_of, open_stored, schema_of
 from ttapi_pipeline.datasets.registry import load_settings_of
 from ttapi_pipeline.datasets.status import read_status
-from ttapi_pipeline.storage.layout import DatasetFiles, Folder, open_folder
+from ttapi_pipeline.storage.layout import Folder, open_folder
+from ttapi_pipeline.storage.store import open_store
 from ttapi_pipeline.tables.schema import Column
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Dataset:
     manifest: Manifest = field(repr=False)
     path: Folder
     opened_at: datetime
+    _folder: Folder = field(repr=False)
 
     @classmethod
     def open(cls, name: str, data_dir: str | os.PathLike[str] | None = None, *, now: datetime | None = None) -> Dataset:
@@ -61,13 +63,14 @@ class Dataset:
             CorruptFileError: The file is damaged, or this program did not write it.
         """
         schema = schema_of(name)
-        files = DatasetFiles.of(open_folder(data_folder(data_dir)), name)
-        table = open_stored(files.folder, schema)
+        folder = open_folder(data_folder(data_dir))
+        table = open_stored(folder, schema)
         if table.manifest is None:
             raise CorruptFileError(
-                f"{files.parquet}: no manifest or footer says what it is; `tt refresh` makes it again"
+                f"{folder / name}.parquet: no manifest or footer says what it is; `tt refresh` makes it again"
             )
-        return cls(name, table.frame, table.manifest, files.parquet, SYSTEM_CLOCK.now() if now is None else now)
+        path = open_store(folder).path_of(table.manifest)
+        return cls(name, table.frame, table.manifest, path, SYSTEM_CLOCK.now() if now is None else now, folder)
 
     @property
     def columns(self) -> Sequence[Column]:
@@ -114,6 +117,5 @@ class Dataset:
             ConfigError: The settings cannot be used.
             StorageError: The folder, or a file that a setting names, cannot be read.
         """
-        folder = self.path.parent
-        settings = replace(load_settings_of(find_home()), data_dir=str(folder))
-        return read_status(dataset_of(self.name), settings, now=self.opened_at, folder=folder).verdict
+        settings = replace(load_settings_of(find_home()), data_dir=str(self._folder))
+        return read_status(dataset_of(self.name), settings, now=self.opened_at, folder=self._folder).verdict

@@ -26,10 +26,9 @@ from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.datasets.registry import REPORTS
 from ttapi_pipeline.datasets.status import shaping_settings
 from ttapi_pipeline.datasets.young_rows import YoungRows
-from ttapi_pipeline.storage.errors import storage_error
-from ttapi_pipeline.storage.files import write_file
-from ttapi_pipeline.storage.layout import STATE_FOLDER, DatasetFiles, Folder, make_folder
+from ttapi_pipeline.storage.layout import Folder
 from ttapi_pipeline.storage.scan import scan
+from ttapi_pipeline.storage.store import open_store
 from ttapi_pipeline.tables.schema import DatasetSchema
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -126,7 +125,7 @@ class Refresh:
             StorageError: Likewise.
         """
         manifest, name = self._manifest, self._dataset.name
-        is_there = DatasetFiles.of(self._folder, name).parquet.exists()
+        is_there = open_store(self._folder).has_rows(name)
         if (manifest is None and not is_there) or (
             manifest is not None and manifest.provenance.settings.get("origin") != self.settings.origin
         ):
@@ -138,21 +137,10 @@ class Refresh:
         except CorruptFileError as error:
             if not self.is_forced:
                 raise CorruptFileError(f"{error}; `tt refresh {name} --force` goes on without its rows") from error
-            _LOGGER.warning("%s; its rows are lost, and the file is kept as %s", error, self._put_away())
+            _LOGGER.warning(
+                "%s; its rows are lost, and the file is kept as %s", error, open_store(self._folder).put_away(name)
+            )
             return None
-
-    def _put_away(self) -> str:
-        """Keep a copy of the damaged Parquet file, for a person to look at."""
-        path = DatasetFiles.of(self._folder, self._dataset.name).parquet
-        target = self._folder / STATE_FOLDER / "damaged" / path.name
-        make_folder(target.parent)
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise storage_error(path, error) from error
-        # Copied, since object stores have no rename; the publication replaces the file.
-        write_file(target, content)
-        return str(target)
 
     def _stored(self, schema: DatasetSchema) -> pl.LazyFrame | None:
         try:

@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from ttapi_pipeline.core.errors import CoverageError, TTError
+from ttapi_pipeline.core.errors import ConflictError, CoverageError, TTError
 from ttapi_pipeline.core.progress import Phase, current_board
 from ttapi_pipeline.core.signals import interrupts_outside_polars
 from ttapi_pipeline.datasets.dataset import Dataset
@@ -22,6 +22,11 @@ FETCH_RETRY = dg.RetryPolicy(max_retries=1, delay=2, backoff=dg.Backoff.EXPONENT
 
 No asset carries it: Dagster applies the policy of an asset to Ctrl-C as well, and would go on with the run.
 """
+
+CONFLICT_RETRIES = 4
+"""Lost races after which a step fails; after each it decides anew."""
+
+CONFLICT_SECONDS = 0.1
 
 
 def failure(name: str, error: TTError) -> dg.Failure:
@@ -42,7 +47,8 @@ def failures_of(dataset: Dataset, *, attempt: int = FETCH_RETRY.max_retries) -> 
             than FETCH_RETRY allows; without the argument it is not.
 
     Raises:
-        dagster.RetryRequested: The dataset is to be tried again.
+        dagster.RetryRequested: The dataset is to be tried again: an error may have passed, or another program has
+            published it meanwhile.
         dagster.Failure: It is not.
         dagster.DagsterExecutionInterruptedError: Ctrl-C ended work of Polars.
     """
@@ -50,6 +56,9 @@ def failures_of(dataset: Dataset, *, attempt: int = FETCH_RETRY.max_retries) -> 
         with interrupts_outside_polars():
             yield
     except TTError as error:
+        if isinstance(error, ConflictError):
+            # The same run decides anew: what the other program has stored is often all that was due.
+            raise dg.RetryRequested(CONFLICT_RETRIES, CONFLICT_SECONDS) from error
         current_board().set_phase(dataset.name, Phase.FAILED, str(error))
         if dataset.is_fetched and error.retryable and attempt < FETCH_RETRY.max_retries:
             raise dg.RetryRequested(FETCH_RETRY.max_retries, retry_delay(FETCH_RETRY, attempt + 1)) from error

@@ -35,6 +35,7 @@ from ttapi_pipeline.defs.without_pandas import PolarsParquetIOManager
 from ttapi_pipeline.storage.layout import Folder, open_folder, parquet_uri
 from ttapi_pipeline.storage.publish import Published, publish
 from ttapi_pipeline.storage.scan import open_table, scan
+from ttapi_pipeline.storage.store import ANY
 from ttapi_pipeline.storage.table import StoredTable
 from ttapi_pipeline.storage.versions.keeping import Retention
 
@@ -51,6 +52,8 @@ class Publication:
         is_forced: Whether nothing that is stored may be copied.
         notes: What the step has to say of how they were made, as metadata.
         csv_choice: Which rows the CSV has.
+        replaces: By table, the write id of the stored publication that the rows were made with a look at, None where
+            there was none. A table that is not named takes the place of whatever is stored.
     """
 
     build: Build
@@ -58,6 +61,7 @@ class Publication:
     is_forced: bool = False
     notes: Mapping[str, Any] = field(default_factory=dict)
     csv_choice: CsvChoice = CsvChoice.FULL
+    replaces: Mapping[str, str | None] = field(default_factory=dict)
 
 
 class ParquetCsvIOManager(PolarsParquetIOManager):
@@ -139,6 +143,7 @@ class ParquetCsvIOManager(PolarsParquetIOManager):
                     REPORTS[name],
                     provenance=_beside(provenance, name),
                     retention=Retention(Keeps.LAST_OF_SESSION, self.keep_versions, self.keep_bytes),
+                    replaces=obj.replaces.get(name, ANY),
                 )
             published = store(
                 build.frame,
@@ -147,6 +152,7 @@ class ParquetCsvIOManager(PolarsParquetIOManager):
                 is_sorted=build.is_sorted,
                 is_note_trusted=not obj.is_forced,
                 retention=Retention(dataset.keeps, self.keep_versions, self.keep_bytes),
+                replaces=obj.replaces.get(dataset.name, ANY),
             )
             self._published[dataset.name] = published
             current_board().note_stored(dataset.name, published.parquet_manifest)

@@ -8,9 +8,8 @@ import struct
 from typing import Final
 
 from ttapi_pipeline.core.errors import StorageError
-from ttapi_pipeline.storage.errors import storage_error
-from ttapi_pipeline.storage.files import write_file
 from ttapi_pipeline.storage.layout import Folder
+from ttapi_pipeline.storage.store import open_store
 
 SOFTWARE: Final = "ttapi_pipeline"
 """Every chart says in its PNG metadata that this program drew it."""
@@ -29,19 +28,14 @@ def put_chart(target: Folder, png: bytes) -> None:
     Raises:
         StorageError: The file there is not a chart of ours, or the folder cannot be written.
     """
-    try:
-        with target.open("rb") as file:
-            is_ours = _is_ours(file.read(_HEAD_BYTES))
-    except FileNotFoundError:
-        is_ours = True
-    except OSError as error:
-        raise storage_error(target, error) from error
-    if not is_ours:
+    store = open_store(target.parent)
+    there = store.read_file(target.name)
+    if there is not None and not _is_ours(there[:_HEAD_BYTES]):
         raise StorageError(
             f"{target} is not a chart of this program, and is left as it is; move it away, or set TT_DATA_DIR to "
             "another folder"
         )
-    write_file(target, png)
+    store.write_file(target.name, png)
 
 
 def _is_ours(head: bytes) -> bool:

@@ -20,7 +20,7 @@ from ttapi_pipeline.quote_recorder.log import Origin
 from ttapi_pipeline.quote_recorder.log_writer import LogWriter
 from ttapi_pipeline.quote_recorder.recorder import FLUSH_SECONDS, QuoteRecorder, recording
 from ttapi_pipeline.quote_recorder.symbols import streamer_symbols
-from ttapi_pipeline.storage.layout import check_writable, open_folder
+from ttapi_pipeline.storage.layout import check_folder_writable, open_folder
 from ttapi_pipeline.streaming.feed_options import FeedOptions
 
 
@@ -50,7 +50,7 @@ def folder_for_log(settings: Settings) -> Path:
     if not isinstance(folder, Path):
         raise ConfigError(f"the quote log needs a local folder, and TT_DATA_DIR is {settings.data_dir}: use --no-log")
     refuse_to_overwrite(settings)
-    check_writable(folder)
+    check_folder_writable(folder)
     return folder
 
 

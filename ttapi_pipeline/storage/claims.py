@@ -18,7 +18,8 @@ from typing import Final
 from ttapi_pipeline.core.errors import CorruptFileError, StorageError
 from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.storage.footer import FOOTER_KEY, read_footer_bytes
-from ttapi_pipeline.storage.layout import DatasetFiles, Folder
+from ttapi_pipeline.storage.layout import DatasetFiles, Folder, absolute
+from ttapi_pipeline.storage.store import open_store
 
 _TRACES: Final = (b'"code_version"', b'"data_version"', b'"write_id"', b'"is_simulated"')
 """In every manifest and every footer of ours, since the first version."""
@@ -58,10 +59,11 @@ class Claim:
         Raises:
             StorageError: A file there is not ours.
         """
-        refuse_foreign_files([files])
+        if found := foreign_in(files):
+            raise StorageError(in_the_way(found))
         return cls(files, frozenset(path.name for path in _places(files) if not _exists(path)))
 
-    def check(self, path: Folder) -> None:
+    def check(self, path: Path) -> None:
         """Check that nobody has put a file into an empty place meanwhile; to be called before ours is put there.
 
         Raises:
@@ -71,35 +73,45 @@ class Claim:
             raise StorageError(in_the_way([path]))
 
 
-def foreign_files(files: DatasetFiles) -> Sequence[Folder]:
+def foreign_files(folder: Folder, dataset: str) -> Sequence[Folder]:
     """The files in the places of a dataset that are not ours; none where nothing is stored.
 
     Raises:
         StorageError: A file cannot be read.
     """
+    return open_store(folder).foreign_files(dataset)
+
+
+def foreign_in(files: DatasetFiles) -> Sequence[Path]:
+    """As `foreign_files`, in a folder of this machine."""
     if _has_traces(files.manifest) or is_published(files.parquet):
         return []
     return [path for path in _places(files) if _exists(path)]
 
 
-def refuse_foreign_files(places: Iterable[DatasetFiles]) -> None:
+def refuse_foreign_files(folder: Folder, datasets: Iterable[str]) -> None:
     """Keep publications away from files that are not ours.
+
+    Args:
+        folder: The data folder.
+        datasets: Names of datasets, and of the tables that are published with them.
 
     Raises:
         StorageError: There are such files; the message names them all.
     """
-    found = [path for files in places for path in foreign_files(files)]
+    store = open_store(folder)
+    found = [path for dataset in datasets for path in store.foreign_files(dataset)]
     if found:
         raise StorageError(in_the_way(found))
 
 
 def in_the_way(paths: Sequence[Folder]) -> str:
     """What to say of files that are not ours and in our places."""
-    names = ", ".join(str(path.absolute()) if isinstance(path, Path) else str(path) for path in paths)
+    names = ", ".join(str(absolute(path)) for path in paths)
     return f"{names} {NOT_OURS if len(paths) == 1 else _NOT_OURS_OF_SEVERAL}"
 
 
-def is_published(parquet: Folder) -> bool:
+def is_published(parquet: Path) -> bool:
     """Whether a Parquet file has our footer, or what damage has left of it; False where there is no such file.
 
     Raises:
@@ -119,26 +131,31 @@ def is_published(parquet: Folder) -> bool:
     return FOOTER_KEY.encode() in end or _count(end) >= _LEAST_TRACES
 
 
-def _has_traces(manifest: Folder) -> bool:
+def _has_traces(manifest: Path) -> bool:
     try:
-        return _count(manifest.read_bytes()) >= _LEAST_TRACES
+        return has_traces(manifest.read_bytes())
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return False
     except OSError as error:
         raise storage_error(manifest, error) from error
 
 
+def has_traces(content: bytes) -> bool:
+    """Whether a file that should be a manifest of ours is one, or what damage has left of it."""
+    return _count(content) >= _LEAST_TRACES
+
+
 def _count(content: bytes) -> int:
     return sum(trace in content for trace in _TRACES)
 
 
-def _places(files: DatasetFiles) -> Sequence[Folder]:
+def _places(files: DatasetFiles) -> Sequence[Path]:
     return (files.parquet, files.csv, files.manifest)
 
 
-def _exists(path: Folder) -> bool:
+def _exists(path: Path) -> bool:
     try:
         # A link that leads nowhere is somebody's file, too.
-        return os.path.lexists(path) if isinstance(path, Path) else path.exists()
+        return os.path.lexists(path)
     except OSError as error:
         raise storage_error(path, error) from error

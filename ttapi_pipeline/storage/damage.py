@@ -19,7 +19,7 @@ from typing import Final
 from ttapi_pipeline.core.files import make_folders, remove_abandoned, replacing
 from ttapi_pipeline.core.manifest import FileFacts, Manifest
 from ttapi_pipeline.core.seals import seal, unseal
-from ttapi_pipeline.storage.layout import DatasetFiles, Folder, NoteKind
+from ttapi_pipeline.storage.layout import DatasetFiles, NoteKind
 
 _SEALED_BY: Final = "damage 1"
 _SHOWN_DIGITS: Final = 12
@@ -57,14 +57,9 @@ def note_damage(files: DatasetFiles, damage: Damage) -> None:
             "seen": damage.seen,
             "identity": _identity(damaged),
         }
-        content = seal(json.dumps(document).encode(), by=_SEALED_BY)
-        if isinstance(path, Path):
-            make_folders(path.parent)
-            with replacing(path) as staged:
-                staged.write_bytes(content)
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+        make_folders(path.parent)
+        with replacing(path) as staged:
+            staged.write_bytes(seal(json.dumps(document).encode(), by=_SEALED_BY))
 
 
 def noted_damage(files: DatasetFiles, manifest: Manifest) -> Mapping[str, Damage]:
@@ -83,18 +78,17 @@ def forget_damage(files: DatasetFiles) -> None:
     path = files.note(NoteKind.DAMAGED)
     with suppress(OSError):
         path.unlink(missing_ok=True)
-        if isinstance(path, Path):
-            remove_abandoned(path)
+        remove_abandoned(path)
 
 
-def _is_about(noted: Mapping[str, object], path: Folder, facts: FileFacts) -> bool:
+def _is_about(noted: Mapping[str, object], path: Path, facts: FileFacts) -> bool:
     try:
         return noted["expected"] == facts.xxh3_128 and noted["identity"] == _identity(path)
     except (OSError, KeyError):
         return False
 
 
-def _read(path: Folder) -> dict[str, dict[str, object]]:
+def _read(path: Path) -> dict[str, dict[str, object]]:
     try:
         content = unseal(path.read_bytes(), by=_SEALED_BY)
         return {} if content is None else dict(json.loads(content))
@@ -102,7 +96,7 @@ def _read(path: Folder) -> dict[str, dict[str, object]]:
         return {}
 
 
-def _identity(path: Folder) -> list[int]:
-    """What changes when the file is replaced; in an object store, the size alone is known of every file."""
+def _identity(path: Path) -> list[int]:
+    """What changes when the file is replaced."""
     found = path.stat()
-    return [found.st_ino, found.st_size, found.st_mtime_ns] if isinstance(path, Path) else [found.st_size]
+    return [found.st_ino, found.st_size, found.st_mtime_ns]

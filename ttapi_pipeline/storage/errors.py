@@ -12,13 +12,13 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ttapi_pipeline.core.errors import CorruptFileError, StorageError, TTError
+from ttapi_pipeline.storage.objects.errors import OF_OBJECT_STORE, is_object, object_error
 
 if TYPE_CHECKING:
-    from upath import UPath
+    from ttapi_pipeline.storage.layout import Folder
 
 _OS_ERROR: Final = re.compile(r"\(os error (\d+)\)")
 _END_REFUSED: Final = "Invalid thrift: transport error"
@@ -48,7 +48,7 @@ _WAYS_OUT_OF_A_FILE: Final = {
 }
 
 
-def storage_error(path: Path | UPath, error: OSError, *, option: str = "") -> StorageError:
+def storage_error(path: Folder, error: OSError, *, option: str = "") -> StorageError:
     """An error of the operating system in our words: the file, what is wrong with it, and the way out.
 
     Args:
@@ -68,6 +68,13 @@ def _way_out(number: int, option: str) -> str:
     return _WAYS_OUT_OF_A_FILE.get(number, "name another file with {option}").format(option=option)
 
 
+def _of_the_system(path: Folder, error: OSError, option: str) -> StorageError:
+    """The sentence for an OSError, which Polars also raises for a request to an object store that failed."""
+    if is_object(path) and error.errno is None:
+        return object_error(path, error)
+    return storage_error(path, error, option=option)
+
+
 def os_error_in(error: Exception) -> OSError | None:
     """The system's error that a library (Polars) has put into words, such as ``… (os error 28)``; None without one."""
     found = _OS_ERROR.search(str(error))
@@ -76,7 +83,7 @@ def os_error_in(error: Exception) -> OSError | None:
 
 @contextmanager
 def storage_errors(
-    path: Path | UPath,
+    path: Folder,
     *,
     of_polars: Callable[[Exception], TTError] | None = None,
     is_writing: bool = False,
@@ -97,8 +104,10 @@ def storage_errors(
     try:
         yield
     except OSError as error:
-        raise storage_error(path, error, option=option) from error
+        raise _of_the_system(path, error, option) from error
     except pl.exceptions.PolarsError as error:
+        if is_object(path) and OF_OBJECT_STORE in str(error):
+            raise object_error(path, error) from error
         # The Parquet writer wraps the system's error in one of its own.
         if os_error := os_error_in(error):
             raise storage_error(path, os_error, option=option) from error

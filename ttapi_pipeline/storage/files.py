@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
-"""Putting one file in place, whole or not at all, on a disk or in an object store. The renaming: see `core.files`."""
+"""Putting one file of this machine in place, whole or not at all. The renaming: see `core.files`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xxhash import xxh3_128
 from ttapi_pipeline.core.files import abandoned, put_in_place, remove_abandoned, remove_abandoned_in, staging
 from ttapi_pipeline.core.manifest import FileFacts
 from ttapi_pipeline.storage.errors import storage_error
-from ttapi_pipeline.storage.layout import CHANGES, PUBLICATIONS, STATE_FOLDER, DatasetFiles, Folder, NoteKind
+from ttapi_pipeline.storage.layout import CHANGES, PUBLICATIONS, STATE_FOLDER, DatasetFiles, NoteKind
 
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -27,12 +27,12 @@ class StagedFile:
     """A file on its way to its target: write it at `path`, then `commit`. Without a commit it is removed.
 
     Attributes:
-        path: A local, hidden file on the target's disk; for an object store, in the machine's temporary folder.
+        path: A hidden file on the target's disk.
         target: Where it goes.
     """
 
     path: Path
-    target: Folder
+    target: Path
 
     def commit(self, facts: FileFacts | None = None) -> FileFacts:
         """Make the file durable and put it in the target's place; a reader sees the old file or the new one.
@@ -48,38 +48,41 @@ class StagedFile:
         """
         try:
             facts = file_facts(self.path) if facts is None else facts
-            if isinstance(self.target, Path):
-                put_in_place(self.path, self.target)
-            else:
-                # An object appears whole with its PUT, and object stores have no rename.
-                self.target.fs.put_file(str(self.path), self.target.path)
+            put_in_place(self.path, self.target)
         except OSError as error:
             raise storage_error(self.target, error) from error
         return facts
 
 
 @contextmanager
-def staged(target: Folder) -> Iterator[StagedFile]:
+def staged(target: Path) -> Iterator[StagedFile]:
     """Give a file to write and commit; at the end of the block it is in place or removed."""
-    if isinstance(target, Path):
-        with ExitStack() as stack:
-            try:
-                path = stack.enter_context(staging(target))
-            except OSError as error:
-                raise storage_error(target, error) from error
-            yield StagedFile(path, target)
-        return
+    with ExitStack() as stack:
+        try:
+            path = stack.enter_context(staging(target))
+        except OSError as error:
+            raise storage_error(target, error) from error
+        yield StagedFile(path, target)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for files on their way to another machine; it is removed at the end of the block.
+
+    Raises:
+        StorageError: None can be made.
+    """
     try:
         folder = Path(tempfile.mkdtemp(prefix="ttapi-"))
     except OSError as error:
         raise storage_error(Path(tempfile.gettempdir()), error) from error
     try:
-        yield StagedFile(folder / target.name, target)
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def write_file(target: Folder, content: str | bytes) -> FileFacts:
+def write_file(target: Path, content: str | bytes) -> FileFacts:
     """Put a small file in place; text is written as UTF-8.
 
     Returns:
@@ -107,27 +110,25 @@ def remove_stale_files(files: DatasetFiles) -> None:
         remove_abandoned(target)
 
 
-def remove_left_over(folder: Folder) -> None:
+def remove_left_over(folder: Path) -> None:
     """Remove what writers that died have staged in a data folder and among its notes and caches.
 
     The next writer of each file would do it too, which can be days away.
     """
-    if isinstance(folder, Path):
-        state = folder / STATE_FOLDER
-        versions = [log.parent for log in folder.glob(f"*/{PUBLICATIONS}")]
-        changes = [each / CHANGES for each in versions]
-        # A cache of MetaStock files has a folder for each way of reading them.
-        for each in (folder, state, *state.glob("*/"), *state.glob("*/*/"), *versions, *changes):
-            remove_abandoned_in(each)
+    state = folder / STATE_FOLDER
+    versions = [log.parent for log in folder.glob(f"*/{PUBLICATIONS}")]
+    changes = [each / CHANGES for each in versions]
+    # A cache of MetaStock files has a folder for each way of reading them.
+    for each in (folder, state, *state.glob("*/"), *state.glob("*/*/"), *versions, *changes):
+        remove_abandoned_in(each)
 
 
 def _local_targets(files: DatasetFiles) -> Sequence[Path]:
-    """Every file that is staged for a dataset; none in an object store, where nothing is."""
-    targets = (files.parquet, files.csv, files.manifest, *map(files.note, NoteKind))
-    return [target for target in targets if isinstance(target, Path)]
+    """Every file that is staged for a dataset."""
+    return (files.parquet, files.csv, files.manifest, *map(files.note, NoteKind))
 
 
-def file_facts(path: Folder) -> FileFacts:
+def file_facts(path: Path) -> FileFacts:
     """Size and XXH3-128 of a file; OSError when it cannot be read."""
     with path.open("rb") as file:
         return hashed(file)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Where data is: the data folder, and the files of a dataset in it. Their content: see `stored` and `scan`.
 
-Standard library only, so that a verdict over every dataset takes milliseconds; UPath is imported for a URL alone.
+Standard library only, so that a verdict over every dataset takes milliseconds.
 """
 
 from __future__ import annotations
@@ -13,17 +13,15 @@ import tempfile
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.core.files import make_folders
 from ttapi_pipeline.storage.errors import storage_error
+from ttapi_pipeline.storage.objects.location import SCHEME, ObjectPath
 
-if TYPE_CHECKING:
-    from upath import UPath
-
-Folder: TypeAlias = "Path | UPath"
-"""The data folder, or a file in it: a local path, or an fsspec URL such as ``s3://bucket/prefix``."""
+Folder: TypeAlias = Path | ObjectPath
+"""The data folder, or a file in it: a local path, or a name in an object store such as ``s3://bucket/prefix``."""
 
 
 STATE_FOLDER: Final = ".state"
@@ -46,7 +44,7 @@ class NoteKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DatasetFiles:
-    """The paths of one dataset.
+    """The paths of one dataset on a local disk.
 
     Attributes:
         folder: The data folder.
@@ -56,48 +54,52 @@ class DatasetFiles:
         manifest: The verdict reads this one.
     """
 
-    folder: Folder
+    folder: Path
     dataset: str
-    parquet: Folder
-    csv: Folder
-    manifest: Folder
+    parquet: Path
+    csv: Path
+    manifest: Path
 
     @classmethod
-    def of(cls, folder: Folder, dataset: str) -> DatasetFiles:
+    def of(cls, folder: Path, dataset: str) -> DatasetFiles:
         """The files of `dataset` in `folder`, whether they exist or not."""
         return cls(
             folder, dataset, folder / f"{dataset}.parquet", folder / f"{dataset}.csv", folder / f"{dataset}.json"
         )
 
-    def note(self, kind: NoteKind) -> Folder:
+    def note(self, kind: NoteKind) -> Path:
         """Where something is noted about the files; the pipeline can do without it."""
         return self.folder / STATE_FOLDER / kind / f"{self.dataset}.json"
 
 
 def open_folder(location: str) -> Folder:
-    """The data folder that TT_DATA_DIR names: a local path, or an fsspec URL; nothing is read or created.
+    """The data folder that TT_DATA_DIR names: a local path, or ``s3://bucket/prefix``; nothing is read or created.
 
     Raises:
-        StorageError: No installed package speaks the URL's protocol.
+        StorageError: It is another URL, or names no bucket; or what an object store needs is not installed.
     """
     if location.startswith("file://"):
         return Path(location.removeprefix("file://"))
     if "://" not in location:
         return Path(location).expanduser()
-    from upath import UPath  # noqa: PLC0415 - only a URL needs it
+    from ttapi_pipeline.storage.objects.bucket import check_installed  # noqa: PLC0415 - only a URL needs it
 
     try:
-        folder = UPath(location)
-        _ = folder.fs  # What a protocol needs is imported here, and where it is not installed the error is ours.
-        return folder
-    except (ImportError, ValueError) as error:
-        raise StorageError(f"TT_DATA_DIR {location}: {error}") from error
+        folder = ObjectPath.of(location)
+        check_installed()
+    except (ValueError, StorageError) as error:
+        raise StorageError(f"TT_DATA_DIR {location}: {error}; it accepts a path, or {SCHEME}bucket/prefix") from error
+    return folder
 
 
 def parquet_uri(folder: Folder, table: str) -> str:
     """Where the Parquet file of a table is, for other programs: an absolute path, or the URL on an object store."""
-    file = folder / f"{table}.parquet"
-    return str(file.absolute()) if isinstance(file, Path) else file.as_uri()
+    return str(absolute(folder) / f"{table}.parquet")
+
+
+def absolute(folder: Folder) -> Folder:
+    """The same place, whatever the current folder is."""
+    return folder.absolute() if isinstance(folder, Path) else folder
 
 
 def state_folder(location: str) -> Path | None:
@@ -106,31 +108,20 @@ def state_folder(location: str) -> Path | None:
     return root / STATE_FOLDER if isinstance(root, Path) else None
 
 
-def make_folder(folder: Folder) -> None:
-    """Create a folder where it is not there yet; on a disk, it survives a loss of power from here on.
+def make_folder(folder: Path) -> None:
+    """Create a folder where it is not there yet; it survives a loss of power from here on.
 
     Raises:
         StorageError: It cannot be created, or it is a file.
     """
     try:
-        if isinstance(folder, Path):
-            make_folders(folder)
-        else:
-            folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
     except OSError as error:
         raise storage_error(folder, error) from error
 
 
-def check_rights(folder: Folder) -> None:
-    """Check that the data folder could be written, or made where it is missing, by looking at it alone.
-
-    Of an object store this looks at nothing: only writing can tell.
-
-    Raises:
-        StorageError: It could not.
-    """
-    if not isinstance(folder, Path):
-        return
+def check_folder_rights(folder: Path) -> None:
+    """As `Store.check_rights`, for a folder of this machine."""
     nearest = next(each for each in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(each))
     if not nearest.is_dir():
         raise storage_error(folder, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
@@ -138,21 +129,12 @@ def check_rights(folder: Folder) -> None:
         raise storage_error(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
-def check_writable(folder: Folder) -> None:
-    """Check that the data folder can be written, before anything is fetched; it is created where it is missing.
-
-    Raises:
-        StorageError: It cannot be created or written.
-    """
+def check_folder_writable(folder: Path) -> None:
+    """As `Store.check_writable`, for a folder of this machine."""
     make_folder(folder)
     try:
-        if isinstance(folder, Path):
-            # It has no name where the system can do that, so that a kill leaves nothing.
-            with tempfile.TemporaryFile(dir=folder) as nameless:
-                nameless.write(b"?")
-        else:
-            probe = folder / f".writable-{os.getpid()}"
-            probe.write_bytes(b"")
-            probe.unlink()
+        # It has no name where the system can do that, so that a kill leaves nothing.
+        with tempfile.TemporaryFile(dir=folder) as nameless:
+            nameless.write(b"?")
     except OSError as error:
         raise storage_error(folder, error) from error

@@ -17,7 +17,6 @@ from ttapi_pipeline.core.errors import LockTimeoutError
 from ttapi_pipeline.core.processes import ProcessIdentity, this_process
 from ttapi_pipeline.core.progress import Phase, current_board
 from ttapi_pipeline.storage.errors import storage_error
-from ttapi_pipeline.storage.layout import Folder
 
 DEFAULT_LOCK_TIMEOUT_SECONDS: Final = 600.0
 """Long enough for the CSV of 29 million rows on a slow disk."""
@@ -33,15 +32,14 @@ class DatasetLock:
 
     Its file says which process has it, for those who wait. The file stays, and tells nothing once the lock is free.
 
-    The operating system drops the lock with its process, so a killed writer does not block the next one. Object stores
-    have no locks: there, `acquire` returns at once.
+    The operating system drops the lock with its process, so a killed writer does not block the next one.
     """
 
-    def __init__(self, folder: Folder, dataset: str) -> None:
+    def __init__(self, folder: Path, dataset: str) -> None:
         self._dataset = dataset
         self._path = _lock_file(folder, dataset)
         # Not thread-local: the publishing thread takes the lock, and the thread that writes the CSV releases it.
-        self._lock = FileLock(self._path, thread_local=False) if isinstance(self._path, Path) else None
+        self._lock = FileLock(self._path, thread_local=False)
 
     def acquire(self, *, timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS) -> None:
         """Wait until no other writer has the dataset.
@@ -50,8 +48,6 @@ class DatasetLock:
             LockTimeoutError: Another writer still had it at the deadline.
             StorageError: The lock file cannot be made.
         """
-        if self._lock is None:
-            return
         began = time.monotonic()
         patience = _QUIET_SECONDS
         before = current_board().snapshot().get(self._dataset)
@@ -73,8 +69,6 @@ class DatasetLock:
 
     def _try(self, left: float, patience: float) -> bool:
         """Whether the lock came within `left` and `patience` seconds."""
-        if self._lock is None:
-            return True
         try:
             self._lock.acquire(timeout=max(0.0, min(left, patience)))
             with suppress(OSError):
@@ -95,23 +89,21 @@ class DatasetLock:
 
     def release(self) -> None:
         """Let the next writer in."""
-        if self._lock is not None:
-            self._lock.release()
+        self._lock.release()
 
 
-def is_lockable(folder: Folder, dataset: str) -> bool:
+def is_lockable(folder: Path, dataset: str) -> bool:
     """Whether the lock file of a dataset is there, so that taking the lock creates nothing."""
-    path = _lock_file(folder, dataset)
-    return not isinstance(path, Path) or path.is_file()
+    return _lock_file(folder, dataset).is_file()
 
 
-def _lock_file(folder: Folder, dataset: str) -> Folder:
+def _lock_file(folder: Path, dataset: str) -> Path:
     return folder / f".{dataset}.lock"
 
 
 @contextmanager
 def locked(
-    folder: Folder, dataset: str, *, timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS
+    folder: Path, dataset: str, *, timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS
 ) -> Iterator[DatasetLock]:
     """Hold a dataset's lock for a block; see `DatasetLock.acquire` for the errors."""
     lock = DatasetLock(folder, dataset)

@@ -19,44 +19,36 @@ pieces that stay the same.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Executor, Future
-from contextlib import AbstractContextManager, ExitStack, closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import polars as pl
 
 from ttapi_pipeline.core.csv_choice import CsvChoice
-from ttapi_pipeline.core.errors import CorruptFileError, DataError, StorageError
+from ttapi_pipeline.core.errors import ConflictError, CorruptFileError, StorageError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
-from ttapi_pipeline.core.seals import with_checksum
 from ttapi_pipeline.storage.claims import Claim, refuse_foreign_files
 from ttapi_pipeline.storage.damage import forget_damage
+from ttapi_pipeline.storage.encode import encode, encode_csv, making_csv
 from ttapi_pipeline.storage.errors import storage_error, storage_errors
 from ttapi_pipeline.storage.files import remove_stale_files, staged, write_file
-from ttapi_pipeline.storage.footer import FOOTER_KEY
-from ttapi_pipeline.storage.hashing import HASHED_BY, ContentHash
 from ttapi_pipeline.storage.incremental.note import NotedPiece, write_note
 from ttapi_pipeline.storage.incremental.pieces import Pieces
 from ttapi_pipeline.storage.incremental.stored_pieces import StoredPieces
 from ttapi_pipeline.storage.incremental.write_csv import write_csv
-from ttapi_pipeline.storage.incremental.write_parquet import WrittenParquet, write_parquet
+from ttapi_pipeline.storage.incremental.write_parquet import WrittenParquet
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder, make_folder
 from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS, DatasetLock
-from ttapi_pipeline.storage.parquet import COMPRESSION_LEVEL, ROW_GROUP_ROWS, scan_file
-from ttapi_pipeline.storage.recent_rows import recent_rows
-from ttapi_pipeline.storage.spreadsheet import sink_csv
+from ttapi_pipeline.storage.store import ANY, open_store
+from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.storage.versions.budget import keep_within
 from ttapi_pipeline.storage.versions.keeping import Retention, keep_stored
 from ttapi_pipeline.storage.versions.recording import NewFile, Recorder
-from ttapi_pipeline.tables.conform import conform
-from ttapi_pipeline.tables.constraints import check_keys, check_nulls
 from ttapi_pipeline.tables.schema import DatasetSchema
 
 
@@ -65,11 +57,11 @@ class Published:
     """A dataset whose Parquet file is durable; its CSV may still be on its way.
 
     Attributes:
-        files: Its paths.
+        csv: Where the CSV is, or will be.
         parquet_manifest: The manifest after the Parquet file, when size and hash of the CSV were not known.
     """
 
-    files: DatasetFiles
+    csv: Folder
     parquet_manifest: Manifest
     _csv: Future[Manifest]
 
@@ -91,7 +83,7 @@ class Published:
             return self._csv.result(timeout_seconds)
         except (TimeoutError, CancelledError) as error:
             reason = "was not written in time" if isinstance(error, TimeoutError) else "was cancelled"
-            raise StorageError(f"{self.files.csv} {reason}; `tt doctor --repair` writes it") from error
+            raise StorageError(f"{self.csv} {reason}; `tt doctor --repair` writes it") from error
 
     @property
     def csv_error(self) -> StorageError | None:
@@ -111,8 +103,9 @@ def publish(
     folder: Folder,
     provenance: Provenance,
     *,
+    replaces: str | None = ANY,
     executor: Executor | None = None,
-    lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS,
+    lock_timeout_seconds: float | None = None,
     is_sorted: bool = False,
     is_note_trusted: bool = True,
     csv_choice: CsvChoice = CsvChoice.FULL,
@@ -126,9 +119,11 @@ def publish(
         schema: Of the dataset.
         folder: The data folder; it is created when it is not there.
         provenance: What the rows were made from.
+        replaces: Write id of the publication that the rows were made with a look at, None where nothing was stored: it
+            alone may be replaced. By default whatever is there.
         executor: Writes the CSV, which without one is written before this returns. The dataset stays locked until then,
             so the executor's threads must not publish themselves.
-        lock_timeout_seconds: How long to wait for another writer of the dataset.
+        lock_timeout_seconds: How long to wait for another writer of the dataset, where there are locks.
         is_sorted: Whether the rows come sorted by `schema.sort_by`, nulls first; this is checked. Sorting takes memory.
         is_note_trusted: Whether stored pieces may be copied; otherwise all are encoded.
         csv_choice: Which rows the CSV has.
@@ -138,17 +133,48 @@ def publish(
         MissingColumnError: See `conform`.
         DataError: See `conform`; or a key is there twice, a value is null that must not be, or the rows are not in the
             promised order. After this and the errors below, the stored files are as they were.
+        ConflictError: Another publication than `replaces` says is there.
         LockTimeoutError: Another writer was not done in time.
         StorageError: The files cannot be written, or one in their places is not ours (see `claims`).
     """
+    return open_store(folder).publish(
+        frame,
+        schema,
+        provenance,
+        replaces=replaces,
+        executor=executor,
+        lock_timeout_seconds=lock_timeout_seconds,
+        is_sorted=is_sorted,
+        is_note_trusted=is_note_trusted,
+        csv_choice=csv_choice,
+        retention=retention,
+    )
+
+
+def publish_locally(
+    frame: pl.DataFrame | pl.LazyFrame | Pieces,
+    schema: DatasetSchema,
+    folder: Path,
+    provenance: Provenance,
+    *,
+    replaces: str | None = ANY,
+    executor: Executor | None = None,
+    lock_timeout_seconds: float | None = None,
+    is_sorted: bool = False,
+    is_note_trusted: bool = True,
+    csv_choice: CsvChoice = CsvChoice.FULL,
+    retention: Retention | None = None,
+) -> Published:
+    """As `publish`, in a folder of this machine."""
     files, started = DatasetFiles.of(folder, schema.name), time.perf_counter()
     # Before a lock file is made in a folder that may be somebody else's, and again under the lock.
-    refuse_foreign_files([files])
+    refuse_foreign_files(folder, [schema.name])
     make_folder(folder)
     lock = DatasetLock(folder, schema.name)
-    lock.acquire(timeout_seconds=lock_timeout_seconds)
+    lock.acquire(timeout_seconds=DEFAULT_LOCK_TIMEOUT_SECONDS if lock_timeout_seconds is None else lock_timeout_seconds)
     with ExitStack() as held:
         held.callback(lock.release)
+        _refuse_lost_race(files, replaces)
         claim = Claim.of(files)
         remove_stale_files(files)
         keep_stored(files, retention)
@@ -160,11 +186,28 @@ def publish(
         write_manifest(files, manifest)
         keep_stored(files, retention, after_seconds=time.perf_counter() - started)
         keep_within(files, schema, retention)
-        csv = executor.submit(write_rest) if executor else _done(write_rest)
+        csv = executor.submit(write_rest) if executor else done(write_rest)
         until_written = held.pop_all()
     # Runs at once if the CSV is there already, and also if the executor drops its work.
     csv.add_done_callback(lambda _: until_written.close())
-    return Published(files, manifest, csv)
+    return Published(files.csv, manifest, csv)
+
+
+def lost_race(dataset: str) -> ConflictError:
+    """What to say to a writer whose rows were made with a look at a publication that is not the last one any more."""
+    return ConflictError(f"{dataset} was refreshed by another program meanwhile; what is due is decided anew")
+
+
+def _refuse_lost_race(files: DatasetFiles, replaces: str | None) -> None:
+    if replaces == ANY:
+        return
+    try:
+        stored = read_manifest(files.folder, files.dataset)
+    except CorruptFileError:
+        # It says nothing of a later publication, and whoever published one would have replaced it.
+        return
+    if stored is not None and stored.write_id != replaces:
+        raise lost_race(files.dataset)
 
 
 def _put_parquet(
@@ -187,38 +230,18 @@ def _put_parquet(
         return manifest, partial(publish_csv, claim, manifest)
     stored = StoredPieces(claim.files, schema, code_version=provenance.code_version, is_trusted=is_note_trusted)
     known = held.enter_context(closing(stored))
-    manifest, written = _publish_pieces(
-        frame, schema, claim, provenance, known, csv_choice=csv_choice, recorder=recorder
-    )
-    return manifest, partial(_publish_csv_of_pieces, claim, schema, manifest, known, written)
-
-
-def _publish_pieces(
-    table: Pieces,
-    schema: DatasetSchema,
-    claim: Claim,
-    provenance: Provenance,
-    known: StoredPieces,
-    *,
-    csv_choice: CsvChoice,
-    recorder: Recorder | None,
-) -> tuple[Manifest, WrittenParquet]:
-    files, write_id = claim.files, uuid4().hex
-    footer: dict[str, Any] = {}
-    content = ContentHash(schema.polars)
-
-    def facts(hashed: ContentHash) -> dict[str, str]:
-        content.add(hashed.rows, hashed.sums)
-        footer.update(_footer(provenance, schema, content, write_id))
-        return {FOOTER_KEY: json.dumps(footer, ensure_ascii=False)}
-
-    with staged(files.parquet) as staging, _computing(files.parquet, schema):
-        written = write_parquet(staging.path, table, schema, known, key_values=facts)
-        claim.check(files.parquet)
+    parquet = claim.files.parquet
+    with staged(parquet) as staging:
+        encoded = encode(staging.path, frame, schema, provenance, known, is_sorted=True, target=parquet)
+        claim.check(parquet)
+        if encoded.written is None:
+            raise AssertionError("a table in pieces is written in pieces")
         if recorder is not None:
-            recorder.record(NewFile(staging.path, footer, content, known.ranges_that_differ(written.pieces)))
-        manifest = Manifest.from_footer(footer, staging.commit(written.facts))
-        return replace(manifest, csv_choice=csv_choice), written
+            differing = known.ranges_that_differ(encoded.written.pieces)
+            with storage_errors(parquet):
+                recorder.record(NewFile(staging.path, encoded.footer, encoded.content, differing))
+        manifest = encoded.manifest(staging.commit(encoded.facts), csv_choice)
+    return manifest, partial(_publish_csv_of_pieces, claim, schema, manifest, known, encoded.written)
 
 
 def _publish_csv_of_pieces(
@@ -226,11 +249,9 @@ def _publish_csv_of_pieces(
 ) -> Manifest:
     """Do as `publish_csv` does, but copy the lines of pieces that did not change."""
     files = claim.files
-    if not isinstance(files.parquet, Path):
-        return publish_csv(claim, manifest)
     noted: Sequence[NotedPiece] = written.pieces
     if manifest.csv_choice is CsvChoice.FULL:
-        with staged(files.csv) as staging, _making_csv(files.csv):
+        with staged(files.csv) as staging, making_csv(files.csv):
             noted, facts = write_csv(staging.path, files.parquet, schema, known, written)
             claim.check(files.csv)
             complete = replace(manifest, csv=staging.commit(facts))
@@ -241,18 +262,6 @@ def _publish_csv_of_pieces(
     with suppress(OSError):
         write_note(files, manifest, written.footer, noted)
     return complete
-
-
-def _footer(provenance: Provenance, schema: DatasetSchema, content: ContentHash, write_id: str) -> Mapping[str, Any]:
-    """The facts of the manifest that a Parquet footer repeats about the rows above it."""
-    facts = provenance.to_document() | {
-        "data_version": content.hexdigest(),
-        "write_id": write_id,
-        "rows": content.rows,
-        "schema": {name: str(dtype) for name, dtype in schema.polars.items()},
-        "hashed_by": HASHED_BY,
-    }
-    return with_checksum(facts)
 
 
 def publish_parquet(
@@ -269,40 +278,14 @@ def publish_parquet(
 
     What it changes is told to the recorder before the file takes its place.
     """
-    ordered = conform(frame.lazy(), schema)
-    if not is_sorted:
-        ordered = ordered.sort(schema.sort_by, nulls_last=False, maintain_order=False)
-    content = ContentHash(schema.polars)
-    files, write_id = claim.files, uuid4().hex
-    footer: dict[str, Any] = {}
-
-    def inspect(batch: pl.DataFrame) -> pl.DataFrame:
-        check_nulls(batch, schema)
-        content.update(batch)
-        return batch
-
-    def facts(_: object) -> dict[str, str]:
-        # Polars asks for the metadata when it writes the footer, and by then every row has been through `inspect`: the
-        # footer holds the hash of the rows above it after a single pass. On 4 million rows x 12 columns, the detour
-        # over `collect_batches` and pyarrow's writer takes 1.5 times as long for a file 14% larger, in the same memory.
-        footer.update(_footer(provenance, schema, content, write_id))
-        return {FOOTER_KEY: json.dumps(footer, ensure_ascii=False)}
-
-    with staged(files.parquet) as staging, _computing(files.parquet, schema):
-        ordered.map_batches(inspect, streamable=True, schema=schema.polars).sink_parquet(
-            staging.path,
-            compression="zstd",
-            compression_level=COMPRESSION_LEVEL,
-            statistics=True,
-            row_group_size=ROW_GROUP_ROWS,
-            maintain_order=True,
-            metadata=facts,
-        )
-        check_keys(pl.scan_parquet(staging.path, glob=False), schema)
-        claim.check(files.parquet)
+    parquet = claim.files.parquet
+    with staged(parquet) as staging:
+        encoded = encode(staging.path, frame, schema, provenance, None, is_sorted=is_sorted, target=parquet)
+        claim.check(parquet)
         if recorder is not None:
-            recorder.record(NewFile(staging.path, footer, content))
-        return replace(Manifest.from_footer(footer, staging.commit()), csv_choice=csv_choice)
+            with storage_errors(parquet):
+                recorder.record(NewFile(staging.path, encoded.footer, encoded.content))
+        return encoded.manifest(staging.commit(encoded.facts), csv_choice)
 
 
 def write_manifest(files: DatasetFiles, manifest: Manifest) -> None:
@@ -328,30 +311,15 @@ def publish_csv(claim: Claim, manifest: Manifest) -> Manifest:
         except OSError as error:
             raise storage_error(files.csv, error) from error
         return manifest
-    with staged(files.csv) as staging, _making_csv(files.csv):
-        table, rows = scan_file(files.parquet), None
-        if manifest.csv_choice is CsvChoice.RECENT:
-            table, rows = recent_rows(table)
-        sink_csv(table, staging.path)
+    with staged(files.csv) as staging, making_csv(files.csv):
+        rows = encode_csv(staging.path, files.parquet, manifest.csv_choice)
         claim.check(files.csv)
         complete = replace(manifest, csv=staging.commit(), csv_rows=rows)
     write_manifest(files, complete)
     return complete
 
 
-def _computing(path: Folder, schema: DatasetSchema) -> AbstractContextManager[None]:
-    """Our errors for a block in which Polars computes a dataset's rows and writes them."""
-    return storage_errors(
-        path, of_polars=lambda error: DataError(f"{schema.name} cannot be computed: {error}"), is_writing=True
-    )
-
-
-def _making_csv(path: Folder) -> AbstractContextManager[None]:
-    """Our errors for a block in which Polars reads the Parquet file and writes the CSV."""
-    return storage_errors(path, of_polars=lambda error: CorruptFileError(f"{path} cannot be made: {error}"))
-
-
-def _done(write: partial[Manifest]) -> Future[Manifest]:
+def done(write: Callable[[], Manifest]) -> Future[Manifest]:
     """Write now, and keep the result or the error in a future, as an executor would."""
     future: Future[Manifest] = Future()
     try:

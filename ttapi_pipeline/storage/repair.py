@@ -9,6 +9,7 @@ CSV, if that has the bytes that were written. Publishing them: see `publish`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -16,7 +17,7 @@ import polars as pl
 from ttapi_pipeline.core.csv_choice import CsvChoice
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.core.manifest import FileFacts, Manifest, with_damaged_file
-from ttapi_pipeline.storage.claims import NOT_OURS, Claim, foreign_files
+from ttapi_pipeline.storage.claims import NOT_OURS, Claim, foreign_in
 from ttapi_pipeline.storage.damage import Damage, note_damage
 from ttapi_pipeline.storage.errors import storage_error, storage_errors
 from ttapi_pipeline.storage.files import file_facts, remove_stale_files, stale_files
@@ -26,6 +27,7 @@ from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS, is_lockabl
 from ttapi_pipeline.storage.parquet import scan_file
 from ttapi_pipeline.storage.publish import publish_csv, publish_parquet, write_manifest
 from ttapi_pipeline.storage.spreadsheet import scan_csv_back
+from ttapi_pipeline.storage.store import open_store
 from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.storage.verification import footer_facts, footer_manifest
 from ttapi_pipeline.storage.versions.keeping import are_changes_kept, forget_rows
@@ -95,6 +97,13 @@ def check(
         LockTimeoutError: A writer was not done in time.
         StorageError: The folder cannot be read.
     """
+    return [*open_store(folder).check(schema, csv_choice=csv_choice, lock_timeout_seconds=lock_timeout_seconds)]
+
+
+def check_files(
+    folder: Path, schema: DatasetSchema, *, lock_timeout_seconds: float, csv_choice: CsvChoice | None
+) -> list[Problem]:
+    """As `check`, in a folder of this machine."""
     files = DatasetFiles.of(folder, schema.name)
     if not _is_anything_there(files):
         return []
@@ -127,6 +136,13 @@ def repair(
         LockTimeoutError: A writer was not done in time.
         StorageError: The files cannot be read or written.
     """
+    return [*open_store(folder).repair(schema, csv_choice=csv_choice, lock_timeout_seconds=lock_timeout_seconds)]
+
+
+def repair_files(
+    folder: Path, schema: DatasetSchema, *, lock_timeout_seconds: float, csv_choice: CsvChoice | None
+) -> list[Problem]:
+    """As `repair`, in a folder of this machine."""
     files = DatasetFiles.of(folder, schema.name)
     if not _is_anything_there(files):
         return []
@@ -151,13 +167,13 @@ def repair(
 
 def _foreign(files: DatasetFiles) -> list[Problem]:
     """The files in the dataset's places that are not ours: they are named, and nothing is done to them."""
-    return [Problem(files.dataset, path, NOT_OURS, is_repairable=False) for path in foreign_files(files)]
+    return [Problem(files.dataset, path, NOT_OURS, is_repairable=False) for path in foreign_in(files)]
 
 
 def _examine(files: DatasetFiles, schema: DatasetSchema, csv_choice: CsvChoice | None) -> _Examined:
     problems: list[Problem] = []
 
-    def found(path: Folder, finding: str, *, is_repairable: bool = True) -> None:
+    def found(path: Path, finding: str, *, is_repairable: bool = True) -> None:
         problems.append(Problem(files.dataset, path, finding, is_repairable))
 
     for path in stale_files(files):
@@ -279,7 +295,7 @@ def _can_replace(files: DatasetFiles, manifest: Manifest) -> bool:
     return manifest.is_csv_whole and _is_as_written(files.csv, manifest.csv)
 
 
-def _is_as_written(path: Folder, facts: FileFacts | None) -> bool:
+def _is_as_written(path: Path, facts: FileFacts | None) -> bool:
     return facts is not None and _exists(path) and _facts(path) == facts
 
 
@@ -287,14 +303,14 @@ def _is_anything_there(files: DatasetFiles) -> bool:
     return any(_exists(path) for path in (files.parquet, files.csv, files.manifest)) or bool(stale_files(files))
 
 
-def _exists(path: Folder) -> bool:
+def _exists(path: Path) -> bool:
     try:
         return path.exists()
     except OSError as error:
         raise storage_error(path, error) from error
 
 
-def _facts(path: Folder) -> FileFacts:
+def _facts(path: Path) -> FileFacts:
     try:
         return file_facts(path)
     except OSError as error:

@@ -9,7 +9,6 @@ with the footer.
 
 from __future__ import annotations
 
-import io
 import time
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -23,7 +22,8 @@ from ttapi_pipeline.storage.errors import storage_errors
 from ttapi_pipeline.storage.hashing import HASHED_BY, data_version
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder
 from ttapi_pipeline.storage.spreadsheet import read_csv_back
-from ttapi_pipeline.storage.stored import read_manifest
+from ttapi_pipeline.storage.store import open_store
+from ttapi_pipeline.storage.stored import read_manifest_file
 from ttapi_pipeline.storage.table import StoredTable
 from ttapi_pipeline.storage.verification import facts_of, footer_facts, footer_manifest
 from ttapi_pipeline.tables.older_types import in_types_of_now
@@ -54,6 +54,11 @@ def open_table(folder: Folder, schema: DatasetSchema) -> StoredTable:
             of this schema.
         StorageError: Nothing is stored, or it cannot be read.
     """
+    return open_store(folder).open_table(schema)
+
+
+def open_table_file(folder: Path, schema: DatasetSchema) -> StoredTable:
+    """As `open_table`, in a folder of this machine."""
     files = DatasetFiles.of(folder, schema.name)
     with storage_errors(files.parquet, of_polars=lambda error: _damaged(files, error)):
         table = _open(files)
@@ -67,8 +72,7 @@ def open_table(folder: Folder, schema: DatasetSchema) -> StoredTable:
 def _open(files: DatasetFiles) -> StoredTable:
     for attempt in range(1, _ATTEMPTS + 1):
         manifest = _manifest(files)
-        with files.parquet.open("rb") as opened:
-            file: BinaryIO = opened if isinstance(files.parquet, Path) else io.BytesIO(opened.read())
+        with files.parquet.open("rb") as file:
             seen = facts_of(file)
             if manifest is not None and seen == manifest.parquet:
                 return StoredTable(_frame(file), manifest, seen.xxh3_128)
@@ -132,7 +136,8 @@ def _frame(file: BinaryIO) -> pl.LazyFrame:
 def _manifest(files: DatasetFiles) -> Manifest | None:
     """The manifest; None without one, and for a damaged one, whose place the footer takes."""
     try:
-        return read_manifest(files.folder, files.dataset)
+        found = read_manifest_file(files.folder, files.dataset)
+        return None if found is None else found.manifest
     except CorruptFileError:
         return None
 

@@ -23,7 +23,6 @@ import polars as pl
 
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.storage.errors import storage_errors
-from ttapi_pipeline.storage.layout import Folder
 from ttapi_pipeline.tables.older_types import numbers_in, text_of
 from ttapi_pipeline.tables.schema import DatasetSchema
 
@@ -114,7 +113,7 @@ def _spell_dates(column: pl.Series) -> pl.Series:
     return every_day.dt.to_string(_DATE).gather(days - first).alias(column.name)
 
 
-def scan_csv_back(path: Folder, schema: DatasetSchema) -> pl.LazyFrame:
+def scan_csv_back(path: Path, schema: DatasetSchema) -> pl.LazyFrame:
     """Scan the rows of a dataset's CSV: the rows of its Parquet file, in the same order.
 
     Raises:
@@ -123,7 +122,7 @@ def scan_csv_back(path: Folder, schema: DatasetSchema) -> pl.LazyFrame:
     """
     # Timestamps and dates are read as text first: Polars' CSV reader would accept other spellings too.
     as_read = {name: pl.String() if _is_spelled(dtype) else dtype for name, dtype in schema.polars.items()}
-    frame = pl.scan_csv(path if isinstance(path, Path) else path.read_bytes(), schema_overrides=as_read, glob=False)
+    frame = pl.scan_csv(path, schema_overrides=as_read, glob=False)
     columns = frame.collect_schema().names()
     if columns != list(as_read):
         raise CorruptFileError(f"{path} has the columns {', '.join(columns)}; {_WAY_OUT}")
@@ -132,7 +131,7 @@ def scan_csv_back(path: Folder, schema: DatasetSchema) -> pl.LazyFrame:
     )
 
 
-def read_csv_back(folder: Folder, schema: DatasetSchema) -> pl.DataFrame:
+def read_csv_back(folder: Path, schema: DatasetSchema) -> pl.DataFrame:
     """Read the rows of a dataset's CSV: the rows of its Parquet file, in the same order.
 
     Raises:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from pathlib import Path
 
 from ttapi_pipeline.core.csv_choice import CsvChoice
 from ttapi_pipeline.core.errors import CorruptFileError
@@ -17,6 +19,7 @@ from ttapi_pipeline.storage.damage import Damage, noted_damage
 from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.storage.footer import read_footer_bytes
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder
+from ttapi_pipeline.storage.store import VersionedManifest, open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,12 @@ def read_manifest(folder: Folder, dataset: str) -> Manifest | None:
         CorruptFileError: The file is not a manifest.
         StorageError: It cannot be read.
     """
+    found = open_store(folder).read_manifest(dataset)
+    return None if found is None else found.manifest
+
+
+def read_manifest_file(folder: Path, dataset: str) -> VersionedManifest | None:
+    """As `read_manifest`, in a folder of this machine."""
     path = folder / f"{dataset}.json"
     try:
         text = path.read_text(encoding="utf-8")
@@ -55,7 +64,9 @@ def read_manifest(folder: Folder, dataset: str) -> Manifest | None:
         ) from error
     except OSError as error:
         raise storage_error(path, error) from error
-    return Manifest.from_json(text, name=str(path))
+    return VersionedManifest(
+        Manifest.from_json(text, name=str(path)), blake2b(text.encode(), digest_size=16).hexdigest()
+    )
 
 
 def read_stored(folder: Folder, dataset: str) -> Stored:
@@ -65,8 +76,14 @@ def read_stored(folder: Folder, dataset: str) -> Stored:
         CorruptFileError: The file in the manifest's place is not a manifest.
         StorageError: The folder cannot be read.
     """
+    return open_store(folder).read_stored(dataset)
+
+
+def read_stored_files(folder: Path, dataset: str) -> Stored:
+    """As `read_stored`, in a folder of this machine."""
     files = DatasetFiles.of(folder, dataset)
-    manifest = read_manifest(folder, dataset)
+    found = read_manifest_file(folder, dataset)
+    manifest = None if found is None else found.manifest
     parquet_bytes, csv_bytes = _size(files.parquet), _size(files.csv)
     if manifest is None:
         return Stored(None, is_lagging=parquet_bytes is not None)
@@ -95,7 +112,7 @@ def with_csv_choice(stored: Stored, choice: CsvChoice) -> Stored:
     return replace(stored, lost_files=lost, is_lagging=True)
 
 
-def _size(path: Folder) -> int | None:
+def _size(path: Path) -> int | None:
     try:
         return path.stat().st_size
     except (FileNotFoundError, NotADirectoryError):
@@ -104,7 +121,7 @@ def _size(path: Folder) -> int | None:
         raise storage_error(path, error) from error
 
 
-def footer_has(path: Folder, write_id: str) -> bool:
+def footer_has(path: Path, write_id: str) -> bool:
     """Whether the footer of a Parquet file carries this write id.
 
     The id is a random hex string that stands in the footer as it is: finding its bytes is proof enough, and the verdict

@@ -24,6 +24,7 @@ from ttapi_pipeline.storage.files import hashed
 from ttapi_pipeline.storage.footer import FOOTER_KEY
 from ttapi_pipeline.storage.incremental.row_groups import read_footer
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder
+from ttapi_pipeline.storage.store import open_store
 from ttapi_pipeline.storage.stored import read_manifest
 
 _KNOWN: Final[dict[tuple[int, ...], FileFacts]] = {}
@@ -81,7 +82,7 @@ def footer_manifest(file: BinaryIO, facts: FileFacts) -> Manifest:
         raise CorruptFileError(f"its footer lacks the facts of a published dataset: {error!r}") from error
 
 
-def stored_footer(path: Folder) -> Manifest | None:
+def stored_footer(path: Path) -> Manifest | None:
     """The manifest in the footer of a Parquet file, with its size and no hash; None when there is no file.
 
     Raises:
@@ -101,15 +102,21 @@ def find_damage(folder: Folder, dataset: str, *, most_csv_bytes: int | None = No
     """Hash the files of a dataset that this process has not read yet, and note what is damaged.
 
     Args:
-        folder: The data folder. Files of an object store are verified when they are read, and not here.
+        folder: The data folder. In an object store no file is read for it: the store itself compares what it gives out
+            with what it was given.
         dataset: The name of a dataset, or of a table that is published with one.
         most_csv_bytes: The CSV is left out when it is larger; None verifies it in any case.
 
     Raises:
         StorageError: The manifest cannot be read.
     """
+    return open_store(folder).find_damage(dataset, most_csv_bytes=most_csv_bytes)
+
+
+def find_damaged_files(folder: Path, dataset: str, *, most_csv_bytes: int | None = None) -> Sequence[Damage]:
+    """As `find_damage`, in a folder of this machine."""
     files = DatasetFiles.of(folder, dataset)
-    if not isinstance(folder, Path) or not list(_differing(files, most_csv_bytes)):
+    if not list(_differing(files, most_csv_bytes)):
         return []
     from ttapi_pipeline.storage.lock import locked  # noqa: PLC0415 - for damage alone
 
@@ -149,7 +156,7 @@ def _differing(files: DatasetFiles, most_csv_bytes: int | None) -> Iterator[Dama
         yield Damage(files.csv.name, csv.xxh3_128, seen.xxh3_128)
 
 
-def _is_of_a_later_publication(path: Folder, manifest: Manifest) -> bool:
+def _is_of_a_later_publication(path: Path, manifest: Manifest) -> bool:
     """Whether the footer, which has a checksum of its own, names a publication after the one of the manifest."""
     try:
         with path.open("rb") as file:
@@ -158,7 +165,7 @@ def _is_of_a_later_publication(path: Folder, manifest: Manifest) -> bool:
         return False
 
 
-def _facts(path: Folder) -> FileFacts | None:
+def _facts(path: Path) -> FileFacts | None:
     """Size and hash; None for a file that is gone or cannot be read, as its reader will say."""
     try:
         with path.open("rb") as file:

@@ -239,7 +239,7 @@ def test_what_cannot_be_meant_is_code_2(
 def test_a_folder_that_is_not_local_is_refused_with_a_way_out(
     run_here: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TT_DATA_DIR", "memory://bucket")
+    monkeypatch.setenv("TT_DATA_DIR", "s3://bucket")
     assert run_here("AAPL") == 2
     err = capsys.readouterr().err
     assert "the quote log needs a local folder" in err

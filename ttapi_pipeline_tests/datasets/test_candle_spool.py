@@ -132,7 +132,7 @@ def test_a_history_remembers_what_was_lost_of_it(tmp_path: Path) -> None:
 
 def test_only_a_local_data_folder_has_a_spool(tmp_path: Path) -> None:
     assert candle_spool(Settings(data_dir=str(tmp_path)), now=NOW) is not None
-    assert candle_spool(Settings(data_dir="memory://bucket"), now=NOW) is None
+    assert candle_spool(Settings(data_dir="s3://bucket"), now=NOW) is None
 
 
 async def test_a_killed_run_goes_on_with_the_next_symbol(

@@ -406,7 +406,7 @@ def test_the_settings_name_cache_map_and_adjustment(tmp_path: Path) -> None:
         adjustment="raw",
         is_rescaling=True,
     )
-    assert snapshot_options(Settings(data_dir="memory://bucket")) == SnapshotOptions()
+    assert snapshot_options(Settings(data_dir="s3://bucket")) == SnapshotOptions()
 
 
 @pytest.mark.parametrize(

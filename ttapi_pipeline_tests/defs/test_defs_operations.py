@@ -126,7 +126,7 @@ class TestFailureRecords:
         assert self.records(settings)[-1] == {"n": "last"}
 
     def test_a_data_folder_that_is_not_local_has_no_record(self, settings: Settings) -> None:
-        append_failures(replace(settings, data_dir="memory://bucket/prefix"), [{"n": "1"}])
+        append_failures(replace(settings, data_dir="s3://bucket/prefix"), [{"n": "1"}])
 
 
 def test_old_runs_go_and_those_behind_the_current_data_stay() -> None:

@@ -149,7 +149,7 @@ def test_old_partitions_whose_runs_were_deleted_are_not_asked_for_again(desk: De
 def test_nothing_recorded_and_no_local_folder_are_silent(desk: Desk) -> None:
     assert isinstance(desk.tick(), dg.SkipReason)
     remote = Desk(desk.data, desk.instance)
-    remote.definitions = build_definitions(replace(desk.settings, data_dir="memory://bucket"), clock=desk.clock)
+    remote.definitions = build_definitions(replace(desk.settings, data_dir="s3://bucket"), clock=desk.clock)
     assert remote.requests() == []
 
 

@@ -10,13 +10,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from upath import UPath
 
 from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.core.files import put_in_place
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.storage.claims import foreign_files
-from ttapi_pipeline.storage.layout import DatasetFiles, Folder
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.repair import check, repair
 from ttapi_pipeline.storage.stored import read_manifest
@@ -33,10 +31,6 @@ THEIRS = {
 
 def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def places(folder: Folder) -> DatasetFiles:
-    return DatasetFiles.of(folder, "marks")
 
 
 @pytest.mark.parametrize("names", [["marks.csv"], ["marks.json"], ["marks.parquet"], list(THEIRS)])
@@ -118,7 +112,7 @@ def test_damage_does_not_make_our_files_somebody_elses(
         of_the_text = whole.replace(b"ttapi_pipeline", b"ttapi_pipelime")
         of_the_length = whole[:-8] + b"\xff\xff\xff\xff" + whole[-4:]
         parquet.write_bytes(of_the_text if damage == "footer text" else of_the_length)
-    assert foreign_files(places(tmp_path)) == []
+    assert foreign_files(tmp_path, "marks") == []
     publish(marks_frame(close=20.0), marks, tmp_path, provenance).wait()
     assert check(tmp_path, marks) == []
 
@@ -152,18 +146,6 @@ def test_a_first_publication_that_is_killed_leaves_files_that_the_next_one_knows
     assert steps == ["marks.parquet", "marks.json", "marks.csv", "marks.json"][:step]
     # A process that is really killed leaves the file on which it was writing, too.
     (tmp_path / ".marks.csv.0123456789abcdef0123456789abcdef.staged").write_text("half")
-    assert foreign_files(places(tmp_path)) == []
+    assert foreign_files(tmp_path, "marks") == []
     publish(marks_frame(), marks, tmp_path, provenance).wait()
     assert check(tmp_path, marks) == []
-
-
-def test_an_object_of_the_user_is_not_replaced(marks: DatasetSchema, provenance: Provenance, marks_frame: Make) -> None:
-    folder = UPath("memory://claims/of/others")
-    folder.mkdir(parents=True)
-    (folder / "marks.csv").write_text("theirs")
-    with pytest.raises(StorageError, match=r"memory://.*marks\.csv is in the place"):
-        publish(marks_frame(), marks, folder, provenance)
-    (folder / "marks.csv").unlink()
-    publish(marks_frame(), marks, folder, provenance).wait()
-    publish(marks_frame(close=20.0), marks, folder, provenance).wait()
-    assert foreign_files(places(folder)) == []

@@ -52,7 +52,7 @@ def small_sheet(monkeypatch: pytest.MonkeyPatch) -> None:
     def five(table: pl.LazyFrame) -> tuple[pl.LazyFrame, int]:
         return recent_rows(table, most=5)
 
-    monkeypatch.setattr("ttapi_pipeline.storage.publish.recent_rows", five)
+    monkeypatch.setattr("ttapi_pipeline.storage.encode.recent_rows", five)
 
 
 def manifest_in(folder: Path) -> Manifest:

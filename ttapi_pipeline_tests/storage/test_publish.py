@@ -16,14 +16,12 @@ import polars as pl
 import pytest
 from filelock import FileLock
 from polars.testing import assert_frame_equal
-from upath import UPath
 
 from ttapi_pipeline.core.errors import DataError, LockTimeoutError, MissingColumnError, StorageError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.storage.files import file_facts
 from ttapi_pipeline.storage.footer import FOOTER_KEY
 from ttapi_pipeline.storage.hashing import data_version
-from ttapi_pipeline.storage.layout import Folder
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.scan import read_csv_back, scan
 from ttapi_pipeline.storage.stored import read_manifest, read_stored
@@ -258,14 +256,3 @@ def test_a_dataset_can_be_made_from_what_is_stored_of_it(
     more = marks_frame(symbols=5).lazy().filter(pl.col("symbol") > "S0002")
     publish(pl.concat([scan(tmp_path, marks), more]), marks, tmp_path, provenance)
     assert_frame_equal(scan(tmp_path, marks).collect(), marks_frame(symbols=5))
-
-
-def test_an_object_store_holds_the_same_files(marks: DatasetSchema, provenance: Provenance, marks_frame: Make) -> None:
-    folder: Folder = UPath("memory://publish-test/data")
-    complete = publish(marks_frame(), marks, folder, provenance).wait()
-    complete = publish(marks_frame(close=20.0), marks, folder, provenance).wait()
-    assert sorted(path.name for path in folder.iterdir()) == VISIBLE
-    assert_frame_equal(scan(folder, marks).collect(), marks_frame(close=20.0))
-    assert_frame_equal(read_csv_back(folder, marks), marks_frame(close=20.0))
-    stored = read_stored(folder, "marks")
-    assert (stored.manifest, stored.lost_files, stored.is_lagging) == (complete, (), False)

@@ -14,7 +14,6 @@ import polars as pl
 import pytest
 from filelock import FileLock
 from polars.testing import assert_frame_equal
-from upath import UPath
 from xxhash import xxh3_128
 
 from ttapi_pipeline.core.errors import CorruptFileError, LockTimeoutError
@@ -315,15 +314,3 @@ def test_a_file_hashed_by_another_polars_is_not_taken_for_damaged(
 def test_repair_waits_for_a_writer(stored: Path, marks: DatasetSchema) -> None:
     with FileLock(stored / ".marks.lock"), pytest.raises(LockTimeoutError):
         repair(stored, marks, lock_timeout_seconds=0.01)
-
-
-def test_an_object_store_is_mended_the_same_way(
-    marks: DatasetSchema, provenance: Provenance, marks_frame: Make
-) -> None:
-    folder = UPath("memory://repair-test/data")
-    complete = publish(marks_frame(), marks, folder, provenance).wait()
-    (folder / "marks.csv").unlink()
-    (folder / "marks.json").unlink()
-    assert {problem.path.name for problem in repair(folder, marks)} == {"marks.csv", "marks.json"}
-    assert read_manifest(folder, "marks") == complete
-    assert check(folder, marks) == []

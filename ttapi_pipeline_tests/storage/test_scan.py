@@ -12,12 +12,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from upath import UPath
 
 from ttapi_pipeline.core.errors import CorruptFileError, StorageError
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.storage.errors import storage_error, storage_errors
 from ttapi_pipeline.storage.layout import open_folder
+from ttapi_pipeline.storage.objects.location import ObjectPath
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.scan import read_csv_back, scan
 from ttapi_pipeline.storage.stored import Stored, read_manifest, read_stored
@@ -29,11 +29,13 @@ Make = Callable[..., pl.DataFrame]
 def test_a_folder_is_a_path_or_a_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert open_folder("data") == Path("data")
     assert open_folder(f"file://{tmp_path}") == tmp_path
-    assert open_folder("memory://bucket/prefix") == UPath("memory://bucket/prefix")
+    assert open_folder("s3://bucket/some/prefix/") == ObjectPath("bucket", "some/prefix")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert open_folder("~/data") == tmp_path / "data"
     with pytest.raises(StorageError, match="TT_DATA_DIR nonsense://x"):
         open_folder("nonsense://x")
+    with pytest.raises(StorageError, match="TT_DATA_DIR s3://: it names no bucket"):
+        open_folder("s3://")
 
 
 def test_reading_manifests_imports_no_table_library() -> None:
@@ -41,7 +43,7 @@ def test_reading_manifests_imports_no_table_library() -> None:
         "import sys; from ttapi_pipeline.storage.layout import open_folder; "
         "from ttapi_pipeline.storage.stored import read_stored; "
         "read_stored(open_folder('.'), 'marks'); "
-        "print(sorted({'polars', 'pyarrow', 'fsspec', 'upath', 'dagster'} & set(sys.modules)))"
+        "print(sorted({'polars', 'pyarrow', 'obstore', 'dagster'} & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

@@ -14,9 +14,11 @@ from typing import Any
 
 import dagster as dg
 
+from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.datasets.build import Chart
 from ttapi_pipeline.plots.files import put_chart
-from ttapi_pipeline.storage.layout import Folder, make_folder
+from ttapi_pipeline.storage.layout import Folder
+from ttapi_pipeline.storage.store import open_store
 
 FOLDER = "plots"
 
@@ -43,7 +45,6 @@ def draw_charts(
         target = _file(folder, name)
         try:
             png = chart(is_simulated=is_simulated)
-            make_folder(folder / FOLDER)
             put_chart(target, png)
         except Exception as error:
             # Whatever a plotting library raises for odd data: the loop outlives one chart.
@@ -68,10 +69,12 @@ def stored_charts(names: Sequence[str], folder: Folder, *, since: datetime) -> d
         try:
             if isinstance(target, Path) and target.stat().st_mtime < since.timestamp():
                 continue
-            shown.append(_picture(name, target.read_bytes(), target))
-        except OSError:
-            # Who deleted the picture, or closed it, has a reason.
+            png = open_store(target.parent).read_file(target.name)
+        except (OSError, StorageError):
+            # Who closed the picture has a reason.
             continue
+        if png is not None:
+            shown.append(_picture(name, png, target))
     return _metadata(shown)
 
 

@@ -39,11 +39,11 @@ from ttapi_pipeline.defs.operations.pools import broker_turn
 from ttapi_pipeline.defs.resources import ApiResource
 from ttapi_pipeline.storage.changes import count_changes
 from ttapi_pipeline.storage.claims import refuse_foreign_files
-from ttapi_pipeline.storage.files import remove_left_over
 from ttapi_pipeline.storage.incremental.pieces import Pieces
 from ttapi_pipeline.storage.layout import Folder
 from ttapi_pipeline.storage.repair import repair
 from ttapi_pipeline.storage.scan import scan
+from ttapi_pipeline.storage.store import open_store
 from ttapi_pipeline.storage.stored import read_stored, with_csv_choice
 from ttapi_pipeline.storage.table import StoredTable
 from ttapi_pipeline.storage.verification import find_damage
@@ -84,7 +84,7 @@ def execute(
     board.set_phase(name, Phase.RUNNING)
     log = ProgressLog(name, context.log)
     with watched(board), board.listening(log), failures_of(dataset, attempt=context.retry_number):
-        refuse_foreign_files(places([dataset], io_manager.folder))
+        refuse_foreign_files(io_manager.folder, places([dataset]))
         status = _mended_status(context, dataset, api, io_manager, is_forced=is_forced)
         hit = _hit(context, dataset, api, io_manager, status)
         if hit is not None:
@@ -97,6 +97,7 @@ def execute(
                 if hit is not None:
                     return hit
             folder, started = io_manager.folder, time.perf_counter()
+            replaces = _looked_at(dataset, folder, status.manifest)
             refresh = _refresh(dataset, api, folder, status, is_forced=is_forced, is_whole=is_whole)
             before = refresh.broker.request_counts()
             result = dataset.builder()(refresh, **{each: table.frame for each, table in inputs.items()})
@@ -110,7 +111,16 @@ def execute(
         statistics = {**build.statistics, **changes, **_requests(refresh.broker, before)}
         provenance = replace(provenance, statistics=statistics, fetch_seconds=time.perf_counter() - started)
     board.set_phase(name, Phase.REFRESHED, status.verdict.reason, losses=_losses(build, provenance))
-    return Publication(build, provenance, is_forced, notes, settings.csv)
+    return Publication(build, provenance, is_forced, notes, settings.csv, replaces)
+
+
+def _looked_at(dataset: Dataset, folder: Folder, manifest: Manifest | None) -> Mapping[str, str | None]:
+    """The stored publications that a build may carry rows over from: it takes the place of no later one."""
+    seen = {dataset.name: None if manifest is None else manifest.write_id}
+    for name, found in open_store(folder).read_manifests([report.name for report in dataset.reports]).items():
+        if not isinstance(found, CorruptFileError):
+            seen[name] = None if found is None else found.manifest.write_id
+    return seen
 
 
 def _refresh(
@@ -196,7 +206,7 @@ def _mended_status(
         return read_status(dataset, api.settings, now=api.clock.now(), folder=io_manager.folder, is_forced=is_forced)
 
     damage = None
-    remove_left_over(io_manager.folder)
+    open_store(io_manager.folder).remove_left_over()
     for schema in (dataset.schema, *dataset.reports):
         if not _is_to_be_repaired(io_manager.folder, schema.name, api.settings.csv):
             continue

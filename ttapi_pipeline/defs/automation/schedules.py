@@ -18,6 +18,7 @@ from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.datasets.trading_calendar.table import TRADING_CALENDAR
 from ttapi_pipeline.defs.automation.jobs import END_OF_DAY, END_OF_DAY_JOB, RUN_TAGS
 from ttapi_pipeline.storage.layout import open_folder
+from ttapi_pipeline.storage.store import open_store
 
 CLOSE_CRON = "15 17,20 * * 1-5"
 """A quarter of an hour after extended trading: it ends at 17:00 New York time on a half day, else at 20:00."""
@@ -94,7 +95,7 @@ def stored_close(settings: Settings, day: date) -> datetime | None:
     from ttapi_pipeline.storage.scan import scan  # noqa: PLC0415 - see `defs`
 
     folder = open_folder(settings.data_dir)
-    if (folder / f"{TRADING_CALENDAR.name}.parquet").is_file():
+    if open_store(folder).has_rows(TRADING_CALENDAR.name):
         calendar = scan(folder, TRADING_CALENDAR).select("session", "closes_at").filter(pl.col("session") >= day)
         sessions = dict(calendar.collect().iter_rows())
         if sessions:

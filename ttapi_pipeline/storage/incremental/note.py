@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Final
 
 from ttapi_pipeline.core.files import replacing
@@ -75,9 +74,7 @@ def write_note(files: DatasetFiles, manifest: Manifest, footer: int, pieces: Seq
     Raises:
         OSError: The note cannot be written. Nothing but time is lost.
     """
-    path = _note_file(files)
-    if path is None:
-        return
+    path = files.note(NoteKind.PIECES)
     path.parent.mkdir(parents=True, exist_ok=True)
     document = {
         "write_id": manifest.write_id,
@@ -95,9 +92,7 @@ def read_note(files: DatasetFiles, *, code_version: str) -> Note | None:
     Returns:
         None when there is no note, it is damaged, or another version of the dataset's code or of Polars wrote it.
     """
-    path = _note_file(files)
-    if path is None:
-        return None
+    path = files.note(NoteKind.PIECES)
     try:
         content = unseal(path.read_bytes(), by=_made_by(code_version))
         if content is None:
@@ -111,12 +106,6 @@ def read_note(files: DatasetFiles, *, code_version: str) -> Note | None:
 
 def _made_by(code_version: str) -> str:
     return json.dumps(["pieces", _FORMAT, HASHED_BY, code_version])
-
-
-def _note_file(files: DatasetFiles) -> Path | None:
-    """Where pieces are noted; None where the data is not on this machine."""
-    path = files.note(NoteKind.PIECES)
-    return path if isinstance(path, Path) else None
 
 
 def _piece_from(document: Mapping[str, object]) -> NotedPiece:

@@ -45,7 +45,7 @@ class StoredPieces:
         self._groups: Mapping[str, list[Value]] = {}
         self.template: Final = footer_template(schema)
         note = read_note(files, code_version=code_version) if is_trusted else None
-        if note is None or not isinstance(files.parquet, Path) or not isinstance(files.csv, Path):
+        if note is None:
             return
         # Ignore the note when its files are missing or damaged.
         with suppress(OSError, CorruptFileError):

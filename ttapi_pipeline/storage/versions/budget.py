@@ -45,7 +45,7 @@ def keep_within(files: DatasetFiles, schema: DatasetSchema, retention: Retention
         CorruptFileError: Changes that were to be merged are damaged.
     """
     folder = files.folder
-    if retention is None or retention.most_bytes is None or not isinstance(folder, Path):
+    if retention is None or retention.most_bytes is None:
         return
     excess = sum(history_bytes(folder).values()) - retention.most_bytes
     if excess <= 0:

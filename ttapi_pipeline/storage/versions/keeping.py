@@ -54,7 +54,7 @@ def version_file(folder: Path, dataset: str, write_id: str) -> Path:
 def keep_stored(files: DatasetFiles, retention: Retention | None, *, after_seconds: float = 0.0) -> None:
     """Enter what is stored now into the log, and keep its rows if the policy does; nothing, if that has been done.
 
-    Nothing happens for a table without a policy, off this machine's disk, and where nothing whole is stored.
+    Nothing happens for a table without a policy, and where nothing whole is stored.
 
     Args:
         files: Of the dataset.
@@ -65,7 +65,7 @@ def keep_stored(files: DatasetFiles, retention: Retention | None, *, after_secon
         StorageError: The rows cannot be kept, or the log cannot be written.
     """
     folder = files.folder
-    if retention is None or not isinstance(folder, Path) or not isinstance(files.parquet, Path):
+    if retention is None:
         return
     try:
         manifest = read_manifest(folder, files.dataset)
@@ -92,8 +92,7 @@ def forget_rows(files: DatasetFiles, write_id: str) -> None:
     Raises:
         StorageError: They cannot be removed.
     """
-    if isinstance(files.folder, Path):
-        _remove(version_file(files.folder, files.dataset, write_id))
+    _remove(version_file(files.folder, files.dataset, write_id))
 
 
 def are_changes_kept(files: DatasetFiles) -> bool:
@@ -102,8 +101,6 @@ def are_changes_kept(files: DatasetFiles) -> bool:
     Raises:
         StorageError: The log cannot be read.
     """
-    if not isinstance(files.folder, Path):
-        return False
     newest = PublicationLog.of(files.folder, files.dataset).newest()
     return newest is not None and newest.rows_of is None
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, StorageError
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder
+from ttapi_pipeline.storage.store import open_store
 from ttapi_pipeline.storage.stored import footer_has, read_manifest
 from ttapi_pipeline.storage.versions.log import Publication, PublicationLog
 from ttapi_pipeline.storage.versions.steps import Trail, steps_of, trails
@@ -42,7 +43,7 @@ class Version:
     """
 
     publication: Publication
-    file: Path | None
+    file: Folder | None
     written_by: Manifest
     is_current: bool
     trail: Trail | None = None
@@ -58,7 +59,7 @@ class Version:
         """When readers could see its rows."""
         return self.publication.known_at
 
-    def files(self) -> Sequence[Path]:
+    def files(self) -> Sequence[Folder]:
         """The files that its rows are read from; none when they are not kept."""
         if self.file is None:
             return []
@@ -73,11 +74,14 @@ def versions(folder: Folder, dataset: str) -> Sequence[Version]:
     that is lost without them is noticed by the line after it.
 
     Raises:
-        StorageError: The log or the manifest cannot be read, or the data is not on this machine's disk.
+        StorageError: The log or the manifest cannot be read.
         CorruptFileError: The manifest is damaged.
     """
-    if not isinstance(folder, Path):
-        raise StorageError(f"{folder}: versions are kept on a local disk alone, and {dataset} is in an object store")
+    return open_store(folder).versions(dataset)
+
+
+def versions_in(folder: Path, dataset: str) -> Sequence[Version]:
+    """As `versions`, in a folder of this machine."""
     files = DatasetFiles.of(folder, dataset)
     manifest = read_manifest(folder, dataset)
     logged = PublicationLog.of(folder, dataset).read()
@@ -152,24 +156,29 @@ def open_version(folder: Folder, schema: DatasetSchema, version: Version) -> Sto
         StorageError: Its rows are not kept; the message names the nearest that are.
         CorruptFileError: The kept file has other bytes than were written.
     """
+    return open_store(folder).open_version(schema, version)
+
+
+def open_version_file(folder: Path, schema: DatasetSchema, version: Version) -> StoredTable:
+    """As `open_version`, in a folder of this machine."""
     from ttapi_pipeline.storage.errors import storage_errors  # noqa: PLC0415 - the list of versions needs no Polars
 
     write_id = version.manifest.write_id
     for _ in range(_ATTEMPTS):
-        if version.file is None:
+        if not isinstance(version.file, Path):
             break
         try:
             with storage_errors(version.file), version.file.open("rb") as file:
                 table = _opened(file, schema, version)
         except StorageError:
             # A file can have been removed since it was looked up, because the rows are kept in another way now.
-            if all(path.exists() for path in version.files()):
+            if all(path.exists() for path in version.files() if isinstance(path, Path)):
                 raise
             table = None
         if table is not None:
             return table
         version = next(each for each in versions(folder, schema.name) if each.manifest.write_id == write_id)
-    raise StorageError(_not_kept(schema.name, version, versions(folder, schema.name)))
+    raise StorageError(not_kept(schema.name, version, versions(folder, schema.name)))
 
 
 def _opened(file: BinaryIO, schema: DatasetSchema, version: Version) -> StoredTable | None:
@@ -272,8 +281,6 @@ class _Kept:
 def _stored_file(files: DatasetFiles, manifest: Manifest | None) -> _WholeFile | None:
     """The publication that the stored Parquet file is of; None where there is none that can be told."""
     path = files.parquet
-    if not isinstance(path, Path):
-        return None
     if manifest is not None and footer_has(path, manifest.write_id):
         return _WholeFile(Publication.of(manifest, rows_of=manifest.write_id), path)
     # Between its Parquet file and its manifest, the next publication may have been cut short.
@@ -328,7 +335,8 @@ def _of_footers(folder: Path, dataset: str, known: Collection[str]) -> list[Publ
     return found
 
 
-def _not_kept(dataset: str, version: Version, known: Sequence[Version]) -> str:
+def not_kept(dataset: str, version: Version, known: Sequence[Version]) -> str:
+    """What to say of a publication without rows."""
     kept = [each.known_at for each in known if each.file is not None]
     before = [at for at in kept if at < version.known_at]
     after = [at for at in kept if at > version.known_at]

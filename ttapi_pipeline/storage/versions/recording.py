@@ -78,9 +78,8 @@ class Recorder:
     @classmethod
     def of(cls, files: DatasetFiles, schema: DatasetSchema, retention: Retention | None) -> Recorder | None:
         """The recorder of a dataset; None where changes of rows are not kept."""
-        is_local = isinstance(files.folder, Path)
         is_kept = retention is not None and retention.keeps is Keeps.CHANGES
-        return cls(files, schema) if is_local and is_kept else None
+        return cls(files, schema) if is_kept else None
 
     def record(self, new: NewFile) -> None:
         """Keep what a staged file changes.
@@ -89,8 +88,6 @@ class Recorder:
             StorageError: The changes cannot be kept, or the stored file cannot be read.
         """
         folder, parquet = self.files.folder, self.files.parquet
-        if not isinstance(folder, Path) or not isinstance(parquet, Path):
-            return
         if self.restored is not None:
             self._tidy(folder, self.restored.write_id)
             if new.footer["data_version"] == self.restored.data_version:

@@ -1,0 +1,232 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
+# SPDX-License-Identifier: MIT
+"""The store of a folder on this machine's disk. What it promises is in `store`; the work is done by the modules beside.
+
+Manifests are replaced by a rename under the dataset's lock. Polars is imported by the methods that need it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ttapi_pipeline.core.csv_choice import CsvChoice
+from ttapi_pipeline.core.errors import ConflictError, CorruptFileError
+from ttapi_pipeline.core.manifest import Manifest, Provenance
+from ttapi_pipeline.storage.errors import storage_error
+from ttapi_pipeline.storage.layout import check_folder_rights, check_folder_writable, make_folder
+from ttapi_pipeline.storage.store import ANY, VersionedManifest
+from ttapi_pipeline.storage.stored import Stored, read_manifest_file, read_stored_files
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ttapi_pipeline.storage.damage import Damage
+    from ttapi_pipeline.storage.incremental.pieces import Pieces
+    from ttapi_pipeline.storage.publish import Published
+    from ttapi_pipeline.storage.repair import Problem
+    from ttapi_pipeline.storage.table import StoredTable
+    from ttapi_pipeline.storage.versions.keeping import Retention
+    from ttapi_pipeline.storage.versions.reading import Version
+    from ttapi_pipeline.tables.schema import DatasetSchema
+
+# ruff: noqa: PLC0415 - `tt status` opens a store and must answer at once
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStore:
+    """See `store.Store`.
+
+    Attributes:
+        folder: The data folder; it need not exist.
+    """
+
+    folder: Path
+
+    def check_rights(self) -> None:
+        check_folder_rights(self.folder)
+
+    def check_writable(self) -> None:
+        check_folder_writable(self.folder)
+
+    def remove_left_over(self) -> None:
+        from ttapi_pipeline.storage.files import remove_left_over
+
+        remove_left_over(self.folder)
+
+    def read_file(self, name: str) -> bytes | None:
+        path = self.folder / name
+        try:
+            return path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise storage_error(path, error) from error
+
+    def write_file(self, name: str, content: bytes) -> Path:
+        from ttapi_pipeline.storage.files import write_file
+
+        path = self.folder / name
+        make_folder(path.parent)
+        write_file(path, content)
+        return path
+
+    def read_manifest(self, dataset: str) -> VersionedManifest | None:
+        return read_manifest_file(self.folder, dataset)
+
+    def read_manifests(self, datasets: Collection[str]) -> Mapping[str, VersionedManifest | CorruptFileError | None]:
+        found: dict[str, VersionedManifest | CorruptFileError | None] = {}
+        for name in datasets:
+            try:
+                found[name] = self.read_manifest(name)
+            except CorruptFileError as error:
+                found[name] = error
+        return found
+
+    def commit(self, manifest: Manifest, *, if_version: str | None) -> str:
+        from ttapi_pipeline.storage.layout import DatasetFiles
+        from ttapi_pipeline.storage.lock import locked
+        from ttapi_pipeline.storage.publish import write_manifest
+
+        dataset = manifest.provenance.dataset
+        make_folder(self.folder)
+        with locked(self.folder, dataset):
+            stored = self.read_manifest(dataset)
+            if (None if stored is None else stored.version) != if_version:
+                raise ConflictError(f"the manifest of {dataset} was replaced by another program meanwhile")
+            write_manifest(DatasetFiles.of(self.folder, dataset), manifest)
+            written = self.read_manifest(dataset)
+        if written is None:
+            raise ConflictError(f"the manifest of {dataset} was removed while it was written")
+        return written.version
+
+    def source(self, schema: DatasetSchema, *, as_of: datetime | None = None) -> pl.LazyFrame:
+        if as_of is None:
+            return self.open_table(schema).frame
+        from ttapi_pipeline.storage.versions.reading import known_at
+
+        return self.open_version(schema, known_at(self.versions(schema.name), schema.name, as_of)).frame
+
+    def open_table(self, schema: DatasetSchema) -> StoredTable:
+        from ttapi_pipeline.storage.scan import open_table_file
+
+        return open_table_file(self.folder, schema)
+
+    def read_stored(self, dataset: str) -> Stored:
+        return read_stored_files(self.folder, dataset)
+
+    def read_all_stored(
+        self,
+        datasets: Collection[str],
+        *,
+        is_survey: bool = False,  # noqa: ARG002 - to look at a local file costs nothing
+    ) -> Mapping[str, Stored | CorruptFileError]:
+        found: dict[str, Stored | CorruptFileError] = {}
+        for name in datasets:
+            try:
+                found[name] = self.read_stored(name)
+            except CorruptFileError as error:
+                found[name] = error
+        return found
+
+    def publish(
+        self,
+        frame: pl.DataFrame | pl.LazyFrame | Pieces,
+        schema: DatasetSchema,
+        provenance: Provenance,
+        *,
+        replaces: str | None = ANY,
+        executor: Executor | None = None,
+        lock_timeout_seconds: float | None = None,
+        is_sorted: bool = False,
+        is_note_trusted: bool = True,
+        csv_choice: CsvChoice = CsvChoice.FULL,
+        retention: Retention | None = None,
+    ) -> Published:
+        from ttapi_pipeline.storage.publish import publish_locally
+
+        return publish_locally(
+            frame,
+            schema,
+            self.folder,
+            provenance,
+            replaces=replaces,
+            executor=executor,
+            lock_timeout_seconds=lock_timeout_seconds,
+            is_sorted=is_sorted,
+            is_note_trusted=is_note_trusted,
+            csv_choice=csv_choice,
+            retention=retention,
+        )
+
+    def find_damage(self, dataset: str, *, most_csv_bytes: int | None = None) -> Sequence[Damage]:
+        from ttapi_pipeline.storage.verification import find_damaged_files
+
+        return find_damaged_files(self.folder, dataset, most_csv_bytes=most_csv_bytes)
+
+    def has_rows(self, dataset: str) -> bool:
+        return (self.folder / f"{dataset}.parquet").exists()
+
+    def manifest_of_rows(self, dataset: str) -> Manifest | None:
+        from ttapi_pipeline.storage.verification import stored_footer
+
+        return stored_footer(self.folder / f"{dataset}.parquet")
+
+    def path_of(self, manifest: Manifest) -> Path:
+        return self.folder / f"{manifest.provenance.dataset}.parquet"
+
+    def put_away(self, dataset: str) -> str:
+        from ttapi_pipeline.storage.layout import STATE_FOLDER
+
+        path = self.folder / f"{dataset}.parquet"
+        try:
+            # Copied, since the publication that follows replaces the file.
+            content = path.read_bytes()
+        except OSError as error:
+            raise storage_error(path, error) from error
+        return str(self.write_file(f"{STATE_FOLDER}/damaged/{path.name}", content))
+
+    def held(self, name: str, what: str, *, timeout_seconds: float) -> AbstractContextManager[object]:
+        from ttapi_pipeline.storage.lock import locked
+
+        make_folder(self.folder / name)
+        return locked(self.folder / name, what, timeout_seconds=timeout_seconds)
+
+    def check(
+        self, schema: DatasetSchema, *, csv_choice: CsvChoice | None = None, lock_timeout_seconds: float | None = None
+    ) -> Sequence[Problem]:
+        from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS
+        from ttapi_pipeline.storage.repair import check_files
+
+        patience = DEFAULT_LOCK_TIMEOUT_SECONDS if lock_timeout_seconds is None else lock_timeout_seconds
+        return check_files(self.folder, schema, lock_timeout_seconds=patience, csv_choice=csv_choice)
+
+    def repair(
+        self, schema: DatasetSchema, *, csv_choice: CsvChoice | None = None, lock_timeout_seconds: float | None = None
+    ) -> Sequence[Problem]:
+        from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS
+        from ttapi_pipeline.storage.repair import repair_files
+
+        patience = DEFAULT_LOCK_TIMEOUT_SECONDS if lock_timeout_seconds is None else lock_timeout_seconds
+        return repair_files(self.folder, schema, lock_timeout_seconds=patience, csv_choice=csv_choice)
+
+    def foreign_files(self, dataset: str) -> Sequence[Path]:
+        from ttapi_pipeline.storage.claims import foreign_in
+        from ttapi_pipeline.storage.layout import DatasetFiles
+
+        return foreign_in(DatasetFiles.of(self.folder, dataset))
+
+    def versions(self, dataset: str) -> Sequence[Version]:
+        from ttapi_pipeline.storage.versions.reading import versions_in
+
+        return versions_in(self.folder, dataset)
+
+    def open_version(self, schema: DatasetSchema, version: Version) -> StoredTable:
+        from ttapi_pipeline.storage.versions.reading import open_version_file
+
+        return open_version_file(self.folder, schema, version)

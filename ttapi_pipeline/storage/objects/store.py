@@ -1,0 +1,235 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
+# SPDX-License-Identifier: MIT
+"""The store of a prefix in an object store. What it promises is in `storage.store`; the work is done beside.
+
+Polars is imported by the methods that need it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from ttapi_pipeline.core.csv_choice import CsvChoice
+from ttapi_pipeline.core.errors import CorruptFileError
+from ttapi_pipeline.core.manifest import Manifest, Provenance
+from ttapi_pipeline.storage.layout import STATE_FOLDER
+from ttapi_pipeline.storage.objects import bucket, manifests
+from ttapi_pipeline.storage.objects.claims import foreign_objects
+from ttapi_pipeline.storage.objects.damage import difference, noted_damage
+from ttapi_pipeline.storage.objects.location import ObjectPath
+from ttapi_pipeline.storage.objects.manifests import Beside
+from ttapi_pipeline.storage.objects.names import ObjectNames
+from ttapi_pipeline.storage.store import ANY, VersionedManifest
+from ttapi_pipeline.storage.stored import Stored
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ttapi_pipeline.storage.damage import Damage
+    from ttapi_pipeline.storage.incremental.pieces import Pieces
+    from ttapi_pipeline.storage.publish import Published
+    from ttapi_pipeline.storage.repair import Problem
+    from ttapi_pipeline.storage.table import StoredTable
+    from ttapi_pipeline.storage.versions.keeping import Retention
+    from ttapi_pipeline.storage.versions.reading import Version
+    from ttapi_pipeline.tables.schema import DatasetSchema
+
+# ruff: noqa: PLC0415 - `tt status` opens a store and must answer at once
+
+
+@dataclass(slots=True)
+class ObjectStore:
+    """See `storage.store.Store`. What was seen of the whole folder is remembered: open a store for every look.
+
+    Attributes:
+        folder: The prefix.
+    """
+
+    folder: ObjectPath
+    _beside: Beside | None = field(default=None, repr=False)
+
+    def check_rights(self) -> None:
+        # Only writing can tell whether writing is allowed; this tells whether there is a bucket that may be listed.
+        bucket.listed_beside(self.folder)
+
+    def check_writable(self) -> None:
+        probe = self.folder / STATE_FOLDER / f"writable-{uuid4().hex}"
+        bucket.write(probe, b"")
+        bucket.remove([probe])
+
+    def remove_left_over(self) -> None:
+        # Rows that nobody names go when their dataset is pruned, which is with its next publication.
+        return
+
+    def read_file(self, name: str) -> bytes | None:
+        found = bucket.read(self.folder / name)
+        return None if found is None else found.content
+
+    def write_file(self, name: str, content: bytes) -> ObjectPath:
+        path = self.folder / name
+        bucket.write(path, content)
+        return path
+
+    def read_manifest(self, dataset: str) -> VersionedManifest | None:
+        return manifests.read_manifest(self.folder, dataset)
+
+    def read_manifests(self, datasets: Collection[str]) -> Mapping[str, VersionedManifest | CorruptFileError | None]:
+        return manifests.read_manifests(self.folder, datasets)
+
+    def commit(self, manifest: Manifest, *, if_version: str | None) -> str:
+        return manifests.commit(self.folder, manifest, if_version=if_version)
+
+    def source(self, schema: DatasetSchema, *, as_of: datetime | None = None) -> pl.LazyFrame:
+        if as_of is None:
+            return self.open_table(schema).frame
+        from ttapi_pipeline.storage.versions.reading import known_at
+
+        return self.open_version(schema, known_at(self.versions(schema.name), schema.name, as_of)).frame
+
+    def open_table(self, schema: DatasetSchema) -> StoredTable:
+        from ttapi_pipeline.storage.objects.table import open_objects
+
+        return open_objects(self.folder, schema)
+
+    def read_stored(self, dataset: str) -> Stored:
+        found = self.read_all_stored([dataset])[dataset]
+        if isinstance(found, CorruptFileError):
+            raise found
+        return found
+
+    def read_all_stored(
+        self, datasets: Collection[str], *, is_survey: bool = False
+    ) -> Mapping[str, Stored | CorruptFileError]:
+        beside = self._look()
+        found = manifests.survey_manifests(self.folder, datasets, beside)
+        there = {
+            name: self._with_damage(name, each.manifest, beside)
+            for name, each in found.items()
+            if isinstance(each, VersionedManifest)
+        }
+        if not is_survey:
+            there = dict(zip(there, bucket.at_once(self._with_lost_files, list(there.values())), strict=True))
+        return {
+            name: each if isinstance(each, CorruptFileError) else there.get(name, Stored(None))
+            for name, each in found.items()
+        }
+
+    def publish(
+        self,
+        frame: pl.DataFrame | pl.LazyFrame | Pieces,
+        schema: DatasetSchema,
+        provenance: Provenance,
+        *,
+        replaces: str | None = ANY,
+        executor: Executor | None = None,
+        lock_timeout_seconds: float | None = None,  # noqa: ARG002 - there are no locks
+        is_sorted: bool = False,
+        is_note_trusted: bool = True,  # noqa: ARG002 - nothing is noted of pieces
+        csv_choice: CsvChoice = CsvChoice.FULL,
+        retention: Retention | None = None,
+    ) -> Published:
+        from ttapi_pipeline.storage.objects.publication import ObjectPublisher
+
+        publisher = ObjectPublisher(ObjectNames(self.folder, schema.name), replaces, csv_choice, retention)
+        return publisher.publish(frame, schema, provenance, executor=executor, is_sorted=is_sorted)
+
+    def find_damage(
+        self,
+        dataset: str,  # noqa: ARG002 - see below
+        *,
+        most_csv_bytes: int | None = None,  # noqa: ARG002
+    ) -> Sequence[Damage]:
+        # What a reader finds it notes itself, and to hash an object is to download it.
+        return []
+
+    def has_rows(self, dataset: str) -> bool:
+        names, there = ObjectNames(self.folder, dataset), self._look().objects
+        return names.manifest in there or names.copy("parquet") in there
+
+    def manifest_of_rows(self, dataset: str) -> Manifest | None:
+        from ttapi_pipeline.storage.objects.history import newest_logged
+
+        return newest_logged(ObjectNames(self.folder, dataset))
+
+    def path_of(self, manifest: Manifest) -> ObjectPath:
+        return ObjectNames(self.folder, manifest.provenance.dataset).parquet_of(manifest)
+
+    def put_away(self, dataset: str) -> str:
+        names = ObjectNames(self.folder, dataset)
+        stored = manifests.read_current(self.folder, dataset).manifest
+        target = self.folder / STATE_FOLDER / "put_away" / f"{dataset}.parquet"
+        bucket.copy(names.copy("parquet") if stored is None else names.parquet_of(stored), target)
+        return str(target)
+
+    def held(
+        self,
+        name: str,  # noqa: ARG002 - there are no locks
+        what: str,  # noqa: ARG002
+        *,
+        timeout_seconds: float,  # noqa: ARG002
+    ) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def check(
+        self,
+        schema: DatasetSchema,
+        *,
+        csv_choice: CsvChoice | None = None,
+        lock_timeout_seconds: float | None = None,  # noqa: ARG002 - there are no locks
+    ) -> Sequence[Problem]:
+        from ttapi_pipeline.storage.objects.examination import check
+
+        return check(self.folder, schema.name, csv_choice)
+
+    def repair(
+        self,
+        schema: DatasetSchema,
+        *,
+        csv_choice: CsvChoice | None = None,
+        lock_timeout_seconds: float | None = None,  # noqa: ARG002 - there are no locks
+    ) -> Sequence[Problem]:
+        from ttapi_pipeline.storage.objects.examination import repair
+
+        return repair(self.folder, schema.name, csv_choice)
+
+    def foreign_files(self, dataset: str) -> Sequence[ObjectPath]:
+        return foreign_objects(ObjectNames(self.folder, dataset), self._look())
+
+    def versions(self, dataset: str) -> Sequence[Version]:
+        from ttapi_pipeline.storage.objects.history import versions
+
+        return versions(self.folder, dataset)
+
+    def open_version(self, schema: DatasetSchema, version: Version) -> StoredTable:
+        from ttapi_pipeline.storage.objects.table import open_kept
+
+        return open_kept(self.folder, schema, version)
+
+    def _look(self) -> Beside:
+        if self._beside is None:
+            self._beside = Beside.of(self.folder)
+        return self._beside
+
+    def _with_damage(self, dataset: str, manifest: Manifest, beside: Beside) -> Stored:
+        is_lagging = manifest.csv is None and manifest.csv_choice is not CsvChoice.OFF
+        damage = noted_damage(ObjectNames(self.folder, dataset), manifest) if dataset in beside.damaged else {}
+        return Stored(manifest, is_lagging=is_lagging, damage=damage)
+
+    def _with_lost_files(self, stored: Stored) -> Stored:
+        """The same, after a look at the objects that the manifest names."""
+        manifest = stored.manifest
+        if manifest is None:
+            return stored
+        names = ObjectNames(self.folder, manifest.provenance.dataset)
+        csv = names.csv_of(manifest)
+        paths = [names.parquet_of(manifest), *([] if csv is None else [csv])]
+        parquet, *rest = bucket.at_once(bucket.facts_of, paths)
+        lost = [f"{names.dataset}.parquet"] if difference(manifest, parquet) is not None else []
+        lost += [f"{names.dataset}.csv"] if csv is not None and rest == [None] else []
+        return Stored(manifest, tuple(lost), stored.is_lagging, stored.damage)
