@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
-"""What LibreOffice reads in a CSV of ours. Excel has no program that could be asked."""
+"""What LibreOffice reads in a CSV and in a workbook of ours. Excel has no program that could be asked."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from ttapi_pipeline.storage.export import ExportFormat, export_rows
 from ttapi_pipeline.storage.spreadsheet import sink_csv
 
 SOFFICE = shutil.which("soffice")
@@ -53,3 +54,28 @@ def test_libreoffice_reads_times_as_times_and_dust_as_the_number_that_was_meant(
     assert (dust[0], dust[2]) == ("float", "0.3")
     assert (strikes[0], strikes[2]) == ("string", "2.5 150")
     assert risky[0] == "string"
+
+
+@pytest.mark.skipif(SOFFICE is None, reason="soffice, of LibreOffice, is not installed")
+def test_libreoffice_reads_in_a_workbook_what_is_stored(tmp_path: Path) -> None:
+    assert SOFFICE is not None
+    rows = pl.LazyFrame(
+        {
+            "symbol": ["AAPL", "KO"],
+            "day": [date(2026, 11, 20), None],
+            "at": [AT, AT],
+            "move": [0.1 + 0.2, None],
+            "is_final": [True, False],
+            "strikes": [[2.5, 150.0], []],
+            "risky": ["=1+1", "+2"],
+        },
+        schema_overrides={"at": pl.Datetime("us", "UTC")},
+    )
+    export_rows(rows, tmp_path / "table.xlsx", ExportFormat.XLSX, is_private=False)
+    profile = f"-env:UserInstallation=file://{tmp_path / 'profile'}"
+    convert = [SOFFICE, profile, "--headless", "--convert-to", "csv", "--outdir", str(tmp_path)]
+    subprocess.run([*convert, str(tmp_path / "table.xlsx")], check=True, capture_output=True, timeout=120)
+    head, first, second = (tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()
+    assert head.split(",") == rows.collect_schema().names()
+    assert first.split(",") == ["AAPL", "2026-11-20", "2026-11-20 21:30:00", "0.3", "TRUE", "2.5 150", "=1+1"]
+    assert second.split(",") == ["KO", "", "2026-11-20 21:30:00", "", "FALSE", "", "+2"]
