@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from ttapi_pipeline.core.errors import ConfigError, TTError
 from ttapi_pipeline.core.user_files import read_user_text
@@ -18,9 +19,27 @@ def read_dotenv(file: Path) -> Mapping[str, str | None]:
     """The variables of a file; empty where there is none.
 
     Raises:
-        ConfigError: It cannot be read, or is no text.
+        ConfigError: It cannot be read, is no text, or has a line that is no variable.
     """
     try:
-        return dotenv_values(stream=StringIO(read_user_text(file, str(file)))) if file.is_file() else {}
+        text = read_user_text(file, str(file)) if file.is_file() else ""
     except (OSError, TTError) as error:
         raise ConfigError(str(error)) from error
+    _check_lines(text, file)
+    return dotenv_values(stream=StringIO(text))
+
+
+def _check_lines(text: str, file: Path) -> None:
+    """Refuse a line that the library passes over: with it, a setting or a secret would count as not set."""
+    for binding in parse_stream(StringIO(text)):
+        # What is there is not shown: it may be a secret.
+        written = binding.original.string
+        line = binding.original.line + written[: len(written) - len(written.lstrip())].count("\n")
+        if binding.error:
+            raise ConfigError(
+                f"{file}, line {line}, cannot be read; it has to be NAME=value, with a quote at both ends of the value"
+                " or at none, or begin with #"
+            )
+        # To other programs a name alone means the variable of the process.
+        if binding.key is not None and binding.key.startswith("TT_") and binding.value is None:
+            raise ConfigError(f"{file}, line {line}, has a name and no =; it has to be NAME=value, or begin with #")

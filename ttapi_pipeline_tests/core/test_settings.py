@@ -241,7 +241,7 @@ class TestEnvironment:
 class TestDotenv:
     def test_the_process_environment_wins_over_the_file(self, tmp_path: Path) -> None:
         file = tmp_path / ".env"
-        file.write_text("TT_LIST=1\nexport TT_MAX_CONCURRENCY='5'\n# a comment\nOTHER=1\nTT_WATCHLIST\n")
+        file.write_text("TT_LIST=1\nexport TT_MAX_CONCURRENCY='5'\n# a comment\nOTHER=1\nOF_DOCKER\n")
         settings = Settings.load({"TT_LIST": "3"}, dotenv=file)
         assert (settings.universe, settings.max_concurrency) == ("3", 5)
 
@@ -294,3 +294,30 @@ class TestSecrets:
         with pytest.raises(ConfigError) as caught:
             Settings.from_values(values)
         assert "s3cr3t" not in "".join(traceback.format_exception(caught.value)) + repr(vars(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("TT_LIST='2\nTT_MIN_COVERAGE=0.5\n", 1),
+        ('# a note\n\n\nTT_REFRESH_TOKEN="s3cr3t\n', 4),
+        ("TT_LIST=2\n=s3cr3t\n", 2),
+        ("TT_LIST=2\n\nTT_REFRESH_TOKEN s3cr3t\n", 3),
+        ("TT_CLIENT_SECRET\n", 1),
+    ],
+)
+def test_a_line_of_a_file_that_is_no_variable_is_named_without_what_it_says(
+    tmp_path: Path, text: str, line: int
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=rf"\.env, line {line}, .*NAME=value") as refusal:
+        Settings.load({}, dotenv=file)
+    assert "s3cr3t" not in str(refusal.value)
+
+
+def test_a_file_may_have_notes_quotes_and_values_of_several_lines(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("# note\nexport TT_LIST = '2'  # the S&P 500\nTT_WATCHLIST=\"a\nb\"\n\nTT_MIN_COVERAGE=\n")
+    settings = Settings.load({}, dotenv=file)
+    assert (settings.universe, settings.watchlist, settings.min_coverage) == ("2", "a\nb", 0.8)
