@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ttapi_pipeline.core.settings import KNOWN_VARIABLES
-from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
+from ttapi_pipeline.datasets.registry import DATASETS, HISTORIES, REPORTS
 from ttapi_pipeline_tests.support.documents import DOCUMENTS, PACKAGE, ROOT, name_of, text_of
 
 BACKTICKED = re.compile(r"(?<!`)`([A-Za-z_][\w.]*)`(?!`)")
@@ -70,6 +70,7 @@ def identifiers() -> frozenset[str]:
 def columns() -> frozenset[str]:
     """The columns of every table."""
     schemas = [*(dataset.schema for dataset in DATASETS.values()), *REPORTS.values()]
+    schemas += [history.schema for history in HISTORIES.values()]
     return frozenset(column.name for schema in schemas for column in schema.columns)
 
 

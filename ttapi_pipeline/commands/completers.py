@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ttapi_pipeline.core.errors import TTError
+from ttapi_pipeline.datasets.membership_schema import MEMBERSHIP
 from ttapi_pipeline.datasets.reading import schema_of, stored_symbols
-from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
+from ttapi_pipeline.datasets.registry import DATASETS, HISTORIES, REPORTS
 
 Completer = Callable[..., Iterable[str]]
 
@@ -30,8 +31,8 @@ def datasets(**_: Any) -> Sequence[str]:
 
 
 def tables(**_: Any) -> Sequence[str]:
-    """The names of all datasets, and of the tables that are published with them."""
-    return [*DATASETS, *REPORTS]
+    """The names of all datasets, of the tables that are published with them, and of the histories."""
+    return [*DATASETS, *REPORTS, *HISTORIES, MEMBERSHIP.name]
 
 
 def symbols(**_: Any) -> Sequence[str]:

@@ -17,8 +17,8 @@ from ttapi_pipeline.core.arguments import accepting
 from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.signals import interrupts_outside_polars
-from ttapi_pipeline.datasets.reading import open_dataset, schema_of
-from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
+from ttapi_pipeline.datasets.reading import dataset_of, open_dataset, schema_of
+from ttapi_pipeline.datasets.registry import DATASETS, HISTORIES, REPORTS
 from ttapi_pipeline.storage.layout import open_folder
 from ttapi_pipeline.terminal.streams import print_error
 
@@ -82,7 +82,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         _say(options, path, {"views": [name for name, _ in tables]}, f"{len(tables)} views")
         return OK
     if options.dataset is None:
-        raise ConfigError(f"name a dataset to export; there are {', '.join([*DATASETS, *REPORTS])}")
+        raise ConfigError(f"name a dataset to export; there are {', '.join([*DATASETS, *REPORTS, *HISTORIES])}")
     schema = schema_of(options.dataset)
     symbols = named_symbols(options)
     path = _target(options, f"{'-'.join([schema.name, *(each.replace('/', '_') for each in symbols)])}.{file_format}")
@@ -91,7 +91,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     count = _count(frame)
     if not count:
         raise no_rows(schema, options, open_folder(settings.data_dir))
-    is_private = schema.name in DATASETS and DATASETS[schema.name].is_private
+    is_private = dataset_of(schema.name).is_private
     with interrupts_outside_polars():
         export_rows(frame, path, file_format, is_private=is_private)
     _say(options, path, {"dataset": schema.name, "rows": count}, f"{count:,} rows of {schema.name}")
@@ -131,6 +131,8 @@ def _stored_tables(settings: Settings, options: argparse.Namespace) -> list[tupl
     if not isinstance(folder, Path):
         raise ConfigError(f"views read local files, and {settings.data_dir} is not a folder of this machine")
     names = [schema_of(options.dataset).name] if options.dataset else [*DATASETS, *REPORTS]
+    if histories := [name for name in names if name in HISTORIES]:
+        raise ConfigError(f"{histories[0]} has a file per session, and a view reads one: export it as parquet")
     files = {name: folder.absolute() / f"{name}.parquet" for name in names}
     stored = [(name, path) for name, path in files.items() if path.is_file()]
     if not stored:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ttapi_pipeline.commands.examination import Finding
 from ttapi_pipeline.core.settings import SECRET_VARIABLES, Settings
-from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.datasets.registry import DATASETS, HISTORIES
 from ttapi_pipeline.storage.layout import open_folder
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -54,5 +54,9 @@ def _of_accounts(settings: Settings) -> Iterator[Path]:
     folder = open_folder(settings.data_dir)
     if settings.is_simulated or not isinstance(folder, Path):
         return
-    for name in (name for name, dataset in DATASETS.items() if dataset.is_private):
+    private = {name for name, dataset in DATASETS.items() if dataset.is_private}
+    for name in sorted(private):
         yield from sorted(path for path in folder.glob(f"{name}*") if path.is_file())
+    # What was kept of them.
+    for name in sorted(private | {history.name for history in HISTORIES.values() if history.of in private}):
+        yield from sorted((folder / name).glob("*.parquet"))

@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "show": "show one symbol (volatility, cone, expirations), or rows of a table",
     "history": "list the publications of a dataset: when, why, what changed",
     "diff": "compare a dataset with what it was before",
+    "quality": "show what became of every dataset in each session, and why",
     "export": "write a stored table, or some of its rows, to a file",
     "import": "say what an import of a MetaStock folder would give",
     "doctor": "examine settings, storage, connection and clock; say what to do",

@@ -17,8 +17,9 @@ from ttapi_pipeline.commands.row_choice import add_as_of, add_row_options, add_r
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets.membership_schema import MEMBERSHIP
 from ttapi_pipeline.datasets.reading import schema_of, stored_symbols
-from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
+from ttapi_pipeline.datasets.registry import DATASETS, HISTORIES, REPORTS
 from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.storage.layout import open_folder
 from ttapi_pipeline.terminal.pen import Pen, glyphs_for
@@ -72,7 +73,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
             `table_rows.read_rows`.
         StorageError: A dataset is not stored, cannot be read, or its rows of that instant are not kept.
     """
-    if options.what in DATASETS or options.what in REPORTS:
+    if options.what in {*DATASETS, *REPORTS, *HISTORIES, MEMBERSHIP.name}:
         return _show_table(settings, options)
     if "_" in options.what:
         # No symbol has one.

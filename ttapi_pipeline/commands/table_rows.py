@@ -17,10 +17,18 @@ from ttapi_pipeline.core.nearest import unknown_word
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.signals import interrupts_outside_polars
 from ttapi_pipeline.core.verdict import Rule
-from ttapi_pipeline.datasets.reading import dataset_of, not_stored, schema_of, version_as_of
+from ttapi_pipeline.datasets.membership_schema import MEMBERSHIP
+from ttapi_pipeline.datasets.reading import (
+    dataset_of,
+    not_stored,
+    open_stored,
+    schema_of,
+    table_as_of,
+    version_as_of,
+)
+from ttapi_pipeline.datasets.registry import HISTORIES
 from ttapi_pipeline.datasets.status import read_status
 from ttapi_pipeline.storage.layout import open_folder
-from ttapi_pipeline.storage.scan import open_table
 from ttapi_pipeline.storage.versions.reading import open_version
 from ttapi_pipeline.tables.schema import DatasetSchema
 from ttapi_pipeline.terminal.table_lines import ShownTable
@@ -50,10 +58,16 @@ def read_rows(settings: Settings, options: argparse.Namespace, *, now: datetime)
         )
     folder = open_folder(settings.data_dir)
     status = read_status(dataset, settings, now=now, folder=folder)
-    known = None if options.as_of is None else version_as_of(folder, schema, options.as_of)
-    if known is None and status.verdict.rule is Rule.NOTHING_STORED:
+    has_versions = schema.name not in {*HISTORIES, MEMBERSHIP.name}
+    known = version_as_of(folder, schema, options.as_of) if options.as_of and has_versions else None
+    if options.as_of is None and has_versions and status.verdict.rule is Rule.NOTHING_STORED:
         raise not_stored(folder, schema.name)
-    table = open_table(folder, schema) if known is None else open_version(folder, schema, known)
+    if known is not None:
+        table = open_version(folder, schema, known)
+    elif options.as_of is not None:
+        table = table_as_of(folder, schema, options.as_of)
+    else:
+        table = open_stored(folder, schema)
     names = table.frame.collect_schema().names()
     columns = [_known(name, schema, names) for name in _words(options.columns)]
     order = {

@@ -8,7 +8,7 @@ The broker's own lists (a watchlist, all active equities) are fetched in `datase
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -47,14 +47,49 @@ class Constituent:
     added_date: date
 
 
+@dataclass(frozen=True, slots=True)
+class FormerConstituent:
+    """A stretch of membership in the S&P 500 that is over; `symbol` as tastytrade writes it.
+
+    Attributes:
+        symbol: The symbol that the source has for the company now, or the last one that it had.
+        name: Of the company.
+        added_date: None where the source does not know.
+        removed_date: The first day on which it was no member.
+    """
+
+    symbol: str
+    name: str
+    added_date: date | None
+    removed_date: date
+
+
 @cache
 def sp500() -> Sequence[Constituent]:
     """The S&P 500 constituents on SP500_AS_OF, by symbol."""
+    rows = _rows("sp500.csv")
+    return tuple(Constituent(row["symbol"], row["name"], date.fromisoformat(row["added_date"])) for row in rows)
+
+
+@cache
+def sp500_former() -> Sequence[FormerConstituent]:
+    """The memberships that ended by SP500_AS_OF, by symbol and date; a symbol can have several, and be a member now."""
+    return tuple(
+        FormerConstituent(
+            row["symbol"],
+            row["name"],
+            date.fromisoformat(row["added_date"]) if row["added_date"] else None,
+            date.fromisoformat(row["removed_date"]),
+        )
+        for row in _rows("sp500_former.csv")
+    )
+
+
+def _rows(name: str) -> Sequence[Mapping[str, str]]:
     from importlib.resources import files  # noqa: PLC0415 - it takes a tenth of what `tt status` imports of ours
 
-    text = files("ttapi_pipeline.core").joinpath("data/sp500.csv").read_text(encoding="utf-8")
-    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-    return tuple(Constituent(row["symbol"], row["name"], date.fromisoformat(row["added_date"])) for row in rows)
+    text = files("ttapi_pipeline.core").joinpath(f"data/{name}").read_text(encoding="utf-8")
+    return list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
 
 
 def read_symbol_file(path: Path, setting: str = "TT_LIST") -> Sequence[str]:

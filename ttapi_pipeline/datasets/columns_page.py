@@ -11,7 +11,9 @@ from typing import Final
 
 from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.datasets.dataset import Dataset
-from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.datasets.membership_schema import MEMBERSHIP
+from ttapi_pipeline.datasets.quality_table import QUALITY
+from ttapi_pipeline.datasets.registry import DATASETS, HISTORIES
 from ttapi_pipeline.tables.schema import ColumnType, DatasetSchema
 
 _HEAD: Final = """\
@@ -38,9 +40,23 @@ _TYPES: Final = {
 
 
 def columns_page() -> str:
-    """The page as Markdown, with a section for each dataset and for each table that is published with one."""
+    """The page as Markdown: a section for each dataset, each table that is published with one, and each history."""
     sections = [section for dataset in DATASETS.values() for section in _sections(dataset)]
-    return "\n".join([_HEAD, *sections])
+    histories = [
+        _section(
+            history.schema,
+            f"{history.description} Made with every publication of `{history.of}`.",
+            rules=[],
+            lineage=None,
+        )
+        for history in HISTORIES.values()
+    ]
+    quality = _section(
+        QUALITY, "What became of every dataset in each session; see `tt quality`.", rules=[], lineage=None
+    )
+    words = "Which symbol was in which list, by the list that ships with the program and by `universe_history`."
+    membership = _section(MEMBERSHIP, words, rules=[], lineage=None)
+    return "\n".join([_HEAD, *sections, *histories, quality, membership])
 
 
 def _sections(dataset: Dataset) -> Iterator[str]:

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
-from ttapi_pipeline.core.errors import CorruptFileError
+from ttapi_pipeline.core.errors import ConfigError, CorruptFileError
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.places import find_home
 from ttapi_pipeline.core.verdict import Verdict
 from ttapi_pipeline.datasets.reading import data_folder, dataset_of, open_stored, schema_of
-from ttapi_pipeline.datasets.registry import load_settings_of
+from ttapi_pipeline.datasets.registry import HISTORIES, load_settings_of
 from ttapi_pipeline.datasets.status import read_status
 from ttapi_pipeline.storage.layout import Folder, open_folder
 from ttapi_pipeline.storage.store import open_store
@@ -63,6 +63,8 @@ class Dataset:
             CorruptFileError: The file is damaged, or this program did not write it.
         """
         schema = schema_of(name)
+        if name in HISTORIES:
+            raise ConfigError(f"{name} has a file per session and no manifest; `open_dataset` gives its rows")
         folder = open_folder(data_folder(data_dir))
         table = open_stored(folder, schema)
         if table.manifest is None:

@@ -13,6 +13,7 @@ from typing import Final
 from ttapi_pipeline.core.places import Home
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.dataset import Dataset
+from ttapi_pipeline.datasets.history import History
 from ttapi_pipeline.tables.schema import DatasetSchema
 
 # Each after everything that it is made from. A name is also the name of the dataset's folder beside this file.
@@ -34,6 +35,9 @@ _NAMES: Final = (
     "volatility_cone",
 )
 
+# Datasets of which rows are kept for every session; the module `history` beside `table` says which.
+_WITH_HISTORY: Final = ("accounts", "universe", "symbols", "implied_volatility", "expiration_series")
+
 
 def _described(name: str) -> Dataset:
     dataset = import_module(f"ttapi_pipeline.datasets.{name}.table").DATASET
@@ -49,6 +53,19 @@ REPORTS: Final[Mapping[str, DatasetSchema]] = MappingProxyType(
     {report.name: report for dataset in DATASETS.values() for report in dataset.reports}
 )
 """Tables that are published with a dataset, by name."""
+
+
+def _history_of(name: str) -> History:
+    history = import_module(f"ttapi_pipeline.datasets.{name}.history").HISTORY
+    if not isinstance(history, History) or history.of != name:
+        raise TypeError(f"datasets/{name}/history.py has no History of it as HISTORY")
+    return history
+
+
+HISTORIES: Final[Mapping[str, History]] = MappingProxyType(
+    {history.name: history for history in map(_history_of, _WITH_HISTORY)}
+)
+"""What is kept of datasets for every session, by the name of the table. They are never due: see `datasets.history`."""
 
 
 def load_settings(

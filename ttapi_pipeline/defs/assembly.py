@@ -24,6 +24,9 @@ from ttapi_pipeline.defs.operations.retention import build_retention
 from ttapi_pipeline.defs.quote_history.asset import quote_history_asset
 from ttapi_pipeline.defs.quote_history.job import quote_history_job, quote_history_sensor
 from ttapi_pipeline.defs.resources import CacheResource, api_resource, storage_resource
+from ttapi_pipeline.defs.session_histories.asset import history_assets
+from ttapi_pipeline.defs.session_histories.checks import history_checks
+from ttapi_pipeline.defs.session_histories.job import histories_job, histories_sensor
 from ttapi_pipeline.storage.layout import open_folder
 
 
@@ -39,8 +42,8 @@ def _definitions(settings: Settings, clock: Clock) -> dg.Definitions:
     jobs = build_jobs()
     prune_job, prune_schedule = build_retention(settings, clock=clock)
     return dg.Definitions(
-        assets=[*build_assets(settings, clock=clock), quote_history_asset(settings)],
-        asset_checks=build_checks(settings, clock=clock),
+        assets=[*build_assets(settings, clock=clock), quote_history_asset(settings), *history_assets(settings)],
+        asset_checks=[*build_checks(settings, clock=clock), *history_checks()],
         resources={
             "io_manager": storage_resource(
                 open_folder(settings.data_dir), keep_versions=settings.keep_versions, keep_bytes=settings.keep_bytes
@@ -48,12 +51,13 @@ def _definitions(settings: Settings, clock: Clock) -> dg.Definitions:
             "cache": CacheResource(),
             "api": api_resource(settings, clock=clock),
         },
-        jobs=[*jobs.values(), quote_history_job(settings), prune_job],
+        jobs=[*jobs.values(), quote_history_job(settings), histories_job(settings, clock=clock), prune_job],
         schedules=[end_of_day_schedule(settings, jobs[END_OF_DAY_JOB]), prune_schedule],
         sensors=[
             refresh_sensor(),
             metastock_sensor(settings),
             quote_history_sensor(settings, clock=clock),
+            histories_sensor(settings, clock=clock),
             failure_sensor(settings, clock=clock),
             alert_sensor(settings, clock=clock),
             lost_runs_sensor(),

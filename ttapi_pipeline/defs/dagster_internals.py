@@ -78,6 +78,21 @@ def set_data_version(context: dg.OutputContext, version: str) -> None:
     context.step_context.set_data_version(context.asset_key, dg.DataVersion(version))
 
 
+def instance_of_output(context: dg.OutputContext) -> dg.DagsterInstance:
+    """The instance of the run in which an IO manager stores an output. Only contexts of steps promise theirs."""
+    return context.step_context.instance
+
+
+def log_check_result(context: dg.OutputContext | dg.OpExecutionContext, evaluation: dg.AssetCheckEvaluation) -> None:
+    """Record the result of a check of another asset, as an event of the step.
+
+    The contexts promise to log materialisations and observations of any asset. A step may return results of checks that
+    it has declared, and those alone; a result that is reported to the instance has no run.
+    """
+    step = context.step_context if isinstance(context, dg.OutputContext) else context.get_step_execution_context()
+    dg.DagsterEvent.asset_check_evaluation(step, evaluation)
+
+
 def retry_delay(policy: dg.RetryPolicy, attempt: int) -> float:
     """Seconds to wait before a further attempt, with jitter; 1 is the first repetition.
 

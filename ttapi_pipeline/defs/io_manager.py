@@ -31,6 +31,7 @@ from ttapi_pipeline.defs.assets.metadata import arranged, manifest_metadata, tab
 from ttapi_pipeline.defs.assets.previews import preview
 from ttapi_pipeline.defs.dagster_internals import set_data_version
 from ttapi_pipeline.defs.failures import failures_of
+from ttapi_pipeline.defs.session_histories.recording import update_and_record
 from ttapi_pipeline.defs.without_pandas import PolarsParquetIOManager
 from ttapi_pipeline.storage.layout import Folder, open_folder, parquet_uri
 from ttapi_pipeline.storage.publish import Published, publish
@@ -163,6 +164,7 @@ class ParquetCsvIOManager(PolarsParquetIOManager):
         set_data_version(context, published.data_version)
         charts = draw_charts(build.charts, self.folder, is_simulated=provenance.is_simulated, log=context.log)
         context.add_output_metadata(arranged({**described, **charts, **obj.notes}))
+        update_and_record(context, dataset.name, self.folder, now=ready_at)
 
     def describe_hit(
         self, manifest: Manifest, dataset: Dataset, *, now: datetime, shown: Mapping[str, Any]

@@ -117,6 +117,6 @@ def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
         cli.main(["--help"])
     commands = re.findall(r"^    (\w+)\b", capsys.readouterr().out, re.MULTILINE)
     assert commands == [
-        *("init", "refresh", "status", "show", "history", "diff", "export", "import", "doctor", "stream", "alert"),
-        *("ui", "where", "completion", "simulator"),
+        *("init", "refresh", "status", "show", "history", "diff", "quality", "export", "import", "doctor", "stream"),
+        *("alert", "ui", "where", "completion", "simulator"),
     ]

@@ -42,6 +42,14 @@ def test_open_files_are_named_and_closed_and_stay_closed(settings: Settings, tmp
     ] == [True] * 3
     assert all(finding.is_good for finding in examine_permissions(settings, is_repairing=True, dotenv=dotenv))
     assert modes(data) == {"accounts.csv": 0o600, "accounts.json": 0o600, "quotes.csv": 0o644}
+    kept = [data / "accounts" / "1.parquet", data / "balances_history" / "2026-11-20-1.parquet"]
+    for path in kept:
+        path.parent.mkdir()
+        path.write_text("rows")
+        path.chmod(0o644)
+    found = list(examine_permissions(settings, is_repairing=False, dotenv=dotenv))
+    assert [f"chmod 600 {path}" in finding.text for path, finding in zip(kept, found, strict=True)] == [True, True]
+    assert all(finding.is_good for finding in examine_permissions(settings, is_repairing=True, dotenv=dotenv))
     with replacing(data / "accounts.csv") as staging:
         staging.write_text("new rows")
     (finding,) = examine_permissions(settings, is_repairing=False, dotenv=dotenv)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from ttapi_pipeline.core.universes import (
     lists_of,
     read_symbol_file,
     sp500,
+    sp500_former,
 )
 from ttapi_pipeline.core.variables import extra
 
@@ -34,6 +36,24 @@ def test_each_constituent_is_spelled_as_tastytrade_spells_it_and_was_added_befor
         assert canonical_symbol(member.symbol) == member.symbol
         assert member.name
         assert member.added_date <= SP500_AS_OF
+
+
+def test_former_constituents_left_after_they_joined_and_by_the_day_of_the_list() -> None:
+    former = sp500_former()
+    assert len(former) == 383
+    for stay in former:
+        assert canonical_symbol(stay.symbol) == stay.symbol
+        assert (stay.added_date or date.min) < stay.removed_date <= SP500_AS_OF
+    assert sum(stay.added_date is None for stay in former) == 242
+    # The source has 1976-07-01 where it does not know: the company of ACAS was founded in 1986.
+    assert date(1976, 7, 1) not in {stay.added_date for stay in former} | {member.added_date for member in sp500()}
+
+
+def test_the_members_of_a_day_are_about_500_from_2015_on() -> None:
+    for day, members in ((date(2015, 6, 30), 497), (date(2020, 1, 2), 505), (date(2024, 1, 2), 502)):
+        now = [each.symbol for each in sp500() if each.added_date <= day]
+        then = [each.symbol for each in sp500_former() if (each.added_date or day) <= day < each.removed_date]
+        assert len(now) + len(then) == members
 
 
 def test_a_file_has_one_symbol_per_line_in_any_spelling(tmp_path: Path) -> None:

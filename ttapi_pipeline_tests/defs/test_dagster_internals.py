@@ -34,7 +34,9 @@ from ttapi_pipeline.defs.dagster_internals import (
     give_turn,
     has_local_events,
     instance_of,
+    instance_of_output,
     let_steps_below_run,
+    log_check_result,
     look_up_input_again,
     mark_canceling,
     observation,
@@ -163,6 +165,30 @@ class TestDataVersions:
         tags = tags_of(run(instance, hashed), "hashed")
         assert recorded_version(instance, dg.AssetKey("hashed")) == "hash of the content"
         assert version_tags("hash of the content").items() <= tags.items()
+
+    def test_a_step_records_the_check_of_another_assets_partition_with_its_run(
+        self, instance: dg.DagsterInstance
+    ) -> None:
+        class Recorder(Shelf):
+            def handle_output(self, context: dg.OutputContext, obj: str) -> None:
+                super().handle_output(context, obj)
+                assert instance_of_output(context) is instance
+                context.log_event(dg.AssetMaterialization("log", partition="monday"))
+                evaluation = dg.AssetCheckEvaluation(
+                    asset_key=dg.AssetKey("log"), check_name="whole", passed=True, metadata={}, partition="monday"
+                )
+                log_check_result(context, evaluation)
+
+        @dg.asset
+        def published() -> str:
+            return "1"
+
+        result = run(instance, published, shelf=Recorder())
+        assert result.success
+        assert set(recorded_partitions(instance, "log")) == {"monday"}
+        key = dg.AssetCheckKey(dg.AssetKey("log"), "whole")
+        (record,) = instance.event_log_storage.get_asset_check_execution_history(key, limit=9)
+        assert (record.run_id, record.partition, record.status.value) == (result.run_id, "monday", "SUCCEEDED")
 
     def test_an_asset_without_a_materialisation_has_no_recorded_version(self, instance: dg.DagsterInstance) -> None:
         instance.report_runless_asset_event(observation("seen", "1"))

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -43,6 +43,13 @@ def rebuilt(world: World, run: Callable[[], dg.ExecuteInProcessResult]) -> set[s
 def republish(world: World, name: str, frame: pl.DataFrame) -> None:
     """Store other rows of a dataset, as another run would have."""
     publish(frame, DATASETS[name].schema, world.data, world.manifest(name).provenance)
+
+
+def materialisations(first_run: FirstRun) -> Iterator[dg.DagsterEvent]:
+    """The materialisations of datasets; those of histories come with them."""
+    for event in first_run.dagster_events:
+        if event.is_step_materialization and event.asset_key and event.asset_key.path[-1] in DATASETS:
+            yield event
 
 
 class TestFirstRun:
@@ -111,7 +118,7 @@ class TestFirstRun:
     def test_what_one_looks_at_comes_first_in_an_event_and_requests_only_where_there_can_be_some(
         self, first_run: FirstRun
     ) -> None:
-        for event in (each for each in first_run.dagster_events if each.is_step_materialization):
+        for event in materialisations(first_run):
             dataset = DATASETS[event.asset_key.path[-1] if event.asset_key else ""]
             keys = list(event.step_materialization_data.materialization.metadata)
             shown = [*(["charts"] if dataset.charts else []), *([] if dataset.is_private else ["preview"]), "verdict"]
@@ -121,7 +128,7 @@ class TestFirstRun:
             assert max(map(len, keys)) <= 32
 
     def test_an_event_names_the_absolute_path_of_the_file(self, first_run: FirstRun) -> None:
-        for event in (each for each in first_run.dagster_events if each.is_step_materialization):
+        for event in materialisations(first_run):
             uri = str(event.step_materialization_data.materialization.metadata["dagster/uri"].value)
             assert Path(uri).is_absolute()
             assert Path(uri).name == f"{event.step_key}.parquet"

@@ -68,6 +68,12 @@ class TestDefinitions:
             "implied_volatility": {"universe"},
             "quotes": {"universe"},
             "quote_history": set(),
+            "session_quality": set(DATASETS),
+            "balances_history": {"accounts"},
+            "universe_history": {"universe"},
+            "symbols_history": {"symbols"},
+            "implied_volatility_history": {"implied_volatility"},
+            "expirations_history": {"expiration_series"},
             "expiration_series": {"trading_calendar", "universe"},
             "daily_candles": {"trading_calendar", "universe"},
             "eod_snapshot": {"metastock_files", "daily_candles", "trading_calendar", "universe"},
@@ -96,7 +102,8 @@ class TestDefinitions:
     ) -> None:
         found: dict[str, set[str]] = {name: set() for name in DATASETS}
         for key in definitions.resolve_asset_graph().asset_check_keys:
-            found[key.asset_key.to_user_string()].add(key.name)
+            if key.asset_key.to_user_string() in DATASETS:
+                found[key.asset_key.to_user_string()].add(key.name)
         for name, dataset in DATASETS.items():
             assert len(found[name]) == len(CHECKS) + len(dataset.rules) + sum(each == name for each, _ in MORE_CHECKS)
             assert found[name] >= CHECKS | RULES.get(name, set()) | {
@@ -120,6 +127,7 @@ class TestDefinitions:
             # With the metrics and implied volatilities of the session, which are divided into its closes.
             "end_of_day": {"daily_candles", "eod_snapshot", "symbols", "implied_volatility", "earnings"} | analytics,
             "compact_quotes": set(),
+            "session_histories": set(),
             "prune_history": set(),
         }
         job = definitions.resolve_job_def("refresh_all")
@@ -132,7 +140,10 @@ class TestDefinitions:
         # Nobody is told until somebody is named.
         assert sensors.pop("alerts") is dg.DefaultSensorStatus.STOPPED
         assert sensors == dict.fromkeys(
-            ("refresh_when_due", "metastock_folder", "finished_quote_sessions", "record_failures", "lost_runs"),
+            (
+                *("refresh_when_due", "metastock_folder", "finished_quote_sessions", "finished_sessions"),
+                *("record_failures", "lost_runs"),
+            ),
             dg.DefaultSensorStatus.RUNNING,
         )
         assert {schedule.name: schedule.default_status for schedule in repository.schedule_defs} == dict.fromkeys(

@@ -21,7 +21,7 @@ import pytest
 
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.datasets.registry import DATASETS, HISTORIES
 from ttapi_pipeline.defs.assembly import build_definitions
 from ttapi_pipeline.defs.automation.jobs import REFRESH_JOB
 from ttapi_pipeline.simulator.market.market import Market
@@ -129,12 +129,16 @@ class FirstRun:
 
 
 def materialised(events: Iterable[dg.DagsterEvent]) -> Sequence[str]:
-    """The assets that a run materialised, by name; `all_events` of its result are its events."""
-    return sorted(
+    """The datasets that a run materialised, by name; `all_events` of its result are its events.
+
+    Histories, which come with their datasets, are left out.
+    """
+    names = (
         event.step_materialization_data.materialization.asset_key.to_user_string()
         for event in events
         if event.is_step_materialization
     )
+    return sorted(name for name in names if name not in HISTORIES)
 
 
 def observed(events: Iterable[dg.DagsterEvent]) -> Sequence[str]:

@@ -117,6 +117,14 @@ def session_of(instant: datetime) -> date:
     return session if session_hours(session).opens_at <= instant else previous_session(session)
 
 
+def session_at(instant: datetime) -> date:
+    """As `session_of`; outside of the packaged calendar (a clock that was never set) each day counts as a session."""
+    try:
+        return session_of(instant)
+    except ValueError:
+        return instant.date()
+
+
 def removable(publications: Sequence[Publication], newest: int) -> list[str]:
     """The publications whose rows may go under LAST_OF_SESSION.
 
@@ -135,11 +143,7 @@ def removable(publications: Sequence[Publication], newest: int) -> list[str]:
 
 def session_of_publication(publication: Publication) -> date:
     """The session that a publication belongs to, also outside of the packaged calendar."""
-    try:
-        return session_of(publication.known_at)
-    except ValueError:
-        # Years from now, or a clock that was never set: each day counts as a session.
-        return publication.known_at.date()
+    return session_at(publication.known_at)
 
 
 def _is_of(parquet: Path, manifest: Manifest) -> bool:

@@ -128,6 +128,21 @@ class PublicationLog:
         """
         return next(reversed(self.tail(1)), None)
 
+    def first(self) -> Publication | None:
+        """The first line, if it can be read; the file's beginning alone is read.
+
+        Raises:
+            StorageError: The file cannot be read.
+        """
+        try:
+            with self.path.open("rb") as file:
+                line = file.readline()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise storage_error(self.path, error) from error
+        return next(self._read([line.rstrip(b"\n")]), None)
+
     def tail(self, count: int) -> list[Publication]:
         """At least the last `count` publications if there are so many, oldest first; the file's end alone is read.
 

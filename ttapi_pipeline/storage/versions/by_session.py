@@ -1,0 +1,150 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
+# SPDX-License-Identifier: MIT
+"""The publications of a dataset by the session that they belong to, read from the end of the log.
+
+What a table per session is made from: see `datasets.history_updates`. Any publication, and the one of an instant: see
+`reading`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ttapi_pipeline.core.errors import CorruptFileError
+from ttapi_pipeline.storage.layout import DatasetFiles
+from ttapi_pipeline.storage.stored import footer_has
+from ttapi_pipeline.storage.versions.keeping import session_at, version_file
+from ttapi_pipeline.storage.versions.log import Publication, PublicationLog
+from ttapi_pipeline.storage.versions.reading import versions
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_FIRST_LOOK: Final = 32
+"""Publications that are looked at first; nearly always the session before is among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastOfSession:
+    """The last publication of a session whose rows can be read.
+
+    Attributes:
+        session: Which one.
+        publication: What was published.
+        file: The Parquet file with its rows.
+    """
+
+    session: date
+    publication: Publication
+    file: Path
+
+
+def publications_of(folder: Path, dataset: str, *, since: date | None = None) -> Mapping[date, Sequence[Publication]]:
+    """The publications by session, ascending; those of a session in the order of writing.
+
+    Invented rows are no knowledge: where real rows are stored now, simulated publications are left out.
+
+    Args:
+        folder: The data folder.
+        dataset: Its name.
+        since: Earlier sessions are left out, and the log is read from its end only as far as this needs; None for all,
+            with what is known by the footers of kept files alone.
+
+    Raises:
+        StorageError: The log or the manifest cannot be read.
+        CorruptFileError: The manifest is damaged.
+    """
+    # A table of an earlier version of the program has no log until it is published again.
+    if since is None or PublicationLog.of(folder, dataset).newest() is None:
+        known = [each.publication for each in versions(folder, dataset)]
+    else:
+        known = _newest(folder, dataset, since)
+    if known and not known[-1].manifest.provenance.is_simulated:
+        known = [each for each in known if not each.manifest.provenance.is_simulated]
+    found: dict[date, list[Publication]] = {}
+    for each in known:
+        session = session_at(each.known_at)
+        if since is None or session >= since:
+            found.setdefault(session, []).append(each)
+    return {session: found[session] for session in sorted(found)}
+
+
+def first_session(folder: Path, dataset: str) -> date | None:
+    """The session of the first publication of a dataset that counts; None when nothing is known of it.
+
+    Raises:
+        StorageError, CorruptFileError: As `publications_of`.
+    """
+    log = PublicationLog.of(folder, dataset)
+    first, newest = log.first(), log.newest()
+    if (
+        first is None
+        or newest is None
+        or first.manifest.provenance.is_simulated != newest.manifest.provenance.is_simulated
+    ):
+        return next(iter(publications_of(folder, dataset)), None)
+    return session_at(first.known_at)
+
+
+def last_of_sessions(folder: Path, dataset: str, *, since: date | None = None) -> Sequence[LastOfSession]:
+    """The last publication of each session whose rows are there, ascending; arguments and errors as above."""
+    found = []
+    for session, publications in publications_of(folder, dataset, since=since).items():
+        for each in reversed(publications):
+            file = file_with_rows(folder, dataset, each)
+            if file is not None:
+                found.append(LastOfSession(session, each, file))
+                break
+    return found
+
+
+def open_last(last: LastOfSession) -> pl.LazyFrame:
+    """The rows of a publication, with the columns that the dataset had then.
+
+    Raises:
+        CorruptFileError: The file has other rows than were published.
+        StorageError: It cannot be read.
+    """
+    import polars as pl  # noqa: PLC0415 - the list of publications needs no Polars
+
+    from ttapi_pipeline.storage.errors import storage_errors  # noqa: PLC0415 - see above
+    from ttapi_pipeline.storage.hashing import HASHED_BY, data_version  # noqa: PLC0415 - see above
+    from ttapi_pipeline.storage.verification import facts_of, footer_facts  # noqa: PLC0415 - see above
+
+    manifest = last.publication.manifest
+    with storage_errors(last.file), last.file.open("rb") as file:
+        told = footer_facts(file)
+        if told.get("write_id") == manifest.write_id:
+            is_sound = facts_of(file) == manifest.parquet
+        else:
+            # The publication that wrote the file may be far back in the log: the rows themselves are compared.
+            file.seek(0)
+            is_sound = (
+                told.get("hashed_by") != HASHED_BY or data_version(pl.scan_parquet(file)) == manifest.data_version
+            )
+        if not is_sound:
+            raise CorruptFileError(f"{last.file} is damaged: its rows are not those that were published")
+        file.seek(0)
+        return pl.scan_parquet(file)
+
+
+def _newest(folder: Path, dataset: str, since: date) -> list[Publication]:
+    log, count = PublicationLog.of(folder, dataset), _FIRST_LOOK
+    while True:
+        found = log.tail(count)
+        if len(found) < count or session_at(found[0].known_at) < since:
+            return found
+        count *= 4
+
+
+def file_with_rows(folder: Path, dataset: str, publication: Publication) -> Path | None:
+    """Where the rows of a publication are; None where they are not kept."""
+    for write_id in dict.fromkeys((publication.rows_of, publication.manifest.write_id)):
+        if write_id is not None and (path := version_file(folder, dataset, write_id)).exists():
+            return path
+    stored = DatasetFiles.of(folder, dataset).parquet
+    return stored if footer_has(stored, publication.manifest.write_id) else None
