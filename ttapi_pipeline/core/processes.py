@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -108,6 +108,17 @@ def is_alive(pid: int) -> bool:
         # It lives, and is another user's.
         return True
     return True
+
+
+def command_lines() -> Iterator[tuple[int, list[str]]]:
+    """The id and the command line of each process that can be seen; none where the system has no /proc."""
+    for folder in _PROC.glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")[:-1]
+        except OSError:
+            # It has ended.
+            continue
+        yield int(folder.name), [os.fsdecode(word) for word in words]
 
 
 def started_at(pid: int) -> datetime | None:

@@ -43,6 +43,7 @@ from dagster._core.events import RunFailureReason
 from dagster._core.execution.plan.outputs import StepOutputData, StepOutputHandle
 
 from ttapi_pipeline.core.errors import StorageError
+from ttapi_pipeline.core.processes import command_lines
 
 # Steps.
 
@@ -400,6 +401,16 @@ def shield_log_mirrors() -> None:
     if os.name == "nt":
         return
     module.subprocess = SimpleNamespace(Popen=partial(subprocess.Popen, process_group=0))
+
+
+def log_mirrors(run_id: str) -> Sequence[int]:
+    """Ids of the processes that show on the terminal what a run's steps write, where the system has /proc.
+
+    Dagster starts one for each stream of a step, and then a second one that ends the first when the run's process is
+    gone. Of a run that is killed in between, the first stays for ever.
+    """
+    command = ["tail", "-F", "-c", "+0"]
+    return [pid for pid, words in command_lines() if words[:4] == command and f"/{run_id}/" in words[4]]
 
 
 def delete_step_logs(instance: dg.DagsterInstance, run_id: str) -> None:

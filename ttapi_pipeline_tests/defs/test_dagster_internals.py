@@ -8,6 +8,7 @@ and the decision is what to keep.
 
 import os
 import signal
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -37,6 +38,7 @@ from ttapi_pipeline.defs.dagster_internals import (
     instance_of_output,
     let_steps_below_run,
     log_check_result,
+    log_mirrors,
     look_up_input_again,
     mark_canceling,
     observation,
@@ -342,6 +344,17 @@ class TestRuns:
         shield_log_mirrors()
         with execute_posix_tail(str(tmp_path / "out"), None) as pids:
             assert [os.getpgid(pid) for pid in pids] == list(pids)
+
+    @pytest.mark.skipif(not Path("/proc").is_dir(), reason="this system has no /proc")
+    def test_what_mirrors_the_output_of_the_steps_of_a_run_is_found_by_the_run(self, tmp_path: Path) -> None:
+        log = tmp_path / "4711-run" / "compute_logs" / "abc.err"
+        with execute_posix_tail(str(log), None) as (mirror, _):
+            deadline = time.monotonic() + 30
+            # Between its fork and the program that it becomes, it has the command line of this process.
+            while not log_mirrors("4711-run") and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert log_mirrors("4711-run") == [mirror]
+            assert log_mirrors("4711") == []
 
     def test_a_run_that_a_signal_ended_is_known_and_can_be_recorded_as_cancelled(
         self, instance: dg.DagsterInstance

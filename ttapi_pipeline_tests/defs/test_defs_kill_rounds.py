@@ -27,6 +27,7 @@ import polars as pl
 import pytest
 
 from ttapi_pipeline.core.files import STAGED_SUFFIX
+from ttapi_pipeline.core.processes import command_lines
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
 from ttapi_pipeline.defs.dagster_internals import pool_state
@@ -144,6 +145,12 @@ class Victim:
         if self.process.is_over:
             self.end = {"seconds": round(took, 2), "cpu": round(cpu, 2), "code": self.process.code}
         return bool(self.end)
+
+
+def followers(data: Path) -> Sequence[str]:
+    """What still follows the output of steps of a project."""
+    lines = (words for _, words in command_lines() if words[:1] == ["tail"])
+    return [" ".join(words) for words in lines if str(data) in words[-1]]
 
 
 class SlotWatch:
@@ -300,6 +307,11 @@ class Rounds:
             if age > patience + timedelta(seconds=time.monotonic() - self.began):
                 findings.append(f"run {run.run_id} is {run.status.value}")
         findings += [f"staged: {path.relative_to(data)}" for path in data.rglob(f"*{STAGED_SUFFIX}")]
+        # Dagster's own watchers end most of them, and look once a second.
+        deadline = time.monotonic() + 20
+        while (left := followers(data)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        findings += [f"left: {each}" for each in left]
         folder = open_folder(str(data))
         schemas = [*(each.schema for each in DATASETS.values()), *REPORTS.values()]
         findings += [f"{schema.name}: {problem}" for schema in schemas for problem in check(folder, schema)]

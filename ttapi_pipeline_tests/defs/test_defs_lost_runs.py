@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -101,6 +102,32 @@ class TestWhoIsGone:
             kill(process)
         assert list(lost_runs(instance)) == [run.run_id]
         assert end_lost_runs(instance) == [run.run_id]
+
+    @pytest.mark.skipif(not Path("/proc").is_dir(), reason="this system has no /proc")
+    def test_what_followed_the_output_of_its_steps_goes_with_it(
+        self, instance: dg.DagsterInstance, tmp_path: Path
+    ) -> None:
+        run, other = started_run(instance), started_run(instance)
+        followers = []
+        for each in (run, other):
+            log = tmp_path / each.run_id / "compute_logs" / "abc.err"
+            log.parent.mkdir(parents=True)
+            log.touch()
+            # As Dagster starts it; see `dagster._core.execution.compute_logs`.
+            followers.append(subprocess.Popen(["tail", "-F", "-c", "+0", str(log)]))
+        try:
+            hold_run(instance, other.run_id)
+            with holder(lock_file(instance, run.run_id)) as process:
+                kill(process)
+            assert end_lost_runs(instance) == [run.run_id]
+            assert followers[0].wait(timeout=30) == -signal.SIGTERM
+            assert followers[1].poll() is None
+        finally:
+            release_run(other.run_id)
+            for follower in followers:
+                follower.kill()
+                follower.wait()
+            end_lost_runs(instance)
 
     def test_this_process_holds_a_run_until_it_is_over(self, instance: dg.DagsterInstance) -> None:
         first, second = started_run(instance), started_run(instance)

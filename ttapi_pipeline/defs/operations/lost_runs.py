@@ -8,12 +8,15 @@ dead process is told from a living one: see `held_runs`.
 """
 
 import logging
+import os
+import signal
 from collections.abc import Mapping
+from contextlib import suppress
 
 import dagster as dg
 
 from ttapi_pipeline.core.errors import TTError
-from ttapi_pipeline.defs.dagster_internals import fail_run, free_slots
+from ttapi_pipeline.defs.dagster_internals import fail_run, free_slots, log_mirrors
 from ttapi_pipeline.defs.failures import skipped
 from ttapi_pipeline.defs.operations.damaged_events import restart_damaged_events
 from ttapi_pipeline.defs.operations.held_runs import why_lost
@@ -43,7 +46,9 @@ def end_lost_runs(instance: dg.DagsterInstance) -> list[str]:
 
 
 def end_if_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Record a run as failed, with the reason, and free its slots and places in queues if its process is gone.
+    """Record a run as failed, with the reason, and free what it holds if its process is gone.
+
+    That are its slots and places in queues, and what still follows the output of its steps.
 
     Returns:
         Whether its process is gone.
@@ -59,6 +64,9 @@ def end_if_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
         fail_run(instance, now, reason)
     # The daemon would free them too, when it next looks at ended runs. No other run that fetches starts before that.
     free_slots(instance, run.run_id)
+    for pid in log_mirrors(run.run_id):
+        with suppress(OSError):
+            os.kill(pid, signal.SIGTERM)
     return True
 
 
