@@ -20,7 +20,7 @@ from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.traffic import Traffic
 from ttapi_pipeline.simulator.process import SimulatorProcess
-from ttapi_pipeline.storage.layout import state_folder
+from ttapi_pipeline.storage.places import shared_state
 from ttapi_pipeline.streaming.connection import DxLinkConnection, connect
 
 
@@ -43,7 +43,7 @@ class Broker:
         self._run = run
         self._tokens = TokenStore()
         # A simulator that is started here is gone with this run, and what is known of it with it.
-        state_dir = None if settings.api_url is None else state_folder(settings.data_dir)
+        state_dir = None if settings.api_url is None else shared_state(settings)
         self._breakers = Breakers(clock=clock, server=settings.api_url or "", state_dir=state_dir)
         self._simulator: SimulatorProcess | None = None
         self._guard = threading.Lock()
@@ -101,7 +101,7 @@ class Broker:
             tokens=self._tokens,
             breakers=self._breakers,
             run=self._run,
-            state_dir=state_folder(self._settings.data_dir),
+            state_dir=shared_state(self._settings),
         )
         async with client:
             with self._guard:

@@ -23,9 +23,10 @@ import msgspec
 import pybreaker
 
 from ttapi_pipeline.client.routes import Family
-from ttapi_pipeline.client.state_files import read_state, write_state
+from ttapi_pipeline.client.state_files import change_state, read_state
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import CircuitOpenError
+from ttapi_pipeline.core.shared_state import StateFile, StateFolder, state_file
 
 StateName = Literal["closed", "open", "half-open"]
 
@@ -266,7 +267,7 @@ class Breakers:
 
     Args:
         server: The name of the server, for the file: a breaker that one server opened says nothing of another.
-        state_dir: Folder in which the states are written at each change. The next process goes on from them, and other
+        state_dir: Where the states are written at each change. The next process goes on from them, and other
             processes show them; None writes and reads nothing.
     """
 
@@ -276,10 +277,10 @@ class Breakers:
         policy: BreakerPolicy | None = None,
         clock: Clock = SYSTEM_CLOCK,
         server: str = "",
-        state_dir: Path | None = None,
+        state_dir: Path | StateFolder | None = None,
     ) -> None:
         self._server, self._clock = server, clock
-        self._file = None if state_dir is None else state_dir / BREAKERS_FILE
+        self._file = None if state_dir is None else state_file(state_dir, BREAKERS_FILE)
         left = {} if state_dir is None else read_breaker_states(state_dir, server)
         self._breakers = {
             family: Breaker(
@@ -303,9 +304,14 @@ class Breakers:
         """Write what has become of one breaker; what other processes wrote of the others stays."""
         if self._file is None:
             return
-        servers = {name: states for name, states in _read(self._file).items() if self._is_worth_keeping(states)}
-        servers.setdefault(self._server, {})[family.value] = self._breakers[family].state
-        write_state(self._file, _Left(servers=servers))
+
+        def with_this(left: _Left | None) -> _Left:
+            known = {} if left is None else left.servers
+            servers = {name: states for name, states in known.items() if self._is_worth_keeping(states)}
+            servers.setdefault(self._server, {})[family.value] = self._breakers[family].state
+            return _Left(servers=servers)
+
+        change_state(self._file, _Left, with_this)
 
     def _is_worth_keeping(self, states: Mapping[str, BreakerState]) -> bool:
         # A simulator of its own listens at another port each time, and the file must not grow with them.
@@ -313,9 +319,9 @@ class Breakers:
         return any(each.state != "closed" and each.changed_at and each.changed_at > since for each in states.values())
 
 
-def read_breaker_states(state_dir: Path, server: str = "") -> Mapping[str, BreakerState]:
+def read_breaker_states(state_dir: Path | StateFolder, server: str = "") -> Mapping[str, BreakerState]:
     """The states that processes wrote of a server's breakers, by family; empty when none of them has changed yet."""
-    return _read(state_dir / BREAKERS_FILE).get(server, {})
+    return _read(state_file(state_dir, BREAKERS_FILE)).get(server, {})
 
 
 class _Left(msgspec.Struct, frozen=True):
@@ -324,7 +330,7 @@ class _Left(msgspec.Struct, frozen=True):
     servers: dict[str, dict[str, BreakerState]] = msgspec.field(default_factory=dict)
 
 
-def _read(file: Path) -> dict[str, dict[str, BreakerState]]:
+def _read(file: StateFile) -> dict[str, dict[str, BreakerState]]:
     left = read_state(file, _Left)
     return {} if left is None else left.servers
 

@@ -51,6 +51,7 @@ from ttapi_pipeline.core.collection import Collection, ProgressCallback, no_prog
 from ttapi_pipeline.core.errors import ConfigError, HttpError, PayloadError
 from ttapi_pipeline.core.lines import shortened
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.core.shared_state import StateFolder
 
 SYMBOLS_PER_REQUEST: Final = 50
 """No maximum is documented. 50 keep the URL under 2 kB, and a batch that fails is no great loss."""
@@ -109,7 +110,7 @@ class TastytradeClient:
         tokens: Access tokens shared with other clients of the process.
         breakers: Circuit breakers shared with other clients of the process.
         run: The run that the client works for. What refuses it once refuses the whole run, whatever process asks.
-        state_dir: Folder that keeps refused grants and breaker states for the next process; None keeps nothing.
+        state_dir: Where to keep refused grants and breaker states for the next process; None keeps nothing.
         rates: Requests per second, by family. By default BROKER_RATES, and no limits for a simulator.
         retry_policy: Attempts, waits and deadline of one request.
         transport_options: Timeouts, and the largest answer.
@@ -128,7 +129,7 @@ class TastytradeClient:
         tokens: TokenStore | None = None,
         breakers: Breakers | None = None,
         run: str | None = None,
-        state_dir: Path | None = None,
+        state_dir: Path | StateFolder | None = None,
         rates: Mapping[Family, Rate] | None = None,
         retry_policy: RetryPolicy | None = None,
         transport_options: TransportOptions | None = None,

@@ -21,9 +21,10 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from ttapi_pipeline.client.state_files import forget_state, read_state, write_state
+from ttapi_pipeline.client.state_files import change_state, forget_state, read_state
 from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.errors import AuthError, TTError
+from ttapi_pipeline.core.shared_state import StateFolder, state_file
 
 GATE_FILE: Final = "auth.json"
 REFUSALS_UNTIL_CLOSED: Final = 2
@@ -172,16 +173,16 @@ class AuthGate:
     Args:
         run: The run that is at work. The steps of a run may be processes of their own, and would be refused one by one:
             the first refusal is that of all of them.
-        state_dir: Folder that keeps the count; None keeps it in this object only.
+        state_dir: Where to keep the count; None keeps it in this object only.
     """
 
     def __init__(
-        self, credentials: Credentials, *, clock: Clock, state_dir: Path | None, run: str | None = None
+        self, credentials: Credentials, *, clock: Clock, state_dir: Path | StateFolder | None, run: str | None = None
     ) -> None:
         self._credentials = credentials
         self._clock = clock
         self._run = run
-        self._file = None if state_dir is None else state_dir / GATE_FILE
+        self._file = None if state_dir is None else state_file(state_dir, GATE_FILE)
         self._state: _GateState | None = None
 
     def check(self) -> None:
@@ -211,14 +212,19 @@ class AuthGate:
         Returns:
             The error to raise for it.
         """
-        before = self._load()
-        refusals = 1 if before is None else before.refusals + (not self._is_of_this_run(before))
-        retry_at = self._clock.now() + BLOCK if refusals >= REFUSALS_UNTIL_CLOSED else None
-        salt = secrets.token_hex(16)
-        self._state = _GateState(salt, self._digest(salt), refusals, message, retry_at, code, self._run)
-        if self._file is not None:
-            write_state(self._file, self._state)
-        return _refusal(self._state)
+        known = self._state
+
+        def counted(left: _GateState | None) -> _GateState:
+            before = self._of_these_credentials(left or known)
+            refusals = 1 if before is None else before.refusals + (not self._is_of_this_run(before))
+            retry_at = self._clock.now() + BLOCK if refusals >= REFUSALS_UNTIL_CLOSED else None
+            salt = secrets.token_hex(16)
+            self._state = _GateState(salt, self._digest(salt), refusals, message, retry_at, code, self._run)
+            return self._state
+
+        if self._file is None or not change_state(self._file, _GateState, counted):
+            return _refusal(counted(None))
+        return _refusal(self._state or counted(None))
 
     def granted(self) -> None:
         """Forget earlier refusals."""
@@ -232,6 +238,9 @@ class AuthGate:
 
     def _load(self) -> _GateState | None:
         state = self._state if self._file is None else read_state(self._file, _GateState) or self._state
+        return self._of_these_credentials(state)
+
+    def _of_these_credentials(self, state: _GateState | None) -> _GateState | None:
         if state is None or state.code not in _WHAT_IS_WRONG:
             return None
         # The count belongs to the credentials, so new credentials start at zero.

@@ -46,6 +46,7 @@ from ttapi_pipeline.core.errors import (
     TTError,
 )
 from ttapi_pipeline.core.privacy import STRUCK_OUT
+from ttapi_pipeline.core.shared_state import StateFolder
 
 T = TypeVar("T")
 Decode = Callable[[bytes, str], T]
@@ -105,7 +106,7 @@ class Requester:
         slots: The most requests in flight.
         rates: Rate by family; other families have no limit.
         run: As in `AuthGate`.
-        state_dir: Folder that keeps refusals for the next process; None keeps them in memory.
+        state_dir: Where to keep refusals for the next process; None keeps them in memory.
     """
 
     def __init__(
@@ -121,7 +122,7 @@ class Requester:
         clock: Clock,
         rng: random.Random,
         run: str | None,
-        state_dir: Path | None,
+        state_dir: Path | StateFolder | None,
     ) -> None:
         self.stats = ClientStats()
         self.is_simulated = False

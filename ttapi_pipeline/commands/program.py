@@ -21,7 +21,7 @@ from ttapi_pipeline.core.nearest import unknown_word
 from ttapi_pipeline.core.places import Home, find_home
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.registry import DATASETS, load_settings_of
-from ttapi_pipeline.storage.layout import state_folder
+from ttapi_pipeline.storage.places import cache_folder
 from ttapi_pipeline.terminal.streams import accept_any_text, print_error
 
 COMMANDS: Final = {
@@ -126,9 +126,7 @@ def _working_in(home: Home) -> Iterator[None]:
 
 def _keep_caches(settings: Settings) -> None:
     """Have Matplotlib keep its list of fonts beside the data, and not in the home folder, unless it is told where."""
-    folder = state_folder(settings.data_dir)
-    if folder is not None:
-        os.environ.setdefault("MPLCONFIGDIR", str(folder / "matplotlib"))
+    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder(settings) / "matplotlib"))
 
 
 def _answer_shell() -> None:

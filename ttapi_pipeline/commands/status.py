@@ -14,13 +14,15 @@ from ttapi_pipeline.commands.exit_codes import INCOMPLETE, OK
 from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
+from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.progress import Progress
 from ttapi_pipeline.core.seals import unsealed_document
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.core.shared_state import state_file
 from ttapi_pipeline.core.traffic import Traffic
 from ttapi_pipeline.datasets.status import DatasetStatus, read_statuses
 from ttapi_pipeline.storage.databases import dagster_home
-from ttapi_pipeline.storage.layout import state_folder
+from ttapi_pipeline.storage.places import shared_state
 from ttapi_pipeline.terminal.dataset_rows import dataset_row
 from ttapi_pipeline.terminal.pen import glyphs_for
 from ttapi_pipeline.terminal.status_document import status_document
@@ -109,16 +111,18 @@ def data_place(settings: Settings) -> str:
 
 def _waiting_breakers(settings: Settings) -> Mapping[str, str]:
     """Each circuit breaker of the server of the settings that is not closed, by endpoint family."""
-    folder = state_folder(settings.data_dir)
-    if folder is None or settings.api_url is None:
+    if settings.api_url is None:
         return {}
     try:
         # Read as plain JSON: importing the client, whose `state_files` writes it, takes longer than all the rest.
-        left = unsealed_document((folder / "breakers.json").read_bytes(), by="state 1")
+        content = state_file(shared_state(settings), "breakers.json").read()
+        if content is None:
+            return {}
+        left = unsealed_document(content, by="state 1")
         states = left["servers"].get(settings.api_url, {})
         return {
             family: f"circuit breaker {each['state']}" for family, each in states.items() if each["state"] != "closed"
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, TTError, ValueError, KeyError, TypeError, AttributeError):
         # Nothing has failed yet, or another process is writing the file; the grid does without.
         return {}

@@ -18,7 +18,7 @@ from ttapi_pipeline.commands.project_files import INSTANCE_FILES
 from ttapi_pipeline.core.places import Home, Place
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.status import metastock_folder
-from ttapi_pipeline.storage.layout import state_folder
+from ttapi_pipeline.storage.places import cache_folder, quotes_folder
 
 Places: TypeAlias = Mapping[str, tuple[str, Place]]
 
@@ -64,9 +64,13 @@ def find_places(home: Home, settings: Settings) -> Places:
     }
     if (logs := _logs(home, Path(instance.path))) is not None:
         found["logs"] = ("logs of runs", logs)
-    if (caches := state_folder(settings.data_dir)) is not None:
-        found["caches"] = ("caches and notes", Place(caches, "beside the data; may be deleted while nothing runs"))
-        found["quote_log"] = ("log of streamed quotes", Place(caches.parent / "quote_log", "beside the data"))
+    beside = "beside the data" if "://" not in str(data.path) else "of this user, as the data is in an object store"
+    why = beside if settings.cache_dir is None else "TT_CACHE_DIR"
+    caches = cache_folder(settings).absolute()
+    found["caches"] = ("caches and notes", Place(caches, f"{why}; may be deleted while nothing runs"))
+    if (quotes := quotes_folder(settings)) is not None:
+        why = "beside the data" if settings.quote_log_dir is None else "TT_QUOTE_LOG_DIR"
+        found["quote_log"] = ("log of streamed quotes", Place(quotes.absolute() / "quote_log", why))
     if (metastock := metastock_folder(settings)) is not None:
         is_named = settings.metastock_dir is not None
         why = "TT_METASTOCK_DIR" if is_named else "the simulator's, made when first needed"

@@ -114,6 +114,22 @@ class Settings:
         meaning="where datasets go; an object store needs the extra s3, and takes its keys and its address from the"
         " variables AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL",
     )
+    cache_dir: Path | None = setting(
+        "TT_CACHE_DIR",
+        variables.folder,
+        accepts="the path of a folder of this machine, which is made when it is needed",
+        default=None,
+        meaning="caches, which may be deleted while nothing runs; by default beside the data, of data in an object"
+        " store in the caches of this user",
+    )
+    quote_log_dir: Path | None = setting(
+        "TT_QUOTE_LOG_DIR",
+        variables.folder,
+        accepts="the path of a folder of this machine, which is made when it is needed",
+        default=None,
+        meaning="the log and the history of streamed quotes; by default in the data folder, and needed where that is in"
+        " an object store",
+    )
     csv: CsvChoice = setting(
         "TT_CSV",
         variables.member_of(CsvChoice),

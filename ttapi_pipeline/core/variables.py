@@ -61,7 +61,7 @@ class Variable:
     @property
     def is_path(self) -> bool:
         """Whether a value names a file or a folder, which may be relative."""
-        return self.parse in {existing_folder, existing_file, location, universe, extra}
+        return self.parse in {existing_folder, existing_file, folder, location, universe, extra}
 
     def read(self, text: str) -> Any:
         """The value of a text.
@@ -334,6 +334,13 @@ def location(text: str) -> str:
     if separator and scheme != "file" and not place.strip("/"):
         raise ValueError(f"{text} names no bucket")
     return str(path_of(text)) if text.startswith("~") else text.rstrip("/") or "/"
+
+
+def folder(text: str) -> Path:
+    """A folder of this machine, which need not exist."""
+    if "://" in text:
+        raise ValueError(f"{text} is not a path")
+    return path_of(text)
 
 
 def existing_folder(text: str) -> Path:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Where the quote recorder keeps its files, and which sessions there are; the content is in `log` and `history`.
 
-In the data folder, ``quote_log/<session>/`` holds the log of a session while it is recorded, and ``quote_history/`` the
-two tables and the manifest of each session that was compacted.
+In the data folder, or in TT_QUOTE_LOG_DIR, ``quote_log/<session>/`` holds the log of a session while it is recorded,
+and ``quote_history/`` the two tables and the manifest of each session that was compacted.
 
 A session's log covers the time from the end of the extended hours of the session before (20:00 New York time) to the
 end of its own. Nights and weekends belong to the session that follows them, so the log of a session that has ended is

@@ -20,7 +20,8 @@ from ttapi_pipeline.quote_recorder.log import Origin
 from ttapi_pipeline.quote_recorder.log_writer import LogWriter
 from ttapi_pipeline.quote_recorder.recorder import FLUSH_SECONDS, QuoteRecorder, recording
 from ttapi_pipeline.quote_recorder.symbols import streamer_symbols
-from ttapi_pipeline.storage.layout import check_folder_writable, open_folder
+from ttapi_pipeline.storage.layout import check_folder_writable
+from ttapi_pipeline.storage.places import quotes_folder
 from ttapi_pipeline.streaming.feed_options import FeedOptions
 
 
@@ -46,9 +47,12 @@ def folder_for_log(settings: Settings) -> Path:
         ConfigError: The folder is not local, or holds real data while the settings name the simulator.
         StorageError: It cannot be read or written.
     """
-    folder = open_folder(settings.data_dir)
-    if not isinstance(folder, Path):
-        raise ConfigError(f"the quote log needs a local folder, and TT_DATA_DIR is {settings.data_dir}: use --no-log")
+    folder = quotes_folder(settings)
+    if folder is None:
+        raise ConfigError(
+            f"the quote log needs a folder of this machine, and TT_DATA_DIR is {settings.data_dir}: set "
+            "TT_QUOTE_LOG_DIR, or use --no-log"
+        )
     refuse_to_overwrite(settings)
     check_folder_writable(folder)
     return folder

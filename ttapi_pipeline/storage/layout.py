@@ -102,12 +102,6 @@ def absolute(folder: Folder) -> Folder:
     return folder.absolute() if isinstance(folder, Path) else folder
 
 
-def state_folder(location: str) -> Path | None:
-    """The folder of state beside the data (breakers, caches, spools); None when the data is not on this machine."""
-    root = open_folder(location)
-    return root / STATE_FOLDER if isinstance(root, Path) else None
-
-
 def make_folder(folder: Path) -> None:
     """Create a folder where it is not there yet; it survives a loss of power from here on.
 

@@ -13,8 +13,9 @@ import pytest
 
 from ttapi_pipeline.client.breakers import Breaker, BreakerPolicy, Breakers, BreakerState, read_breaker_states
 from ttapi_pipeline.client.routes import Family
-from ttapi_pipeline.client.state_files import write_state
+from ttapi_pipeline.client.state_files import change_state
 from ttapi_pipeline.core.errors import CircuitOpenError, TransportError
+from ttapi_pipeline.core.shared_state import LocalStateFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -227,7 +228,8 @@ async def test_a_breaker_of_one_server_says_nothing_of_another(clock: FakeClock,
 
 
 def test_a_file_that_names_no_server_is_of_no_server(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    write_state(tmp_path / "breakers.json", {"accounts": BreakerState(state="open")})
+    left = {"accounts": BreakerState(state="open")}
+    change_state(LocalStateFile(tmp_path / "breakers.json"), dict, lambda _: left)
     assert read_breaker_states(tmp_path) == {}
     assert {state.state for state in Breakers(state_dir=tmp_path).states().values()} == {"closed"}
     assert not caplog.text

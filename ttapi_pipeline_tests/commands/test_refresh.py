@@ -19,12 +19,13 @@ import polars as pl
 import pytest
 
 from ttapi_pipeline import cli
-from ttapi_pipeline.client.state_files import write_state
+from ttapi_pipeline.client.state_files import change_state
 from ttapi_pipeline.commands.refresh import select
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.environments import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.core.shared_state import LocalStateFile
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL, REFRESH_JOB
@@ -319,7 +320,8 @@ def test_status_of_nothing_says_what_is_to_be_done(tt: Tt) -> None:
 def test_status_shows_the_breakers_of_the_server_of_the_settings(tt: Tt, project: Path) -> None:
     opened = {"state": "open", "changed_at": "2026-11-20T15:00:00Z"}
     servers = {NOBODY: {"accounts": opened, "oauth": {"state": "closed"}}, "https://other": {"market-metrics": opened}}
-    write_state(project / "data" / ".state" / "breakers.json", {"servers": servers})
+    file = LocalStateFile(project / "data" / ".state" / "breakers.json")
+    change_state(file, dict, lambda _: {"servers": servers})
     shown = json.loads(tt("status", "--json", TT_ENV="simulator", TT_API_URL=NOBODY).out)["breakers"]
     assert shown == {"accounts": "circuit breaker open"}
 

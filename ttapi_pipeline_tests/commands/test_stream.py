@@ -242,7 +242,7 @@ def test_a_folder_that_is_not_local_is_refused_with_a_way_out(
     monkeypatch.setenv("TT_DATA_DIR", "s3://bucket")
     assert run_here("AAPL") == 2
     err = capsys.readouterr().err
-    assert "the quote log needs a local folder" in err
+    assert "the quote log needs a folder of this machine, and TT_DATA_DIR is s3://bucket: set TT_QUOTE_LOG_DIR" in err
     assert "--no-log" in err
 
 

@@ -130,9 +130,12 @@ def test_a_history_remembers_what_was_lost_of_it(tmp_path: Path) -> None:
     assert got.lost == {"close": 2}
 
 
-def test_only_a_local_data_folder_has_a_spool(tmp_path: Path) -> None:
-    assert candle_spool(Settings(data_dir=str(tmp_path)), now=NOW) is not None
-    assert candle_spool(Settings(data_dir="s3://bucket"), now=NOW) is None
+@pytest.mark.parametrize("data_dir", ["data", "s3://bucket/tables"])
+def test_the_spool_is_among_the_caches_of_the_machine(tmp_path: Path, data_dir: str) -> None:
+    settings = Settings(data_dir=data_dir, cache_dir=tmp_path / "caches")
+    candle_spool(settings, now=NOW).put(history("AAPL", CLOSES), START)
+    assert [path.name for path in (tmp_path / "caches").iterdir()] == ["candles"]
+    assert candle_spool(settings, now=NOW).take({"AAPL": START}, last_session=SESSION)
 
 
 async def test_a_killed_run_goes_on_with_the_next_symbol(

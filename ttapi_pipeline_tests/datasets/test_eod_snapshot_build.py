@@ -406,7 +406,8 @@ def test_the_settings_name_cache_map_and_adjustment(tmp_path: Path) -> None:
         adjustment="raw",
         is_rescaling=True,
     )
-    assert snapshot_options(Settings(data_dir="s3://bucket")) == SnapshotOptions()
+    elsewhere = Settings(data_dir="s3://bucket", cache_dir=tmp_path / "caches")
+    assert snapshot_options(elsewhere) == SnapshotOptions(cache=tmp_path / "caches" / "metastock")
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ from ttapi_pipeline.defs.dagster_internals import tick_logs
 from ttapi_pipeline.defs.failures import failure
 from ttapi_pipeline.defs.operations.pools import free_orphaned_slots
 from ttapi_pipeline.defs.operations.retention import build_retention, prune
+from ttapi_pipeline.storage.objects import bucket
+from ttapi_pipeline.storage.objects.location import ObjectPath
 from ttapi_pipeline_tests.support.clocks import FakeClock
 
 NOW = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
@@ -125,8 +127,13 @@ class TestFailureRecords:
         append_failures(settings, [{"n": "last"}])
         assert self.records(settings)[-1] == {"n": "last"}
 
-    def test_a_data_folder_that_is_not_local_has_no_record(self, settings: Settings) -> None:
-        append_failures(replace(settings, data_dir="s3://bucket/prefix"), [{"n": "1"}])
+    def test_the_record_of_data_in_an_object_store_is_there(self, settings: Settings, prefix: ObjectPath) -> None:
+        remote = replace(settings, data_dir=str(prefix))
+        for number in (1, 2):
+            append_failures(remote, [{"n": str(number)}])
+        found = bucket.read(prefix / ".state" / "failures.jsonl")
+        assert found is not None
+        assert [json.loads(line) for line in found.content.splitlines()] == [{"n": "1"}, {"n": "2"}]
 
 
 def test_old_runs_go_and_those_behind_the_current_data_stay() -> None:

@@ -149,8 +149,17 @@ def test_old_partitions_whose_runs_were_deleted_are_not_asked_for_again(desk: De
 def test_nothing_recorded_and_no_local_folder_are_silent(desk: Desk) -> None:
     assert isinstance(desk.tick(), dg.SkipReason)
     remote = Desk(desk.data, desk.instance)
-    remote.definitions = build_definitions(replace(desk.settings, data_dir="s3://bucket"), clock=desk.clock)
+    elsewhere = replace(desk.settings, data_dir="s3://bucket")
+    remote.definitions = build_definitions(elsewhere, clock=desk.clock)
     assert remote.requests() == []
+
+
+def test_quotes_of_data_in_an_object_store_are_in_a_folder_of_their_own(desk: Desk) -> None:
+    elsewhere = replace(desk.settings, data_dir="s3://bucket", quote_log_dir=desk.data)
+    remote = Desk(desk.data, desk.instance)
+    remote.definitions = build_definitions(elsewhere, clock=desk.clock)
+    desk.record(NOON)
+    assert [each.partition_key for each in remote.requests()] == ["2026-11-20"]
 
 
 def test_a_run_of_everything_asks_for_no_partition(desk: Desk) -> None:

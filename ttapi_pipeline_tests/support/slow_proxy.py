@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ class Traffic:
     Attributes:
         url: The address to use in place of the store's.
         requests: Method and path of each, in the order of their arrival.
+        by_path: Bytes of bodies in both directions, by path.
         bytes_in: Bytes of bodies from the client.
         bytes_out: Bytes of bodies to the client.
         waves: Times at which a request came while none was in flight: at least so many times was waited for an answer.
@@ -32,6 +34,7 @@ class Traffic:
 
     url: str = ""
     requests: list[str] = field(default_factory=list)
+    by_path: Counter[str] = field(default_factory=Counter)
     bytes_in: int = 0
     bytes_out: int = 0
     waves: int = 0
@@ -40,6 +43,7 @@ class Traffic:
     def reset(self) -> None:
         """Count from zero."""
         self.requests.clear()
+        self.by_path.clear()
         self.bytes_in = self.bytes_out = self.waves = 0
 
     @property
@@ -96,6 +100,7 @@ async def _forward(
     try:
         body = await request.read()
         traffic.bytes_in += len(body)
+        traffic.by_path[request.path] += len(body)
         url = URL(server + request.raw_path, encoded=True)
         headers = {name: value for name, value in request.headers.items() if name.lower() != "host"}
         async with session.request(request.method, url, data=body or None, headers=headers) as reply:
@@ -105,6 +110,7 @@ async def _forward(
             if request.method != "HEAD":
                 kept.pop("Content-Length", None)
                 traffic.bytes_out += len(content)
+                traffic.by_path[request.path] += len(content)
             return web.Response(status=reply.status, body=content or None, headers=kept)
     finally:
         traffic._in_flight -= 1

@@ -41,7 +41,7 @@ from ttapi_pipeline.datasets.daily_candles.spool import CandleSpool
 from ttapi_pipeline.datasets.daily_candles.table import CANDLE_ABSENCES, CANDLE_REVISIONS, DAILY_CANDLES
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.young_rows import YoungRows, of_all, to_ask
-from ttapi_pipeline.storage.layout import state_folder
+from ttapi_pipeline.storage.places import cache_folder
 from ttapi_pipeline.streaming.candle_collection import collect_daily_candles
 from ttapi_pipeline.streaming.candles import CandleHistory
 from ttapi_pipeline.streaming.links import OpenConnection
@@ -282,8 +282,8 @@ async def _restated(
     return pl.concat([others, again.filter(pl.col("symbol").is_in(taken))]), taken, reasons
 
 
-def candle_spool(settings: Settings, *, now: datetime, is_trusted: bool = True) -> CandleSpool | None:
-    """The spool in the data folder; None when that is not on this machine.
+def candle_spool(settings: Settings, *, now: datetime, is_trusted: bool = True) -> CandleSpool:
+    """The spool among the caches of this machine.
 
     Args:
         settings: Where the data is, and where candles come from.
@@ -293,11 +293,10 @@ def candle_spool(settings: Settings, *, now: datetime, is_trusted: bool = True) 
     Raises:
         StorageError: The folder cannot be written.
     """
-    folder = state_folder(settings.data_dir)
-    if folder is None:
-        return None
     session = last_settled_session(now).session
-    return CandleSpool(folder / "candles", origin=settings.origin, session=session, is_trusted=is_trusted)
+    return CandleSpool(
+        cache_folder(settings) / "candles", origin=settings.origin, session=session, is_trusted=is_trusted
+    )
 
 
 async def _collect(

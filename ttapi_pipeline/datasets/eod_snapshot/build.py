@@ -51,7 +51,7 @@ from ttapi_pipeline.metastock.symbol_map import read_symbol_map
 from ttapi_pipeline.plots.charts import coverage_chart
 from ttapi_pipeline.storage.hashing import data_version
 from ttapi_pipeline.storage.incremental.pieces import Piece, Pieces
-from ttapi_pipeline.storage.layout import state_folder
+from ttapi_pipeline.storage.places import cache_folder
 from ttapi_pipeline.tables.sorting import sort_keys
 
 
@@ -91,9 +91,9 @@ def snapshot_options(
         InvalidFormatError: The file of the symbol map, or one of symbols, is not one.
         StorageError: It cannot be read.
     """
-    state, path = state_folder(settings.data_dir), settings.metastock_symbol_map
+    path = settings.metastock_symbol_map
     return SnapshotOptions(
-        cache=None if state is None else state / "metastock",
+        cache=cache_folder(settings) / "metastock",
         symbol_map={} if path is None else read_symbol_map(path),
         reading=import_options(settings),
         by_content=settings.metastock_by_content,

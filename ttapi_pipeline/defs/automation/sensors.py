@@ -7,6 +7,7 @@ The sensor that refreshes: see `conditions`. Sensors of one subject stand with i
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import dagster as dg
 
@@ -14,14 +15,14 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.privacy import without_secrets
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.core.shared_state import state_file
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
 from ttapi_pipeline.datasets.status import metastock_version
 from ttapi_pipeline.defs.assets.metastock_source import folder_facts
 from ttapi_pipeline.defs.dagster_internals import observation
 from ttapi_pipeline.defs.failures import error_and_sentence, skipped
 from ttapi_pipeline.storage.errors import storage_error
-from ttapi_pipeline.storage.files import write_file
-from ttapi_pipeline.storage.layout import make_folder, state_folder
+from ttapi_pipeline.storage.places import shared_state
 
 FAILURES_FILE = "failures.jsonl"
 KEPT_FAILURES = 1_000
@@ -89,19 +90,17 @@ def _record(event: dg.DagsterEvent, *, run_id: str, at: datetime, settings: Sett
 def append_failures(settings: Settings, records: list[dict[str, str]]) -> None:
     """Add a line per record to the file and drop the oldest above KEPT_FAILURES.
 
-    Does nothing for a data folder that is not local.
-
     Raises:
-        StorageError: The file cannot be read or written.
+        StorageError: The file cannot be written.
     """
-    folder = state_folder(settings.data_dir)
-    if folder is None:
-        return
-    make_folder(folder)
-    target = folder / FAILURES_FILE
+    target = state_file(shared_state(settings), FAILURES_FILE)
+
+    def with_these(content: bytes | None) -> bytes:
+        lines = (content or b"").decode(errors="replace").splitlines()
+        lines += [json.dumps(record, ensure_ascii=False) for record in records]
+        return "".join(f"{line}\n" for line in lines[-KEPT_FAILURES:]).encode()
+
     try:
-        lines = target.read_text(encoding="utf-8", errors="replace").splitlines() if target.exists() else []
+        target.change(with_these)
     except OSError as error:
-        raise storage_error(target, error) from error
-    lines += [json.dumps(record, ensure_ascii=False) for record in records]
-    write_file(target, "".join(f"{line}\n" for line in lines[-KEPT_FAILURES:]))
+        raise storage_error(Path(str(target)), error) from error

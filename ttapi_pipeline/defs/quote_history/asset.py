@@ -2,14 +2,12 @@
 # SPDX-License-Identifier: MIT
 """The asset `quote_history` as the web UI shows it: a partition per session. What fills the partitions: see `job`."""
 
-from pathlib import Path
-
 import dagster as dg
 
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.defs.assets.source_code import reference_to
 from ttapi_pipeline.quote_recorder.schemas import DESCRIPTIONS, TABLES, TableName
-from ttapi_pipeline.storage.layout import open_folder
+from ttapi_pipeline.storage.places import quotes_folder
 
 QUOTE_HISTORY = "quote_history"
 QUOTE_HISTORY_JOB = "compact_quotes"
@@ -46,8 +44,8 @@ def quote_history_asset(settings: Settings) -> dg.AssetSpec:
 
 
 def _uri(settings: Settings) -> str:
-    folder = open_folder(settings.data_dir)
-    return str(folder.absolute() / QUOTE_HISTORY) if isinstance(folder, Path) else "the quote log needs a local folder"
+    folder = quotes_folder(settings)
+    return "nowhere: TT_QUOTE_LOG_DIR is not set" if folder is None else str(folder.absolute() / QUOTE_HISTORY)
 
 
 def _columns(table: TableName) -> dg.TableSchema:

@@ -23,7 +23,7 @@ from ttapi_pipeline.quote_recorder.compaction import compact_session, remove_old
 from ttapi_pipeline.quote_recorder.history import SessionHistory
 from ttapi_pipeline.quote_recorder.layout import finished_sessions, history_file, is_compacted
 from ttapi_pipeline.quote_recorder.schemas import TABLES
-from ttapi_pipeline.storage.layout import open_folder
+from ttapi_pipeline.storage.places import quotes_folder
 
 GRACE = timedelta(minutes=15)
 """Time from the end of extended trading in which a running `tt stream` compacts the session itself."""
@@ -37,9 +37,11 @@ def compact_and_record(context: dg.OpExecutionContext, settings: Settings) -> No
     """
     session = date.fromisoformat(context.partition_key)
     try:
-        data = _local_folder(settings)
+        data = quotes_folder(settings)
         if data is None:
-            raise StorageError("TT_DATA_DIR is not a local folder, so there is no quote log")
+            raise StorageError(
+                "TT_DATA_DIR is not a folder of this machine, so there is no quote log without TT_QUOTE_LOG_DIR"
+            )
         history = compact_session(data, session, is_recorded_to_the_end=False)
         removed = remove_old_logs(data)
     except TTError as error:
@@ -57,7 +59,7 @@ def due_sessions(settings: Settings, instance: dg.DagsterInstance, *, now: datet
     Raises:
         StorageError: The data folder cannot be read.
     """
-    data = _local_folder(settings)
+    data = quotes_folder(settings)
     if data is None:
         return []
     known = set(instance.get_dynamic_partitions(str(quote_sessions.name)))
@@ -110,8 +112,3 @@ def _gap_table(history: SessionHistory) -> str:
         for gap in history.gaps[-50:]
     ]
     return "\n".join(["| from (UTC) | seconds | symbols | reason |\n| --- | --- | --- | --- |", *rows])
-
-
-def _local_folder(settings: Settings) -> Path | None:
-    folder = open_folder(settings.data_dir)
-    return folder if isinstance(folder, Path) else None

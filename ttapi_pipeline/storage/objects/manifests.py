@@ -61,17 +61,16 @@ class Beside:
     @classmethod
     def of(cls, folder: ObjectPath) -> Beside:
         """Look, in three requests at the same time."""
-        notes = folder / STATE_FOLDER / NoteKind.DAMAGED
         looks: list[Callable[[], Any]] = [
             partial(bucket.listed_beside, folder),
-            partial(bucket.listed_beside, notes),
+            partial(noted_damages, folder),
             partial(bucket.read, _copies(folder)),
         ]
         objects, damaged, copies = bucket.at_once(lambda look: look(), looks)
         return cls(
             {each.path: each for each in objects},
             _unsealed(None if copies is None else copies.content),
-            [each.path.stem for each in damaged],
+            damaged,
         )
 
     def copied(self, path: ObjectPath, dataset: str) -> Found:
@@ -80,6 +79,11 @@ class Beside:
         if there is None or not isinstance(copied, dict) or copied.get("version") != there.version:
             return None
         return _found(path, Content(str(copied["manifest"]).encode(), there.version, there.written_at))
+
+
+def noted_damages(folder: ObjectPath) -> Collection[str]:
+    """The datasets with a note of damage, by one listing."""
+    return [each.path.stem for each in bucket.listed_beside(folder / STATE_FOLDER / NoteKind.DAMAGED)]
 
 
 def survey_manifests(folder: ObjectPath, datasets: Collection[str], beside: Beside) -> Mapping[str, Found]:

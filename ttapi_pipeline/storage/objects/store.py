@@ -106,10 +106,15 @@ class ObjectStore:
     def read_all_stored(
         self, datasets: Collection[str], *, is_survey: bool = False
     ) -> Mapping[str, Stored | CorruptFileError]:
-        beside = self._look()
-        found = manifests.survey_manifests(self.folder, datasets, beside)
+        if is_survey:
+            beside = self._look()
+            damaged = beside.damaged
+            found = manifests.survey_manifests(self.folder, datasets, beside)
+        else:
+            found = manifests.read_manifests(self.folder, datasets)
+            damaged = manifests.noted_damages(self.folder)
         there = {
-            name: self._with_damage(name, each.manifest, beside)
+            name: self._with_damage(name, each.manifest, damaged)
             for name, each in found.items()
             if isinstance(each, VersionedManifest)
         }
@@ -149,8 +154,8 @@ class ObjectStore:
         return []
 
     def has_rows(self, dataset: str) -> bool:
-        names, there = ObjectNames(self.folder, dataset), self._look().objects
-        return names.manifest in there or names.copy("parquet") in there
+        names = ObjectNames(self.folder, dataset)
+        return any(bucket.at_once(bucket.facts_of, [names.manifest, names.copy("parquet")]))
 
     def manifest_of_rows(self, dataset: str) -> Manifest | None:
         from ttapi_pipeline.storage.objects.history import newest_logged
@@ -199,7 +204,7 @@ class ObjectStore:
         return repair(self.folder, schema.name, csv_choice)
 
     def foreign_files(self, dataset: str) -> Sequence[ObjectPath]:
-        return foreign_objects(ObjectNames(self.folder, dataset), self._look())
+        return foreign_objects(ObjectNames(self.folder, dataset), self._beside)
 
     def versions(self, dataset: str) -> Sequence[Version]:
         from ttapi_pipeline.storage.objects.history import versions
@@ -216,9 +221,9 @@ class ObjectStore:
             self._beside = Beside.of(self.folder)
         return self._beside
 
-    def _with_damage(self, dataset: str, manifest: Manifest, beside: Beside) -> Stored:
+    def _with_damage(self, dataset: str, manifest: Manifest, damaged: Collection[str]) -> Stored:
         is_lagging = manifest.csv is None and manifest.csv_choice is not CsvChoice.OFF
-        damage = noted_damage(ObjectNames(self.folder, dataset), manifest) if dataset in beside.damaged else {}
+        damage = noted_damage(ObjectNames(self.folder, dataset), manifest) if dataset in damaged else {}
         return Stored(manifest, is_lagging=is_lagging, damage=damage)
 
     def _with_lost_files(self, stored: Stored) -> Stored:

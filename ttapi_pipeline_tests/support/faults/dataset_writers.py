@@ -16,9 +16,10 @@ from typing import Final
 import polars as pl
 import pytest
 
-from ttapi_pipeline.client.state_files import read_state, write_state
+from ttapi_pipeline.client.state_files import change_state, read_state
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.core.seals import unseal
+from ttapi_pipeline.core.shared_state import LocalStateFile
 from ttapi_pipeline.datasets.daily_candles.spool import CandleSpool
 from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
 from ttapi_pipeline.datasets.eod_snapshot.build import SnapshotOptions, build_eod_snapshot
@@ -205,20 +206,24 @@ class Notes(Writer):
     is_silent = True
 
     def prepare(self, folder: Path) -> None:
-        write_state(folder / ".state" / "breaker.json", _State(1))
+        change_state(_state_file(folder), _State, lambda _: _State(1))
         (folder / "universe.csv").write_text("large enough")
         verify_stored(folder, now=datetime(2026, 11, 20, tzinfo=UTC), budget_bytes=1)
 
     def run(self, folder: Path, acknowledge: Callable[[], None]) -> None:
-        write_state(folder / ".state" / "breaker.json", _State(2))
+        change_state(_state_file(folder), _State, lambda _: _State(2))
         verify_stored(folder, now=_NOW, budget_bytes=1)
         acknowledge()
 
     def view(self, folder: Path) -> View:
         return {
-            "state": str(read_state(folder / ".state" / "breaker.json", _State)),
+            "state": str(read_state(_state_file(folder), _State)),
             "note": _note(folder / ".state" / "verified.json"),
         }
+
+
+def _state_file(folder: Path) -> LocalStateFile:
+    return LocalStateFile(folder / ".state" / "breaker.json")
 
 
 def _note(path: Path) -> str:
