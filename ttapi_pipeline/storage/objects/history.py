@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Final
 
 from ttapi_pipeline.core.errors import ConflictError, CorruptFileError
@@ -21,6 +22,7 @@ from ttapi_pipeline.storage.objects.names import LogEntry, ObjectNames, write_id
 from ttapi_pipeline.storage.versions.log import Publication
 from ttapi_pipeline.storage.versions.reading import Version
 
+_SECOND: Final = timedelta(seconds=1)
 _PARQUET: Final = ".parquet"
 
 
@@ -39,8 +41,16 @@ def keep_replaced(names: ObjectNames, stored: Current) -> None:
         # Earlier versions of the program had no other rows than those beside the manifest.
         bucket.copy(names.parquet_of(manifest), names.rows(manifest.write_id))
     if bucket.facts_of(names.log(manifest)) is None:
-        # The manifest was written no later than this, so that nothing is told to have been known before it was.
-        enter(names, Publication(manifest=manifest, known_at=stored.content.written_at, rows_of=manifest.write_id))
+        enter(names, _unlogged(manifest, stored.content.written_at))
+
+
+def _unlogged(manifest: Manifest, written_at: datetime) -> Publication:
+    """The publication of a manifest whose writer has not entered it.
+
+    It was written no later than at the end of the second that the store tells, so that nothing is told to have been
+    known before it was.
+    """
+    return Publication(manifest=manifest, known_at=written_at + _SECOND, rows_of=manifest.write_id)
 
 
 def read_log(names: ObjectNames, paths: Sequence[ObjectPath]) -> list[Publication]:
@@ -70,7 +80,7 @@ def versions(folder: ObjectPath, dataset: str) -> Sequence[Version]:
         and stored.content is not None
         and current.write_id not in {each.manifest.write_id for each in logged}
     ):
-        logged.append(Publication(manifest=current, known_at=stored.content.written_at, rows_of=current.write_id))
+        logged.append(_unlogged(current, stored.content.written_at))
     now = None if current is None else current.write_id
     logged.sort(key=lambda each: (each.manifest.write_id == now, each.known_at))
     return [_version(names, each, kept, logged, is_current=each.manifest.write_id == now) for each in logged]
