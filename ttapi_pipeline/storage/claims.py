@@ -103,8 +103,7 @@ def refuse_foreign_files(folder: Folder, datasets: Iterable[str]) -> None:
     """
     store, names = open_store(folder), list(datasets)
     if len(names) > _SEVERAL:
-        # Where every look costs time, one at everything is faster.
-        store.read_all_stored(names, is_survey=True)
+        store.look_around()
     found = [path for dataset in names for path in store.foreign_files(dataset)]
     if found:
         raise StorageError(in_the_way(found))

@@ -51,6 +51,10 @@ class LocalStore:
     def check_rights(self) -> None:
         check_folder_rights(self.folder)
 
+    def look_around(self) -> None:
+        # To look at a file costs nothing.
+        return
+
     def check_writable(self) -> None:
         check_folder_writable(self.folder)
 

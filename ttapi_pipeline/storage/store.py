@@ -72,6 +72,9 @@ class Store(Protocol):
             StorageError: It could not.
         """
 
+    def look_around(self) -> None:
+        """Look at everything at once, where each look costs time, and remember it for later questions."""
+
     def check_writable(self) -> None:
         """Check that the place can be written, before anything is fetched. A folder is made; a bucket is not.
 

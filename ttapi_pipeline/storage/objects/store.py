@@ -58,6 +58,9 @@ class ObjectStore:
         # Only writing can tell whether writing is allowed; this tells whether there is a bucket that may be listed.
         bucket.listed_beside(self.folder)
 
+    def look_around(self) -> None:
+        self._look()
+
     def check_writable(self) -> None:
         probe = self.folder / STATE_FOLDER / f"writable-{uuid4().hex}"
         bucket.write(probe, b"")
