@@ -16,7 +16,6 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Final, Literal, NoReturn, cast
 
 import msgspec
@@ -26,7 +25,7 @@ from ttapi_pipeline.client.routes import Family
 from ttapi_pipeline.client.state_files import change_state, read_state
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.errors import CircuitOpenError
-from ttapi_pipeline.core.shared_state import StateFile, StateFolder, state_file
+from ttapi_pipeline.core.shared_state import StateFile, StatePlace, state_file
 
 StateName = Literal["closed", "open", "half-open"]
 
@@ -277,7 +276,7 @@ class Breakers:
         policy: BreakerPolicy | None = None,
         clock: Clock = SYSTEM_CLOCK,
         server: str = "",
-        state_dir: Path | StateFolder | None = None,
+        state_dir: StatePlace | None = None,
     ) -> None:
         self._server, self._clock = server, clock
         self._file = None if state_dir is None else state_file(state_dir, BREAKERS_FILE)
@@ -319,7 +318,7 @@ class Breakers:
         return any(each.state != "closed" and each.changed_at and each.changed_at > since for each in states.values())
 
 
-def read_breaker_states(state_dir: Path | StateFolder, server: str = "") -> Mapping[str, BreakerState]:
+def read_breaker_states(state_dir: StatePlace, server: str = "") -> Mapping[str, BreakerState]:
     """The states that processes wrote of a server's breakers, by family; empty when none of them has changed yet."""
     return _read(state_file(state_dir, BREAKERS_FILE)).get(server, {})
 

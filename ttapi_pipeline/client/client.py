@@ -13,7 +13,6 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self, TypeVar
 
@@ -51,7 +50,7 @@ from ttapi_pipeline.core.collection import Collection, ProgressCallback, no_prog
 from ttapi_pipeline.core.errors import ConfigError, HttpError, PayloadError
 from ttapi_pipeline.core.lines import shortened
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.shared_state import StateFolder
+from ttapi_pipeline.core.shared_state import StatePlace
 
 SYMBOLS_PER_REQUEST: Final = 50
 """No maximum is documented. 50 keep the URL under 2 kB, and a batch that fails is no great loss."""
@@ -129,7 +128,7 @@ class TastytradeClient:
         tokens: TokenStore | None = None,
         breakers: Breakers | None = None,
         run: str | None = None,
-        state_dir: Path | StateFolder | None = None,
+        state_dir: StatePlace | None = None,
         rates: Mapping[Family, Rate] | None = None,
         retry_policy: RetryPolicy | None = None,
         transport_options: TransportOptions | None = None,

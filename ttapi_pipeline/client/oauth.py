@@ -16,7 +16,6 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -24,7 +23,7 @@ import msgspec
 from ttapi_pipeline.client.state_files import change_state, forget_state, read_state
 from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.errors import AuthError, TTError
-from ttapi_pipeline.core.shared_state import StateFolder, state_file
+from ttapi_pipeline.core.shared_state import StatePlace, state_file
 
 GATE_FILE: Final = "auth.json"
 REFUSALS_UNTIL_CLOSED: Final = 2
@@ -177,7 +176,7 @@ class AuthGate:
     """
 
     def __init__(
-        self, credentials: Credentials, *, clock: Clock, state_dir: Path | StateFolder | None, run: str | None = None
+        self, credentials: Credentials, *, clock: Clock, state_dir: StatePlace | None, run: str | None = None
     ) -> None:
         self._credentials = credentials
         self._clock = clock

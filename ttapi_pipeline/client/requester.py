@@ -13,7 +13,6 @@ import logging
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import quote
 
@@ -46,7 +45,7 @@ from ttapi_pipeline.core.errors import (
     TTError,
 )
 from ttapi_pipeline.core.privacy import STRUCK_OUT
-from ttapi_pipeline.core.shared_state import StateFolder
+from ttapi_pipeline.core.shared_state import StatePlace
 
 T = TypeVar("T")
 Decode = Callable[[bytes, str], T]
@@ -122,7 +121,7 @@ class Requester:
         clock: Clock,
         rng: random.Random,
         run: str | None,
-        state_dir: Path | StateFolder | None,
+        state_dir: StatePlace | None,
     ) -> None:
         self.stats = ClientStats()
         self.is_simulated = False

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from ttapi_pipeline.core.files import make_folders, remove_abandoned, replacing
 
@@ -36,6 +36,10 @@ class StateFolder(Protocol):
 
     def file(self, name: str) -> StateFile:
         """The file of that name; it need not exist."""
+
+
+StatePlace: TypeAlias = Path | StateFolder
+"""A folder of this machine, or another place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,6 @@ class LocalStateFile:
             staging.write_bytes(content)
 
 
-def state_file(folder: Path | StateFolder, name: str) -> StateFile:
+def state_file(folder: StatePlace, name: str) -> StateFile:
     """The file of that name in a folder of this machine, or in another place."""
     return LocalStateFile(folder / name) if isinstance(folder, Path) else folder.file(name)

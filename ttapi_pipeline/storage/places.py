@@ -12,10 +12,10 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.storage.layout import STATE_FOLDER, open_folder
 
 if TYPE_CHECKING:
-    from ttapi_pipeline.core.shared_state import StateFolder
+    from ttapi_pipeline.core.shared_state import StatePlace
 
 
-def shared_state(settings: Settings) -> Path | StateFolder:
+def shared_state(settings: Settings) -> StatePlace:
     """The place of state that every process on the same data has to know: refused grants, breakers, failures.
 
     Raises:
