@@ -20,7 +20,7 @@ import polars as pl
 
 from ttapi_pipeline.core.declaration import Keeps
 from ttapi_pipeline.core.errors import CorruptFileError, TTError
-from ttapi_pipeline.core.manifest import Provenance
+from ttapi_pipeline.core.manifest import FileFacts, Provenance
 from ttapi_pipeline.storage.databases import mend_databases
 from ttapi_pipeline.storage.files import file_facts
 from ttapi_pipeline.storage.hashing import data_version
@@ -28,6 +28,7 @@ from ttapi_pipeline.storage.incremental.pieces import Piece, Pieces
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.repair import check, repair
 from ttapi_pipeline.storage.scan import open_table
+from ttapi_pipeline.storage.session_table import Part, SessionTable
 from ttapi_pipeline.storage.stored import read_manifest, read_stored
 from ttapi_pipeline.storage.verification import find_damage
 from ttapi_pipeline.storage.versions.keeping import Retention
@@ -46,6 +47,15 @@ BARS: Final = DatasetSchema(
         Column("fetched_at", TIMESTAMP, "When", is_nullable=False),
     ),
     key=("symbol", "session"),
+)
+BARS_OF_SESSIONS: Final = DatasetSchema(
+    "sessions",
+    (
+        Column("session", DATE, "Day", is_nullable=False),
+        Column("symbol", STRING, "Symbol", is_nullable=False),
+        Column("close", FLOAT, "Price"),
+    ),
+    key=("session", "symbol"),
 )
 AT: Final = datetime(2026, 11, 21, tzinfo=UTC)
 FIRST: Final = date(2026, 1, 5)
@@ -378,6 +388,52 @@ class DamageNote(Writer):
         return {"note": str([str(damage) for damage in read_stored(folder, "bars").damage.values()])}
 
 
+class PutSession(Writer):
+    """A session of a table in parts is made again; the one before it stays."""
+
+    name = "put a session"
+
+    def prepare(self, folder: Path) -> None:
+        table = SessionTable.of(folder, BARS_OF_SESSIONS)
+        for day in range(2):
+            self.put(table, day, 10.0)
+
+    def run(self, folder: Path, acknowledge: Callable[[], None]) -> None:
+        self.put(SessionTable.of(folder, BARS_OF_SESSIONS), 1, 20.0)
+        acknowledge()
+
+    def put(self, table: SessionTable, day: int, close: float) -> None:
+        """Put one row for a session."""
+        session = FIRST + timedelta(days=day)
+        nothing = FileFacts(bytes=0, xxh3_128="")
+        part = Part(
+            session=session,
+            file="",
+            facts=nothing,
+            rows=0,
+            data_version="",
+            code_version="1",
+            made_from="",
+            known_at=AT,
+            is_simulated=True,
+        )
+        row = pl.DataFrame({"session": [session], "symbol": ["AAA"], "close": [close]}, schema=BARS_OF_SESSIONS.polars)
+        # A repeated run is a later one: of two files of a session, the later counts where the list is lost.
+        made = len(list(table.folder.glob("*.parquet"))) if table.folder.exists() else 0
+        table.put(row, part, made_at=AT + timedelta(minutes=made))
+
+    def view(self, folder: Path) -> View:
+        try:
+            rows = SessionTable.of(folder, BARS_OF_SESSIONS).scan().collect().rows()
+        except TTError as error:
+            return {"rows": str(error)}
+        return {"rows": str([(str(session), close) for session, _, close in rows])}
+
+    def files(self, folder: Path) -> Sequence[str]:
+        # Their names are random, and those that were replaced stay for an hour.
+        return [name for name in super().files(folder) if not name.endswith(".parquet")]
+
+
 class PutAside(Writer):
     """A damaged database, and the log of its writes, make room for a new one."""
 
@@ -430,4 +486,5 @@ WRITERS: Final = (
     RepairDamage(),
     DamageNote(),
     PutAside(),
+    PutSession(),
 )
