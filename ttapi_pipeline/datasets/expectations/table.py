@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from ttapi_pipeline.analytics.tenors import METHODS
-from ttapi_pipeline.core.declaration import Changes
+from ttapi_pipeline.core.declaration import Changes, Keeps
 from ttapi_pipeline.datasets.columns import SERIES
 from ttapi_pipeline.datasets.dataset import Dataset, Preview
 from ttapi_pipeline.tables.schema import DATE, FLAG, FLOAT, SMALL, STRING, Column, DatasetSchema, required
@@ -61,6 +61,8 @@ DATASET: Final = Dataset(
     # Each new session reads the calendar again. A closure announced for next year is no reason to start over.
     consults=("trading_calendar",),
     changes=Changes.ONCE_SETTLED,
+    # Of some 400,000 rows for the S&P 500, a session adds or scores less than one in a hundred.
+    keeps=Keeps.CHANGES,
     is_fetched=False,
     rules={
         "moves are positive": "expected_stddev > 0",

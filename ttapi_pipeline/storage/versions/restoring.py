@@ -20,6 +20,9 @@ from ttapi_pipeline.storage.versions.steps import Step
 
 _BATCH_ROWS = 262_144
 
+_THEN = "\x00then"
+"""Ends the names of times of the earlier table while both are joined; no column has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patch:
@@ -129,7 +132,10 @@ def _patched(stored: pl.LazyFrame, rows: pl.DataFrame, patch: Patch) -> Iterator
             continue
         kept = batch.join(patch.removed, on=key, how="anti", nulls_equal=True, maintain_order="left")
         if times and patch.times.height:
-            kept = kept.update(patch.times.select(*key, *times), on=key, how="left")
+            then = patch.times.select(*key, *(pl.col(name).alias(name + _THEN) for name in times))
+            kept = kept.join(then, on=key, how="left", nulls_equal=True, maintain_order="left").select(
+                pl.coalesce(name + _THEN, name).alias(name) if name in times else name for name in kept.columns
+            )
         until = at + _count_until(rows[at:], batch.row(-1, named=True), key)
         yield pl.concat([kept, rows[at:until]]).sort(key, nulls_last=False) if until > at else kept
         at = until
@@ -140,8 +146,12 @@ def _count_until(rows: pl.DataFrame, last: dict[str, object], key: Sequence[str]
     """How many rows, sorted by the key, come before a row or have its key; a null is before everything."""
     is_before, is_same = pl.lit(value=False), pl.lit(value=True)
     for name in key:
-        value = pl.lit(last[name], rows.schema[name])
-        is_less = (pl.col(name) < value).fill_null(value=False) | (pl.col(name).is_null() & value.is_not_null())
-        is_before |= is_same & is_less
-        is_same &= pl.col(name).eq_missing(value)
+        value = last[name]
+        if value is None:
+            # Nothing is before a null.
+            is_same &= pl.col(name).is_null()
+            continue
+        then = pl.lit(value, rows.schema[name])
+        is_before |= is_same & ((pl.col(name) < then) | pl.col(name).is_null()).fill_null(value=False)
+        is_same &= pl.col(name).eq_missing(then)
     return int(rows.select((is_before | is_same).sum()).item()) if rows.height else 0

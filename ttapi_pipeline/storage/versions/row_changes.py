@@ -207,9 +207,10 @@ def _paired(
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """The rows of both with the same keys, in the same order; those of the old one alone, and of the new one alone."""
     last = key[-1]
-    if old.height and new.height >= old.height:
+    newest = old[last].max()
+    if newest is not None and new.height >= old.height:
         # Most publications add a session to each symbol and take nothing away: no join is needed.
-        is_older = new[last] <= old[last].max()
+        is_older = (new[last] <= newest).fill_null(value=False)
         common = new.filter(is_older)
         if common.height == old.height and common.select(key).equals(old.select(key)):
             return old, common, old.clear(), new.filter(~is_older)

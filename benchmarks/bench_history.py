@@ -1,0 +1,182 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
+# SPDX-License-Identifier: MIT
+"""What history costs: per year by simulated sessions of the S&P 500, and on the first fill.
+
+Run it as ``python benchmarks/bench_history.py [--universe 2] [--sessions 10] [--since 2016-01-04]``. One process
+refreshes everything at the end of each session, under a clock that is moved by hand, against a simulator that is
+started at the same time. The share of the first fill is the time spent in what keeps versions, in the same run that it
+is a share of; the room is that of files which are no other name of a stored one. The last figures are of reading the
+oldest version back, and are compared with reading what is stored now.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from ttapi_pipeline import open_dataset
+from ttapi_pipeline.core.sessions import sessions_between
+from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.defs.assembly import build_definitions
+from ttapi_pipeline.defs.automation.jobs import REFRESH_JOB
+from ttapi_pipeline.simulator.process import SimulatorProcess
+from ttapi_pipeline.storage import publish as publishing
+from ttapi_pipeline.storage.hashing import data_version
+from ttapi_pipeline.storage.stored import read_manifest
+from ttapi_pipeline.storage.versions.recording import Recorder
+from ttapi_pipeline.storage.versions.usage import history_bytes, usage
+
+GOAL_MB = 300
+"""Per year for the S&P 500, without quotes."""
+
+
+@dataclass
+class Clock:
+    """The time of day is set; timeouts run on the machine's clock."""
+
+    at: datetime
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class Spent:
+    """The seconds that were spent in what keeps versions."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The same function, timed."""
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return function(*arguments, **options)
+            finally:
+                self.seconds += time.perf_counter() - started
+
+        return call
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Time the functions that `publish` calls for the sake of versions."""
+        originals = vars(publishing)["keep_stored"], vars(publishing)["keep_within"], Recorder.record
+        for owner, name, function in zip(_OWNERS, _NAMES, originals, strict=True):
+            setattr(owner, name, self.timed(function))
+        try:
+            yield
+        finally:
+            for owner, name, function in zip(_OWNERS, _NAMES, originals, strict=True):
+                setattr(owner, name, function)
+
+
+_OWNERS = (publishing, publishing, Recorder)
+_NAMES = ("keep_stored", "keep_within", "record")
+
+
+def refresh(settings: Settings, clock: Clock) -> float:
+    """Refresh everything that is due; the seconds that it took."""
+    job = build_definitions(settings, clock=clock).resolve_job_def(REFRESH_JOB)
+    loggers = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    started = time.perf_counter()
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance, raise_on_error=False, run_config=loggers)
+    failed = [event.step_key for event in result.all_events if event.is_step_failure]
+    if failed:
+        print(f"  failed: {', '.join(map(str, failed))}", flush=True)
+    return time.perf_counter() - started
+
+
+def size(folder: Path) -> int:
+    """Bytes of the files in a folder but those of the simulator, each file once."""
+    files = (path for path in folder.rglob("*") if path.is_file() and ".simulator" not in path.parts)
+    return sum({(found := path.stat()).st_ino: found.st_size for path in files}.values())
+
+
+def measure(folder: Path, *, universe: str, count: int, since: date) -> None:
+    """Refresh for some sessions, and print what history takes."""
+    sessions = sessions_between(date(2026, 9, 1), date(2026, 12, 31))[:count]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    data, clock = folder / "data", Clock(datetime(2026, 9, 1, tzinfo=UTC))
+    for number, session in enumerate(sessions):
+        clock.at = datetime(session.year, session.month, session.day, 1, 30, tzinfo=UTC) + timedelta(days=1)
+        spent = Spent()
+        with SimulatorProcess(arguments=["--port", port, "--now", clock.at.isoformat()]) as simulator:
+            settings = replace(
+                Settings(), api_url=simulator.url, universe=universe, data_dir=str(data), history_start=since
+            )
+            with spent.counting():
+                seconds = refresh(settings, clock)
+        taken = sum(history_bytes(data).values())
+        if number == 0:
+            print(
+                f"first fill: {seconds:.1f} s, of which {spent.seconds:.2f} s ({spent.seconds / seconds:.1%}) keep "
+                f"versions; {size(data) / 1e6:.1f} MB, {taken / 1e6:.2f} MB of it ({taken / size(data):.2%}) theirs",
+                flush=True,
+            )
+        else:
+            share = f"{spent.seconds:.2f} s ({spent.seconds / seconds:.1%})"
+            print(f"{session}: {seconds:.1f} s, {share} for versions, which take {taken / 1e6:.1f} MB", flush=True)
+    report(data, first=datetime.combine(sessions[0], datetime.min.time(), UTC) + timedelta(days=1, hours=6))
+
+
+def report(data: Path, *, first: datetime) -> None:
+    """Print what a year costs, and how long reading takes."""
+    found = usage(data)
+    for each in sorted(found, key=lambda each: -each.bytes):
+        year = each.bytes_per_year
+        print(
+            f"  {each.dataset:20} {each.bytes / 1e6:8.2f} MB in {each.sessions:3} sessions, "
+            f"{(year or 0) / 1e6:7.1f} MB a year"
+        )
+    total = sum(each.bytes_per_year or 0 for each in found if each.dataset != "quotes")
+    print(f"without quotes {total / 1e6:.0f} MB a year; the goal for the S&P 500 is {GOAL_MB} MB")
+    for name in ("daily_candles", "eod_snapshot", "symbols"):
+        times = []
+        for instant in (None, first):
+            started = time.perf_counter()
+            data_version(open_dataset(name, data, as_of=instant))
+            times.append(time.perf_counter() - started)
+        manifest = read_manifest(data, name)
+        rows = 0 if manifest is None else manifest.rows
+        print(f"  {name}: {rows:,} rows hashed in {times[0]:.2f} s now, {times[1]:.2f} s as of the first evening")
+
+
+def main() -> None:
+    """Measure in a temporary folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--universe", default="2", help="TT_LIST")
+    parser.add_argument("--sessions", type=int, default=10)
+    parser.add_argument("--since", type=date.fromisoformat, default=date(2016, 1, 4), help="TT_HISTORY_START")
+    options = parser.parse_args()
+    print(
+        f"{len(DATASETS)} tables, universe {options.universe}, {options.sessions} sessions, bars since {options.since}",
+        flush=True,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        measure(Path(folder), universe=options.universe, count=options.sessions, since=options.since)
+
+
+if __name__ == "__main__":
+    main()
