@@ -16,6 +16,7 @@ Whatever only a run needs is imported inside of a function, because the code loc
 """
 
 # Reads better in one piece: what a new release of Dagster may break is looked for in one place.
+import logging
 import os
 import signal
 import subprocess
@@ -504,6 +505,22 @@ def step_records(instance: dg.DagsterInstance, run_id: str) -> Sequence[StepReco
 
 
 # The web UI.
+
+
+def write_logs_without_colours() -> None:
+    """Have the programs of Dagster that this process runs write their log lines without colours.
+
+    Of the formats that they offer, which are colored, json and rich, the first has colours in a file and in a journal,
+    too, and whatever NO_COLOR says.
+    """
+    from dagster._utils import log  # noqa: PLC0415 - only the web UI needs it
+
+    class Plain(logging.Formatter):
+        def __init__(self, fmt: str | None = None, datefmt: str | None = None, **_: object) -> None:
+            super().__init__(fmt, datefmt)
+
+    module: Any = log
+    module.coloredlogs = SimpleNamespace(ColoredFormatter=Plain, install=module.coloredlogs.install)
 
 
 def run_dev_server(web_server: Sequence[str], daemon: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ import sys
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.lines import one_line
 from ttapi_pipeline.core.signals import ending_signals
-from ttapi_pipeline.defs.dagster_internals import run_dev_server
+from ttapi_pipeline.defs.dagster_internals import run_dev_server, write_logs_without_colours
 from ttapi_pipeline.defs.operations.instance_errors import instance_errors
 from ttapi_pipeline.storage.databases import check_databases, dagster_home, mend_databases
 
@@ -22,6 +22,8 @@ _ENDED = "the web UI and its daemon have ended; runs that were under way are can
 
 def main() -> None:
     """`dagster dev` with its arguments; ``--server PID`` or ``--daemon PID`` before them is one of its services."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        write_logs_without_colours()
     if sys.argv[1:2] in (["--server"], ["--daemon"]):
         _, service, parent, *arguments = sys.argv
         sys.argv[1:] = arguments

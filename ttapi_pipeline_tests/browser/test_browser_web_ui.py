@@ -53,7 +53,9 @@ def materialise(page: Page, web_ui: WebUi) -> str:
 
 
 def test_the_graph_shows_every_dataset_at_the_address_that_tt_ui_prints(page: Page, web_ui: WebUi) -> None:
-    assert f"graph     {web_ui.url}/graph" in (web_ui.project / "ui.log").read_text()
+    said = (web_ui.project / "ui.log").read_text()
+    assert f"graph     {web_ui.url}/graph" in said
+    assert "\x1b" not in said, "colours in a file"
     # Large enough that every box of the graph is drawn.
     page.set_viewport_size({"width": 1920, "height": 3000})
     page.goto("/graph")

@@ -8,6 +8,8 @@ and the decision is what to keep.
 
 import os
 import signal
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -543,3 +545,23 @@ class TestInterrupts:
 
         assert failed_steps(run(instance, symbols)) == {}
         assert found == {"inside": signal.default_int_handler, "after": True}
+
+
+class TestLogs:
+    def test_the_programs_of_dagster_write_colours_into_a_file_unless_they_are_told_not_to(self) -> None:
+        says = """
+import logging, sys
+from dagster._utils.log import configure_loggers
+from ttapi_pipeline.defs.dagster_internals import write_logs_without_colours
+if sys.argv[1] == "plain":
+    write_logs_without_colours()
+configure_loggers()
+logging.getLogger("dagster").info("it is said")
+"""
+        coloured, plain = (
+            subprocess.run([sys.executable, "-c", says, how], capture_output=True, text=True, check=True).stdout
+            for how in ("as it is", "plain")
+        )
+        assert "\x1b[" in coloured
+        assert "\x1b" not in plain
+        assert plain.rstrip().endswith("- dagster - INFO - it is said")
