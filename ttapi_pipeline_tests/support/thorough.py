@@ -27,6 +27,7 @@ THOROUGH: Final = (
     "defs/test_defs_csv_choice.py",
     "defs/test_defs_damage.py",
     "defs/test_defs_golden_values.py",
+    "defs/test_defs_history.py",
     "defs/test_defs_hostile_files.py",
     "defs/test_defs_hostile_servers.py",
     "defs/test_defs_kills.py",

@@ -33,7 +33,7 @@ class Usage:
         dataset: Its name.
         bytes: Of kept rows, changes and the log.
         versions: How many publications are in the log.
-        sessions: In how many different sessions.
+        sessions: In how many different sessions anything was published, of whatever dataset.
     """
 
     dataset: str
@@ -56,11 +56,11 @@ def usage(folder: Path) -> Sequence[Usage]:
     Raises:
         StorageError: A file cannot be read.
     """
-    found = []
-    for dataset, size in history_bytes(folder).items():
-        known = PublicationLog.of(folder, dataset).read()
-        found.append(Usage(dataset, size, len(known), len({session_of_publication(each) for each in known})))
-    return found
+    logs = {dataset: PublicationLog.of(folder, dataset).read() for dataset in history_bytes(folder)}
+    sessions = len({session_of_publication(each) for known in logs.values() for each in known})
+    return [
+        Usage(dataset, size, len(logs.get(dataset, ())), sessions) for dataset, size in history_bytes(folder).items()
+    ]
 
 
 def damaged_versions(folder: Path) -> Sequence[str]:

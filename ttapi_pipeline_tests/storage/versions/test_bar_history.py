@@ -221,6 +221,22 @@ def test_a_table_that_changed_by_more_than_half_is_kept_whole(tmp_path: Path) ->
     assert_frame_equal(known(tmp_path, 1), rows(dict.fromkeys(table, (1000.0, 1))))
 
 
+def test_a_split_restates_the_past_of_a_symbol_and_what_was_known_before_stays(tmp_path: Path) -> None:
+    before = grown(6)
+    after = {
+        (symbol, day): (close if symbol != "B" else (close or 0) / 2, hour)
+        for (symbol, day), (close, hour) in before.items()
+    }
+    after |= {(symbol, 7): (7.0, 1) for symbol in "ABCD"}
+    store(tmp_path, rows(before), 0)
+    store(tmp_path, rows(after), 1)
+    (step,) = steps_of(tmp_path, "bars")
+    # The close of the first day is 0, and half of it is no change.
+    assert pl.read_parquet(step.path)["change"].to_list() == ["new", *["changed"] * 5, *["new"] * 3]
+    assert_frame_equal(known(tmp_path, 0), rows(before))
+    assert_frame_equal(known(tmp_path, 1), rows(after))
+
+
 def test_a_table_with_other_columns_is_kept_whole_with_the_columns_of_then(tmp_path: Path) -> None:
     table = grown(6)
     store(tmp_path, rows(table), 0)
