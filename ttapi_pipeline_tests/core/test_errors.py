@@ -25,7 +25,7 @@ TREE = {
     },
     "StreamError": {"StreamClosedError", "ProtocolError"},
     "DataError": {"InvalidFormatError", "MissingColumnError", "ParseError", "CoverageError"},
-    "StorageError": {"LockTimeoutError", "CorruptFileError"},
+    "StorageError": {"LockTimeoutError", "ConflictError", "CorruptFileError"},
 }
 RETRYABLE = {
     "RateLimitError",
@@ -34,6 +34,7 @@ RETRYABLE = {
     "CircuitOpenError",
     "StreamClosedError",
     "LockTimeoutError",
+    "ConflictError",
 }
 
 
