@@ -119,9 +119,9 @@ def found(project: Path, printed: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def is_of_accounts(name: str) -> bool:
-    """Whether a file is the table of accounts: users keep it for themselves."""
+    """Whether a file is the table of accounts, or the history of their balances: users keep both for themselves."""
     first, *others = Path(name).parts
-    return first == "data" and bool(others) and others[0].split(".")[0] == "accounts"
+    return first == "data" and bool(others) and others[0].split(".")[0] in {"accounts", "balances_history"}
 
 
 def every_command(project: Path, log_format: str, *names: str) -> list[str]:
