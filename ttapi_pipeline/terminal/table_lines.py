@@ -117,7 +117,8 @@ def _ordered(table: ShownTable) -> list[str]:
 
 def _laid_out(values: pl.Series, pen: Pen) -> _Column:
     rows = values.to_list()
-    widest = max(pen.width // _SHARE, 1)
+    # A beginning of a text says something; of an instant, which is typed into other commands, it does not.
+    widest = pen.width if values.dtype.is_temporal() else max(pen.width // _SHARE, 1)
     cells = [pen.cut(cell, widest) for cell in cells_of(rows, null=pen.glyphs.null)]
     words = values.name.replace("_", "_\n").split("\n")
     width = max([min(max(map(cell_len, words)), widest), *map(cell_len, cells)])

@@ -16,7 +16,7 @@ from ttapi_pipeline.core.verdict import Rule, Verdict
 from ttapi_pipeline.tables.schema import DATE, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema, required
 from ttapi_pipeline.terminal.pen import ASCII, UNICODE, Glyphs, Pen
 from ttapi_pipeline.terminal.table_cells import cells_of
-from ttapi_pipeline.terminal.table_lines import ShownTable, table_lines
+from ttapi_pipeline.terminal.table_lines import ShownTable, row_lines, table_lines
 
 FIGURES = [f"figure_number_{number}" for number in range(12)]
 SCHEMA = DatasetSchema(
@@ -68,6 +68,15 @@ def test_as_many_columns_as_fit_are_shown_and_the_others_are_named(width: int, f
     else:
         assert row[-2:] == ["2026-11-20", "15:30:01Z"]
         assert "more for" not in said
+
+
+def test_an_instant_is_shown_whole_where_a_text_of_its_length_is_cut() -> None:
+    lines, columns = row_lines(
+        pl.DataFrame({"known_at": [AT], "why": ["nothing is stored yet"]}),
+        Pen(is_coloured=False, glyphs=UNICODE, width=60),
+    )
+    assert columns == 2
+    assert lines[1] == "2026-11-20 15:30:01Z  nothing is sto…"
 
 
 def test_a_caution_stands_beside_the_key_in_yellow_and_a_null_is_a_dash() -> None:
