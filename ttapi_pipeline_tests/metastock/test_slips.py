@@ -175,8 +175,10 @@ def test_no_bar_of_a_real_series_is_set_aside() -> None:
 
 
 def test_the_dry_run_tells_the_bar_and_a_bar_after_it_decides(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Narrower, the sentence is broken in the middle of its cell.
+    monkeypatch.setenv("COLUMNS", "200")
     rows = [row(DAYS[at], close) for at, close in enumerate((150, 151, 152, 1530))]
     (tmp_path / "AAPL.csv").write_text(HEADER + "".join(rows))
     assert cli.main(["import", "--dry-run", str(tmp_path)]) == OK
