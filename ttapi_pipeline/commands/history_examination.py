@@ -19,7 +19,9 @@ def examine_history(settings: Settings) -> Iterator[Finding]:
     folder = open_folder(settings.data_dir)
     if not isinstance(folder, Path):
         yield Finding(
-            "history", "versions are kept on a local disk alone, and the data is in an object store", is_good=True
+            "history",
+            "what versions take and cost is told of a local disk alone, and the data is in an object store",
+            is_good=True,
         )
         return
     try:

@@ -49,7 +49,7 @@ def update_history(
     """Make what a history lacks, or some of its sessions again.
 
     Args:
-        data_folder: With the dataset and its versions. Of an object store nothing is made: no versions are kept there.
+        data_folder: With the dataset and its versions. Of an object store nothing is made yet.
         history: Which one.
         now: Aware UTC.
         again: Sessions that are made again, whatever is stored of them; None for what is lacking or out of date.

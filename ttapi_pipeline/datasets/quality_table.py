@@ -77,7 +77,7 @@ def open_quality(folder: Folder, *, now: datetime, ttl_of: TtlOf = lambda datase
     import polars as pl  # noqa: PLC0415 - for what is read
 
     if not isinstance(folder, Path):
-        raise StorageError(f"{folder}: versions are kept on a local disk alone, and so is what became of sessions")
+        raise StorageError(f"{folder}: what became of sessions is told of a local disk alone")
     table = SessionTable.of(folder, QUALITY)
     settled = [session for session, part in table.parts().items() if _is_final(part)]
     first = _first_session(folder)
