@@ -11,6 +11,7 @@ import dagster as dg
 
 from ttapi_pipeline.core.progress import Phase, Progress, ProgressBoard
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.core.standard_streams import standard_streams_restored
 from ttapi_pipeline.defs.assembly import build_definitions
 from ttapi_pipeline.defs.automation.jobs import REFRESH_JOB
 from ttapi_pipeline.defs.dagster_internals import (
@@ -52,7 +53,7 @@ def refresh_datasets(
         StorageError: The Dagster instance cannot be read or written.
     """
     job, run_id = build_definitions(settings).resolve_job_def(REFRESH_JOB), str(uuid.uuid4())
-    with instance_errors(dagster_home()), dg.DagsterInstance.get() as instance:
+    with instance_errors(dagster_home()), standard_streams_restored(), dg.DagsterInstance.get() as instance:
         end_lost_runs(instance)
         hold_run(instance, run_id, is_noted=False)
         shield_log_mirrors()

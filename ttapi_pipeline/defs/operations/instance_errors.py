@@ -16,6 +16,7 @@ from ttapi_pipeline.core.errors import StorageError
 
 _WAYS_OUT = {
     "full": "free some space on its disk",
+    "No space left": "free some space on its disk",
     "readonly": "give this user the right to read and write there",
     "unable to open": "give this user the right to read and write there",
     "locked": "another process holds it; try again",
