@@ -100,7 +100,11 @@ async def connect(
             await connection.authorize(open_seconds)
             yield connection
     finally:
-        await websocket.close()
+        try:
+            await websocket.close()
+        finally:
+            # A cancelled goodbye would leave the socket open until the server closes it, which it may never do.
+            websocket.transport.abort()
 
 
 class DxLinkConnection:
