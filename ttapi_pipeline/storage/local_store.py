@@ -7,20 +7,19 @@ Manifests are replaced by a rename under the dataset's lock. Polars is imported 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ttapi_pipeline.core.csv_choice import CsvChoice
 from ttapi_pipeline.core.errors import ConflictError, CorruptFileError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.storage.layout import check_folder_rights, check_folder_writable, make_folder
-from ttapi_pipeline.storage.store import ANY, VersionedManifest
+from ttapi_pipeline.storage.store import PublishOptions, VersionedManifest, rows_as_of
 from ttapi_pipeline.storage.stored import Stored, read_manifest_file, read_stored_files
 
 if TYPE_CHECKING:
@@ -31,11 +30,13 @@ if TYPE_CHECKING:
     from ttapi_pipeline.storage.publish import Published
     from ttapi_pipeline.storage.repair import Problem
     from ttapi_pipeline.storage.table import StoredTable
-    from ttapi_pipeline.storage.versions.keeping import Retention
     from ttapi_pipeline.storage.versions.reading import Version
     from ttapi_pipeline.tables.schema import DatasetSchema
 
 # ruff: noqa: PLC0415 - `tt status` opens a store and must answer at once
+
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,7 @@ class LocalStore:
         return read_manifest_file(self.folder, dataset)
 
     def read_manifests(self, datasets: Collection[str]) -> Mapping[str, VersionedManifest | CorruptFileError | None]:
-        found: dict[str, VersionedManifest | CorruptFileError | None] = {}
-        for name in datasets:
-            try:
-                found[name] = self.read_manifest(name)
-            except CorruptFileError as error:
-                found[name] = error
-        return found
+        return {name: _or_damage(self.read_manifest, name) for name in datasets}
 
     def commit(self, manifest: Manifest, *, if_version: str | None) -> str:
         from ttapi_pipeline.storage.layout import DatasetFiles
@@ -110,11 +105,7 @@ class LocalStore:
         return written.version
 
     def source(self, schema: DatasetSchema, *, as_of: datetime | None = None) -> pl.LazyFrame:
-        if as_of is None:
-            return self.open_table(schema).frame
-        from ttapi_pipeline.storage.versions.reading import known_at
-
-        return self.open_version(schema, known_at(self.versions(schema.name), schema.name, as_of)).frame
+        return rows_as_of(self, schema, as_of)
 
     def open_table(self, schema: DatasetSchema) -> StoredTable:
         from ttapi_pipeline.storage.scan import open_table_file
@@ -130,43 +121,18 @@ class LocalStore:
         *,
         is_survey: bool = False,  # noqa: ARG002 - to look at a local file costs nothing
     ) -> Mapping[str, Stored | CorruptFileError]:
-        found: dict[str, Stored | CorruptFileError] = {}
-        for name in datasets:
-            try:
-                found[name] = self.read_stored(name)
-            except CorruptFileError as error:
-                found[name] = error
-        return found
+        return {name: _or_damage(self.read_stored, name) for name in datasets}
 
     def publish(
         self,
         frame: pl.DataFrame | pl.LazyFrame | Pieces,
         schema: DatasetSchema,
         provenance: Provenance,
-        *,
-        replaces: str | None = ANY,
-        executor: Executor | None = None,
-        lock_timeout_seconds: float | None = None,
-        is_sorted: bool = False,
-        is_note_trusted: bool = True,
-        csv_choice: CsvChoice = CsvChoice.FULL,
-        retention: Retention | None = None,
+        how: PublishOptions,
     ) -> Published:
         from ttapi_pipeline.storage.publish import publish_locally
 
-        return publish_locally(
-            frame,
-            schema,
-            self.folder,
-            provenance,
-            replaces=replaces,
-            executor=executor,
-            lock_timeout_seconds=lock_timeout_seconds,
-            is_sorted=is_sorted,
-            is_note_trusted=is_note_trusted,
-            csv_choice=csv_choice,
-            retention=retention,
-        )
+        return publish_locally(frame, schema, self.folder, provenance, how)
 
     def find_damage(self, dataset: str, *, most_csv_bytes: int | None = None) -> Sequence[Damage]:
         from ttapi_pipeline.storage.verification import find_damaged_files
@@ -202,22 +168,18 @@ class LocalStore:
         return locked(self.folder / name, what, timeout_seconds=timeout_seconds)
 
     def check(
-        self, schema: DatasetSchema, *, csv_choice: CsvChoice | None = None, lock_timeout_seconds: float | None = None
+        self, schema: DatasetSchema, *, csv_choice: CsvChoice | None, lock_timeout_seconds: float
     ) -> Sequence[Problem]:
-        from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS
         from ttapi_pipeline.storage.repair import check_files
 
-        patience = DEFAULT_LOCK_TIMEOUT_SECONDS if lock_timeout_seconds is None else lock_timeout_seconds
-        return check_files(self.folder, schema, lock_timeout_seconds=patience, csv_choice=csv_choice)
+        return check_files(self.folder, schema, lock_timeout_seconds=lock_timeout_seconds, csv_choice=csv_choice)
 
     def repair(
-        self, schema: DatasetSchema, *, csv_choice: CsvChoice | None = None, lock_timeout_seconds: float | None = None
+        self, schema: DatasetSchema, *, csv_choice: CsvChoice | None, lock_timeout_seconds: float
     ) -> Sequence[Problem]:
-        from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS
         from ttapi_pipeline.storage.repair import repair_files
 
-        patience = DEFAULT_LOCK_TIMEOUT_SECONDS if lock_timeout_seconds is None else lock_timeout_seconds
-        return repair_files(self.folder, schema, lock_timeout_seconds=patience, csv_choice=csv_choice)
+        return repair_files(self.folder, schema, lock_timeout_seconds=lock_timeout_seconds, csv_choice=csv_choice)
 
     def foreign_files(self, dataset: str) -> Sequence[Path]:
         from ttapi_pipeline.storage.claims import foreign_in
@@ -234,3 +196,11 @@ class LocalStore:
         from ttapi_pipeline.storage.versions.reading import open_version_file
 
         return open_version_file(self.folder, schema, version)
+
+
+def _or_damage(read: Callable[[str], _Found], dataset: str) -> _Found | CorruptFileError:
+    """What a reader of one dataset gives, or that it is damaged."""
+    try:
+        return read(dataset)
+    except CorruptFileError as error:
+        return error

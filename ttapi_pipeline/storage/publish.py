@@ -44,7 +44,7 @@ from ttapi_pipeline.storage.incremental.write_csv import write_csv
 from ttapi_pipeline.storage.incremental.write_parquet import WrittenParquet
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder, make_folder
 from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS, DatasetLock
-from ttapi_pipeline.storage.store import ANY, open_store
+from ttapi_pipeline.storage.store import ANY, PublishOptions, open_store
 from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.storage.versions.budget import keep_within
 from ttapi_pipeline.storage.versions.keeping import Retention, keep_stored
@@ -105,7 +105,7 @@ def publish(
     *,
     replaces: str | None = ANY,
     executor: Executor | None = None,
-    lock_timeout_seconds: float | None = None,
+    lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS,
     is_sorted: bool = False,
     is_note_trusted: bool = True,
     csv_choice: CsvChoice = CsvChoice.FULL,
@@ -137,10 +137,7 @@ def publish(
         LockTimeoutError: Another writer was not done in time.
         StorageError: The files cannot be written, or one in their places is not ours (see `claims`).
     """
-    return open_store(folder).publish(
-        frame,
-        schema,
-        provenance,
+    how = PublishOptions(
         replaces=replaces,
         executor=executor,
         lock_timeout_seconds=lock_timeout_seconds,
@@ -149,6 +146,7 @@ def publish(
         csv_choice=csv_choice,
         retention=retention,
     )
+    return open_store(folder).publish(frame, schema, provenance, how)
 
 
 def publish_locally(
@@ -156,14 +154,7 @@ def publish_locally(
     schema: DatasetSchema,
     folder: Path,
     provenance: Provenance,
-    *,
-    replaces: str | None = ANY,
-    executor: Executor | None = None,
-    lock_timeout_seconds: float | None = None,
-    is_sorted: bool = False,
-    is_note_trusted: bool = True,
-    csv_choice: CsvChoice = CsvChoice.FULL,
-    retention: Retention | None = None,
+    how: PublishOptions,
 ) -> Published:
     """As `publish`, in a folder of this machine."""
     files, started = DatasetFiles.of(folder, schema.name), time.perf_counter()
@@ -171,22 +162,20 @@ def publish_locally(
     refuse_foreign_files(folder, [schema.name])
     make_folder(folder)
     lock = DatasetLock(folder, schema.name)
-    lock.acquire(timeout_seconds=DEFAULT_LOCK_TIMEOUT_SECONDS if lock_timeout_seconds is None else lock_timeout_seconds)
+    lock.acquire(timeout_seconds=how.lock_timeout_seconds)
     with ExitStack() as held:
         held.callback(lock.release)
-        _refuse_lost_race(files, replaces)
+        _refuse_lost_race(files, how.replaces)
         claim = Claim.of(files)
         remove_stale_files(files)
-        keep_stored(files, retention)
-        put = partial(_put_parquet, csv_choice=csv_choice, is_sorted=is_sorted, is_note_trusted=is_note_trusted)
-        manifest, write_rest = put(
-            frame, schema, claim, provenance, held, recorder=Recorder.of(files, schema, retention)
-        )
+        keep_stored(files, how.retention)
+        recorder = Recorder.of(files, schema, how.retention)
+        manifest, write_rest = _put_parquet(frame, schema, claim, provenance, held, how=how, recorder=recorder)
         claim.check(files.manifest)
         write_manifest(files, manifest)
-        keep_stored(files, retention, after_seconds=time.perf_counter() - started)
-        keep_within(files, schema, retention)
-        csv = executor.submit(write_rest) if executor else done(write_rest)
+        keep_stored(files, how.retention, after_seconds=time.perf_counter() - started)
+        keep_within(files, schema, how.retention)
+        csv = how.executor.submit(write_rest) if how.executor else done(write_rest)
         until_written = held.pop_all()
     # Runs at once if the CSV is there already, and also if the executor drops its work.
     csv.add_done_callback(lambda _: until_written.close())
@@ -217,18 +206,16 @@ def _put_parquet(
     provenance: Provenance,
     held: ExitStack,
     *,
-    csv_choice: CsvChoice,
-    is_sorted: bool,
-    is_note_trusted: bool,
+    how: PublishOptions,
     recorder: Recorder | None,
 ) -> tuple[Manifest, partial[Manifest]]:
     """Put the Parquet file in place; its manifest, and what writes the CSV."""
     if not isinstance(frame, Pieces):
         manifest = publish_parquet(
-            frame, schema, claim, provenance, is_sorted=is_sorted, csv_choice=csv_choice, recorder=recorder
+            frame, schema, claim, provenance, is_sorted=how.is_sorted, csv_choice=how.csv_choice, recorder=recorder
         )
         return manifest, partial(publish_csv, claim, manifest)
-    stored = StoredPieces(claim.files, schema, code_version=provenance.code_version, is_trusted=is_note_trusted)
+    stored = StoredPieces(claim.files, schema, code_version=provenance.code_version, is_trusted=how.is_note_trusted)
     known = held.enter_context(closing(stored))
     parquet = claim.files.parquet
     with staged(parquet) as staging:
@@ -240,7 +227,7 @@ def _put_parquet(
             differing = known.ranges_that_differ(encoded.written.pieces)
             with storage_errors(parquet):
                 recorder.record(NewFile(staging.path, encoded.footer, encoded.content, differing))
-        manifest = encoded.manifest(staging.commit(encoded.facts), csv_choice)
+        manifest = encoded.manifest(staging.commit(encoded.facts), how.csv_choice)
     return manifest, partial(_publish_csv_of_pieces, claim, schema, manifest, known, encoded.written)
 
 

@@ -55,6 +55,19 @@ class VersionedManifest:
     version: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishOptions:
+    """How a dataset is stored; each is an argument of `storage.publish.publish`, which says what it means."""
+
+    replaces: str | None
+    executor: Executor | None
+    lock_timeout_seconds: float
+    is_sorted: bool
+    is_note_trusted: bool
+    csv_choice: CsvChoice
+    retention: Retention | None
+
+
 class Store(Protocol):
     """A place for datasets: a folder of this machine, or a prefix in an object store.
 
@@ -156,16 +169,9 @@ class Store(Protocol):
         frame: pl.DataFrame | pl.LazyFrame | Pieces,
         schema: DatasetSchema,
         provenance: Provenance,
-        *,
-        replaces: str | None = ANY,
-        executor: Executor | None = None,
-        lock_timeout_seconds: float | None = None,
-        is_sorted: bool = False,
-        is_note_trusted: bool = True,
-        csv_choice: CsvChoice = CsvChoice.FULL,
-        retention: Retention | None = None,
+        how: PublishOptions,
     ) -> Published:
-        """Store a dataset in place of the publication before; arguments and errors as of `storage.publish.publish`."""
+        """Store a dataset in place of the publication before; errors as of `storage.publish.publish`."""
 
     def find_damage(self, dataset: str, *, most_csv_bytes: int | None = None) -> Sequence[Damage]:
         """Look for damage that no process has noted yet, and note it; see `storage.verification.find_damage`."""
@@ -199,12 +205,12 @@ class Store(Protocol):
         """
 
     def check(
-        self, schema: DatasetSchema, *, csv_choice: CsvChoice | None = None, lock_timeout_seconds: float | None = None
+        self, schema: DatasetSchema, *, csv_choice: CsvChoice | None, lock_timeout_seconds: float
     ) -> Sequence[Problem]:
         """Examine what is stored of a dataset and change nothing; see `storage.repair.check`."""
 
     def repair(
-        self, schema: DatasetSchema, *, csv_choice: CsvChoice | None = None, lock_timeout_seconds: float | None = None
+        self, schema: DatasetSchema, *, csv_choice: CsvChoice | None, lock_timeout_seconds: float
     ) -> Sequence[Problem]:
         """Mend what can be made from the rows; see `storage.repair.repair`."""
 
@@ -221,6 +227,15 @@ class Store(Protocol):
             StorageError: They are not kept.
             CorruptFileError: They are damaged.
         """
+
+
+def rows_as_of(store: Store, schema: DatasetSchema, as_of: datetime | None) -> pl.LazyFrame:
+    """As `Store.source`, for the stores themselves."""
+    if as_of is None:
+        return store.open_table(schema).frame
+    from ttapi_pipeline.storage.versions.reading import known_at  # noqa: PLC0415 - for the past alone
+
+    return store.open_version(schema, known_at(store.versions(schema.name), schema.name, as_of)).frame
 
 
 def open_store(folder: Folder) -> Store:

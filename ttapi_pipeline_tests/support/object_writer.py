@@ -18,6 +18,7 @@ from ttapi_pipeline.core.declaration import Keeps
 from ttapi_pipeline.core.errors import ConflictError, StorageError
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.storage.layout import Folder, open_folder
+from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.store import Store, open_store
 from ttapi_pipeline.storage.versions.keeping import Retention
 from ttapi_pipeline_tests.support.marks import FETCHED_AT, MARKS
@@ -44,9 +45,10 @@ def add(store: Store, name: str) -> None:
             return
         made = Provenance(dataset="marks", code_version="1", fetched_at=datetime.now(tz=UTC), is_simulated=True)
         try:
-            store.publish(
+            publish(
                 frame,
                 MARKS,
+                store.folder,
                 made,
                 replaces=None if manifest is None else manifest.write_id,
                 csv_choice=CsvChoice.OFF,

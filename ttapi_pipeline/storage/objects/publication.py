@@ -18,7 +18,6 @@ which the next publication or `repair` makes.
 from __future__ import annotations
 
 import time
-from concurrent.futures import Executor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,8 +40,7 @@ from ttapi_pipeline.storage.objects.manifests import Current, commit, note_copy,
 from ttapi_pipeline.storage.objects.names import ObjectNames
 from ttapi_pipeline.storage.objects.pruning import prune
 from ttapi_pipeline.storage.publish import Published, done, lost_race
-from ttapi_pipeline.storage.store import ANY, VersionedManifest
-from ttapi_pipeline.storage.versions.keeping import Retention
+from ttapi_pipeline.storage.store import ANY, PublishOptions, VersionedManifest
 from ttapi_pipeline.storage.versions.log import Publication
 
 if TYPE_CHECKING:
@@ -57,21 +55,16 @@ _COMMITS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class ObjectPublisher:
-    """Publishes one dataset; the arguments are those of `storage.publish.publish`."""
+    """Publishes one dataset."""
 
     names: ObjectNames
-    replaces: str | None
-    csv_choice: CsvChoice
-    retention: Retention | None
+    how: PublishOptions
 
     def publish(
         self,
         frame: pl.DataFrame | pl.LazyFrame | Pieces,
         schema: DatasetSchema,
         provenance: Provenance,
-        *,
-        executor: Executor | None,
-        is_sorted: bool,
     ) -> Published:
         """Store the rows; errors as of `storage.publish.publish`."""
         started, names = time.perf_counter(), self.names
@@ -79,17 +72,17 @@ class ObjectPublisher:
         with ExitStack() as held:
             folder = held.enter_context(temporary_folder())
             rows = folder / "rows.parquet"
-            encoded = _encode(rows, frame, schema, provenance, names, is_sorted=is_sorted)
+            encoded = _encode(rows, frame, schema, provenance, names, is_sorted=self.how.is_sorted)
             manifest = self._put_rows(rows, encoded)
             committed = self._commit(manifest, stored)
-            if self.retention is not None:
+            if self.how.retention is not None:
                 spent = time.perf_counter() - started
                 enter(names, Publication.of(manifest, rows_of=manifest.write_id, after_seconds=spent))
 
             def write_rest() -> Manifest:
                 return self._finish(committed, rows)
 
-            csv = executor.submit(write_rest) if executor else done(write_rest)
+            csv = self.how.executor.submit(write_rest) if self.how.executor else done(write_rest)
             until_written = held.pop_all()
         csv.add_done_callback(lambda _: until_written.close())
         return Published(names.copy("csv"), manifest, csv)
@@ -105,10 +98,10 @@ class ObjectPublisher:
     def _check(self, stored: Current) -> None:
         if stored.manifest is None and stored.content is not None and not has_traces(stored.content.content):
             raise StorageError(in_the_way([self.names.manifest]))
-        if self.replaces == ANY or stored.manifest is None:
+        if self.how.replaces == ANY or stored.manifest is None:
             # A manifest that is gone or damaged says nothing of a later publication.
             return
-        if stored.manifest.write_id != self.replaces:
+        if stored.manifest.write_id != self.how.replaces:
             raise lost_race(self.names.dataset)
 
     def _put_rows(self, rows: Path, encoded: EncodedTable) -> Manifest:
@@ -118,13 +111,13 @@ class ObjectPublisher:
             raise storage_error(rows, error) from error
         write_id = str(encoded.footer["write_id"])
         bucket.write(self.names.rows(write_id), rows)
-        return encoded.manifest(self.names.named(facts, write_id), self.csv_choice)
+        return encoded.manifest(self.names.named(facts, write_id), self.how.csv_choice)
 
     def _commit(self, manifest: Manifest, stored: Current) -> VersionedManifest:
         names = self.names
         try:
             for _ in range(_COMMITS):
-                if self.retention is not None:
+                if self.how.retention is not None:
                     keep_replaced(names, stored)
                 with suppress(ConflictError):
                     return VersionedManifest(manifest, commit(names.folder, manifest, if_version=stored.version))
@@ -146,7 +139,7 @@ class ObjectPublisher:
         refresh_copies(self.names, complete.manifest)
         if complete.version:
             note_copy(self.names.folder, complete.manifest, complete.version)
-            prune(self.names, complete.manifest, self.retention)
+            prune(self.names, complete.manifest, self.how.retention)
         return complete.manifest
 
     def _put_csv(self, committed: VersionedManifest, rows: Path) -> VersionedManifest:

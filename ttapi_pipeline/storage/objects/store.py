@@ -8,7 +8,6 @@ Polars is imported by the methods that need it.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,7 +24,7 @@ from ttapi_pipeline.storage.objects.damage import difference, noted_damage
 from ttapi_pipeline.storage.objects.location import ObjectPath
 from ttapi_pipeline.storage.objects.manifests import Beside
 from ttapi_pipeline.storage.objects.names import ObjectNames
-from ttapi_pipeline.storage.store import ANY, VersionedManifest
+from ttapi_pipeline.storage.store import PublishOptions, VersionedManifest, rows_as_of
 from ttapi_pipeline.storage.stored import Stored
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from ttapi_pipeline.storage.publish import Published
     from ttapi_pipeline.storage.repair import Problem
     from ttapi_pipeline.storage.table import StoredTable
-    from ttapi_pipeline.storage.versions.keeping import Retention
     from ttapi_pipeline.storage.versions.reading import Version
     from ttapi_pipeline.tables.schema import DatasetSchema
 
@@ -89,11 +87,7 @@ class ObjectStore:
         return manifests.commit(self.folder, manifest, if_version=if_version)
 
     def source(self, schema: DatasetSchema, *, as_of: datetime | None = None) -> pl.LazyFrame:
-        if as_of is None:
-            return self.open_table(schema).frame
-        from ttapi_pipeline.storage.versions.reading import known_at
-
-        return self.open_version(schema, known_at(self.versions(schema.name), schema.name, as_of)).frame
+        return rows_as_of(self, schema, as_of)
 
     def open_table(self, schema: DatasetSchema) -> StoredTable:
         from ttapi_pipeline.storage.objects.table import open_objects
@@ -133,19 +127,11 @@ class ObjectStore:
         frame: pl.DataFrame | pl.LazyFrame | Pieces,
         schema: DatasetSchema,
         provenance: Provenance,
-        *,
-        replaces: str | None = ANY,
-        executor: Executor | None = None,
-        lock_timeout_seconds: float | None = None,  # noqa: ARG002 - there are no locks
-        is_sorted: bool = False,
-        is_note_trusted: bool = True,  # noqa: ARG002 - nothing is noted of pieces
-        csv_choice: CsvChoice = CsvChoice.FULL,
-        retention: Retention | None = None,
+        how: PublishOptions,
     ) -> Published:
         from ttapi_pipeline.storage.objects.publication import ObjectPublisher
 
-        publisher = ObjectPublisher(ObjectNames(self.folder, schema.name), replaces, csv_choice, retention)
-        return publisher.publish(frame, schema, provenance, executor=executor, is_sorted=is_sorted)
+        return ObjectPublisher(ObjectNames(self.folder, schema.name), how).publish(frame, schema, provenance)
 
     def find_damage(
         self,
@@ -188,8 +174,8 @@ class ObjectStore:
         self,
         schema: DatasetSchema,
         *,
-        csv_choice: CsvChoice | None = None,
-        lock_timeout_seconds: float | None = None,  # noqa: ARG002 - there are no locks
+        csv_choice: CsvChoice | None,
+        lock_timeout_seconds: float,  # noqa: ARG002 - there are no locks
     ) -> Sequence[Problem]:
         from ttapi_pipeline.storage.objects.examination import check
 
@@ -199,8 +185,8 @@ class ObjectStore:
         self,
         schema: DatasetSchema,
         *,
-        csv_choice: CsvChoice | None = None,
-        lock_timeout_seconds: float | None = None,  # noqa: ARG002 - there are no locks
+        csv_choice: CsvChoice | None,
+        lock_timeout_seconds: float,  # noqa: ARG002 - there are no locks
     ) -> Sequence[Problem]:
         from ttapi_pipeline.storage.objects.examination import repair
 

@@ -108,7 +108,7 @@ def test_a_manifest_takes_the_place_of_exactly_one_version(
     place: Folder, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
 ) -> None:
     store = open_store(place)
-    complete = store.publish(marks_frame(), marks, provenance).wait()
+    complete = publish(marks_frame(), marks, place, provenance).wait()
     found = store.read_manifest("marks")
     assert found is not None
     assert found.manifest == complete
@@ -138,7 +138,7 @@ def test_many_writers_at_the_same_time_lose_no_row(
             frame = row if before is None else pl.concat([before.frame.collect(), row])
             try:
                 after = None if manifest is None else manifest.write_id
-                store.publish(frame, marks, provenance, replaces=after, csv_choice=CsvChoice.OFF).wait()
+                publish(frame, marks, prefix, provenance, replaces=after, csv_choice=CsvChoice.OFF).wait()
                 return
             except ConflictError:
                 continue
