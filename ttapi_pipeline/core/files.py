@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
@@ -118,28 +118,32 @@ def _remove_abandoned_folder(path: Path) -> None:
 
 def _folder_made_and_held(path: Path) -> int | None:
     """Make an empty folder and lock it; returns the descriptor that holds the lock, None without locks on folders."""
-    while True:
-        path.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            continue
-        except OSError:
-            # Windows opens no folders.
-            return None
-        with suppress(OSError):
-            lock_shared(descriptor)
-        # Before it was locked, another process may have taken it for abandoned.
-        if path.exists():
-            return descriptor
-        os.close(descriptor)
+
+    def make() -> int:
+        while True:
+            path.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                return os.open(path, os.O_RDONLY)
+
+    try:
+        return _held(path, make)
+    except OSError:
+        # Windows opens no folders.
+        if not path.is_dir():
+            raise
+        return None
 
 
 def _made_and_held(path: Path, mode: int) -> int:
     """Make an empty file and lock it; returns the descriptor that holds the lock."""
+    return _held(path, lambda: os.open(path, os.O_RDONLY | os.O_CREAT, mode))
+
+
+def _held(path: Path, make: Callable[[], int]) -> int:
+    """Lock what `make` makes at a path and opens; returns the descriptor."""
     while True:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, mode)
-        # Where a file system has no locks, the file is taken for abandoned by the next writer of the same target.
+        descriptor = make()
+        # Where a file system has no locks, it is taken for abandoned by the next writer of the same target.
         with suppress(OSError):
             lock_shared(descriptor)
         # Before it was locked, another process may have taken it for abandoned.
