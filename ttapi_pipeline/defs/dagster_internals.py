@@ -161,6 +161,28 @@ def recorded_partitions(instance: dg.DagsterInstance, name: str) -> Collection[s
     return instance.get_materialized_partitions(dg.AssetKey(name))
 
 
+def recorded_evaluation(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> dg.AssetCheckEvaluation | None:
+    """The latest result of a check in this instance, of a run that has come to it; None without one.
+
+    Results of checks are recorded and not given back by anything that is promised. The latest record of all is that of
+    the run under way, which plans to evaluate the check.
+    """
+    from dagster._core.storage.asset_check_execution_record import (  # noqa: PLC0415 - see `defs`
+        COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES as COMPLETED,
+    )
+
+    records = instance.event_log_storage.get_asset_check_execution_history(key, limit=1, status=COMPLETED)
+    return records[0].evaluation if records else None
+
+
+def runs_with_its_asset(context: dg.AssetCheckExecutionContext, name: str) -> bool:
+    """Whether the run executes an asset, and not its checks alone. The context of a check does not say so."""
+    steps = context.run.step_keys_to_execute
+    if steps is not None:
+        return name in steps
+    return dg.AssetKey(name) in context.job_def.asset_layer.selected_asset_keys
+
+
 # Ticks of the automation sensor.
 
 

@@ -3,8 +3,9 @@
 """The asset checks that every dataset has: schema, keys, coverage, the CSV, and one for each of its rules.
 
 None of them blocks: `publish` has refused repeated keys, nulls and foreign types before anything was replaced. They
-look at what is stored, so they say the same of data that was reused. Each can be executed by itself, and has a history
-of its own, with a number that the web UI plots.
+look at what is stored, so they say the same of data that was reused: what was found in the same file before is used
+again, see `examinations`. Each can be executed by itself, and has a history of its own, with a number that the web UI
+plots.
 """
 
 import re
@@ -13,15 +14,18 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 import polars as pl
 
+from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.csv_choice import CsvChoice
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.privacy import masked_subjects
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.defs.examinations import Examination
 from ttapi_pipeline.defs.resources import Storage
 from ttapi_pipeline.storage.layout import Folder
 from ttapi_pipeline.storage.stored import read_stored
+from ttapi_pipeline.storage.table import StoredTable
 from ttapi_pipeline.tables.schema import DatasetSchema
 
 _DESCRIPTIONS = {
@@ -46,7 +50,7 @@ def _name_of(sentence: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", sentence.lower()).strip("_")
 
 
-def dataset_checks(name: str, settings: Settings) -> dg.AssetChecksDefinition:
+def dataset_checks(name: str, settings: Settings, *, clock: Clock) -> dg.AssetChecksDefinition:
     """The checks of a dataset, executed together or one by one."""
     dataset, key, rules = DATASETS[name], dg.AssetKey(name), rule_checks(DATASETS[name])
     descriptions = {**_DESCRIPTIONS, **{check: _description(dataset, rule) for check, rule in rules.items()}}
@@ -63,17 +67,18 @@ def dataset_checks(name: str, settings: Settings) -> dg.AssetChecksDefinition:
     ) -> Iterator[dg.AssetCheckResult]:
         wanted = {each.name for each in context.selected_asset_check_keys}
         try:
-            frame = stored_rows(io_manager.folder, dataset.schema)
+            table = stored_table(io_manager.folder, dataset.schema)
         except TTError as error:
             yield from (check_result(key, each, passed=False, seen=str(error)) for each in sorted(wanted))
             return
+        rows = Examination.of(context, name, table, clock=clock)
         if "schema" in wanted:
             yield check_result(key, "schema", passed=True, seen=f"{len(dataset.schema.columns)} columns")
         if "unique_keys" in wanted:
-            yield _unique_keys(key, frame, dataset)
+            yield _unique_keys(rows, table.frame, dataset)
         if "coverage" in wanted:
             yield _coverage(key, dataset, io_manager, settings)
-        yield from _rules(key, frame, dataset, {check: rules[check] for check in rules if check in wanted})
+        yield from _rules(rows, table.frame, dataset, {check: rules[check] for check in rules if check in wanted})
         if "csv" in wanted:
             yield _csv(key, name, io_manager)
 
@@ -86,40 +91,52 @@ def _description(dataset: Dataset, rule: str) -> str:
     return f"Of every row: {rule}{shown}."
 
 
-def stored_rows(folder: Folder, schema: DatasetSchema) -> pl.LazyFrame:
-    """As `storage.scan.scan`."""
-    from ttapi_pipeline.storage.scan import scan  # noqa: PLC0415 - see `defs`
+def stored_table(folder: Folder, schema: DatasetSchema) -> StoredTable:
+    """As `storage.scan.open_table`."""
+    from ttapi_pipeline.storage.scan import open_table  # noqa: PLC0415 - see `defs`
 
-    return scan(folder, schema)
+    return open_table(folder, schema)
 
 
-def _unique_keys(key: dg.AssetKey, frame: pl.LazyFrame, dataset: Dataset) -> dg.AssetCheckResult:
+def _unique_keys(rows: Examination, frame: pl.LazyFrame, dataset: Dataset) -> dg.AssetCheckResult:
     from ttapi_pipeline.tables.rules import repeated_keys  # noqa: PLC0415 - see `defs`
 
+    by = ", ".join(dataset.schema.key)
+    before = rows.found_before("unique_keys", by)
+    if before is not None:
+        return before
     repeated = repeated_keys(frame, dataset.schema.key)
     shown = repeated.height if dataset.is_private else repeated.rows()
-    return check_result(key, "unique_keys", passed=repeated.is_empty(), seen=shown or "no repetition")
+    found = check_result(rows.key, "unique_keys", passed=repeated.is_empty(), seen=shown or "no repetition")
+    return rows.noted(found, by)
 
 
 def _rules(
-    key: dg.AssetKey, frame: pl.LazyFrame, dataset: Dataset, rules: Mapping[str, str]
+    rows: Examination, frame: pl.LazyFrame, dataset: Dataset, rules: Mapping[str, str]
 ) -> Iterator[dg.AssetCheckResult]:
-    """The results of checks of rules, all from one pass over the rows; examples of rows that break a rule cost one."""
+    """The results of checks of rules, those that are not known from one pass over the rows.
+
+    Examples of rows that break a rule cost another pass.
+    """
     from ttapi_pipeline.tables.rules import broken_keys, violations  # noqa: PLC0415 - see `defs`
 
-    broken = violations(frame, {rule: dataset.rules[rule] for rule in rules.values()})
-    for check, rule in rules.items():
+    before = {check: rows.found_before(check, dataset.rules[rule]) for check, rule in rules.items()}
+    yield from (found for found in before.values() if found is not None)
+    unknown = {check: rule for check, rule in rules.items() if before[check] is None}
+    broken = violations(frame, {rule: dataset.rules[rule] for rule in unknown.values()}) if unknown else {}
+    for check, rule in unknown.items():
         count, metadata = broken.get(rule, 0), dict[str, dg.MetadataValue]()
         if count and not dataset.is_private:
             examples = broken_keys(frame, dataset.rules[rule], dataset.schema.key)
             metadata["examples"] = dg.MetadataValue.json([[str(value) for value in row] for row in examples.rows()])
-        yield dg.AssetCheckResult(
-            asset_key=key,
+        found = dg.AssetCheckResult(
+            asset_key=rows.key,
             check_name=check,
             passed=not count,
             description=f"{count} rows break it: {rule}" if count else f"holds: {rule}",
             metadata={"broken_rows": count, **metadata},
         )
+        yield rows.noted(found, dataset.rules[rule])
 
 
 def _coverage(key: dg.AssetKey, dataset: Dataset, io_manager: Storage, settings: Settings) -> dg.AssetCheckResult:

@@ -49,11 +49,13 @@ from ttapi_pipeline.defs.dagster_internals import (
     provenance_tags,
     pythons_own_interrupts,
     record_cancelled,
+    recorded_evaluation,
     recorded_partitions,
     recorded_version,
     retry_delay,
     run_lock_file,
     runs_of_location,
+    runs_with_its_asset,
     set_data_version,
     shield_log_mirrors,
     step_failure,
@@ -193,6 +195,35 @@ class TestDataVersions:
         key = dg.AssetCheckKey(dg.AssetKey("log"), "whole")
         (record,) = instance.event_log_storage.get_asset_check_execution_history(key, limit=9)
         assert (record.run_id, record.partition, record.status.value) == (result.run_id, "monday", "SUCCEEDED")
+
+    def test_a_check_finds_what_a_run_before_has_found_and_not_what_its_own_run_plans(
+        self, instance: dg.DagsterInstance
+    ) -> None:
+        found: list[dg.AssetCheckEvaluation | None] = []
+        with_asset: list[bool] = []
+
+        @dg.asset
+        def counted() -> str:
+            return "1"
+
+        @dg.asset_check(asset=counted)
+        def is_odd(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+            found.append(recorded_evaluation(instance, dg.AssetCheckKey(dg.AssetKey("counted"), "is_odd")))
+            with_asset.append(runs_with_its_asset(context, "counted"))
+            return dg.AssetCheckResult(passed=len(found) % 2 == 1, metadata={"number": len(found)})
+
+        jobs = [
+            dg.define_asset_job("alone", selection=dg.AssetSelection.checks(is_odd)),
+            dg.define_asset_job("both", selection=dg.AssetSelection.all()),
+        ]
+        definitions = dg.Definitions([counted], asset_checks=[is_odd], jobs=jobs)
+        for name in ("both", "alone", "both"):
+            assert definitions.resolve_job_def(name).execute_in_process(instance=instance).success
+        chosen = definitions.resolve_job_def("both")
+        assert chosen.execute_in_process(instance=instance, asset_selection=[dg.AssetKey("counted")]).success
+        told = [None if each is None else (each.passed, each.metadata["number"].value) for each in found]
+        assert told == [None, (True, 1), (False, 2), (True, 3)]
+        assert with_asset == [True, False, True, True]
 
     def test_an_asset_without_a_materialisation_has_no_recorded_version(self, instance: dg.DagsterInstance) -> None:
         instance.report_runless_asset_event(observation("seen", "1"))

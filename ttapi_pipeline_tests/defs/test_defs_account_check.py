@@ -13,26 +13,17 @@ import polars as pl
 import pytest
 
 from ttapi_pipeline.core.manifest import Fact, Provenance
-from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_REJECTS, EOD_SNAPSHOT
-from ttapi_pipeline.defs.checks import build_checks
-from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager
 from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline_tests.support.lone_checks import check_named, evaluated
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-KEY = dg.AssetCheckKey(dg.AssetKey("eod_snapshot"), "accounts_for_every_row")
 # One bar of a file and one of the feed are stored, and one reject.
 ADDS_UP = {"rows_read": 4, "rows_kept": 1, "duplicates": 2, "rejected": 1}
 
 
-def the_check() -> dg.AssetChecksDefinition:
-    return next(each for each in build_checks(Settings()) if KEY in each.check_keys)
-
-
-def checked(folder: Path) -> dg.AssetCheckResult:
-    result = the_check()(io_manager=ParquetCsvIOManager(base_dir=str(folder)))
-    assert isinstance(result, dg.AssetCheckResult)
-    return result
+def checked(folder: Path) -> dg.AssetCheckEvaluation:
+    return evaluated("eod_snapshot", "accounts_for_every_row", folder)
 
 
 def store(folder: Path, account: Mapping[str, int], **more: str) -> None:
@@ -73,7 +64,7 @@ def test_a_file_whose_account_is_wrong_is_named(tmp_path: Path) -> None:
 
 
 def test_it_blocks_what_is_computed_from_the_snapshot() -> None:
-    assert next(iter(the_check().check_specs)).blocking
+    assert next(iter(check_named("eod_snapshot", "accounts_for_every_row").check_specs)).blocking
 
 
 def test_without_files_there_is_nothing_to_account_for(tmp_path: Path) -> None:

@@ -11,19 +11,13 @@ import dagster as dg
 import polars as pl
 
 from ttapi_pipeline.core.manifest import Provenance
-from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.volatility.table import VOLATILITY
-from ttapi_pipeline.defs.checks import build_checks
-from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager
 from ttapi_pipeline.storage.publish import publish
+from ttapi_pipeline_tests.support.lone_checks import evaluated
 
 
-def checked(folder: Path) -> dg.AssetCheckResult:
-    key = dg.AssetCheckKey(dg.AssetKey("volatility"), "agrees_with_broker")
-    check = next(each for each in build_checks(Settings()) if key in each.check_keys)
-    result = check(io_manager=ParquetCsvIOManager(base_dir=str(folder)))
-    assert isinstance(result, dg.AssetCheckResult)
-    return result
+def checked(folder: Path) -> dg.AssetCheckEvaluation:
+    return evaluated("volatility", "agrees_with_broker", folder)
 
 
 def store(folder: Path, far: dict[str, bool | None]) -> None:
