@@ -67,6 +67,22 @@ def test_troubleshooting_has_every_message_of_the_errors_that_only_a_user_can_me
     assert {text for text in made if not any(message in text for message in quoted)} == set()
 
 
+def test_no_message_sends_the_user_of_a_wheel_to_what_a_clone_alone_has() -> None:
+    of_clones = re.compile(r"\bdocs/|README|\bmake (?:run|ui|test|docs)\b|\.ci/")
+    texts = {
+        node.value
+        for tree in collector().sources()
+        for statement in ast.walk(tree)
+        # A string that is a statement is a docstring.
+        if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+        for node in ast.iter_child_nodes(statement)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    named = {text for text in texts if of_clones.search(text)}
+    # `tt init` makes a README of its own; the other is the head of the page that `make docs` makes.
+    assert {text for text in named if text != "README.md" and "Made from the descriptions" not in text} == set()
+
+
 @pytest.mark.thorough
 def test_the_page_of_messages_is_what_the_program_says() -> None:
     assert (ROOT / "docs" / "messages.md").read_text(encoding="utf-8") == collector().page(), "run `make docs`"

@@ -53,7 +53,9 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     """
     if not settings.alert_urls:
         raise MissingEnvVarError(
-            "TT_ALERT_URLS", "it names who is told, such as json://host/path; see docs/operating.md"
+            "TT_ALERT_URLS",
+            "it names who is told: URLs of Apprise between spaces, such as json://host/path (a webhook) or "
+            "mailtos://user:password@host (mail); `tt alert --test` then tries them",
         )
     return _test(settings, is_json=options.json) if options.test else _look(settings, is_json=options.json)
 

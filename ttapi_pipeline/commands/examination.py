@@ -152,7 +152,7 @@ def _databases(home: Path, *, is_repairing: bool) -> Finding:
         kept = [put_aside(path).name for path in damaged]
     except TTError as error:
         return Finding("dagster", str(error), is_good=False)
-    return Finding("dagster", f"{named} (put aside as {', '.join(kept)}; restart `make ui` if it runs)", is_good=True)
+    return Finding("dagster", f"{named} (put aside as {', '.join(kept)}; restart `tt ui` if it runs)", is_good=True)
 
 
 def _metastock(settings: Settings) -> Finding:

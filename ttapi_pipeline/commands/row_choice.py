@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
-"""The options of `tt show` and `tt export` that choose rows of a table, and the conditions that they stand for."""
+"""The options of `tt show` and `tt export` that choose rows and columns of a table, and what they stand for."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ttapi_pipeline.commands.completers import complete_with, symbols
 from ttapi_pipeline.commands.instants import ACCEPTED, instant
 from ttapi_pipeline.core.arguments import accepting
 from ttapi_pipeline.core.errors import ConfigError
-from ttapi_pipeline.core.nearest import did_you_mean
+from ttapi_pipeline.core.nearest import did_you_mean, unknown_word
 from ttapi_pipeline.core.symbology import canonical_symbol
 from ttapi_pipeline.datasets.reading import stored_symbols
 from ttapi_pipeline.storage.layout import Folder
-from ttapi_pipeline.tables.schema import ColumnType, DatasetSchema
+from ttapi_pipeline.tables.schema import Column, ColumnType, DatasetSchema
 
 if TYPE_CHECKING:
     import polars as pl
@@ -62,6 +62,32 @@ def add_as_of(parser: CommandParser | argparse._ArgumentGroup) -> None:
         metavar="INSTANT",
         help="what was known then: 2026-11-24 (to its end) or 2026-11-24T16:00, in New York",
     )
+
+
+def words(text: str | None) -> Sequence[str]:
+    """The words between commas."""
+    return [word for each in (text or "").split(",") if (word := each.strip())]
+
+
+def known_column(name: str, schema: DatasetSchema, names: Sequence[str]) -> str:
+    """The name, which is one of the columns.
+
+    Raises:
+        ConfigError: It is none of them; the nearest one is named.
+    """
+    if name not in names:
+        raise ConfigError(unknown_word(f"column of {schema.name}", name, names))
+    return name
+
+
+def chosen_columns(schema: DatasetSchema, text: str | None) -> Sequence[Column]:
+    """The columns that are named between commas, in that order; all where none is.
+
+    Raises:
+        ConfigError: The table has no such column.
+    """
+    columns = {column.name: column for column in schema.columns}
+    return [columns[known_column(name, schema, list(columns))] for name in words(text)] or schema.columns
 
 
 def named_symbols(options: argparse.Namespace) -> Sequence[str]:

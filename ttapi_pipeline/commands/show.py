@@ -1,6 +1,8 @@
 # SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
-"""`tt show`: one symbol, laid out in `terminal.show`; or the rows of a stored table, in `terminal.table_lines`."""
+"""`tt show`: one symbol (`terminal.show`), rows of a stored table (`terminal.table_lines`), or what its columns mean
+(`terminal.column_lines`).
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,11 @@ from ttapi_pipeline.commands.completers import columns, complete_with, symbols_o
 from ttapi_pipeline.commands.exit_codes import OK
 from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser
-from ttapi_pipeline.commands.row_choice import add_as_of, add_row_options, add_rows
+from ttapi_pipeline.commands.row_choice import add_as_of, add_row_options, add_rows, chosen_columns
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.datasets.descriptions import table_description
 from ttapi_pipeline.datasets.membership_schema import MEMBERSHIP
 from ttapi_pipeline.datasets.reading import schema_of, stored_symbols
 from ttapi_pipeline.datasets.registry import DATASETS, HISTORIES, REPORTS
@@ -38,6 +41,7 @@ EXAMPLES: Final = {
     "tt show eod_snapshot --symbol AAPL --sort session:desc": "rows of a table, the newest first",
     "tt show AAPL --as-of 2026-11-24": "what was known of a symbol at the end of a day",
     "tt show volatility --columns symbol,iv_rank,hv_rank --sort iv_rank:desc --rows 5": "the five highest",
+    "tt show volatility --describe": "what its columns mean",
 }
 
 
@@ -63,6 +67,9 @@ def add_options(parser: CommandParser) -> None:
     order = of_table.add_argument("--sort", metavar="A,B:desc", help="by these columns; by default by the key")
     complete_with(order, columns)
     add_row_options(of_table)
+    of_table.add_argument(
+        "--describe", action="store_true", help="say what its columns mean, or those of --columns, and show no rows"
+    )
 
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
@@ -88,14 +95,31 @@ def _show_table(settings: Settings, options: argparse.Namespace) -> int:
 
     if options.plot:
         raise ConfigError(f"{options.what} is a dataset, and --plot draws the charts of a symbol")
+    pen = Pen(is_coloured=is_coloured(sys.stdout), glyphs=glyphs_for(sys.stdout), width=output_width())
+    if options.describe:
+        return _describe(options, pen)
     table = read_rows(settings, options, now=SYSTEM_CLOCK.now())
     if options.what.upper() in stored_symbols(open_folder(settings.data_dir)):
         print_error(f"{options.what} is the dataset; `tt show {options.what.upper()}` shows the symbol of that name")
     if options.json:
         print_json(table_document(table))
     else:
-        pen = Pen(is_coloured=is_coloured(sys.stdout), glyphs=glyphs_for(sys.stdout), width=output_width())
         print_lines(table_lines(table, pen))
+    return OK
+
+
+def _describe(options: argparse.Namespace, pen: Pen) -> int:
+    """Print what the columns of a table mean. Nothing of it needs to be stored."""
+    from ttapi_pipeline.terminal.column_lines import column_lines, columns_document
+
+    if given := [*_row_options(options), *(["--as-of"] if options.as_of else [])]:
+        raise ConfigError(f"--describe shows no rows, which {given[0]} is for; leave one of the two out")
+    schema, description = schema_of(options.what), table_description(options.what)
+    chosen = chosen_columns(schema, options.columns)
+    if options.json:
+        print_json(columns_document(schema, description, chosen))
+    else:
+        print_lines(column_lines(schema, description, chosen, pen))
     return OK
 
 
@@ -129,10 +153,19 @@ def _show_symbol(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _refuse_table_options(options: argparse.Namespace) -> None:
-    given = {"--columns": options.columns, "--sort": options.sort, "--symbol": options.symbol, "--since": options.since}
-    named = [name for name, value in given.items() if value] + (["--rows"] if options.rows != _ROWS else [])
+    named = [
+        *(["--columns"] if options.columns else []),
+        *(["--describe"] if options.describe else []),
+        *_row_options(options),
+    ]
     if named:
         raise ConfigError(f"{named[0]} is for a dataset, and {options.what} is none; there are {', '.join(DATASETS)}")
+
+
+def _row_options(options: argparse.Namespace) -> list[str]:
+    """The options given that choose rows of a table, or order them."""
+    given = {"--sort": options.sort, "--symbol": options.symbol, "--since": options.since}
+    return [name for name, value in given.items() if value] + (["--rows"] if options.rows != _ROWS else [])
 
 
 def _versions(rows: SymbolRows) -> list[str]:

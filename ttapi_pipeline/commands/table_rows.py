@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 import polars as pl
 
-from ttapi_pipeline.commands.row_choice import no_rows, row_filters
+from ttapi_pipeline.commands.row_choice import known_column, no_rows, row_filters, words
 from ttapi_pipeline.core.errors import ConfigError
-from ttapi_pipeline.core.nearest import unknown_word
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.signals import interrupts_outside_polars
 from ttapi_pipeline.core.verdict import Rule
@@ -30,7 +29,6 @@ from ttapi_pipeline.datasets.registry import HISTORIES
 from ttapi_pipeline.datasets.status import read_status
 from ttapi_pipeline.storage.layout import open_folder
 from ttapi_pipeline.storage.versions.reading import open_version
-from ttapi_pipeline.tables.schema import DatasetSchema
 from ttapi_pipeline.terminal.table_lines import ShownTable
 
 _DESCENDING = ":desc"
@@ -69,10 +67,10 @@ def read_rows(settings: Settings, options: argparse.Namespace, *, now: datetime)
     else:
         table = open_stored(folder, schema)
     names = table.frame.collect_schema().names()
-    columns = [_known(name, schema, names) for name in _words(options.columns)]
+    columns = [known_column(name, schema, names) for name in words(options.columns)]
     order = {
-        _known(name.removesuffix(_DESCENDING), schema, names): name.endswith(_DESCENDING)
-        for name in _words(options.sort)
+        known_column(name.removesuffix(_DESCENDING), schema, names): name.endswith(_DESCENDING)
+        for name in words(options.sort)
     }
     filters = row_filters(schema, options)
     frame = _sorted(table.frame.filter(*filters), order)
@@ -102,13 +100,3 @@ def _sorted(frame: pl.LazyFrame, order: Mapping[str, bool]) -> pl.LazyFrame:
     if not order:
         return frame
     return frame.sort([*order], descending=[*order.values()], nulls_last=True, maintain_order=True)
-
-
-def _words(text: str | None) -> Sequence[str]:
-    return [word for each in (text or "").split(",") if (word := each.strip())]
-
-
-def _known(name: str, schema: DatasetSchema, names: Sequence[str]) -> str:
-    if name not in names:
-        raise ConfigError(unknown_word(f"column of {schema.name}", name, names))
-    return name

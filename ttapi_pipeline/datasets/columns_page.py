@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
-from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.datasets.dataset import Dataset
+from ttapi_pipeline.datasets.descriptions import table_description
 from ttapi_pipeline.datasets.membership_schema import MEMBERSHIP
 from ttapi_pipeline.datasets.quality_table import QUALITY
 from ttapi_pipeline.datasets.registry import DATASETS, HISTORIES
-from ttapi_pipeline.tables.schema import ColumnType, DatasetSchema
+from ttapi_pipeline.tables.schema import DatasetSchema
 
 _HEAD: Final = """\
 <!-- SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors -->
@@ -27,47 +27,19 @@ those, not this page. Prices and amounts are US dollars; volatilities, ranks, pe
 times are UTC. A value is null where it is not known, and a column that has no null says "always".
 """
 
-_TYPES: Final = {
-    ColumnType.STRING: "text",
-    ColumnType.FLOAT: "number",
-    ColumnType.COUNT: "whole number",
-    ColumnType.SMALL: "whole number",
-    ColumnType.FLAG: "true or false",
-    ColumnType.DATE: "date",
-    ColumnType.TIMESTAMP: "time, UTC",
-    ColumnType.FLOATS: "numbers",
-}
-
 
 def columns_page() -> str:
     """The page as Markdown: a section for each dataset, each table that is published with one, and each history."""
     sections = [section for dataset in DATASETS.values() for section in _sections(dataset)]
-    histories = [
-        _section(
-            history.schema,
-            f"{history.description} Made with every publication of `{history.of}`.",
-            rules=[],
-            lineage=None,
-        )
-        for history in HISTORIES.values()
-    ]
-    quality = _section(
-        QUALITY, "What became of every dataset in each session; see `tt quality`.", rules=[], lineage=None
-    )
-    words = "Which symbol was in which list, by the list that ships with the program and by `universe_history`."
-    membership = _section(MEMBERSHIP, words, rules=[], lineage=None)
-    return "\n".join([_HEAD, *sections, *histories, quality, membership])
+    schemas = [*(history.schema for history in HISTORIES.values()), QUALITY, MEMBERSHIP]
+    others = [_section(schema, table_description(schema.name), rules=[], lineage=None) for schema in schemas]
+    return "\n".join([_HEAD, *sections, *others])
 
 
 def _sections(dataset: Dataset) -> Iterator[str]:
-    upstream = ", ".join(f"`{name}`" for name in dataset.upstream)
-    facts = [
-        f"{dataset.description} Source: {dataset.source}. Stays fresh for {format_duration(dataset.ttl)}.",
-        *([f"Made from {upstream}."] if upstream else []),
-    ]
-    yield _section(dataset.schema, " ".join(facts), rules=list(dataset.rules), lineage=dataset)
+    yield _section(dataset.schema, table_description(dataset.name), rules=list(dataset.rules), lineage=dataset)
     for report in dataset.reports:
-        yield _section(report, f"Published with `{dataset.name}`.", rules=[], lineage=None)
+        yield _section(report, table_description(report.name), rules=[], lineage=None)
 
 
 def _section(schema: DatasetSchema, text: str, *, rules: Sequence[str], lineage: Dataset | None) -> str:
@@ -77,7 +49,7 @@ def _section(schema: DatasetSchema, text: str, *, rules: Sequence[str], lineage:
     for column in schema.columns:
         cells = [
             f"`{column.name}`",
-            _TYPES[column.type],
+            column.type.words,
             "" if column.is_nullable else "always",
             column.description,
             *([_made_from(lineage, column.name)] if lineage else []),

@@ -50,8 +50,8 @@ def open_dataset(
             row that was fetched later is in it. Invented rows do not count where real ones are stored now.
 
     Returns:
-        One row per key, sorted by it; the columns are described in the dataset's `table` module. Nothing is read but
-        the file's footer until the frame is collected. The frame keeps the file that it was made from: a refresh in
+        One row per key, sorted by it; `tt show NAME --describe` says what the columns mean. Nothing is read but the
+        file's footer until the frame is collected. The frame keeps the file that it was made from: a refresh in
         between does not disturb it. Files of a history that were replaced stay for an hour.
 
     Raises:

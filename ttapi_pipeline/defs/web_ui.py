@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
-"""Dagster's web UI behind a check of who asks: ``python -m ttapi_pipeline.defs.web_ui``, as `make ui` runs it.
+"""Dagster's web UI behind a check of who asks: ``python -m ttapi_pipeline.defs.web_ui``, as `tt ui` runs it.
 
 Dagster's web server answers everybody who reaches it, under any name, and executes what a page of another site has a
 browser ask for: a run, a deletion. The check refuses both (see `web_guard`). Whatever runs on this machine, and whoever

@@ -23,9 +23,7 @@ from ttapi_pipeline.storage.errors import storage_error
 ASIDE: Final = ".damaged"
 """In the name of a database that was put aside."""
 
-_WITHOUT: Final = (
-    "Dagster starts a new one, without earlier runs; stored data is as it was; restart `make ui` if it runs"
-)
+_WITHOUT: Final = "Dagster starts a new one, without earlier runs; stored data is as it was; restart `tt ui` if it runs"
 _LARGE_BYTES: Final = 32 * 2**20
 _SMALL_BYTES: Final = 8 * 2**20
 """A database below this has all of its texts read before each run, which takes a tenth of a second."""

@@ -29,6 +29,22 @@ class ColumnType(StrEnum):
     TIMESTAMP = "Datetime(time_unit='us', time_zone='UTC')"
     FLOATS = "List(Float64)"
 
+    @property
+    def words(self) -> str:
+        """The type for people."""
+        return _WORDS[self]
+
+
+_WORDS: Final = {
+    ColumnType.STRING: "text",
+    ColumnType.FLOAT: "number",
+    ColumnType.COUNT: "whole number",
+    ColumnType.SMALL: "whole number",
+    ColumnType.FLAG: "true or false",
+    ColumnType.DATE: "date",
+    ColumnType.TIMESTAMP: "time, UTC",
+    ColumnType.FLOATS: "numbers",
+}
 
 STRING: Final = ColumnType.STRING
 FLOAT: Final = ColumnType.FLOAT

@@ -188,6 +188,6 @@ def _foot(table: ShownTable, columns: Sequence[str], shown: int, pen: Pen) -> It
         lines = wrapped(text, pen.width)
         yield from lines[:_NAMED_LINES]
         if len(lines) > _NAMED_LINES:
-            yield from wrapped("... all of them are described in docs/columns.md", pen.width)
+            yield from wrapped(f"... `tt show {table.schema.name} --describe` says what each of them means", pen.width)
     for subject, sentence in table.cautions.items():
         yield from (pen.styled(line, "33") for line in wrapped(one_line(f"{subject}: {sentence}"), pen.width))

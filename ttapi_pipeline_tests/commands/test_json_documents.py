@@ -21,7 +21,8 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.privacy import masked_subjects
 from ttapi_pipeline.core.progress import Phase
 from ttapi_pipeline.core.verdict import Rule
-from ttapi_pipeline.datasets.registry import DATASETS, load_settings
+from ttapi_pipeline.datasets.membership_schema import MEMBERSHIP
+from ttapi_pipeline.datasets.registry import DATASETS, HISTORIES, REPORTS, load_settings
 from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.storage.scan import scan
@@ -123,6 +124,14 @@ def test_rows_of_a_table_are_those_that_are_stored(tt: Tt, filled: Path) -> None
     for name in DATASETS:
         if name != "accounts":
             check("show", tt("show", name, "--rows", "1", "--json", **NOBODY).out)
+
+
+def test_the_columns_that_are_described_are_those_of_the_table(tt: Tt) -> None:
+    for name, dataset in DATASETS.items():
+        described = check("show", tt("show", name, "--describe", "--json", **NOBODY).out)
+        assert [column["name"] for column in described["columns"]] == dataset.schema.polars.names()
+    for name in (*REPORTS, *HISTORIES, MEMBERSHIP.name):
+        assert check("show", tt("show", name, "--describe", "--json", **NOBODY).out)["table"] == name
 
 
 def test_a_symbol_has_the_rows_of_its_datasets(tt: Tt, filled: Path) -> None:

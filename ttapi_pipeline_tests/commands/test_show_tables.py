@@ -18,6 +18,7 @@ import pytest
 from ttapi_pipeline.datasets.accounts.table import ACCOUNTS
 from ttapi_pipeline.datasets.earnings.table import EARNINGS
 from ttapi_pipeline.datasets.universe.table import UNIVERSE
+from ttapi_pipeline.datasets.volatility.table import VOLATILITY
 from ttapi_pipeline_tests.support.projects import Tt, environment_of_users
 from ttapi_pipeline_tests.support.stored_tables import store
 
@@ -97,3 +98,37 @@ def test_accounts_are_shown_on_a_terminal_and_nowhere_else(tt: Tt, project: Path
     shown = os.read(reader, 65_536).decode()
     os.close(reader)
     assert "5WT00001" in shown
+
+
+def test_what_columns_mean_is_said_of_tables_that_are_not_stored_at_any_width(tt: Tt) -> None:
+    done = tt("show", "accounts", "--describe", "--columns", "nickname,account_number", COLUMNS="60")
+    assert done.code == 0
+    head, described = done.out.split("\n\n", 1)
+    assert head.replace("\n ", "").startswith("accounts: Brokerage accounts with their balances; one row per account.")
+    assert described.startswith(
+        "nickname  text\n  The holder's name for it\naccount_number  text, never null\n  Account"
+    )
+    assert described.split("\n\n")[1].startswith("2 of 24 columns; ")
+    assert max(map(len, done.out.splitlines())) <= 60
+
+
+def test_the_columns_that_do_not_fit_are_named_with_the_command_that_says_what_they_mean(tt: Tt, project: Path) -> None:
+    store(project, VOLATILITY, {"symbol": "AAPL"})
+    done = tt("show", "volatility", COLUMNS="60")
+    assert "... `tt show volatility --describe` says what each of them\n  means\n" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["earnings", "--rows", "3"], "--describe shows no rows, which --rows is for; leave one of the two out"),
+        (["earnings", "--as-of", "2026-11-24"], "--describe shows no rows, which --as-of is for"),
+        (["earnings", "--columns", "symbl"], "no column of earnings 'symbl' (did you mean symbol?)"),
+        (["AAPL"], "--describe is for a dataset, and AAPL is none"),
+        (["earning_s"], "there is no dataset 'earning_s' (did you mean earnings?)"),
+    ],
+)
+def test_what_cannot_be_described_is_said(tt: Tt, arguments: list[str], sentence: str) -> None:
+    done = tt("show", *arguments, "--describe")
+    assert (done.code, done.out) == (2, "")
+    assert sentence in done.err
