@@ -25,7 +25,7 @@ coverage: .venv/ci .env
 	$(PYTEST) -m "not soak" --cov --cov-report=term
 
 audit: .venv/runtime ## Hold the pinned packages to the list of known advisories
-	$(BIN)/python .ci/audit.py requirements.lock requirements-dev.lock requirements-ci.lock
+	$(BIN)/python .ci/audit.py requirements.lock requirements-dev.lock requirements-ci.lock requirements-deploy.lock
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -61,6 +61,11 @@ soak: .venv/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements-ci.lock
 	@touch $@
 
+# What a deployment on several machines needs: Postgres, Celery, Kubernetes. Only `make distributed` uses it here.
+.venv/deploy: .venv/ci requirements-deploy.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements-deploy.lock
+	@touch $@
+
 .env:
 	@umask 077; sed "s|/path/to/this/folder|$(CURDIR)|" .env.example > .env
 
@@ -84,6 +89,8 @@ lock: ## Resolve the pins again (needs uv)
 	  $(UNUSED:%=--no-emit-package %) --output-file requirements-dev.lock
 	$(RESOLVE) pyproject.toml --group pyproject.toml:build --group pyproject.toml:ci --constraint requirements.lock \
 	  --constraint requirements-dev.lock --output-file requirements-ci.lock
+	$(RESOLVE) pyproject.toml --group pyproject.toml:build --extra deploy --constraint requirements.lock \
+	  --constraint requirements-dev.lock --override .ci/deploy-overrides.txt --output-file requirements-deploy.lock
 
 clean: ## Remove what was set up; data stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -19,6 +19,7 @@ from ttapi_pipeline.core import variables
 from ttapi_pipeline.core.csv_choice import CsvChoice
 from ttapi_pipeline.core.declaration import Declaration
 from ttapi_pipeline.core.dotenv_file import read_dotenv
+from ttapi_pipeline.core.engines import Engine, check_engine
 from ttapi_pipeline.core.environments import (
     API_URLS,
     SIMULATOR_CLIENT_SECRET,
@@ -290,6 +291,30 @@ class Settings:
         meaning="room for earlier versions of all datasets; when they need more, versions within a session go, oldest "
         "first",
     )
+    executor: Engine = setting(
+        "TT_EXECUTOR",
+        variables.member_of(Engine),
+        accepts=", ".join(Engine),
+        default=Engine.IN_PROCESS,
+        meaning="what executes the steps of a run that Dagster starts: its own process, a process per step, workers of"
+        " Celery (extra celery), or a pod of Kubernetes per step (extra k8s); `tt refresh` executes its own",
+    )
+    celery_broker: str | None = setting(
+        "TT_CELERY_BROKER",
+        variables.url,
+        accepts="a URL such as redis://host:6379/0 or amqp://user:password@host//",
+        default=None,
+        meaning="the queue between runs and workers, which TT_EXECUTOR=celery needs",
+        is_secret=True,
+    )
+    celery_backend: str | None = setting(
+        "TT_CELERY_BACKEND",
+        variables.url,
+        accepts="a URL such as redis://host:6379/1 or rpc://",
+        default=None,
+        meaning="where workers put what became of a step; by default the broker where that is Redis, else rpc://",
+        is_secret=True,
+    )
     simulator_seed: int = setting(
         "TT_SIMULATOR_SEED",
         variables.integer(0, 2**31),
@@ -327,8 +352,9 @@ class Settings:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The values that may be in no text: credentials, and the URLs of alerts, which hold tokens and passwords."""
-        return tuple(filter(None, (self.client_secret, self.refresh_token, *self.alert_urls)))
+        """The values that may be in no text: credentials, and URLs that hold tokens and passwords."""
+        urls = (*self.alert_urls, self.celery_broker, self.celery_backend)
+        return tuple(filter(None, (self.client_secret, self.refresh_token, *urls)))
 
     @property
     def origin(self) -> str:
@@ -413,6 +439,8 @@ class Settings:
         settings = cls(**({"api_url": API_URLS.get(environment)} | given | derived))
         if settings.api_url is not None:
             settings.check_encryption(settings.api_url, named_by=VARIABLES["api_url"].name)
+        named_by = {name: variable.name for name, variable in VARIABLES.items()}
+        check_engine(settings.executor, settings.celery_broker, named_by=named_by)
         return settings
 
 

@@ -252,6 +252,13 @@ def web_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def url(text: str) -> str:
+    """A URL of any scheme, which may hold a password."""
+    if re.fullmatch(r"[A-Za-z][\w+.-]*://\S*", text) is None:
+        raise ValueError(text)
+    return text
+
+
 def urls(text: str) -> tuple[str, ...]:
     """URLs of any scheme between spaces, or between commas that are followed by another scheme; at least one."""
     # A comma may also stand within a URL, between the receivers of a mail.

@@ -18,7 +18,7 @@ from ttapi_pipeline.defs.automation.jobs import END_OF_DAY_JOB, build_jobs
 from ttapi_pipeline.defs.automation.schedules import end_of_day_schedule
 from ttapi_pipeline.defs.automation.sensors import failure_sensor, metastock_sensor
 from ttapi_pipeline.defs.checks import build_checks
-from ttapi_pipeline.defs.operations.executor import RUN_EXECUTOR
+from ttapi_pipeline.defs.operations.engines import run_executor
 from ttapi_pipeline.defs.operations.lost_runs import lost_runs_sensor
 from ttapi_pipeline.defs.operations.retention import build_retention
 from ttapi_pipeline.defs.quote_history.asset import quote_history_asset
@@ -62,5 +62,5 @@ def _definitions(settings: Settings, clock: Clock) -> dg.Definitions:
             alert_sensor(settings, clock=clock),
             lost_runs_sensor(),
         ],
-        executor=RUN_EXECUTOR,
+        executor=run_executor(settings),
     )

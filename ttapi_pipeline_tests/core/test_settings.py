@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ttapi_pipeline.core.csv_choice import CsvChoice
+from ttapi_pipeline.core.engines import Engine
 from ttapi_pipeline.core.environments import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN, Environment
 from ttapi_pipeline.core.errors import ConfigError, InvalidValueError, MissingEnvVarError
 from ttapi_pipeline.core.settings import KNOWN_VARIABLES, Settings
@@ -55,6 +56,9 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("TT_KEEP_BYTES", "750 MB", "keep_bytes", 750_000_000),
     ("TT_KEEP_BYTES", "1.5gb", "keep_bytes", 1_500_000_000),
     ("TT_KEEP_BYTES", "0", "keep_bytes", 0),
+    ("TT_EXECUTOR", "Multiprocess", "executor", Engine.MULTIPROCESS),
+    ("TT_CELERY_BROKER", "amqp://me:secret@queue//", "celery_broker", "amqp://me:secret@queue//"),
+    ("TT_CELERY_BACKEND", "rpc://", "celery_backend", "rpc://"),
     ("TT_SIMULATOR_SEED", "0", "simulator_seed", 0),
     ("TT_ALERT_URLS", "json://a/b?c=1,2", "alert_urls", ("json://a/b?c=1,2",)),
     (
@@ -96,6 +100,7 @@ BAD = [
     ("TT_METASTOCK_BY_CONTENT", "sha256", "true or false"),
     ("TT_RESCALE_CANDLES", "perhaps", "true or false"),
     ("TT_CSV", "none", "full, recent, off"),
+    ("TT_EXECUTOR", "dask", "in_process, multiprocess, celery, k8s"),
     ("TT_HISTORY_START", "2010", "a date as YYYY-MM-DD"),
     ("TT_HISTORY_START", "2010-02-30", "a date as YYYY-MM-DD"),
     ("TT_HISTORY_START", "1900-01-01", "a date as YYYY-MM-DD"),
@@ -160,6 +165,23 @@ def test_the_value_of_a_secret_that_is_refused_is_not_shown() -> None:
         load(TT_ALERT_URLS=f"hooks.example.test/{secret}")
     assert secret not in "".join(traceback.format_exception(caught.value))
     assert secret not in repr(load(TT_ALERT_URLS=f"json://hooks.example.test/{secret}"))
+
+
+@pytest.mark.parametrize("variable", ["TT_CELERY_BROKER", "TT_CELERY_BACKEND"])
+@pytest.mark.parametrize("value", ["localhost:6379", "redis://host name"])
+def test_the_address_of_a_queue_is_a_url(variable: str, value: str) -> None:
+    with pytest.raises(
+        InvalidValueError, match=rf"{variable} is '\*\*\*'; it accepts a URL such as redis://host:6379/"
+    ):
+        load(**{variable: value})
+
+
+def test_celery_needs_the_address_of_its_queue() -> None:
+    with pytest.raises(ConfigError, match="TT_EXECUTOR is celery, which needs TT_CELERY_BROKER: the URL of the queue"):
+        load(TT_EXECUTOR="celery")
+    settings = load(TT_EXECUTOR="celery", TT_CELERY_BROKER="redis://:s3cr3t@queue:6379/0")
+    assert settings.executor is Engine.CELERY
+    assert "s3cr3t" not in repr(settings)
 
 
 def test_paths_of_files_and_folders_that_exist_are_accepted(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ THOROUGH: Final = (
     "defs/test_defs_hostile_servers.py",
     "defs/test_defs_kills.py",
     "defs/test_defs_lost_fields.py",
+    "defs/test_defs_multiprocess.py",
     "defs/test_defs_payloads.py",
     "defs/test_defs_quotes.py",
     "defs/test_defs_raw_files.py",

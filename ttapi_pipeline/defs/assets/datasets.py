@@ -18,6 +18,7 @@ from ttapi_pipeline.defs.assets.source_code import code_references
 from ttapi_pipeline.defs.automation.conditions import when_due
 from ttapi_pipeline.defs.automation.freshness import freshness_policy
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
+from ttapi_pipeline.defs.operations.engines import LATE
 from ttapi_pipeline.defs.resources import CacheResource
 from ttapi_pipeline.storage.layout import open_folder, parquet_uri
 from ttapi_pipeline.storage.table import StoredTable
@@ -62,7 +63,7 @@ def _dataset_asset(dataset: Dataset, settings: Settings, condition: dg.Automatio
         automation_condition=condition,
         output_required=False,
         # Quotes are old again within minutes. They go last, so that they are fresh when the run ends.
-        op_tags={"dagster/priority": "-5"} if dataset.changes is Changes.WHILE_OPEN else None,
+        op_tags=LATE if dataset.changes is Changes.WHILE_OPEN else None,
         io_manager_key="io_manager",
     )
     def refresh(

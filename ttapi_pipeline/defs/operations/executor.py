@@ -5,7 +5,7 @@
 A run that a signal ends is recorded as cancelled; to Dagster it would be a failure that nobody asked for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import dagster as dg
@@ -30,6 +30,10 @@ class HoldingExecutor(dg.Executor):
     def step_dependency_config(self) -> Any:
         return self._inner.step_dependency_config
 
+    def __getattr__(self, name: str) -> Any:
+        # The loop of Celery's executor asks the executor of the run for the options of its application.
+        return getattr(self._inner, name)
+
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
         hold_run(plan_context.instance, plan_context.run_id)
         end_lost_runs(plan_context.instance)
@@ -42,14 +46,23 @@ class HoldingExecutor(dg.Executor):
                 raise
 
 
-def holding(executor: dg.ExecutorDefinition) -> dg.ExecutorDefinition:
-    """The same executor, by its name and with its config, with a `HoldingExecutor` around it."""
+def holding(executor: dg.ExecutorDefinition, *, config: Mapping[str, object] | None = None) -> dg.ExecutorDefinition:
+    """The same executor, by its name, with a `HoldingExecutor` around it.
+
+    Args:
+        executor: What executes the steps.
+        config: Values of its config for every run, whatever the run says. No run shows them: they may be secret.
+    """
 
     def create(context: dg.InitExecutorContext) -> dg.Executor:
         make = executor.executor_creation_fn
         if make is None:
             raise TypeError(f"{executor.name} makes no executor")
-        return HoldingExecutor(make(context))
+        values = {**context.executor_config, **(config or {})}
+        given = dg.InitExecutorContext(
+            job=context.job, executor_def=context.executor_def, executor_config=values, instance=context.instance
+        )
+        return HoldingExecutor(make(given))
 
     return dg.ExecutorDefinition(
         name=executor.name,
