@@ -30,6 +30,7 @@ from ttapi_pipeline.core.environments import (
 )
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.hosts import can_be_read_on_the_way, public_part
+from ttapi_pipeline.core.secret_files import secret_file_variables, with_secrets_of_files
 from ttapi_pipeline.core.sessions import FIRST_DATE
 from ttapi_pipeline.core.universes import TRADED
 from ttapi_pipeline.core.unknown_variables import refuse_unknown
@@ -394,7 +395,7 @@ class Settings:
 
         Args:
             environ: Variables; the process's own by default. One that is empty counts as not set, and hides the one in
-                the file.
+                the file. Secrets may stand in files that ``<variable>_FILE`` names, see `secret_files`.
             dotenv: The file; `.env` in the current folder by default. It may be absent.
             folder: The folder that paths in the file, and the default of the data folder, are relative to; the data
                 folder is absolute then. By default everything stays relative to the current folder.
@@ -410,9 +411,12 @@ class Settings:
         places = dict.fromkeys(values, str(file)) | dict.fromkeys(process, "the environment")
         if folder is not None and folder != Path.cwd():
             values = dict(variables.with_absolute_paths(values, VARIABLES.values(), folder))
-        values.update(process)
+        values = with_secrets_of_files(values, SECRET_VARIABLES, folder or Path())
+        values.update(with_secrets_of_files(process, SECRET_VARIABLES, Path()))
         given = {name: value.strip() for name, value in values.items() if value.strip()}
-        refuse_unknown({name: places[name] for name in given}, KNOWN_VARIABLES, datasets)
+        refuse_unknown(
+            {name: places.get(name, "") for name in given}, KNOWN_VARIABLES | SECRET_FILE_VARIABLES, datasets
+        )
         settings = cls.from_values(given, datasets=datasets)
         if folder is None:
             return settings
@@ -448,6 +452,9 @@ VARIABLES: Final[Mapping[str, Variable]] = variables_of(Settings)
 """By attribute. The variables of `Settings.ttls` are not among them, see `variables.ttl_variable`."""
 
 SECRET_VARIABLES: Final = tuple(variable.name for variable in VARIABLES.values() if variable.is_secret)
+
+SECRET_FILE_VARIABLES: Final = secret_file_variables(SECRET_VARIABLES)
+"""The names of files that secrets stand in, see `secret_files`. They are in no row of the table."""
 
 CREDENTIAL_VARIABLES: Final = (VARIABLES["client_secret"].name, VARIABLES["refresh_token"].name)
 """The secrets that a real environment needs."""

@@ -216,7 +216,7 @@ def test_a_misspelt_variable_is_named_with_its_place_and_the_nearest_setting(tmp
         "TT_TTL_SYMBOL is not a setting (did you mean TT_TTL_SYMBOLS?), and stands in the environment",
         f"tt_log_level is not a setting (did you mean TT_LOG_LEVEL?), and stands in {file}",
     ]
-    assert known.startswith("known ones are TT_ALERT_URLS, TT_ALLOW_HTTP, ")
+    assert known.startswith("known ones are TT_ALERT_URLS, TT_ALERT_URLS_FILE, TT_ALLOW_HTTP, ")
 
 
 def test_variables_of_other_programs_are_ignored() -> None:
