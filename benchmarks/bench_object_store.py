@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,16 +23,14 @@ from pathlib import Path
 import polars as pl
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
-from ttapi_pipeline.core.places import MARKER
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.universes import sp500
 from ttapi_pipeline.datasets.reading import open_dataset
-from ttapi_pipeline.datasets.registry import load_settings
 from ttapi_pipeline.datasets.status import read_statuses
+from ttapi_pipeline_tests.support.object_projects import ObjectProject
 from ttapi_pipeline_tests.support.object_store import access_to, make_bucket, object_server
 from ttapi_pipeline_tests.support.slow_proxy import Traffic, slow_proxy
 
-ROOT = Path(__file__).resolve().parents[1]
 MEGABYTE = 1e6
 
 
@@ -92,30 +89,9 @@ def measured(
     return Cost(what, spent, len(traffic.requests), traffic.waves, traffic.bytes, limits)
 
 
-def project(folder: Path, symbols: int, variables: Mapping[str, str]) -> dict[str, str]:
-    """Make a project folder; the environment of its programs."""
-    (folder / MARKER).touch()
-    (folder / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
-    (folder / "symbols.txt").write_text("".join(f"{each.symbol}\n" for each in sp500()[:symbols]))
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TT_", "DAGSTER", "AWS_"))}
-    return {
-        **kept,
-        **variables,
-        "TT_ENV": "simulator",
-        "TT_LIST": str(folder / "symbols.txt"),
-        "TT_CACHE_DIR": str(folder / "caches"),
-        # Nothing is due in the run of hits, however long the fill takes.
-        "TT_TTL_QUOTES": "7d",
-        "TT_TTL_ACCOUNTS": "7d",
-        "DAGSTER_HOME": str(folder),
-        "DAGSTER_DISABLE_TELEMETRY": "1",
-    }
-
-
-def run(folder: Path, environ: Mapping[str, str], *command: str) -> None:
-    """A program of the environment in the project folder; what it says is shown when it fails."""
-    program = [str(Path(sys.executable).parent / command[0]), *command[1:]]
-    ran = subprocess.run(program, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+def run(project: ObjectProject, *command: str) -> None:
+    """A program in the project folder; what it says is shown when it fails."""
+    ran = project.run(*command)
     if ran.returncode:
         sys.exit(f"{' '.join(command)} ended with {ran.returncode}:\n{ran.stdout[-4000:]}\n{ran.stderr[-4000:]}")
 
@@ -127,14 +103,14 @@ def measure(symbols: int, delay_seconds: float) -> list[Cost]:
         server = held.enter_context(object_server())
         traffic = held.enter_context(slow_proxy(server, delay_seconds=delay_seconds))
         place = f"s3://{make_bucket(server)}/tables"
-        environ = project(folder, symbols, {**access_to(traffic.url), "TT_DATA_DIR": place})
-        os.environ.update({name: value for name, value in environ.items() if name.startswith(("AWS_", "TT_"))})
-        settings = load_settings(environ, dotenv=folder / ".env")
+        project = ObjectProject.make(folder, place, symbols=symbols, access=access_to(traffic.url))
+        os.environ.update({name: value for name, value in project.environ.items() if name.startswith(("AWS_", "TT_"))})
+        settings = project.settings()
         job = ("dagster", "job", "execute", "-m", "ttapi_pipeline.definitions", "-j", "refresh_all")
         return [
-            measured(traffic, "first fill", lambda: run(folder, environ, "tt", "refresh")),
+            measured(traffic, "first fill", lambda: run(project, "tt", "refresh")),
             measured(traffic, "survey of all datasets", lambda: survey(settings), (15, 3, None)),
-            measured(traffic, "a job of nothing but hits", lambda: run(folder, environ, *job), (None, None, 5_000_000)),
+            measured(traffic, "a job of nothing but hits", lambda: run(project, *job), (None, None, 5_000_000)),
             measured(traffic, "one symbol of the snapshot", lambda: one_symbol(place), (None, None, 2_000_000)),
             measured(traffic, "the whole snapshot", lambda: open_dataset("eod_snapshot", place).collect()),
         ]

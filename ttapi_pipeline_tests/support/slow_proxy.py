@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Final
 
 from aiohttp import ClientSession, ClientTimeout, TCPConnector, web
@@ -103,7 +104,9 @@ async def _forward(
         traffic.by_path[request.path] += len(body)
         url = URL(server + request.raw_path, encoded=True)
         headers = {name: value for name, value in request.headers.items() if name.lower() != "host"}
-        async with session.request(request.method, url, data=body or None, headers=headers) as reply:
+        # As a file, since aiohttp warns of large bodies as bytes.
+        sent = BytesIO(body) if body else None
+        async with session.request(request.method, url, data=sent, headers=headers) as reply:
             content = await reply.read()
             await asyncio.sleep(delay_seconds)
             kept = {name: value for name, value in reply.headers.items() if name.lower() not in _HOP_BY_HOP}

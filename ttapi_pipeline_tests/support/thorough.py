@@ -40,6 +40,7 @@ THOROUGH: Final = (
     "defs/test_defs_raw_files.py",
     "defs/test_defs_universe_change.py",
     "metastock/test_hostile_folders.py",
+    "storage/objects/test_object_fills.py",
     "storage/objects/test_object_kills.py",
     "storage/test_libreoffice.py",
     "test_installed_wheel.py",
