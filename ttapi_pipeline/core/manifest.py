@@ -215,6 +215,8 @@ class Manifest:
         csv: Facts of the CSV file; None until it is written, and when there is to be none.
         csv_choice: Which rows the CSV has.
         csv_rows: Number of its rows; None where it has all of them, or is not there.
+        after: Write id of the publication that this one replaced, by which a log that lacks it is noticed; None for the
+            first one, and where nobody knows.
     """
 
     provenance: Provenance
@@ -226,6 +228,7 @@ class Manifest:
     csv: FileFacts | None = None
     csv_choice: CsvChoice = CsvChoice.FULL
     csv_rows: int | None = None
+    after: str | None = None
 
     @property
     def is_csv_whole(self) -> bool:
@@ -263,6 +266,7 @@ class Manifest:
             "csv": _facts_document(self.csv),
             "csv_choice": str(self.csv_choice),
             "csv_rows": self.csv_rows,
+            "after": self.after,
         }
         return json.dumps(with_checksum(document), indent=2, ensure_ascii=False) + "\n"
 
@@ -301,6 +305,7 @@ class Manifest:
                 # A manifest from before there was a choice has neither.
                 csv_choice=CsvChoice(document.get("csv_choice", CsvChoice.FULL)),
                 csv_rows=document.get("csv_rows"),
+                after=document.get("after"),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise CorruptFileError(

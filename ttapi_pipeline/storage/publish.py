@@ -227,7 +227,7 @@ def _put_parquet(
             differing = known.ranges_that_differ(encoded.written.pieces)
             with storage_errors(parquet):
                 recorder.record(NewFile(staging.path, encoded.footer, encoded.content, differing))
-        manifest = encoded.manifest(staging.commit(encoded.facts), how.csv_choice)
+        manifest = _following(claim.files, encoded.manifest(staging.commit(encoded.facts), how.csv_choice))
     return manifest, partial(_publish_csv_of_pieces, claim, schema, manifest, known, encoded.written)
 
 
@@ -272,7 +272,16 @@ def publish_parquet(
         if recorder is not None:
             with storage_errors(parquet):
                 recorder.record(NewFile(staging.path, encoded.footer, encoded.content))
-        return encoded.manifest(staging.commit(encoded.facts), csv_choice)
+        return _following(claim.files, encoded.manifest(staging.commit(encoded.facts), csv_choice))
+
+
+def _following(files: DatasetFiles, manifest: Manifest) -> Manifest:
+    """A manifest that says which publication it replaces; it is not in place yet."""
+    try:
+        stored = read_manifest(files.folder, files.dataset)
+    except CorruptFileError:
+        return manifest
+    return manifest if stored is None else replace(manifest, after=stored.write_id)
 
 
 def write_manifest(files: DatasetFiles, manifest: Manifest) -> None:

@@ -231,6 +231,10 @@ def _examine_parquet(
             truth = footer_manifest(file, facts)
         if manifest is not None and manifest.parquet != facts and _is_misplaced(files, manifest, truth):
             raise CorruptFileError(str(Damage(files.parquet.name, manifest.parquet.xxh3_128, facts.xxh3_128)))
+        if manifest is not None:
+            # A footer does not say what its publication replaced.
+            is_same = manifest.write_id == truth.write_id
+            truth = replace(truth, after=manifest.after if is_same else manifest.write_id)
         frame = scan_file(files.parquet)
         has_columns = in_types_of_now(frame, schema) is not None
     except OSError as error:

@@ -81,7 +81,8 @@ def keep_stored(files: DatasetFiles, retention: Retention | None, *, after_secon
     if retention.keeps is not Keeps.CHANGES:
         rows_of = _kept_before(folder, files.dataset, newest, manifest) or keep_whole(files.parquet, folder, manifest)
     entry = Publication.of(manifest, rows_of=rows_of, after_seconds=after_seconds)
-    log.append(replace(entry, after=None if newest is None else newest.manifest.write_id))
+    # A manifest of an earlier version of the program does not say what it replaced.
+    log.append(replace(entry, after=entry.after or (None if newest is None else newest.manifest.write_id)))
     if retention.keeps is Keeps.LAST_OF_SESSION:
         _prune(folder, files.dataset, log, retention.newest)
 

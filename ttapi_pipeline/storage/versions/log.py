@@ -3,8 +3,9 @@
 """The log of a dataset's publications: one line of JSON for each, with its manifest and a checksum.
 
 A line is appended and never changed. A line that a crash has cut, or a disk has damaged, is left out when it is read.
-Where the rows of that publication are kept, the footer of their file takes its place; see `reading`. The log is written
-under the dataset's lock. Standard library only, as `tt history` of a large log takes long enough.
+Where the rows of that publication are kept, the footer of their file takes its place; see `reading`. Each line, and the
+manifest of what is stored now, name the publication that was replaced: so lost lines are missed, also at the end. The
+log is written under the dataset's lock. Standard library only, as `tt history` of a large log takes long enough.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ class Publication:
         known_at: When readers could see the rows: when they were computed, and what was spent until they were stored.
         rows_of: Write id of the kept publication that has these rows: its own, or that of an earlier one with the same
             content; None where the dataset's rows are not kept.
-        after: Write id of the publication in the line before, by which a lost line is noticed; None in the first line,
-            and where nobody knows.
+        after: Write id of the publication that this one replaced, by which a lost line is noticed; None for the first
+            one, and where nobody knows.
     """
 
     manifest: Manifest
@@ -51,7 +52,8 @@ class Publication:
         """The publication of a manifest whose rows were stored so long after they had been computed."""
         facts = manifest.provenance
         spent = timedelta(seconds=facts.fetch_seconds + after_seconds)
-        return cls(manifest=manifest, known_at=(facts.began_at or facts.fetched_at) + spent, rows_of=rows_of)
+        known_at = (facts.began_at or facts.fetched_at) + spent
+        return cls(manifest=manifest, known_at=known_at, rows_of=rows_of, after=manifest.after)
 
     def to_line(self) -> bytes:
         """One line of JSON with its end."""

@@ -40,6 +40,7 @@ class Version:
         is_current: Whether it is what is stored now.
         trail: The changes between this publication and the one that wrote the file; None where there are none.
         is_before_loss: Whether a publication between it and the next one that is known has been lost.
+        is_after_loss: Whether the publication that it replaced has been lost.
     """
 
     publication: Publication
@@ -48,6 +49,7 @@ class Version:
     is_current: bool
     trail: Trail | None = None
     is_before_loss: bool = False
+    is_after_loss: bool = False
 
     @property
     def manifest(self) -> Manifest:
@@ -85,17 +87,24 @@ def versions_in(folder: Path, dataset: str) -> Sequence[Version]:
     files = DatasetFiles.of(folder, dataset)
     manifest = read_manifest(folder, dataset)
     logged = PublicationLog.of(folder, dataset).read()
-    known = {each.manifest.write_id for each in logged}
-    logged += _of_footers(folder, dataset, known)
-    uncertain = _before_losses(logged)
     if manifest is not None and manifest.write_id not in {each.manifest.write_id for each in logged}:
         logged.append(Publication.of(manifest, rows_of=manifest.write_id))
+    logged += _of_footers(folder, dataset, {each.manifest.write_id for each in logged})
+    after_losses = _after_losses(logged)
+    before_losses = _before_losses(logged, after_losses)
     current = None if manifest is None else manifest.write_id
     # The clock may have been set back in between.
     logged.sort(key=lambda each: (each.manifest.write_id == current, each.known_at))
     kept = _Kept.of(folder, files, logged, manifest)
     found = [_version(each, kept, is_current=each.manifest.write_id == current) for each in logged]
-    return [replace(each, is_before_loss=each.manifest.write_id in uncertain) for each in found]
+    return [
+        replace(
+            each,
+            is_before_loss=each.manifest.write_id in before_losses,
+            is_after_loss=each.manifest.write_id in after_losses,
+        )
+        for each in found
+    ]
 
 
 def version_at(folder: Folder, dataset: str, instant: datetime) -> Version:
@@ -122,24 +131,34 @@ def known_at(found: Sequence[Version], dataset: str, instant: datetime) -> Versi
     before = [each for each in found if each.known_at <= instant]
     if not before:
         since = f"it is known since {found[0].known_at.isoformat(timespec='seconds')}" if found else "it is not stored"
+        if found and found[0].is_after_loss:
+            raise CorruptFileError(
+                f"the log of {dataset}'s publications has lost its lines: what was published before "
+                f"{found[0].known_at.isoformat(timespec='seconds')} is not known any more"
+            )
         raise ConfigError(f"nothing was known of {dataset} at {instant.isoformat(timespec='seconds')}: {since}")
     newest = max(before, key=lambda each: each.known_at)
     later = [each.known_at for each in found if each.known_at > newest.known_at]
     if newest.is_before_loss and newest.known_at < instant and later:
         first, last = (each.isoformat(timespec="seconds") for each in (newest.known_at, min(later)))
         raise CorruptFileError(
-            f"a line of the log of {dataset}'s publications is damaged: what was published after {first} and before "
-            f"{last} is lost; name one of the two for what was known then"
+            f"a line of the log of {dataset}'s publications is damaged or gone: what was published after {first} and "
+            f"before {last} is lost; name one of the two for what was known then"
         )
     return newest
 
 
-def _before_losses(found: Sequence[Publication]) -> Collection[str]:
-    """The publications after which one is lost, up to the next one that is known; those of a log in its order."""
+def _after_losses(found: Sequence[Publication]) -> Collection[str]:
+    """The publications that replaced one which is not known any more: its line was damaged, or the log was cut."""
     ids = {each.manifest.write_id for each in found}
+    return {each.manifest.write_id for each in found if each.after is not None and each.after not in ids}
+
+
+def _before_losses(found: Sequence[Publication], after_losses: Collection[str]) -> Collection[str]:
+    """The publications after which one is lost, up to the next one that is known; those of a log in its order."""
     lost = set()
     for each in found:
-        if each.after is None or each.after in ids:
+        if each.manifest.write_id not in after_losses:
             continue
         earlier = [other for other in found if other.known_at < each.known_at]
         if earlier:

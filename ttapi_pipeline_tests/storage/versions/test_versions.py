@@ -203,6 +203,27 @@ def test_where_a_publication_is_lost_with_its_line_the_one_before_it_does_not_an
     assert version_at(tmp_path, "marks", MONDAY + timedelta(minutes=125)).manifest.write_id == stored[2].write_id
 
 
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_a_log_that_was_cut_at_the_end_of_a_line_is_noticed_by_what_is_stored_now_and_after_it(
+    tmp_path: Path, store: Store, left: int
+) -> None:
+    few = Retention(Keeps.LAST_OF_SESSION, newest=1)
+    stored = [store(MONDAY + timedelta(hours=hour), 10.0 * hour, retention=few) for hour in range(4)]
+    log = tmp_path / "marks" / "publications.jsonl"
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:left]))
+    for number in range(2):
+        known = versions(tmp_path, "marks")
+        ids = [each.write_id for each in (*stored[:left], *stored[3:])]
+        assert [each.manifest.write_id for each in known] == ids
+        assert [each.is_before_loss for each in known[: left + 1]] == [False] * (left - 1) + [True] * (left > 0) + [
+            False
+        ]
+        assert [each.is_after_loss for each in known[: left + 1]] == [False] * left + [True]
+        with pytest.raises(CorruptFileError, match=r"is lost|has lost its lines"):
+            version_at(tmp_path, "marks", known[left].known_at - timedelta(minutes=1))
+        stored.append(store(MONDAY + timedelta(hours=4 + number), 99.0 + number, retention=few))
+
+
 def test_damaged_kept_rows_are_named_and_never_read(tmp_path: Path, store: Store) -> None:
     first = store(MONDAY, 10.0)
     store(MONDAY + timedelta(hours=1), 20.0)
