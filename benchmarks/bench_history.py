@@ -12,13 +12,12 @@ oldest version back, and are compared with reading what is stored now.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,28 +33,16 @@ from ttapi_pipeline.defs.automation.jobs import REFRESH_JOB
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.storage import publish as publishing
 from ttapi_pipeline.storage.hashing import data_version
+from ttapi_pipeline.storage.layout import CHANGES, PUBLICATIONS
 from ttapi_pipeline.storage.stored import read_manifest
+from ttapi_pipeline.storage.versions.packed_versions import RUN_VERSIONS
+from ttapi_pipeline.storage.versions.reading import versions
 from ttapi_pipeline.storage.versions.recording import Recorder
-from ttapi_pipeline.storage.versions.usage import history_bytes, usage
+from ttapi_pipeline.storage.versions.usage import SESSIONS_PER_YEAR, Usage, history_bytes, usage
+from ttapi_pipeline_tests.support.clocks import StoppedClock
 
 GOAL_MB = 300
 """Per year for the S&P 500, without quotes."""
-
-
-@dataclass
-class Clock:
-    """The time of day is set; timeouts run on the machine's clock."""
-
-    at: datetime
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 class Spent:
@@ -79,7 +66,7 @@ class Spent:
     @contextmanager
     def counting(self) -> Iterator[None]:
         """Time the functions that `publish` calls for the sake of versions."""
-        originals = vars(publishing)["keep_stored"], vars(publishing)["keep_within"], Recorder.record
+        originals = (*(vars(publishing)[name] for name in _NAMES[:-1]), Recorder.record)
         for owner, name, function in zip(_OWNERS, _NAMES, originals, strict=True):
             setattr(owner, name, self.timed(function))
         try:
@@ -89,11 +76,11 @@ class Spent:
                 setattr(owner, name, function)
 
 
-_OWNERS = (publishing, publishing, Recorder)
-_NAMES = ("keep_stored", "keep_within", "record")
+_OWNERS = (publishing, publishing, publishing, Recorder)
+_NAMES = ("keep_stored", "pack_last_of_session", "keep_within", "record")
 
 
-def refresh(settings: Settings, clock: Clock) -> float:
+def refresh(settings: Settings, clock: StoppedClock) -> float:
     """Refresh everything that is due; the seconds that it took."""
     job = build_definitions(settings, clock=clock).resolve_job_def(REFRESH_JOB)
     loggers = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -118,7 +105,7 @@ def measure(folder: Path, *, universe: str, count: int, since: date) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    data, clock = folder / "data", Clock(datetime(2026, 9, 1, tzinfo=UTC))
+    data, clock = folder / "data", StoppedClock(datetime(2026, 9, 1, tzinfo=UTC))
     for number, session in enumerate(sessions):
         clock.at = datetime(session.year, session.month, session.day, 1, 30, tzinfo=UTC) + timedelta(days=1)
         spent = Spent()
@@ -141,18 +128,43 @@ def measure(folder: Path, *, universe: str, count: int, since: date) -> None:
     report(data, first=datetime.combine(sessions[0], datetime.min.time(), UTC) + timedelta(days=1, hours=6))
 
 
+def year_of(data: Path, found: Usage) -> float:
+    """Bytes that a dataset takes in a year, once many sessions are over.
+
+    What it took so far tells too much for tables whose versions are packed: the whole file that a run of them begins
+    with is counted in full after a few sessions, and comes once in `RUN_VERSIONS`.
+    """
+    packed = [path.stat().st_size for path in (data / found.dataset / CHANGES).glob("*.packed.parquet")]
+    if not packed:
+        return float(found.bytes_per_year or 0)
+    log = (data / found.dataset / PUBLICATIONS).stat().st_size / found.sessions
+    whole = max(path.stat().st_size for path in (data / found.dataset).glob("*.parquet"))
+    return SESSIONS_PER_YEAR * (sum(packed) / len(packed) + log + whole / RUN_VERSIONS)
+
+
+def whole_year_of(data: Path, found: Usage) -> float:
+    """The same if every version that is kept had a file of its own."""
+    known = [each for each in versions(data, found.dataset) if each.trail is None or each.trail.step is None]
+    packed = [each for each in versions(data, found.dataset) if each not in known]
+    if not any(step.is_packed for each in packed if each.trail for step in each.trail.steps()):
+        return float(found.bytes_per_year or 0)
+    return SESSIONS_PER_YEAR * sum(each.manifest.parquet.bytes for each in packed) / len(packed)
+
+
 def report(data: Path, *, first: datetime) -> None:
     """Print what a year costs, and how long reading takes."""
     found = usage(data)
-    for each in sorted(found, key=lambda each: -each.bytes):
-        year = each.bytes_per_year
+    for each in sorted(found, key=lambda each: -year_of(data, each)):
         print(
             f"  {each.dataset:20} {each.bytes / 1e6:8.2f} MB in {each.sessions:3} sessions, "
-            f"{(year or 0) / 1e6:7.1f} MB a year"
+            f"{year_of(data, each) / 1e6:7.1f} MB a year, {whole_year_of(data, each) / 1e6:7.1f} MB as whole files"
         )
-    total = sum(each.bytes_per_year or 0 for each in found if each.dataset != "quotes")
-    print(f"without quotes {total / 1e6:.0f} MB a year; the goal for the S&P 500 is {GOAL_MB} MB")
-    for name in ("daily_candles", "eod_snapshot", "symbols"):
+    counted = [each for each in found if each.dataset != "quotes"]
+    total, whole = (sum(of(data, each) for each in counted) / 1e6 for of in (year_of, whole_year_of))
+    print(
+        f"without quotes {total:.0f} MB a year, {whole:.0f} MB as whole files; the goal for the S&P 500 is {GOAL_MB} MB"
+    )
+    for name in ("daily_candles", "eod_snapshot", "symbols", "variance_premium"):
         times = []
         for instant in (None, first):
             started = time.perf_counter()

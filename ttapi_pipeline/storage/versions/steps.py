@@ -3,8 +3,9 @@
 """The files that lead from a publication of a table back to the one before, by their names. Their rows: `row_changes`.
 
 In ``<dataset>/changes``, ``<after>-<before>-<hash>.parquet`` has the changes that the publication with the write id
-`after` made to the rows of `before`; the hash is the XXH3-128 of the file. Standard library only, as `tt history` looks
-at the names alone.
+`after` made to the rows of `before`; the hash is the XXH3-128 of the file. With the ending ``.packed.parquet``, a file
+has the rows of `before` packed against those of `after`, which was published before it; see `packing`. Standard library
+only, as `tt history` looks at the names alone.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.storage.files import file_facts
 from ttapi_pipeline.storage.layout import CHANGES
 
-_NAME: Final = re.compile(r"([0-9a-f]{32})-([0-9a-f]{32})-([0-9a-f]{32})\.parquet")
+_NAME: Final = re.compile(r"([0-9a-f]{32})-([0-9a-f]{32})-([0-9a-f]{32})(\.packed)?\.parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,14 @@ class Step:
         before: Write id of the publication that it replaced.
         xxh3_128: Hash of the file.
         path: Of the file.
+        is_packed: Whether it has the rows of `before`, packed against those of `after`.
     """
 
     after: str
     before: str
     xxh3_128: str
     path: Path
+    is_packed: bool = False
 
     def verify(self) -> None:
         """Compare the file with its hash.
@@ -54,7 +57,7 @@ class Step:
             raise storage_error(self.path, error) from error
         if seen != self.xxh3_128:
             raise CorruptFileError(
-                f"{self.path} is damaged: it has XXH3-128 {seen}; the version before this change and those that are "
+                f"{self.path} is damaged: it has XXH3-128 {seen}; the version that it leads to and those that are "
                 "read through it are lost, and others are not touched by it"
             )
 
@@ -62,6 +65,11 @@ class Step:
 def step_file(folder: Path, dataset: str, after: str, before: str, facts: FileFacts) -> Path:
     """Where the changes of a publication are kept."""
     return folder / dataset / CHANGES / f"{after}-{before}-{facts.xxh3_128}.parquet"
+
+
+def packed_file(folder: Path, dataset: str, against: str, write_id: str, facts: FileFacts) -> Path:
+    """Where the rows of a publication are kept that are packed against those of another one."""
+    return folder / dataset / CHANGES / f"{against}-{write_id}-{facts.xxh3_128}.packed.parquet"
 
 
 def steps_of(folder: Path, dataset: str) -> Sequence[Step]:
@@ -77,7 +85,7 @@ def steps_of(folder: Path, dataset: str) -> Sequence[Step]:
         return []
     except OSError as error:
         raise storage_error(place, error) from error
-    return [Step(name[1], name[2], name[3], path) for path, name in found if name]
+    return [Step(name[1], name[2], name[3], path, is_packed=name[4] is not None) for path, name in found if name]
 
 
 @dataclass(frozen=True, slots=True)
