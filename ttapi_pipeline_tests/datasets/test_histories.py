@@ -4,70 +4,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-import polars as pl
 import pytest
 
 from ttapi_pipeline import open_dataset
-from ttapi_pipeline.core.declaration import Keeps
 from ttapi_pipeline.core.errors import ConfigError, CorruptFileError, StorageError
-from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.datasets import registry
 from ttapi_pipeline.datasets.history import History
 from ttapi_pipeline.datasets.history_updates import Updated, update_history
 from ttapi_pipeline.datasets.registry import DATASETS, HISTORIES
-from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.session_table import SessionTable
-from ttapi_pipeline.storage.versions.keeping import Retention
-from ttapi_pipeline.tables.schema import ColumnType
+from ttapi_pipeline_tests.support.desks import Desk, at
 from ttapi_pipeline_tests.support.flips import flip_bit
 
 MONDAY, TUESDAY, WEDNESDAY, FRIDAY = (date(2026, 11, day) for day in (16, 17, 18, 20))
-PLAIN: dict[ColumnType, Any] = {
-    ColumnType.STRING: "x",
-    ColumnType.FLOAT: 1.5,
-    ColumnType.COUNT: 2,
-    ColumnType.SMALL: 3,
-    ColumnType.FLAG: True,
-    ColumnType.DATE: date(2027, 1, 15),
-    ColumnType.TIMESTAMP: datetime(2026, 11, 1, tzinfo=UTC),
-    ColumnType.FLOATS: [2.5],
-}
 
 
-def at(session: date, hour: int = 16) -> datetime:
-    """That hour in New York, in winter."""
-    return datetime(session.year, session.month, session.day, 5, tzinfo=UTC) + timedelta(hours=hour)
-
-
-class Desk:
-    """A data folder, and what is published into it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def publish(
-        self,
-        name: str,
-        when: datetime,
-        *rows: Mapping[str, Any],
-        missing: Mapping[str, str] = MappingProxyType({}),
-        is_simulated: bool = False,
-    ) -> None:
-        """Publish rows that were fetched then; a column that a row does not name has some value of its type."""
-        schema = DATASETS[name].schema
-        plain = {column.name: PLAIN[column.type] for column in schema.columns} | {"fetched_at": when}
-        frame = pl.DataFrame([{**plain, **row} for row in rows], schema=schema.polars)
-        provenance = Provenance(
-            dataset=name, code_version="1", fetched_at=when, missing=missing, is_simulated=is_simulated
-        )
-        publish(frame, schema, self.folder, provenance, retention=Retention(Keeps.LAST_OF_SESSION, newest=1)).wait()
+class Histories(Desk):
+    """A data folder with the histories of what is published into it."""
 
     def update(self, name: str, **options: Any) -> Updated:
         return update_history(self.folder, HISTORIES[name], now=at(FRIDAY), **options)
@@ -77,15 +35,15 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def desk(tmp_path: Path) -> Histories:
+    return Histories(tmp_path)
 
 
 def rank(symbol: str, value: float, **more: Any) -> dict[str, Any]:
     return {"symbol": symbol, "implied_volatility_rank": value, **more}
 
 
-def test_each_session_has_the_last_that_was_known_in_it_and_a_session_without_any_has_no_row(desk: Desk) -> None:
+def test_each_session_has_the_last_that_was_known_in_it_and_a_session_without_any_has_no_row(desk: Histories) -> None:
     desk.publish("symbols", at(MONDAY, 10), rank("AAPL", 0.1), rank("IBM", 0.2))
     desk.publish("symbols", at(MONDAY), rank("AAPL", 0.3), rank("IBM", 0.4))
     # Nothing on Tuesday; on Wednesday IBM did not come, and its row is Monday's.
@@ -112,7 +70,9 @@ def test_each_session_has_the_last_that_was_known_in_it_and_a_session_without_an
     assert dict(made.parts[1].counts) == {"missing": 1, "carried_over": 1}
 
 
-def test_a_session_that_is_over_is_not_made_again_and_that_of_the_present_is_with_each_publication(desk: Desk) -> None:
+def test_a_session_that_is_over_is_not_made_again_and_that_of_now_is_with_each_publication(
+    desk: Histories,
+) -> None:
     desk.publish("symbols", at(MONDAY), rank("AAPL", 0.1))
     assert [part.session for part in desk.update("symbols_history").parts] == [MONDAY]
     monday = SessionTable.of(desk.folder, HISTORIES["symbols_history"].schema).parts()[MONDAY]
@@ -124,7 +84,7 @@ def test_a_session_that_is_over_is_not_made_again_and_that_of_the_present_is_wit
     assert SessionTable.of(desk.folder, HISTORIES["symbols_history"].schema).parts()[MONDAY] == monday
 
 
-def test_sessions_can_be_made_again_from_what_is_kept_and_so_can_a_file_that_was_deleted(desk: Desk) -> None:
+def test_sessions_can_be_made_again_from_what_is_kept_and_so_can_a_file_that_was_deleted(desk: Histories) -> None:
     for session, value in ((MONDAY, 0.1), (TUESDAY, 0.2), (WEDNESDAY, 0.3)):
         desk.publish("symbols", at(session), rank("AAPL", value))
     made = {part.session: part for part in desk.update("symbols_history").parts}
@@ -137,7 +97,7 @@ def test_sessions_can_be_made_again_from_what_is_kept_and_so_can_a_file_that_was
     assert desk.read("symbols_history", "implied_volatility_rank") == [(0.1,), (0.2,), (0.3,)]
 
 
-def test_a_session_whose_kept_rows_are_damaged_stays_as_it_was_and_the_others_are_made(desk: Desk) -> None:
+def test_a_session_whose_kept_rows_are_damaged_stays_as_it_was_and_the_others_are_made(desk: Histories) -> None:
     desk.publish("symbols", at(MONDAY), rank("AAPL", 0.1))
     (kept,) = (desk.folder / "symbols").glob("*.parquet")
     desk.publish("symbols", at(TUESDAY), rank("AAPL", 0.2))
@@ -147,7 +107,7 @@ def test_a_session_whose_kept_rows_are_damaged_stays_as_it_was_and_the_others_ar
     assert "is damaged: its rows are not those that were published" in made.problems[MONDAY]
 
 
-def test_another_version_of_the_code_makes_every_session_again(desk: Desk) -> None:
+def test_another_version_of_the_code_makes_every_session_again(desk: Histories) -> None:
     for session in (MONDAY, TUESDAY):
         desk.publish("symbols", at(session), rank("AAPL", 0.1))
     desk.update("symbols_history")
@@ -156,7 +116,7 @@ def test_another_version_of_the_code_makes_every_session_again(desk: Desk) -> No
     assert [(part.session, part.code_version) for part in made.parts] == [(MONDAY, "2"), (TUESDAY, "2")]
 
 
-def test_invented_sessions_do_not_count_once_real_rows_are_stored(desk: Desk) -> None:
+def test_invented_sessions_do_not_count_once_real_rows_are_stored(desk: Histories) -> None:
     desk.publish("symbols", at(MONDAY), rank("AAPL", 0.9), is_simulated=True)
     desk.update("symbols_history")
     desk.publish("symbols", at(TUESDAY), rank("AAPL", 0.2))
@@ -164,7 +124,7 @@ def test_invented_sessions_do_not_count_once_real_rows_are_stored(desk: Desk) ->
     assert desk.read("symbols_history", "session", "implied_volatility_rank") == [(TUESDAY, 0.2)]
 
 
-def test_as_of_an_instant_a_history_has_the_sessions_before_and_what_was_known_of_its_own(desk: Desk) -> None:
+def test_as_of_an_instant_a_history_has_the_sessions_before_and_what_was_known_of_its_own(desk: Histories) -> None:
     desk.publish("symbols", at(MONDAY), rank("AAPL", 0.1))
     for hour, value in ((10, 0.2), (11, 0.3)):
         desk.publish("symbols", at(TUESDAY, hour), rank("AAPL", value))
@@ -184,7 +144,7 @@ def test_as_of_an_instant_a_history_has_the_sessions_before_and_what_was_known_o
         known(at(MONDAY, 10))
 
 
-def test_implied_volatilities_and_balances_are_kept_by_their_keys(desk: Desk) -> None:
+def test_implied_volatilities_and_balances_are_kept_by_their_keys(desk: Histories) -> None:
     for session, value in ((MONDAY, 0.2), (TUESDAY, 0.3)):
         expiration = {"symbol": "AAPL", "expiration_date": date(2026, 12, 18), "settlement_type": "PM"}
         desk.publish("implied_volatility", at(session), {**expiration, "implied_volatility": value})
@@ -214,7 +174,7 @@ def series(symbol: str, expiration: date, strikes: int = 1) -> dict[str, Any]:
     }
 
 
-def test_a_series_has_the_sessions_in_which_it_came_and_went(desk: Desk) -> None:
+def test_a_series_has_the_sessions_in_which_it_came_and_went(desk: Histories) -> None:
     friday, december, january = FRIDAY, date(2026, 12, 18), date(2027, 1, 15)
     desk.publish(
         "expiration_series", at(MONDAY), series("AAPL", friday), series("AAPL", december), series("IBM", january)
@@ -244,7 +204,7 @@ def test_a_series_has_the_sessions_in_which_it_came_and_went(desk: Desk) -> None
     ]
 
 
-def test_a_series_that_comes_back_begins_anew_and_one_that_went_is_told_once(desk: Desk) -> None:
+def test_a_series_that_comes_back_begins_anew_and_one_that_went_is_told_once(desk: Histories) -> None:
     december, january = date(2026, 12, 18), date(2027, 1, 15)
     both, one = [series("AAPL", december), series("AAPL", january)], [series("AAPL", january)]
     for session, listed in ((MONDAY, both), (TUESDAY, one), (WEDNESDAY, one), (FRIDAY, both)):
@@ -258,7 +218,7 @@ def test_a_series_that_comes_back_begins_anew_and_one_that_went_is_told_once(des
     ]
 
 
-def test_the_universe_of_a_session_names_each_list_of_a_symbol_without_its_date(desk: Desk) -> None:
+def test_the_universe_of_a_session_names_each_list_of_a_symbol_without_its_date(desk: Histories) -> None:
     desk.publish("universe", at(MONDAY), {"symbol": "AAPL", "membership": "S&P 500 as of 2026-10-06; mine.txt"})
     later = {"symbol": "AAPL", "membership": "S&P 500 as of 2026-11-01"}
     desk.publish("universe", at(TUESDAY), later, {"symbol": "SPY", "membership": "mine.txt"})
@@ -271,7 +231,7 @@ def test_the_universe_of_a_session_names_each_list_of_a_symbol_without_its_date(
     ]
 
 
-def test_a_history_that_is_not_stored_says_what_makes_it(desk: Desk) -> None:
+def test_a_history_that_is_not_stored_says_what_makes_it(desk: Histories) -> None:
     with pytest.raises(StorageError, match=r"symbols_history is not stored in .* yet; the next refresh of symbols"):
         open_dataset("symbols_history", desk.folder)
     with pytest.raises(StorageError, match="histories are kept on a local disk alone"):
@@ -288,7 +248,7 @@ def test_every_history_is_of_a_dataset_and_has_a_name_of_its_own(history: Histor
     assert history.subject in DATASETS[history.of].schema.polars
 
 
-def test_a_damaged_session_is_named(desk: Desk) -> None:
+def test_a_damaged_session_is_named(desk: Histories) -> None:
     desk.publish("symbols", at(MONDAY), rank("AAPL", 0.1))
     (part,) = desk.update("symbols_history").parts
     flip_bit(desk.folder / "symbols_history" / part.file, 60, 1)

@@ -5,60 +5,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import polars as pl
 import pytest
 
 from ttapi_pipeline import open_dataset
-from ttapi_pipeline.core.declaration import Keeps
 from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.core.manifest import CAUTION, Provenance
 from ttapi_pipeline.datasets.quality_table import QUALITY, open_quality, update_quality
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.session_table import SessionTable
-from ttapi_pipeline.storage.versions.keeping import Retention
+from ttapi_pipeline_tests.support.desks import Desk, at
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY = (date(2026, 11, day) for day in (16, 17, 18, 19, 20))
 
 
-def at(day: date, hour: float = 16) -> datetime:
-    """That hour in New York, in winter. Sessions open at 9:30, and their bars have settled at 20:00."""
-    return datetime(day.year, day.month, day.day, 5, tzinfo=UTC) + timedelta(hours=hour)
-
-
-class Desk:
-    """A data folder, and what is published into it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def publish(
-        self,
-        name: str,
-        when: datetime,
-        *,
-        missing: Mapping[str, str] = MappingProxyType({}),
-        statistics: Mapping[str, Any] = MappingProxyType({}),
-        is_simulated: bool = False,
-    ) -> None:
-        """Publish an empty table that was made then: its log is all that counts."""
-        schema = DATASETS[name].schema
-        provenance = Provenance(
-            dataset=name,
-            code_version="1",
-            fetched_at=when,
-            missing=missing,
-            statistics=statistics,
-            is_simulated=is_simulated,
-        )
-        retention = Retention(Keeps.LAST_OF_SESSION, newest=1)
-        publish(schema.polars.to_frame(), schema, self.folder, provenance, retention=retention).wait()
+class QualityDesk(Desk):
+    """A data folder whose logs of publications, and of failures, are all that counts."""
 
     def seen(self, now: datetime, name: str | None = None) -> list[tuple[Any, ...]]:
         """Day, state and reason of each session of a dataset."""
@@ -75,11 +42,11 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def desk(tmp_path: Path) -> QualityDesk:
+    return QualityDesk(tmp_path)
 
 
-def test_what_is_shown_and_forgotten_is_missing_in_a_session_in_which_nothing_came(desk: Desk) -> None:
+def test_what_is_shown_and_forgotten_is_missing_in_a_session_in_which_nothing_came(desk: QualityDesk) -> None:
     desk.publish("symbols", at(MONDAY, 10))
     desk.publish("symbols", at(WEDNESDAY, 10), missing={"IBM": "HTTP 500", "KO": "HTTP 500", "GE": "HTTP 404"})
     desk.fail("symbols", at(TUESDAY, 11), "symbols: no answer")
@@ -96,7 +63,7 @@ def test_what_is_shown_and_forgotten_is_missing_in_a_session_in_which_nothing_ca
     ]
 
 
-def test_the_session_of_the_present_waits_until_it_settles(desk: Desk) -> None:
+def test_the_session_of_the_present_waits_until_it_settles(desk: QualityDesk) -> None:
     desk.publish("symbols", at(MONDAY, 10))
     settles = "the session settles at 20:00 New York time"
     assert desk.seen(at(MONDAY, 11)) == [(MONDAY, "pending", settles)]
@@ -109,7 +76,7 @@ def test_the_session_of_the_present_waits_until_it_settles(desk: Desk) -> None:
     )
 
 
-def test_bars_come_later_and_what_is_computed_from_them_does_not(desk: Desk) -> None:
+def test_bars_come_later_and_what_is_computed_from_them_does_not(desk: QualityDesk) -> None:
     for name in ("daily_candles", "volatility"):
         desk.publish(name, at(MONDAY, 20.5))
         # On Wednesday at eleven: the bars of Tuesday are had then, Tuesday's volatility never was.
@@ -128,7 +95,7 @@ def test_bars_come_later_and_what_is_computed_from_them_does_not(desk: Desk) -> 
     assert desk.seen(at(WEDNESDAY, 21), "volatility")[2] == (WEDNESDAY, "pending", "not made since it settled")
 
 
-def test_what_stays_fresh_for_a_week_need_not_be_published_in_each_session(desk: Desk) -> None:
+def test_what_stays_fresh_for_a_week_need_not_be_published_in_each_session(desk: QualityDesk) -> None:
     desk.publish("expiration_series", at(MONDAY))
     of_monday = f"of session {MONDAY}, which stays fresh for 7d"
     week = desk.seen(at(date(2026, 11, 25), 9))
@@ -140,7 +107,7 @@ def test_what_stays_fresh_for_a_week_need_not_be_published_in_each_session(desk:
     assert {reason for _, state, reason in week[1:5]} == {of_monday}
 
 
-def test_a_doubt_degrades_and_private_subjects_are_counted_alone(desk: Desk) -> None:
+def test_a_doubt_degrades_and_private_subjects_are_counted_alone(desk: QualityDesk) -> None:
     desk.publish("trading_calendar", at(MONDAY), statistics={f"{CAUTION}2026-12-24": "the broker says otherwise"})
     desk.publish("accounts", at(MONDAY), missing={"5WT00001": "no balance of 5WT00001"})
     desk.fail("accounts", at(TUESDAY, 11), "accounts: 5WT00001 is gone")
@@ -152,7 +119,7 @@ def test_a_doubt_degrades_and_private_subjects_are_counted_alone(desk: Desk) -> 
     ]
 
 
-def test_sessions_that_are_over_are_stored_once_and_those_whose_bars_came_later_again(desk: Desk) -> None:
+def test_sessions_that_are_over_are_stored_once_and_those_whose_bars_came_later_again(desk: QualityDesk) -> None:
     now, table = at(WEDNESDAY, 10), SessionTable.of(desk.folder, QUALITY)
 
     def update(now: datetime) -> list[date]:
@@ -178,7 +145,7 @@ def test_sessions_that_are_over_are_stored_once_and_those_whose_bars_came_later_
     assert update(at(WEDNESDAY, 12)) == []
 
 
-def test_a_session_that_is_stored_says_what_was_decided_without_it(desk: Desk) -> None:
+def test_a_session_that_is_stored_says_what_was_decided_without_it(desk: QualityDesk) -> None:
     desk.publish("symbols", at(MONDAY, 10))
     desk.publish("accounts", at(TUESDAY, 10))
     desk.publish("daily_candles", at(TUESDAY, 21))
@@ -189,13 +156,13 @@ def test_a_session_that_is_stored_says_what_was_decided_without_it(desk: Desk) -
     assert len(live) == 4 + 3 + 3
 
 
-def test_invented_publications_are_nothing_once_there_are_real_ones(desk: Desk) -> None:
+def test_invented_publications_are_nothing_once_there_are_real_ones(desk: QualityDesk) -> None:
     desk.publish("symbols", at(MONDAY), is_simulated=True)
     desk.publish("symbols", at(TUESDAY))
     assert desk.seen(at(TUESDAY, 21), "symbols") == [(TUESDAY, "available", "")]
 
 
-def test_the_table_is_opened_by_its_name(desk: Desk) -> None:
+def test_the_table_is_opened_by_its_name(desk: QualityDesk) -> None:
     with pytest.raises(StorageError, match="nothing was published"):
         open_dataset("session_quality", desk.folder)
     desk.publish("symbols", at(MONDAY))
@@ -205,7 +172,7 @@ def test_the_table_is_opened_by_its_name(desk: Desk) -> None:
     assert rows.collect().row(0)[:3] == (MONDAY, "symbols", "available")
 
 
-def test_a_table_of_an_earlier_version_of_the_program_counts_from_its_manifest_on(desk: Desk) -> None:
+def test_a_table_of_an_earlier_version_of_the_program_counts_from_its_manifest_on(desk: QualityDesk) -> None:
     schema = DATASETS["symbols"].schema
     provenance = Provenance(dataset="symbols", code_version="1", fetched_at=at(MONDAY))
     publish(schema.polars.to_frame(), schema, desk.folder, provenance).wait()
