@@ -13,7 +13,6 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Final
-from zlib import crc32
 
 import numpy as np
 import polars as pl
@@ -27,34 +26,13 @@ from ttapi_pipeline.metastock.identity import Symbols
 from ttapi_pipeline.metastock.rivals import RIVALS, find_rivals, sources_of
 from ttapi_pipeline.metastock.slips import SLIPS, slips_of_files
 from ttapi_pipeline.tables.sorting import sort_keys
-
-SymbolRange = tuple[str, str | None]
-"""Symbols from the first up to, and without, the second; None is the end."""
+from ttapi_pipeline.tables.symbol_ranges import SymbolRange, is_within
 
 DUPLICATES: Final = pl.Schema({"rank": pl.UInt32(), "lost": pl.UInt32(), "contradicted": pl.UInt32()})
 """How many rows of each file a later file replaces, for files with any, and how many of them by another close
 (`frames.is_contradicted`)."""
 
 _CONTENTS: Final = pl.Schema({**CONTENTS, "rank": pl.UInt32(), "batch": pl.String()})
-
-
-def cut_into_ranges(rows_per_symbol: pl.DataFrame, *, most_rows: int) -> Sequence[SymbolRange]:
-    """Cut all symbols into ranges of limited length. A symbol with more rows than that has a range of its own.
-
-    A range begins at a symbol whose name says so, and also where the range before would grow too long. So when one
-    symbol changes, other ranges stay the same.
-
-    Args:
-        rows_per_symbol: symbol and rows, by symbol.
-        most_rows: Of a range.
-    """
-    cuts, total = [""], 0
-    for symbol, count in rows_per_symbol.iter_rows():
-        if total and (total + count > most_rows or crc32(symbol.encode()) % limits.RANGE_SYMBOLS == 0):
-            cuts.append(symbol)
-            total = 0
-        total += count
-    return list(zip(cuts, [*cuts[1:], None], strict=True))
 
 
 class CurrentBars:
@@ -182,8 +160,8 @@ class CurrentBars:
 
     def read(self, symbols: SymbolRange, columns: Sequence[str]) -> pl.DataFrame:
         """The bars of a range, sorted by symbol and session; `file` is the rank of the file that a bar is from."""
-        rows = self._rows(_is_within(symbols), columns)
-        slips = self.slips.filter(_is_within(symbols))
+        rows = self._rows(is_within(symbols), columns)
+        slips = self.slips.filter(is_within(symbols))
         if not slips.is_empty():
             rows = rows.join(slips, on=["symbol", "session", "file"], how="anti", maintain_order="left")
         keys = sort_keys(rows)
@@ -255,12 +233,6 @@ def _portions(contents: pl.DataFrame) -> Iterator[pl.Series]:
     total = pl.col("rows").cum_sum() // limits.RANGE_ROWS
     for _, portion in rows.group_by(total.alias("range"), maintain_order=True):
         yield portion["symbol"]
-
-
-def _is_within(symbols: SymbolRange) -> pl.Expr:
-    start, stop = symbols
-    symbol = pl.col("symbol")
-    return symbol >= start if stop is None else (symbol >= start) & (symbol < stop)
 
 
 def _is_one_of(column: str, values: pl.Series) -> pl.Expr:

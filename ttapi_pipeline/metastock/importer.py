@@ -21,7 +21,7 @@ from ttapi_pipeline.core.collection import ProgressCallback, no_progress
 from ttapi_pipeline.core.ordered import map_in_order
 from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.candidates import Candidate, batches
-from ttapi_pipeline.metastock.current_bars import CurrentBars, SymbolRange, cut_into_ranges
+from ttapi_pipeline.metastock.current_bars import CurrentBars
 from ttapi_pipeline.metastock.dates import DateForm, DateOrder
 from ttapi_pipeline.metastock.file_cache import DiskCache, FileCache, MemoryCache, reading_key
 from ttapi_pipeline.metastock.folder import Folder
@@ -33,6 +33,7 @@ from ttapi_pipeline.metastock.options import DEFAULT_OPTIONS, ImportOptions
 from ttapi_pipeline.metastock.reader import read_files
 from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.storage.lock import locked
+from ttapi_pipeline.tables.symbol_ranges import SymbolRange, cut_into_ranges
 
 REJECTS: Final = pl.Schema(
     {
@@ -110,7 +111,11 @@ class FolderImport:
         """
         rows = self.rows_per_symbol if others is None else pl.concat([self.rows_per_symbol, others])
         rows = rows.group_by("symbol").agg(pl.col("rows").sum()).sort("symbol")
-        return cut_into_ranges(rows, most_rows=limits.RANGE_ROWS if most_rows is None else most_rows)
+        return cut_into_ranges(
+            rows.iter_rows(),
+            most_rows=limits.RANGE_ROWS if most_rows is None else most_rows,
+            symbols=limits.RANGE_SYMBOLS,
+        )
 
     def versions(self, ranges: Sequence[SymbolRange]) -> Sequence[str]:
         """A digest of the bars of each range: it changes when one of the files that they are from does."""

@@ -62,8 +62,7 @@ async def _collect(url: str, folder: Path, symbols: Sequence[str], progress: Pro
         progress=progress,
         spool=CandleSpool(folder / "spool", origin="simulator", session=last_settled_session(SATURDAY).session),
     )
-    assert isinstance(built.frame, pl.DataFrame)
-    built.frame.write_parquet(folder / "bars.parquet")
+    built.frame.lazy().collect().write_parquet(folder / "bars.parquet")
     assert built.after_publication is not None
     built.after_publication()
 

@@ -17,8 +17,9 @@ import pytest
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.collection import Collection, no_progress
 from ttapi_pipeline.core.sessions import sessions_between
-from ttapi_pipeline.datasets.daily_candles import build as daily_candles
-from ttapi_pipeline.datasets.daily_candles.build import build_daily_candles, daily_candles_frame, stored_from
+from ttapi_pipeline.datasets.daily_candles import feed as daily_candles
+from ttapi_pipeline.datasets.daily_candles.bars import daily_candles_frame
+from ttapi_pipeline.datasets.daily_candles.build import build_daily_candles, stored_from
 from ttapi_pipeline.datasets.eod_snapshot.doubts import explain_conflicts
 from ttapi_pipeline.datasets.eod_snapshot.sources import compare_sources, merge_sources
 from ttapi_pipeline.datasets.registry import DATASETS
@@ -44,7 +45,14 @@ class FakeFeed:
         self.failing = failing
         self.asked: list[dict[str, date]] = []
 
-    async def __call__(self, _link: object, requests: Mapping[str, date], **_: object) -> Collection[CandleHistory]:
+    async def __call__(
+        self,
+        _link: object,
+        requests: Mapping[str, date],
+        *,
+        on_symbol: Callable[[CandleHistory], None],
+        **_: object,
+    ) -> Collection[CandleHistory]:
         self.asked.append(dict(requests))
         rows = [
             history(symbol, {day: close for day, close in self.closes[symbol].items() if day >= start})
@@ -52,7 +60,9 @@ class FakeFeed:
             if symbol not in self.failing
         ]
         missing = dict.fromkeys([symbol for symbol in requests if symbol in self.failing], "the link fell silent")
-        return Collection(rows, missing, requested=len(requests))
+        for row in rows:
+            on_symbol(row)
+        return Collection([], missing, requested=len(requests))
 
 
 class TestDailyCandles:

@@ -17,7 +17,9 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.errors import CoverageError
 from ttapi_pipeline.core.sessions import session_hours, sessions_between
 from ttapi_pipeline.datasets.build import Build
-from ttapi_pipeline.datasets.daily_candles import build as daily_candles
+from ttapi_pipeline.datasets.daily_candles import feed as daily_candles
+from ttapi_pipeline.datasets.daily_candles import merging
+from ttapi_pipeline.datasets.daily_candles.bars import daily_candles_frame
 from ttapi_pipeline.datasets.daily_candles.build import build_daily_candles
 from ttapi_pipeline.datasets.daily_candles.table import CANDLE_ABSENCES
 from ttapi_pipeline.streaming.candles import CandleHistory
@@ -40,7 +42,13 @@ class Feed:
         self.asked: list[dict[str, date]] = []
 
     async def __call__(
-        self, _link: object, requests: Mapping[str, date], *, last_session: date, **_: object
+        self,
+        _link: object,
+        requests: Mapping[str, date],
+        *,
+        last_session: date,
+        on_symbol: Callable[[CandleHistory], None],
+        **_: object,
     ) -> collection.Collection[CandleHistory]:
         self.asked.append(dict(requests))
         number = len(self.asked)
@@ -55,9 +63,11 @@ class Feed:
             )
             for symbol, start in requests.items()
         ]
-        came = [each for each in rows if len(each)]
+        for each in rows:
+            if len(each):
+                on_symbol(each)
         empty = frozenset(each.symbol for each in rows if not len(each))
-        return collection.Collection(came, empty=empty, requested=len(requests))
+        return collection.Collection([], empty=empty, requested=len(requests))
 
 
 def calendar(sessions: Sequence[date]) -> pl.DataFrame:
@@ -71,15 +81,12 @@ def universe(*symbols: str, inactive: Collection[str] = ()) -> pl.DataFrame:
 
 
 def stored(closes: Mapping[str, Closes]) -> pl.LazyFrame:
-    frame = daily_candles.daily_candles_frame(
-        [history(symbol, each) for symbol, each in closes.items()], calendar(SESSIONS), now=NOW
-    )
+    frame = daily_candles_frame([history(symbol, each) for symbol, each in closes.items()], calendar(SESSIONS), now=NOW)
     return frame.sort("symbol", "session").lazy()
 
 
 def rows(build: Build) -> pl.DataFrame:
-    assert isinstance(build.frame, pl.DataFrame)
-    return build.frame
+    return build.frame.lazy().collect()
 
 
 async def refreshed(
@@ -112,6 +119,12 @@ async def refreshed(
 def sessions_of(build: Build, symbol: str) -> list[date]:
     found: list[date] = rows(build).filter(symbol=symbol)["session"].to_list()
     return found
+
+
+@pytest.fixture(autouse=True, params=[1, 128], ids=["a range per symbol", "one range"])
+def ranges(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing may depend on how the symbols are cut into ranges."""
+    monkeypatch.setattr(merging, "RANGE_SYMBOLS", request.param)
 
 
 FULL: Closes = dict.fromkeys(SESSIONS[:-1], 10.0)

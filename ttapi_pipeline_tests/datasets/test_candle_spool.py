@@ -17,7 +17,7 @@ import pytest
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.collection import Collection
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.daily_candles import build as daily_candles
+from ttapi_pipeline.datasets.daily_candles import feed as daily_candles
 from ttapi_pipeline.datasets.daily_candles import revisions as candle_revisions
 from ttapi_pipeline.datasets.daily_candles.build import build_daily_candles, candle_spool
 from ttapi_pipeline.datasets.daily_candles.revisions import recorded_revisions, revisions
@@ -186,7 +186,7 @@ async def test_a_killed_run_goes_on_with_the_next_symbol(
     built = await build()
     assert asked == [["AAA", "BBB", "CCC"], ["CCC"]]
     assert seen[-1] == (3, 3)
-    assert built.frame["symbol"].unique().sort().to_list() == ["AAA", "BBB", "CCC"]
+    assert built.frame.lazy().collect()["symbol"].unique().sort().to_list() == ["AAA", "BBB", "CCC"]
     built.after_publication()
     assert spool_in(tmp_path).take(dict.fromkeys(["AAA", "BBB", "CCC"], START), last_session=SESSION) == []
 

@@ -5,6 +5,9 @@
 The feed adjusts its whole history when a share splits, so the stored bars and the new ones are compared where they
 overlap; a symbol whose past was restated is fetched again from the start. Silence is no answer: bars that do not come
 leave the stored ones as they are, and their symbol is missing. Sessions between others: see `holes`.
+
+Everything but the questions to the feed is done range by range of the symbols (see `merging`), so that memory does not
+grow with the universe.
 """
 
 from __future__ import annotations
@@ -13,17 +16,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from ttapi_pipeline.core.clock import Clock
-from ttapi_pipeline.core.collection import Collection, ProgressCallback
+from ttapi_pipeline.core.collection import ProgressCallback
 from ttapi_pipeline.core.manifest import lost_facts
-from ttapi_pipeline.core.sessions import NEW_YORK, SETTLING_TIME, last_settled_session, previous_session
+from ttapi_pipeline.core.ordered import map_in_order
+from ttapi_pipeline.core.sessions import last_settled_session, previous_session
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.datasets.build import Build, rows_per_source
-from ttapi_pipeline.datasets.daily_candles.doubts import possible, short_answers, short_replacements
+from ttapi_pipeline.datasets.build import Build
+from ttapi_pipeline.datasets.daily_candles.bars import StoredBars
+from ttapi_pipeline.datasets.daily_candles.feed import Feed
 from ttapi_pipeline.datasets.daily_candles.holes import (
     EVERY_SYMBOL,
     behind,
@@ -35,25 +41,22 @@ from ttapi_pipeline.datasets.daily_candles.holes import (
     starts_before,
     without,
 )
-from ttapi_pipeline.datasets.daily_candles.mending import mended_candles, merge_candles
-from ttapi_pipeline.datasets.daily_candles.revisions import recorded_revisions, restated_symbols, revisions
+from ttapi_pipeline.datasets.daily_candles.mending import mended_candles
+from ttapi_pipeline.datasets.daily_candles.merging import WORKERS, CandleMerge, Expected, Part, parts_of, ranges_of
+from ttapi_pipeline.datasets.daily_candles.revisions import recorded_revisions
 from ttapi_pipeline.datasets.daily_candles.spool import CandleSpool
-from ttapi_pipeline.datasets.daily_candles.table import CANDLE_ABSENCES, CANDLE_REVISIONS, DAILY_CANDLES
+from ttapi_pipeline.datasets.daily_candles.table import CANDLE_ABSENCES, CANDLE_REVISIONS
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.young_rows import YoungRows, of_all, to_ask
+from ttapi_pipeline.storage.changes import RowChanges
 from ttapi_pipeline.storage.places import cache_folder
-from ttapi_pipeline.streaming.candle_collection import collect_daily_candles
-from ttapi_pipeline.streaming.candles import CandleHistory
 from ttapi_pipeline.streaming.links import OpenConnection
-from ttapi_pipeline.tables.dtypes import UTC_DATETIME
+from ttapi_pipeline.tables.symbol_ranges import SymbolRange
 
 OVERLAP_SESSIONS: Final = 10
 """Final sessions that are fetched again: volume is revised for days, and a restated past shows there."""
 
 _NOT_FETCHED_AGAIN: Final = "its past was restated, and could not be fetched again"
-_NO_CANDLES: Final = "the feed answered twice that it has no candles of it"
-
-_CANDLE_COLUMNS: Final = ("open", "high", "low", "close", "volume", "vwap", "trade_count", "implied_volatility")
 
 
 def stored_from(previous: pl.LazyFrame) -> Mapping[str, date]:
@@ -68,92 +71,6 @@ def _sessions_before(session: date, count: int) -> date:
     return session
 
 
-def daily_candles_frame(histories: Sequence[CandleHistory], calendar: pl.DataFrame, *, now: datetime) -> pl.DataFrame:
-    """One row per symbol and session. A bar is final once the extended hours of its session are over.
-
-    The feed has bars on days without a session for some symbols. They are kept here, and the snapshot judges them.
-    """
-    frames = [
-        pl.DataFrame(
-            {
-                "symbol": pl.repeat(history.symbol, len(history), eager=True, dtype=pl.String),
-                "session": pl.Series(history.session).cast(pl.Date),
-                "open": history.open,
-                "high": history.high,
-                "low": history.low,
-                "close": history.close,
-                "volume": history.volume,
-                "vwap": history.vwap,
-                "trade_count": pl.Series(history.count, dtype=pl.Float64).fill_nan(None).cast(pl.Int64),
-                "implied_volatility": history.implied_volatility,
-            }
-        )
-        for history in histories
-    ]
-    schema = {"symbol": pl.String, "session": pl.Date, **dict.fromkeys(_CANDLE_COLUMNS, pl.Float64)}
-    schema["trade_count"] = pl.Int64
-    settled = calendar.filter(pl.col("closes_at") + SETTLING_TIME <= now)["session"].max()
-    frame = pl.concat(frames) if frames else pl.DataFrame(schema=schema)
-    has_close = pl.col("close").is_not_nan() & pl.col("close").is_not_null()
-    return (
-        frame.filter(has_close)
-        .with_columns(
-            is_final=pl.col("session") <= settled,
-            source=pl.lit("dxlink"),
-            fetched_at=pl.lit(now, UTC_DATETIME),
-        )
-        .select(DAILY_CANDLES.polars.names())
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Feed:
-    """The questions to the feed, by symbol."""
-
-    open_connection: OpenConnection
-    names: Mapping[str, str]
-    calendar: pl.DataFrame
-    now: datetime
-    clock: Clock
-    progress: ProgressCallback
-    spool: CandleSpool | None
-
-    async def collect(
-        self, starts: Mapping[str, date], *, is_new: bool = False
-    ) -> tuple[Collection[CandleHistory], pl.DataFrame]:
-        """The histories of these symbols, and their bars as a table.
-
-        A symbol whose history is empty is missing: all that is asked for is traded, so it has candles.
-
-        Args:
-            starts: First session by symbol.
-            is_new: Whether the spool does not count as an answer.
-        """
-        streamers = {symbol: streamer for streamer, symbol in self.names.items()}
-        requests = {streamers[symbol]: start for symbol, start in starts.items()}
-        today = self.now.astimezone(NEW_YORK).date()
-        came = await _collect(
-            self.open_connection,
-            requests,
-            None if is_new else self.spool,
-            last_session=today,
-            clock=self.clock,
-            progress=self.progress,
-        )
-        missing = {**came.missing, **dict.fromkeys(sorted(came.empty), _NO_CANDLES)}
-        histories = replace(
-            came,
-            rows=[history.renamed(self.names[history.symbol]) for history in came.rows],
-            missing={self.names[streamer]: reason for streamer, reason in missing.items()},
-            empty=frozenset(),
-        )
-        return histories, daily_candles_frame(histories.rows, self.calendar, now=self.now)
-
-    async def collect_anew(self, starts: Mapping[str, date]) -> tuple[Collection[CandleHistory], pl.DataFrame]:
-        """The same, past the spool."""
-        return await self.collect(starts, is_new=True)
-
-
 async def build_daily_candles(
     open_connection: OpenConnection,
     universe: pl.DataFrame,
@@ -166,6 +83,7 @@ async def build_daily_candles(
     min_coverage: float,
     progress: ProgressCallback,
     spool: CandleSpool | None = None,
+    scratch: Path | None = None,
     recorded: pl.LazyFrame | None = None,
     absent: pl.LazyFrame | None = None,
     is_whole: bool = False,
@@ -184,6 +102,7 @@ async def build_daily_candles(
         min_coverage: Share of the universe that has to come.
         progress: Told how many symbols are settled.
         spool: Keeps histories as they come, and gives those of a run that did not get as far as publishing.
+        scratch: The folder of a temporary file with what came; None for the system's.
         recorded: Revisions of earlier fetches; None for none.
         absent: The table `candle_absences`; None for none.
         is_whole: Whether the history of every symbol is fetched from its start.
@@ -191,54 +110,56 @@ async def build_daily_candles(
 
     Raises:
         CoverageError: Too little came.
-        StorageError: The spool cannot be written.
+        StorageError: The spool or the temporary file cannot be written.
     """
     # Reads better in one piece: each step takes what the one before it left.
     names: dict[str, str] = dict(universe.select("streamer_symbol", "symbol").iter_rows())
-    feed = _Feed(open_connection, names, calendar, now, clock, progress, spool)
-    kept, dropped = _kept(previous, universe, history_start)
-    settled = settled_sessions(calendar, now=now)
+    feed = Feed(open_connection, names, calendar, now, clock, progress, spool, scratch)
+    stored = StoredBars.of(previous, universe, history_start=history_start)
+    settled, known = settled_sessions(calendar, now=now), confirmed(absent)
+    found = _surveyed(stored, settled, known)
     starts = dict.fromkeys(names.values(), history_start)
     if not is_whole:
-        starts |= {symbol: max(history_start, start) for symbol, start in _starts(kept, settled, absent).items()}
+        starts |= {symbol: max(history_start, start) for symbol, start in found.starts.items()}
     members = list(names.values())
-    histories, fresh = await feed.collect({symbol: starts[symbol] for symbol in to_ask(members, young)})
+    expected = Expected({symbol: starts[symbol] for symbol in to_ask(members, young)}, settled, known)
+    histories, fetched = await feed.collect(expected.starts)
     histories = of_all(histories, members)
     histories.require(min_coverage, subject="daily_candles")
-    snipped = {history.symbol for history in histories.rows if history.is_snipped}
-    set_aside = {each.symbol: each.lost.get("close", 0) + each.lost.get("time", 0) for each in histories.rows}
-    short = short_answers(fresh, kept, starts, settled, set_aside=set_aside, snipped=snipped)
-    missing = {**short, **histories.missing}
-    revised, restated = revisions(fresh, kept), restated_symbols(fresh, kept)
-    taken: Sequence[str] = []
-    if restated:
-        fresh, taken, refused = await _restated(feed, fresh, kept, dict.fromkeys(restated, history_start))
-        missing |= refused
-    frame = merge_candles(fresh, kept, replaced=taken)
-    answered = [history.symbol for history in histories.rows]
-    due = due_sessions(settled, calendar, kept, newest=frame["session"].max())
-    mended = await mended_candles(feed.collect_anew, frame, settled, absent, due=due, answered=answered, now=now)
-    newest = mended.frame["session"].max()
-    due = due_sessions(settled, calendar, kept, newest=newest)
+    merge = CandleMerge(stored=stored, fetched=fetched)
+    parts = parts_of(merge, merge.ranges(), expected)
+    missing = {symbol: reason for part in parts for symbol, reason in part.short.items()} | dict(histories.missing)
+    merge, parts = await _with_restated(feed, merge, parts, expected, history_start=history_start)
+    missing |= merge.refused
+    due = due_sessions(settled, calendar, found.fetched_at, newest=_newest(parts))
+    mended = await mended_candles(
+        feed, merge, parts, expected, recorded=absent, due=due, answered=fetched.symbols, now=now
+    )
+    newest = _newest(mended.parts)
+    due = due_sessions(settled, calendar, found.fetched_at, newest=newest)
     inactive = universe.filter(~pl.col("is_active"))["symbol"].to_list()
-    ends, ended = behind(mended.frame.lazy(), due, answered, known={*mended.ended, *inactive})
+    last = pl.concat([part.ends for part in mended.parts]).lazy()
+    ends, ended = behind(last, due, fetched.symbols, known={*mended.ended, *inactive})
+    revised = pl.concat([part.revised for part in mended.parts])
+    sources = _sources(mended.parts)
     return Build(
-        frame=mended.frame,
+        frame=mended.merge.pieces(mended.parts),
         missing={**standstill(settled, due, newest=newest), **ends, **mended.missing, **missing},
-        sources=rows_per_source(mended.frame),
+        sources=sources,
         after_publication=None if spool is None else spool.clear,
         reports={CANDLE_REVISIONS.name: recorded_revisions(revised, recorded), CANDLE_ABSENCES.name: mended.absences},
         statistics={
             "coverage": histories.coverage,
-            "bars_fetched": fresh.height,
+            **_changes(mended.parts, stored=stored.count, rows=sum(sources.values())),
+            "bars_fetched": sum(part.bars_fetched for part in mended.parts),
             "bars_revised": revised.height,
-            "symbols_restated": len(restated),
-            "symbols_snipped": len(snipped),
+            "symbols_restated": len(merge.restated),
+            "symbols_snipped": sum(each.is_snipped for each in fetched.histories.known.values()),
             "symbols_ended": ended,
-            "holes_filled": mended.filled,
+            "holes_filled": sum(part.bars_filled for part in mended.parts),
             "bars_absent": mended.absences.height,
-            "stored_bars_dropped": dropped,
-            **({} if young is None else {"symbols_kept": len(members) - len(answered)}),
+            "stored_bars_dropped": found.dropped,
+            **({} if young is None else {"symbols_kept": len(members) - len(fetched.symbols)}),
             **lost_facts(Counter(histories.lost) | Counter(mended.lost)),
         },
         is_simulated=young is not None and young.is_simulated,
@@ -246,40 +167,72 @@ async def build_daily_candles(
     )
 
 
-def _kept(previous: pl.LazyFrame | None, universe: pl.DataFrame, history_start: date) -> tuple[pl.LazyFrame, int]:
-    """The stored bars of the universe that can be, possibly no bar, and how many others there were."""
-    if previous is None:
-        return DAILY_CANDLES.polars.to_frame().lazy(), 0
-    members = previous.join(universe.lazy().select("symbol"), on="symbol", how="semi")
-    kept, dropped = possible(members)
-    # Some ten questions are asked of them, and each would read the file again.
-    return kept.filter(pl.col("session") >= history_start).collect().lazy(), dropped
+@dataclass(frozen=True, slots=True)
+class _Survey:
+    """What the stored bars ask for.
 
-
-def _starts(kept: pl.LazyFrame, settled: pl.Series, absent: pl.LazyFrame | None) -> Mapping[str, date]:
-    """For each symbol with stored bars, the session to fetch from: before its first hole, if it has one."""
-    starts = dict(stored_from(kept))
-    found = without(holes(kept, settled), confirmed(absent))
-    for symbol, start in starts_before(found, kept).items():
-        starts[symbol] = min(start, starts.get(symbol, start))
-    return starts
-
-
-async def _restated(
-    feed: _Feed, fresh: pl.DataFrame, kept: pl.LazyFrame, starts: Mapping[str, date]
-) -> tuple[pl.DataFrame, Sequence[str], Mapping[str, str]]:
-    """Fetch symbols whose past was restated as a whole.
-
-    Returns:
-        The bars that came, with whole histories in place of the restated ones; the symbols whose stored bars these
-        replace; and the reason for each of the others, of which nothing is taken.
+    Attributes:
+        starts: For each symbol with stored bars, the session to fetch from: before its first hole, if it has one.
+        dropped: How many bars are left out, because they cannot be.
+        fetched_at: When the newest of them were fetched; None without any.
     """
-    whole, again = await feed.collect(starts)
-    refused = {**whole.missing, **short_replacements(again, kept)}
-    taken = [symbol for symbol in starts if symbol not in refused]
-    others = fresh.filter(~pl.col("symbol").is_in(list(starts)))
+
+    starts: Mapping[str, date]
+    dropped: int
+    fetched_at: datetime | None
+
+
+def _surveyed(stored: StoredBars, settled: pl.Series, known: pl.DataFrame) -> _Survey:
+    def look(symbols: SymbolRange) -> tuple[Mapping[str, date], int, datetime | None]:
+        kept, dropped = stored.read(symbols)
+        starts = dict(stored_from(kept.lazy()))
+        found = without(holes(kept.lazy(), settled), known)
+        for symbol, start in starts_before(found, kept.lazy()).items():
+            starts[symbol] = min(start, starts.get(symbol, start))
+        newest = kept["fetched_at"].max()
+        return starts, dropped, newest if isinstance(newest, datetime) else None
+
+    surveyed = list(map_in_order(look, ranges_of(stored.counts), workers=WORKERS))
+    return _Survey(
+        {symbol: start for starts, *_ in surveyed for symbol, start in starts.items()},
+        sum(dropped for _, dropped, _ in surveyed),
+        max((newest for *_, newest in surveyed if newest is not None), default=None),
+    )
+
+
+async def _with_restated(
+    feed: Feed, merge: CandleMerge, parts: list[Part], expected: Expected, *, history_start: date
+) -> tuple[CandleMerge, list[Part]]:
+    """Fetch symbols whose past was restated as a whole; the parts that have such symbols are looked at again."""
+    restated = [symbol for part in parts for symbol in part.restated]
+    if not restated:
+        return merge, parts
+    came, whole = await feed.collect(dict.fromkeys(restated, history_start))
+    merge = replace(merge, restated=frozenset(restated), whole=whole)
+    refused = dict(came.missing)
+    for part in parts:
+        refused |= merge.refusals(part.symbols) if part.restated else {}
     reasons = {symbol: f"{_NOT_FETCHED_AGAIN}: {reason}" for symbol, reason in refused.items()}
-    return pl.concat([others, again.filter(pl.col("symbol").is_in(taken))]), taken, reasons
+    merge = replace(merge, refused=reasons)
+    again = iter(parts_of(merge, [part.symbols for part in parts if part.restated], expected))
+    return merge, [next(again) if part.restated else part for part in parts]
+
+
+def _sources(parts: Sequence[Part]) -> Mapping[str, int]:
+    """Rows per source."""
+    counts = pl.concat([part.sources for part in parts]).group_by("source").agg(pl.col("len").cast(pl.Int64).sum())
+    return dict(counts.sort("source").iter_rows())
+
+
+def _changes(parts: Sequence[Part], *, stored: int, rows: int) -> Mapping[str, int]:
+    """How many rows are new, changed and gone, of those stored before and those of now."""
+    new, changed = (sum(getattr(part.changes, name) for part in parts) for name in ("new", "changed"))
+    return RowChanges(new=new, changed=changed, gone=stored + new - rows).to_facts()
+
+
+def _newest(parts: Sequence[Part]) -> object:
+    """The newest session of any bar; None without one."""
+    return pl.concat([part.ends["session"] for part in parts]).max()
 
 
 def candle_spool(settings: Settings, *, now: datetime, is_trusted: bool = True) -> CandleSpool:
@@ -299,37 +252,6 @@ def candle_spool(settings: Settings, *, now: datetime, is_trusted: bool = True) 
     )
 
 
-async def _collect(
-    open_connection: OpenConnection,
-    requests: Mapping[str, date],
-    spool: CandleSpool | None,
-    *,
-    last_session: date,
-    clock: Clock,
-    progress: ProgressCallback,
-) -> Collection[CandleHistory]:
-    """The spooled histories, and the others from the feed."""
-    if spool is None:
-        return await collect_daily_candles(
-            open_connection, requests, last_session=last_session, clock=clock, progress=progress
-        )
-    spooled = spool.take(requests, last_session=last_session)
-    known = {history.symbol for history in spooled}
-    missing = {symbol: start for symbol, start in requests.items() if symbol not in known}
-    collected = await collect_daily_candles(
-        open_connection,
-        missing,
-        last_session=last_session,
-        clock=clock,
-        progress=lambda done, _: progress(len(known) + done, len(requests)),
-        on_symbol=lambda history: spool.put(history, requests[history.symbol]),
-    )
-    lost = Counter(collected.lost)
-    for history in spooled:
-        lost.update({f"candle.{name}": count for name, count in history.lost.items()})
-    return replace(collected, rows=[*spooled, *collected.rows], requested=len(requests), lost=lost)
-
-
 async def build(refresh: Refresh, trading_calendar: pl.LazyFrame, universe: pl.LazyFrame) -> Build:
     """Fetch the bars that are not stored yet; all of them where the stored ones are of other code or settings."""
     return await build_daily_candles(
@@ -343,6 +265,7 @@ async def build(refresh: Refresh, trading_calendar: pl.LazyFrame, universe: pl.L
         min_coverage=refresh.settings.min_coverage,
         progress=refresh.progress("histories"),
         spool=candle_spool(refresh.settings, now=refresh.now, is_trusted=not refresh.is_forced),
+        scratch=cache_folder(refresh.settings),
         recorded=refresh.recorded(CANDLE_REVISIONS.name),
         absent=refresh.recorded(CANDLE_ABSENCES.name),
         is_whole=refresh.is_whole or refresh.previous() is None,

@@ -147,7 +147,9 @@ def _hole(first: date, last: date, count: int) -> str:
     return f"the feed has no bars of {count} sessions between others, from {first} to {last}"
 
 
-def due_sessions(settled: pl.Series, calendar: pl.DataFrame, stored: pl.LazyFrame, *, newest: object) -> pl.Series:
+def due_sessions(
+    settled: pl.Series, calendar: pl.DataFrame, fetched_at: datetime | None, *, newest: object
+) -> pl.Series:
     """The sessions that a symbol must have bars up to.
 
     All of them, if any has settled since the stored bars were fetched. Otherwise those that any symbol has: a feed may
@@ -156,10 +158,9 @@ def due_sessions(settled: pl.Series, calendar: pl.DataFrame, stored: pl.LazyFram
     Args:
         settled: Sessions whose bars are final, ascending.
         calendar: Schema TRADING_CALENDAR.
-        stored: The bars of earlier fetches.
+        fetched_at: When the newest of the stored bars were fetched; None without any.
         newest: The newest session of any bar; None without one.
     """
-    fetched_at = stored.select(pl.col("fetched_at").max()).collect().item()
     if fetched_at is not None and len(settled_sessions(calendar, now=fetched_at)) < len(settled):
         return settled
     return settled.filter(settled <= newest) if isinstance(newest, date) else settled.clear()

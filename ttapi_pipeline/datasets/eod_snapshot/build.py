@@ -43,7 +43,7 @@ from ttapi_pipeline.datasets.eod_snapshot.survey import COMPARISON, SPLITS, Rang
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.status import metastock_folder, metastock_version
-from ttapi_pipeline.metastock.current_bars import SymbolRange
+from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.importer import FolderImport, import_folder
 from ttapi_pipeline.metastock.notices import NOTICES
 from ttapi_pipeline.metastock.options import DEFAULT_OPTIONS, ImportOptions, import_options
@@ -53,6 +53,7 @@ from ttapi_pipeline.storage.hashing import data_version
 from ttapi_pipeline.storage.incremental.pieces import Piece, Pieces
 from ttapi_pipeline.storage.places import cache_folder
 from ttapi_pipeline.tables.sorting import sort_keys
+from ttapi_pipeline.tables.symbol_ranges import SymbolRange, cut_into_ranges, is_within, rows_per_symbol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,10 +189,14 @@ class _Merge:
         self._imported = imported
         self._candles = candles
         self._options = options
-        others = candles.group_by("symbol").agg(rows=pl.len().cast(pl.Int64)).collect(engine="streaming")
+        others = rows_per_symbol(candles)
         self.extras: Final = Extras.of(imported, options.extra, members, others["symbol"])
         self.known_symbols: Final = (*others["symbol"], *self.extras.left_out)
-        self._ranges: Sequence[SymbolRange] = [("", None)] if imported is None else imported.ranges(others=others)
+        self._ranges: Sequence[SymbolRange] = (
+            cut_into_ranges(others.iter_rows(), most_rows=limits.RANGE_ROWS, symbols=limits.RANGE_SYMBOLS)
+            if imported is None
+            else imported.ranges(others=others)
+        )
         files = ["" for _ in self._ranges] if imported is None else imported.versions(self._ranges)
         self._keys = [self._key(symbols, version) for symbols, version in zip(self._ranges, files, strict=True)]
 
@@ -293,11 +298,7 @@ class _Merge:
         return bars.with_columns(fetched_at=written_at)[list(columns)]
 
     def _feed(self, symbols: SymbolRange) -> pl.DataFrame:
-        start, stop = symbols
-        is_inside = pl.col("symbol") >= start
-        if stop is not None:
-            is_inside &= pl.col("symbol") < stop
-        return self._candles.filter(is_inside).collect()
+        return self._candles.filter(is_within(symbols)).collect()
 
 
 def _has_symbol_of(candles: pl.DataFrame) -> pl.Expr:

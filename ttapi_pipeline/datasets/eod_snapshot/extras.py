@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from ttapi_pipeline.core.extra_symbols import VARIABLE
-from ttapi_pipeline.metastock.current_bars import SymbolRange
 from ttapi_pipeline.metastock.importer import FolderImport
 from ttapi_pipeline.metastock.notices import absent_symbols, left_out_symbols
+from ttapi_pipeline.tables.symbol_ranges import SymbolRange
 
 
 @dataclass(frozen=True, slots=True)
