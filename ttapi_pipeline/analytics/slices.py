@@ -14,6 +14,12 @@ ROWS_AT_A_TIME: Final = 500_000
 """Rows in a slice, about: enough that starting a query costs little, few enough for the memory of a small machine."""
 
 
+_SYMBOLS_READ: Final = 262_144
+"""Rows whose symbols are in memory at a time while slices are cut."""
+
+_RUNS: Final = pl.Schema({"len": pl.Int64(), "value": pl.String()})
+
+
 def collect_in_slices(
     bars: pl.LazyFrame, query: Callable[[pl.LazyFrame], pl.LazyFrame], *, rows: int = ROWS_AT_A_TIME
 ) -> pl.DataFrame:
@@ -41,10 +47,16 @@ def collect_in_slices(
 
 def _slices(bars: pl.LazyFrame, *, rows: int) -> Sequence[tuple[int, int]]:
     """Offset and length of each slice."""
-    runs = bars.select(pl.col("symbol").rle()).collect().unnest("symbol")
+    batches = bars.select("symbol").collect_batches(chunk_size=_SYMBOLS_READ, maintain_order=True)
+    read = pl.concat(
+        [pl.DataFrame(schema=_RUNS), *(batch["symbol"].rle().struct.unnest().cast(_RUNS) for batch in batches)]
+    )
+    # A symbol may go on in the next batch.
+    number = pl.col("value").rle_id()
+    runs = read.group_by(number=number, maintain_order=True).agg(pl.col("value").first(), pl.col("len").sum())
     if runs["value"].is_duplicated().any():
         raise ValueError("the rows of a symbol are scattered; sort them by symbol")
-    ends = runs.select(length=pl.col("len").cast(pl.Int64), end=pl.col("len").cast(pl.Int64).cum_sum())
+    ends = runs.select(length="len", end=pl.col("len").cum_sum())
     slices = ends.group_by((pl.col("end") - 1) // rows, maintain_order=True).agg(
         offset=pl.col("end").last() - pl.col("length").sum(), length=pl.col("length").sum()
     )

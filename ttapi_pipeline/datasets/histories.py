@@ -97,7 +97,8 @@ def for_each_history(
     implied = candles.filter(counts).select("symbol", "session", "implied_volatility")
 
     def batch(names: Sequence[str]) -> list[_Result]:
-        wanted = pl.col("symbol").is_in(names)
+        # By the bounds, a reader of Parquet skips the row groups of other symbols.
+        wanted = pl.col("symbol").is_between(pl.lit(names[0]), pl.lit(names[-1])) & pl.col("symbol").is_in(names)
         both = bars.filter(wanted).join(implied.filter(wanted), on=["symbol", "session"], how="left")
         # A batch is too small to stream, and threads run side by side here.
         tables = both.sort("symbol", "session").collect(engine="in-memory").partition_by("symbol", maintain_order=True)

@@ -7,6 +7,8 @@ Checks of values against the rules of a dataset: see `rules`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from ttapi_pipeline.core.errors import DataError
@@ -35,23 +37,31 @@ def _has_gap(lists: pl.Series) -> pl.Series:
 def check_keys(rows: pl.DataFrame | pl.LazyFrame, schema: DatasetSchema) -> None:
     """Raise DataError unless each row's key comes after the key of the row above it; only the key columns are read."""
     key = list(schema.key)
-    if isinstance(rows, pl.DataFrame):
-        if is_strictly_sorted(rows, key):
-            return
-        rows = rows.lazy()
+    if isinstance(rows, pl.DataFrame) and is_strictly_sorted(rows, key):
+        return
+    found = first_out_of_order(rows.lazy(), key)
+    if found.is_empty():
+        return
+    if found["is_before"][0]:
+        raise DataError(f"{describe_row(found, schema, 0)} is not in the order of {', '.join(key)}, as was promised")
+    raise DataError(f"{describe_row(found, schema, 0)} is there more than once; {', '.join(key)} must be unique")
+
+
+def first_out_of_order(rows: pl.LazyFrame, key: Sequence[str]) -> pl.DataFrame:
+    """The first row whose key does not come after the key of the row above it, if there is one; a part at a time.
+
+    Returns:
+        The columns of the key; `is_before`, whether the key comes before the one above instead of repeating it;
+        `is_wrong`, which is true.
+    """
     is_equal = pl.lit(value=True)
     is_before = pl.lit(value=False)
-    for name in reversed(key):
+    for name in reversed(list(key)):
         here, above = pl.col(name), pl.col(name).shift(1)
         # Nulls sort first.
         is_less = pl.when(here.is_null()).then(above.is_not_null()).otherwise(above.is_not_null() & (here < above))
         is_before = is_less | (here.eq_missing(above) & is_before)
         is_equal = here.eq_missing(above) & is_equal
     is_wrong = (is_before | is_equal) & (pl.int_range(pl.len()) > 0)
-    wrong = rows.select(key).select(*key, is_before=is_before, is_wrong=is_wrong)
-    found = wrong.filter("is_wrong").head(1).collect(engine="streaming")
-    if found.is_empty():
-        return
-    if found["is_before"][0]:
-        raise DataError(f"{describe_row(found, schema, 0)} is not in the order of {', '.join(key)}, as was promised")
-    raise DataError(f"{describe_row(found, schema, 0)} is there more than once; {', '.join(key)} must be unique")
+    wrong = rows.select(list(key)).select(*key, is_before=is_before, is_wrong=is_wrong)
+    return wrong.filter("is_wrong").head(1).collect(engine="streaming")

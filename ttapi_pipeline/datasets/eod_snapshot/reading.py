@@ -8,8 +8,6 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from ttapi_pipeline.analytics.slices import collect_in_slices
-from ttapi_pipeline.analytics.splits import price_steps
 from ttapi_pipeline.core.errors import DataError
 
 
@@ -22,25 +20,11 @@ def last_final_session(snapshot: pl.LazyFrame, calendar: pl.LazyFrame, *, now: d
         DataError: There is no final bar.
     """
     closed = calendar.filter(pl.col("closes_at") <= now).select("session")
-    final = snapshot.filter("is_final").select("session").unique()
+    final = snapshot.filter("is_final").select("session").unique().collect(engine="streaming").lazy()
     last = closed.join(final, on="session", how="semi").select(pl.col("session").max()).collect().item()
     if not isinstance(last, date):
         raise DataError("eod_snapshot has no final bar, so there is no session to count from; refresh it first")
     return last
-
-
-def steps_of(snapshot: pl.LazyFrame, *, as_of: date) -> pl.DataFrame:
-    """The steps of closes that no split explains, up to a session; see `price_steps`.
-
-    Args:
-        snapshot: `eod_snapshot`, by symbol and session as it is stored. Only final bars count.
-        as_of: Later bars change nothing.
-    """
-
-    def query(part: pl.LazyFrame) -> pl.LazyFrame:
-        return price_steps(part.filter(pl.col("is_final") & (pl.col("session") <= as_of))).lazy()
-
-    return collect_in_slices(snapshot, query)
 
 
 def most_traded(snapshot: pl.LazyFrame, *, as_of: date) -> str:
@@ -59,7 +43,7 @@ def most_traded(snapshot: pl.LazyFrame, *, as_of: date) -> str:
         .agg(turnover=(pl.col("close") * pl.col("volume")).median().fill_null(0.0))
         .sort(pl.col("symbol") != "SPY", -pl.col("turnover"), "symbol")
     )
-    first = turnover.select("symbol").head(1).collect()
+    first = turnover.select("symbol").head(1).collect(engine="streaming")
     if first.is_empty():
         raise DataError("eod_snapshot has no bar in the last three months; refresh it first")
     return str(first.item())

@@ -56,7 +56,7 @@ def expectations_frame(
     """
     stored = EXPECTATIONS.polars.to_frame() if previous is None else previous
     sessions = Sessions.of(calendar, as_of=as_of)
-    symbols = candles.select(pl.col("symbol").unique().sort()).collect()
+    symbols = candles.select(pl.col("symbol").unique().sort()).collect(engine="streaming")
     due = _due(series, stored, symbols, sessions)
     own = _implied_of_expirations(implied, calendar, as_of=as_of)
     known = due.join(own, on=["symbol", "expiration_date", "settlement_type"], how="left").sort(SERIES_KEY)

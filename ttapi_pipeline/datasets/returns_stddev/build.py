@@ -8,7 +8,7 @@ them to the expiration series.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from functools import partial
 from typing import Final
@@ -20,15 +20,17 @@ from ttapi_pipeline.analytics.current import YEAR, bar_quality
 from ttapi_pipeline.analytics.horizons import expiration_horizons, horizon_statistics
 from ttapi_pipeline.analytics.implied import clock_ratio, expected_move, implied_stddev, move_ratio
 from ttapi_pipeline.analytics.overnight import TYPICAL_SHARE, overnight_share, sessions_left
-from ttapi_pipeline.analytics.splits import bars_since_steps
+from ttapi_pipeline.analytics.splits import bars_since_steps, price_steps
 from ttapi_pipeline.core.symbology import OPTIONS_ON_FUTURES
 from ttapi_pipeline.datasets.build import Build
-from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session, most_traded, steps_of
+from ttapi_pipeline.datasets.by_ranges import ROWS_AT_A_TIME, collect_by_ranges
+from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session, most_traded
 from ttapi_pipeline.datasets.implied_volatility.reading import moment_reason
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.returns_stddev.events import with_dividend, with_earnings
 from ttapi_pipeline.datasets.returns_stddev.table import RETURNS_STDDEV
 from ttapi_pipeline.plots.charts import cone_chart, moves_chart
+from ttapi_pipeline.tables.symbol_ranges import SymbolRange, is_within
 
 CAUTIONS: Final = {
     "few_sessions": "1 to 4 sessions are left: returns_stddev rests on as few returns, and a weekend weighs much",
@@ -65,8 +67,16 @@ class Inputs:
     earnings: pl.LazyFrame
     trading_calendar: pl.LazyFrame
 
+    def of(self, symbols: SymbolRange) -> Inputs:
+        """The rows of a range of symbols, in memory; the calendar as a whole."""
+        names = [each.name for each in fields(self) if each.name != "trading_calendar"]
+        parts = {name: getattr(self, name).filter(is_within(symbols)).collect().lazy() for name in names}
+        return replace(self, **parts)
 
-def returns_stddev_frame(inputs: Inputs, *, as_of: date, lookback: int, annualization: int) -> pl.DataFrame:
+
+def returns_stddev_frame(
+    inputs: Inputs, *, as_of: date, lookback: int, annualization: int, rows_at_a_time: int = ROWS_AT_A_TIME
+) -> pl.DataFrame:
     """One row per expiration series that has not expired at `as_of`.
 
     Args:
@@ -75,11 +85,21 @@ def returns_stddev_frame(inputs: Inputs, *, as_of: date, lookback: int, annualiz
         as_of: Session to count from.
         lookback: Daily returns in the lookback columns; the least of the others.
         annualization: Sessions per year.
+        rows_at_a_time: Changes nothing but the memory that it takes.
     """
+
+    def measured(symbols: SymbolRange) -> pl.DataFrame:
+        return _measured(inputs.of(symbols), as_of=as_of, lookback=lookback, annualization=annualization)
+
+    return collect_by_ranges(inputs.eod_snapshot, measured, rows=rows_at_a_time)
+
+
+def _measured(inputs: Inputs, *, as_of: date, lookback: int, annualization: int) -> pl.DataFrame:
     calendar = inputs.trading_calendar
-    past = inputs.eod_snapshot.filter(pl.col("is_final") & (pl.col("session") <= as_of))
-    steps = steps_of(inputs.eod_snapshot, as_of=as_of)
-    series = _priced(inputs, past, as_of=as_of).collect()
+    # In one stretch of memory: the last digit of a sum depends on where the parts of a column end.
+    past = inputs.eod_snapshot.filter(pl.col("is_final") & (pl.col("session") <= as_of)).collect().rechunk().lazy()
+    steps = price_steps(past)
+    series = _priced(inputs, past, as_of=as_of).collect(engine="in-memory")
     statistics = horizon_statistics(
         bars_since_steps(past, steps).select("symbol", "session", "close"),
         calendar,
@@ -101,7 +121,8 @@ def returns_stddev_frame(inputs: Inputs, *, as_of: date, lookback: int, annualiz
         .with_columns(cautions=_cautions(), share_inside_expected_move="share_inside_priced_move")
         .select(RETURNS_STDDEV.polars.names())
     )
-    return frame.collect()
+    # A range is too small to stream, and the streaming engine adds numbers up in another order each time.
+    return frame.collect(engine="in-memory")
 
 
 def _priced(inputs: Inputs, past: pl.LazyFrame, *, as_of: date) -> pl.LazyFrame:

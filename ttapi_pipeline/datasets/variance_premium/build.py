@@ -52,7 +52,7 @@ def variance_premium_frame(
     from ttapi_pipeline.analytics.premium import score_tenor  # noqa: PLC0415 - imports Numba
 
     sessions = Sessions.of(calendar, as_of=as_of)
-    symbols = candles.select(pl.col("symbol").unique()).collect()["symbol"].to_list()
+    symbols = candles.select(pl.col("symbol").unique()).collect(engine="streaming")["symbol"].to_list()
 
     def score(one: SymbolHistory) -> Sequence[Mapping[str, Any]]:
         return [

@@ -8,6 +8,7 @@ symbol has had is `volatility_cone`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
 from typing import Final
@@ -18,10 +19,11 @@ from ttapi_pipeline.analytics.current import bar_quality, current_volatility, vo
 from ttapi_pipeline.analytics.earnings import volatility_without_earnings
 from ttapi_pipeline.analytics.earnings_moves import implied_earnings_moves, past_earnings_moves
 from ttapi_pipeline.analytics.implied_history import implied_volatility_history
-from ttapi_pipeline.analytics.splits import bars_since_steps
+from ttapi_pipeline.analytics.splits import bars_since_steps, price_steps
 from ttapi_pipeline.datasets.build import Build
+from ttapi_pipeline.datasets.by_ranges import ROWS_AT_A_TIME, collect_by_ranges
 from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
-from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session, most_traded, steps_of
+from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session, most_traded
 from ttapi_pipeline.datasets.implied_volatility.reading import moment_reason
 from ttapi_pipeline.datasets.implied_volatility.table import IMPLIED_VOLATILITY
 from ttapi_pipeline.datasets.refresh import Refresh
@@ -29,6 +31,7 @@ from ttapi_pipeline.datasets.volatility.comparisons import broker_counts, differ
 from ttapi_pipeline.datasets.volatility.table import BROKER_WINDOWS, EX_EARNINGS_WINDOWS, VOLATILITY
 from ttapi_pipeline.plots.charts import ranking_chart
 from ttapi_pipeline.plots.forecast_charts import iv_history_chart
+from ttapi_pipeline.tables.symbol_ranges import SymbolRange, is_within
 
 _RANK_WINDOW: Final = 30
 _NO_CANDLES: Final = pl.LazyFrame(schema=DAILY_CANDLES.polars)
@@ -48,33 +51,58 @@ _FROM_SYMBOLS: Final = (
 )
 
 
-def volatility_frame(
-    snapshot: pl.LazyFrame,
-    symbols: pl.LazyFrame,
-    earnings: pl.LazyFrame,
-    calendar: pl.LazyFrame,
-    *,
-    as_of: date,
-    annualization: int,
-    candles: pl.LazyFrame = _NO_CANDLES,
-    implied: pl.LazyFrame = _NO_IMPLIED,
-) -> pl.DataFrame:
-    """One row per symbol of the snapshot or of `symbols`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What is stored of the datasets upstream.
 
-    Args:
+    Attributes:
         snapshot: `eod_snapshot` by symbol and session, as it is stored; closes adjusted for splits. Only final bars
             count, and none before a step that no split explains.
         symbols: `symbols`.
         earnings: `earnings`.
         calendar: `trading_calendar`.
-        as_of: Session that every window ends at.
-        annualization: Sessions per year.
-        candles: `daily_candles`, for its implied volatilities; final ones count.
+        candles: `symbol`, `session` and `implied_volatility` of the final bars of `daily_candles`.
         implied: `implied_volatility`, for the jump that expirations price into the next report.
     """
+
+    snapshot: pl.LazyFrame
+    symbols: pl.LazyFrame
+    earnings: pl.LazyFrame
+    calendar: pl.LazyFrame
+    candles: pl.LazyFrame
+    implied: pl.LazyFrame
+
+    def of(self, symbols: SymbolRange) -> Inputs:
+        """The rows of a range of symbols, in memory."""
+        names = ("snapshot", "symbols", "earnings", "candles", "implied")
+        parts = {name: getattr(self, name).filter(is_within(symbols)).collect().lazy() for name in names}
+        return replace(self, **parts)
+
+
+def volatility_frame(
+    inputs: Inputs, *, as_of: date, annualization: int, rows_at_a_time: int = ROWS_AT_A_TIME
+) -> pl.DataFrame:
+    """One row per symbol of the snapshot or of `symbols`.
+
+    Args:
+        inputs: What is measured.
+        as_of: Session that every window ends at.
+        annualization: Sessions per year.
+        rows_at_a_time: Changes nothing but the memory that it takes.
+    """
+
+    def measured(symbols: SymbolRange) -> pl.DataFrame:
+        return _measured(inputs.of(symbols), as_of=as_of, annualization=annualization)
+
+    return collect_by_ranges(inputs.snapshot, measured, rows=rows_at_a_time)
+
+
+def _measured(inputs: Inputs, *, as_of: date, annualization: int) -> pl.DataFrame:
     # Reads better in one piece: the measures, the joins and the columns made of both.
-    past = snapshot.filter(pl.col("is_final") & (pl.col("session") <= as_of))
-    steps = steps_of(snapshot, as_of=as_of)
+    calendar, earnings, symbols = inputs.calendar, inputs.earnings, inputs.symbols
+    # In one stretch of memory: the last digit of a sum depends on where the parts of a column end.
+    past = inputs.snapshot.filter(pl.col("is_final") & (pl.col("session") <= as_of)).collect().rechunk().lazy()
+    steps = price_steps(past)
     bars = bars_since_steps(past, steps)
     metrics = symbols.select(_FROM_SYMBOLS)
     totals = _totals(bars, as_of=as_of)
@@ -91,9 +119,9 @@ def volatility_frame(
             silent=_symbols_that_are(symbols, "is_etf", "is_index"),
         ),
         bar_quality(past, calendar, as_of=as_of, unvolumed=_symbols_that_are(symbols, "is_index"), steps=steps),
-        implied_earnings_moves(_expirations(implied, calendar, as_of=as_of), earnings, as_of=as_of),
+        implied_earnings_moves(_expirations(inputs.implied, calendar, as_of=as_of), earnings, as_of=as_of),
         past_earnings_moves(bars, calendar, earnings, as_of=as_of),
-        implied_volatility_history(candles.filter("is_final").select(_IMPLIED), calendar, as_of=as_of),
+        implied_volatility_history(inputs.candles, calendar, as_of=as_of),
     )
     frame = metrics.select("symbol").collect()
     frame = pl.concat([frame, totals.select("symbol").collect()]).unique().sort("symbol")
@@ -138,7 +166,8 @@ def volatility_frame(
         .select(VOLATILITY.polars.names())
         .sort("symbol")
     )
-    return computed.collect()
+    # A range is too small to stream, and the streaming engine adds numbers up in another order each time.
+    return computed.collect(engine="in-memory")
 
 
 def _symbols_that_are(symbols: pl.LazyFrame, *flags: str) -> list[str]:
@@ -193,16 +222,15 @@ def build_volatility(
         DataError: There is no final bar.
     """
     as_of = last_final_session(snapshot, calendar, now=now)
-    frame = volatility_frame(
-        snapshot,
-        symbols,
-        earnings,
-        calendar,
-        as_of=as_of,
-        annualization=annualization,
-        candles=candles,
+    inputs = Inputs(
+        snapshot=snapshot,
+        symbols=symbols,
+        earnings=earnings,
+        calendar=calendar,
+        candles=candles.filter("is_final").select(_IMPLIED),
         implied=implied,
     )
+    frame = volatility_frame(inputs, as_of=as_of, annualization=annualization)
     shown = most_traded(snapshot, as_of=as_of)
     return Build(
         frame=frame,
