@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import polars as pl
 
@@ -15,9 +14,10 @@ from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.datasets.history import History
 from ttapi_pipeline.datasets.history_updates import rows_of_session
 from ttapi_pipeline.storage.layout import Folder
-from ttapi_pipeline.storage.session_table import Part, SessionTable
+from ttapi_pipeline.storage.session_table import Part, session_table
+from ttapi_pipeline.storage.store import open_store
 from ttapi_pipeline.storage.table import StoredTable
-from ttapi_pipeline.storage.versions.by_session import LastOfSession, file_with_rows, publications_of
+from ttapi_pipeline.storage.versions.by_session import LastOfSession, publications_of
 from ttapi_pipeline.storage.versions.keeping import session_at
 from ttapi_pipeline.tables.conform import conform
 
@@ -39,25 +39,14 @@ class OpenedHistory(StoredTable):
         return any(part.is_simulated for part in self.parts)
 
 
-def history_table(folder: Folder, history: History) -> SessionTable:
-    """The files of a history.
-
-    Raises:
-        StorageError: The data is not on this machine's disk.
-    """
-    if not isinstance(folder, Path):
-        raise StorageError(f"{folder}: histories are kept on a local disk alone, and {history.name} is in none")
-    return SessionTable.of(folder, history.schema)
-
-
 def open_history(folder: Folder, history: History) -> OpenedHistory:
     """All sessions of a history as one lazy table, sorted by session and the rest of the key.
 
     Raises:
-        StorageError: Nothing is stored, it cannot be read, or the data is not on this machine's disk.
+        StorageError: Nothing is stored, or it cannot be read.
         CorruptFileError: A file is damaged; the message names it.
     """
-    table = history_table(folder, history)
+    table = session_table(folder, history.schema)
     parts = list(table.parts().values())
     if not parts:
         raise StorageError(
@@ -75,21 +64,21 @@ def history_as_of(folder: Folder, history: History, instant: datetime) -> Opened
         StorageError: The rows that were known at the instant are not kept, or as `open_history`.
         CorruptFileError: What is kept is damaged.
     """
-    table, session = history_table(folder, history), session_at(instant)
-    data = table.folder.parent
+    store, session = open_store(folder), session_at(instant)
+    table = store.session_table(history.schema)
     parts = [part for each, part in table.parts().items() if each < session]
-    known = publications_of(data, history.of, since=session).get(session, ())
+    known = publications_of(store, history.of, since=session).get(session, ())
     known = [each for each in known if each.known_at <= instant]
     if not parts and not known:
         raise ConfigError(f"nothing was known of {history.name} at {instant.isoformat(timespec='seconds')}")
     frames = [table.scan([part.session for part in parts])] if parts else []
     if known:
-        file = file_with_rows(data, history.of, known[-1])
+        file = store.rows_of(history.of, known[-1])
         if file is None:
             raise StorageError(
                 f"the rows of {history.of} of {known[-1].known_at.isoformat(timespec='seconds')} are not kept, so that "
                 f"{history.name} of that instant cannot be made"
             )
-        rows = rows_of_session(table, history, LastOfSession(session, known[-1], file)).rows
+        rows = rows_of_session(store, history, LastOfSession(session, known[-1], file)).rows
         frames.append(conform(rows, history.schema).sort(history.schema.sort_by).lazy())
     return OpenedHistory(pl.concat(frames), None, "", parts)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ttapi_pipeline.core.errors import CorruptFileError, DataError, StorageError
@@ -20,9 +19,9 @@ from ttapi_pipeline.datasets.history import History, HistoryRows, SessionState
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.storage.errors import storage_errors
 from ttapi_pipeline.storage.layout import Folder
-from ttapi_pipeline.storage.lock import locked
 from ttapi_pipeline.storage.session_table import Part, SessionTable
-from ttapi_pipeline.storage.versions.by_session import LastOfSession, last_of_sessions, open_last
+from ttapi_pipeline.storage.store import Store, open_store
+from ttapi_pipeline.storage.versions.by_session import LastOfSession, last_of_sessions
 
 if TYPE_CHECKING:
     import polars as pl
@@ -49,7 +48,7 @@ def update_history(
     """Make what a history lacks, or some of its sessions again.
 
     Args:
-        data_folder: With the dataset and its versions. Of an object store nothing is made yet.
+        data_folder: With the dataset and its versions.
         history: Which one.
         now: Aware UTC.
         again: Sessions that are made again, whatever is stored of them; None for what is lacking or out of date.
@@ -58,12 +57,11 @@ def update_history(
         StorageError: The history cannot be read or written.
         CorruptFileError: The manifest of the dataset is damaged.
     """
-    if not isinstance(data_folder, Path):
-        return Updated()
-    table = SessionTable.of(data_folder, history.schema)
-    with locked(data_folder, history.name, timeout_seconds=_LOCK_SECONDS):
+    store = open_store(data_folder)
+    table = store.session_table(history.schema)
+    with store.held(".", history.name, timeout_seconds=_LOCK_SECONDS):
         parts = table.parts()
-        lasts = _last_of(data_folder, history, parts, again)
+        lasts = _last_of(store, history, table, parts, again)
         # Invented rows are no knowledge where real ones are stored.
         is_real = bool(lasts) and not lasts[-1].publication.manifest.provenance.is_simulated
         invented = {session for session, part in parts.items() if part.is_simulated} if is_real else set()
@@ -74,24 +72,23 @@ def update_history(
             if again is None and stored is not None and _is_of(stored, last, history) and table.is_there(stored):
                 continue
             try:
-                made.append(_make(table, history, last, now=now, invented=invented))
+                made.append(_make(store, table, history, last, now=now, invented=invented))
             except (CorruptFileError, DataError) as error:
                 problems[last.session] = str(error)
     return Updated(tuple(made), problems)
 
 
 def _last_of(
-    folder: Path, history: History, parts: Mapping[date, Part], again: Collection[date] | None
+    store: Store, history: History, table: SessionTable, parts: Mapping[date, Part], again: Collection[date] | None
 ) -> Sequence[LastOfSession]:
     """The publications to look at, ascending."""
     if again is not None:
-        found = last_of_sessions(folder, history.of, since=min(again)) if again else []
+        found = last_of_sessions(store, history.of, since=min(again)) if again else []
         return [last for last in found if last.session in again]
     if not parts or any(part.code_version != history.code_version for part in parts.values()):
-        return last_of_sessions(folder, history.of)
-    table = SessionTable.of(folder, history.schema)
+        return last_of_sessions(store, history.of)
     gone = [session for session, part in parts.items() if not table.is_there(part)]
-    return last_of_sessions(folder, history.of, since=min(gone, default=max(parts)))
+    return last_of_sessions(store, history.of, since=min(gone, default=max(parts)))
 
 
 def _is_of(part: Part, last: LastOfSession, history: History) -> bool:
@@ -99,10 +96,16 @@ def _is_of(part: Part, last: LastOfSession, history: History) -> bool:
 
 
 def _make(
-    table: SessionTable, history: History, last: LastOfSession, *, now: datetime, invented: Collection[date]
+    store: Store,
+    table: SessionTable,
+    history: History,
+    last: LastOfSession,
+    *,
+    now: datetime,
+    invented: Collection[date],
 ) -> Part:
     manifest = last.publication.manifest
-    made = rows_of_session(table, history, last, without=invented)
+    made = rows_of_session(store, history, last, without=invented)
     part = Part(
         session=last.session,
         file="",
@@ -124,12 +127,12 @@ def _make(
 
 
 def rows_of_session(
-    table: SessionTable, history: History, last: LastOfSession, *, without: Collection[date] = ()
+    store: Store, history: History, last: LastOfSession, *, without: Collection[date] = ()
 ) -> HistoryRows:
     """The rows that a publication gives for its session.
 
     Args:
-        table: Where the sessions before it are stored.
+        store: Where the publication and the sessions before it are.
         history: Whose rows.
         last: The publication.
         without: Sessions that do not count as before it.
@@ -142,10 +145,12 @@ def rows_of_session(
         state = SessionState(
             history=history,
             session=last.session,
-            table=open_last(last),
+            table=store.open_rows(last.publication, last.file),
             manifest=last.publication.manifest,
             known_at=last.publication.known_at,
-            before=_before(table, last.session, without) if history.has_own_rows else None,
+            before=_before(store.session_table(history.schema), last.session, without)
+            if history.has_own_rows
+            else None,
         )
         return history.builder()(state)
 

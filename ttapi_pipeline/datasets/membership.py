@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -19,7 +18,7 @@ from ttapi_pipeline.core.universes import SP500_SOURCE, sp500, sp500_former
 from ttapi_pipeline.datasets.membership_schema import MEMBERSHIP, SP500_LIST
 from ttapi_pipeline.datasets.registry import HISTORIES
 from ttapi_pipeline.storage.layout import Folder
-from ttapi_pipeline.storage.session_table import SessionTable
+from ttapi_pipeline.storage.session_table import session_table
 
 TRACKED_HERE: Final = "tracked here"
 
@@ -31,11 +30,10 @@ def open_membership(folder: Folder) -> pl.LazyFrame:
         StorageError, CorruptFileError: The history of the universe cannot be read.
     """
     frames = [_shipped()]
-    if isinstance(folder, Path):
-        table = SessionTable.of(folder, HISTORIES["universe_history"].schema)
-        sessions = list(table.parts())
-        if sessions:
-            frames.append(tracked(table.scan(), sessions))
+    table = session_table(folder, HISTORIES["universe_history"].schema)
+    sessions = list(table.parts())
+    if sessions:
+        frames.append(tracked(table.scan(), sessions))
     return pl.concat(frames).sort(MEMBERSHIP.key, nulls_last=False).lazy()
 
 

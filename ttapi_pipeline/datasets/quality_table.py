@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ttapi_pipeline.core.errors import StorageError
@@ -22,11 +21,10 @@ from ttapi_pipeline.datasets.history import KNOWN_AT, SESSION
 from ttapi_pipeline.datasets.quality import Quality, State, quality_of
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.storage.layout import STATE_FOLDER, Folder
-from ttapi_pipeline.storage.lock import locked
-from ttapi_pipeline.storage.session_table import PARTS, Part, SessionTable
+from ttapi_pipeline.storage.session_table import Part, SessionTable
+from ttapi_pipeline.storage.store import Store, open_store
 from ttapi_pipeline.storage.versions.by_session import first_session, publications_of
 from ttapi_pipeline.storage.versions.keeping import session_at
-from ttapi_pipeline.storage.versions.log import PublicationLog
 from ttapi_pipeline.tables.schema import COUNT, SMALL, STRING, TIMESTAMP, Column, DatasetSchema, required
 
 if TYPE_CHECKING:
@@ -71,20 +69,19 @@ def open_quality(folder: Folder, *, now: datetime, ttl_of: TtlOf = lambda datase
         ttl_of: How long a dataset stays fresh; by default as it is declared.
 
     Raises:
-        StorageError: A log or the table cannot be read, nothing is known yet, or the data is not on a local disk.
+        StorageError: A log or the table cannot be read, or nothing is known yet.
         CorruptFileError: A stored session, or a manifest, is damaged.
     """
     import polars as pl  # noqa: PLC0415 - for what is read
 
-    if not isinstance(folder, Path):
-        raise StorageError(f"{folder}: what became of sessions is told of a local disk alone")
-    table = SessionTable.of(folder, QUALITY)
+    store = open_store(folder)
+    table = store.session_table(QUALITY)
     settled = [session for session, part in table.parts().items() if _is_final(part)]
-    first = _first_session(folder)
+    first = _first_session(store)
     if first is None:
         raise StorageError(f"nothing was published in {folder} yet; `tt` fills it")
     wanted = [session for session in sessions_between(first, session_at(now)) if session not in settled]
-    fresh = _frame(_decide(folder, wanted, now=now, ttl_of=ttl_of)).lazy()
+    fresh = _frame(_decide(store, wanted, now=now, ttl_of=ttl_of)).lazy()
     stored = [table.scan(settled)] if settled else []
     return pl.concat([*stored, fresh]).sort(QUALITY.key)
 
@@ -93,7 +90,7 @@ def update_quality(folder: Folder, *, now: datetime, ttl_of: TtlOf, again: Colle
     """Store the sessions that are over and are not stored, and those again in which something was pending.
 
     Args:
-        folder: The data folder; nothing is stored in an object store.
+        folder: The data folder.
         now: Aware UTC.
         ttl_of: How long a dataset stays fresh.
         again: Sessions that are decided again in any case.
@@ -104,21 +101,25 @@ def update_quality(folder: Folder, *, now: datetime, ttl_of: TtlOf, again: Colle
     Raises:
         StorageError, CorruptFileError: As `open_quality`; or the table cannot be written.
     """
-    if not isinstance(folder, Path) or (first := _first_session(folder)) is None:
+    store = open_store(folder)
+    table = store.session_table(QUALITY)
+    # The sensor asks every minute, and then the table itself tells from when on something is known.
+    first = min(table.parts(), default=None) or _first_session(store)
+    if first is None:
         return []
-    table = SessionTable.of(folder, QUALITY)
     over = [session for session in sessions_between(first, session_at(now)) if session < session_at(now)]
-    if not again and not _lacking(folder, table, over, now=now):
+    if not again and not _lacking(store, table, over, now=now):
         return []
-    with locked(folder, QUALITY.name, timeout_seconds=_LOCK_SECONDS):
-        parts = table.parts()
-        wanted = [session for session in over if session in again or session in _lacking(folder, table, over, now=now)]
-        rows = _decide(folder, wanted, now=now, ttl_of=ttl_of)
+    with store.held(".", QUALITY.name, timeout_seconds=_LOCK_SECONDS):
+        store.look_at_history(list(DATASETS))
+        parts, lacking = table.parts(), _lacking(store, table, over, now=now)
+        wanted = [session for session in over if session in again or session in lacking]
+        rows = _decide(store, wanted, now=now, ttl_of=ttl_of)
         made = [_put(table, session, [row for row in rows if row.session == session], now=now) for session in wanted]
         return [part for part in made if _says_something_else(parts.get(part.session), part)]
 
 
-def _lacking(folder: Path, table: SessionTable, over: Sequence[date], *, now: datetime) -> Collection[date]:
+def _lacking(store: Store, table: SessionTable, over: Sequence[date], *, now: datetime) -> Collection[date]:
     """The sessions that are over and are not stored, or in which something was pending that has changed since."""
     parts = table.parts()
     lacking = {session for session in over if session not in parts or not table.is_there(parts[session])}
@@ -126,7 +127,7 @@ def _lacking(folder: Path, table: SessionTable, over: Sequence[date], *, now: da
     pending = {
         session for session in over if session >= earliest and session in parts and not _is_final(parts[session])
     }
-    return lacking | pending if pending and _is_behind(folder, table) else lacking
+    return lacking | pending if pending and store.is_published_after(QUALITY.name, list(DATASETS)) else lacking
 
 
 def _is_final(part: Part) -> bool:
@@ -135,16 +136,6 @@ def _is_final(part: Part) -> bool:
 
 def _says_something_else(before: Part | None, now: Part) -> bool:
     return before is None or before.data_version != now.data_version
-
-
-def _is_behind(folder: Path, table: SessionTable) -> bool:
-    """Whether something was published since the table was written."""
-    try:
-        written = (table.folder / PARTS).stat().st_mtime_ns
-        logs = (PublicationLog.of(folder, name).path for name in DATASETS)
-        return any(path.stat().st_mtime_ns >= written for path in logs if path.exists())
-    except OSError:
-        return True
 
 
 def _put(table: SessionTable, session: date, rows: Sequence[Quality], *, now: datetime) -> Part:
@@ -171,19 +162,19 @@ def _frame(rows: Sequence[Quality]) -> pl.DataFrame:
     return pl.DataFrame([[getattr(row, name) for name in names] for row in rows], schema=QUALITY.polars, orient="row")
 
 
-def _decide(folder: Path, sessions: Sequence[date], *, now: datetime, ttl_of: TtlOf) -> Sequence[Quality]:
+def _decide(store: Store, sessions: Sequence[date], *, now: datetime, ttl_of: TtlOf) -> Sequence[Quality]:
     """The rows of some sessions, of each dataset from its first session on."""
     if not sessions:
         return []
-    failures = _failures(folder)
+    failures = _failures(store)
     found = []
     for dataset in DATASETS.values():
-        ttl, first = ttl_of(dataset), first_session(folder, dataset.name)
+        ttl, first = ttl_of(dataset), first_session(store, dataset.name)
         if first is None:
             continue
         # What is published before a session can count for it as long as it is fresh, over a long weekend too.
         since = min(sessions) - ttl - timedelta(days=5)
-        known = publications_of(folder, dataset.name, since=max(first, since))
+        known = publications_of(store, dataset.name, since=max(first, since))
         for session in sessions:
             if session >= first:
                 said = failures.get((dataset.name, session), ())
@@ -191,20 +182,21 @@ def _decide(folder: Path, sessions: Sequence[date], *, now: datetime, ttl_of: Tt
     return sorted(found, key=lambda row: (row.session, row.dataset))
 
 
-def _first_session(folder: Path) -> date | None:
+def _first_session(store: Store) -> date | None:
     """The first session of which something is known."""
-    found = (first_session(folder, name) for name in DATASETS)
+    store.look_at_history(list(DATASETS))
+    found = (first_session(store, name) for name in DATASETS)
     return min((session for session in found if session is not None), default=None)
 
 
-def _failures(folder: Path) -> Mapping[tuple[str, date], Sequence[str]]:
+def _failures(store: Store) -> Mapping[tuple[str, date], Sequence[str]]:
     """What was said of runs that failed, by dataset and session; the daemon notes them, and not for ever."""
     found: dict[tuple[str, date], list[str]] = {}
     try:
-        lines = (folder / STATE_FOLDER / _FAILURES).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
+        content = store.read_file(f"{STATE_FOLDER}/{_FAILURES}")
+    except StorageError:
         return found
-    for line in lines:
+    for line in (content or b"").decode(errors="replace").splitlines():
         try:
             told = json.loads(line)
             session = session_at(datetime.fromisoformat(told["at"]).astimezone(UTC))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,7 +18,7 @@ from ttapi_pipeline.core.csv_choice import CsvChoice
 from ttapi_pipeline.core.errors import ConflictError, CorruptFileError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.storage.errors import storage_error
-from ttapi_pipeline.storage.layout import check_folder_rights, check_folder_writable, make_folder
+from ttapi_pipeline.storage.layout import Folder, check_folder_rights, check_folder_writable, make_folder
 from ttapi_pipeline.storage.store import PublishOptions, VersionedManifest, rows_as_of
 from ttapi_pipeline.storage.stored import Stored, read_manifest_file, read_stored_files
 
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from ttapi_pipeline.storage.incremental.pieces import Pieces
     from ttapi_pipeline.storage.publish import Published
     from ttapi_pipeline.storage.repair import Problem
+    from ttapi_pipeline.storage.session_table import SessionTable
     from ttapi_pipeline.storage.table import StoredTable
+    from ttapi_pipeline.storage.versions.log import Publication
     from ttapi_pipeline.storage.versions.reading import Version
     from ttapi_pipeline.tables.schema import DatasetSchema
 
@@ -196,6 +198,46 @@ class LocalStore:
         from ttapi_pipeline.storage.versions.reading import open_version_file
 
         return open_version_file(self.folder, schema, version)
+
+    def look_at_history(self, datasets: Collection[str]) -> None:  # noqa: ARG002 - as `look_around`
+        return
+
+    def publications(self, dataset: str, *, since: date | None) -> Sequence[Publication]:
+        from ttapi_pipeline.storage.versions.by_session import publications_in
+
+        return publications_in(self.folder, dataset, since)
+
+    def ends_of_log(self, dataset: str) -> tuple[Publication | None, Publication | None]:
+        from ttapi_pipeline.storage.versions.log import PublicationLog
+
+        log = PublicationLog.of(self.folder, dataset)
+        return log.first(), log.newest()
+
+    def rows_of(self, dataset: str, publication: Publication) -> Path | None:
+        from ttapi_pipeline.storage.versions.by_session import file_with_rows
+
+        return file_with_rows(self.folder, dataset, publication)
+
+    def open_rows(self, publication: Publication, place: Folder) -> pl.LazyFrame:
+        from ttapi_pipeline.storage.versions.by_session import open_file_with_rows
+
+        return open_file_with_rows(publication, Path(str(place)))
+
+    def session_table(self, schema: DatasetSchema) -> SessionTable:
+        from ttapi_pipeline.storage.local_sessions import LocalSessionTable
+
+        return LocalSessionTable(self.folder / schema.name, schema)
+
+    def is_published_after(self, table: str, datasets: Collection[str]) -> bool:
+        from ttapi_pipeline.storage.session_table import PARTS
+        from ttapi_pipeline.storage.versions.log import PublicationLog
+
+        try:
+            written = (self.folder / table / PARTS).stat().st_mtime_ns
+            logs = (PublicationLog.of(self.folder, name).path for name in datasets)
+            return any(path.stat().st_mtime_ns >= written for path in logs if path.exists())
+        except OSError:
+            return True
 
 
 def _or_damage(read: Callable[[str], _Found], dataset: str) -> _Found | CorruptFileError:

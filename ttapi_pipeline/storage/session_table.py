@@ -9,27 +9,25 @@ In the data folder, in a folder of the table's name:
 - ``parts.json``: the files that count, with the size and hash of each. It is replaced as a whole, and names files that
   are there. Each Parquet footer repeats what it says, so that a list that is lost or damaged is made from the footers.
 
-Put here: parts on a local disk. Not here: what the rows are made from; see `datasets.history_updates`. A table that is
-replaced as a whole: see `publish`.
+Put here: what is the same wherever the files are. Not here: what the rows are made from; see
+`datasets.history_updates`. A table that is replaced as a whole: see `publish`.
 """
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import uuid4
 
-from ttapi_pipeline.core.errors import CorruptFileError, DataError, StorageError
-from ttapi_pipeline.core.files import make_folders, remove_abandoned_in
+from ttapi_pipeline.core.errors import CorruptFileError, DataError
 from ttapi_pipeline.core.manifest import FileFacts
 from ttapi_pipeline.core.seals import check_document, with_checksum
-from ttapi_pipeline.storage.errors import storage_error
+from ttapi_pipeline.storage.layout import Folder
+from ttapi_pipeline.storage.store import open_store
 from ttapi_pipeline.tables.schema import DatasetSchema
 
 if TYPE_CHECKING:
@@ -38,10 +36,11 @@ if TYPE_CHECKING:
 PARTS: Final = "parts.json"
 """The list of the files that count."""
 
-_STAYS_SECONDS: Final = 3600.0
+STAYS_SECONDS: Final = 3600.0
 """How long a file that was replaced stays."""
 
-_ATTEMPTS: Final = 5
+ATTEMPTS: Final = 5
+"""How often a reader begins again, because a file was replaced and removed meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,59 +104,23 @@ class Part:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class SessionTable:
-    """A table in parts.
+class SessionTable(Protocol):
+    """A table in parts; it need not exist."""
 
-    Attributes:
-        folder: Of the table; it need not exist.
-        schema: Its columns; the first one of the key is the session.
-    """
+    @property
+    def folder(self) -> Folder:
+        """Of the table."""
 
-    folder: Path
-    schema: DatasetSchema
-
-    @classmethod
-    def of(cls, data_folder: Path, schema: DatasetSchema) -> SessionTable:
-        """The table in a data folder."""
-        return cls(data_folder / schema.name, schema)
+    @property
+    def schema(self) -> DatasetSchema:
+        """Its columns; the first one of the key is the session."""
 
     def parts(self) -> Mapping[date, Part]:
         """The parts by session, ascending; none where nothing was made yet.
 
         Raises:
-            StorageError: The folder cannot be read, or a later version of the program wrote the list.
+            StorageError: The list cannot be read, or a later version of the program wrote it.
         """
-        try:
-            text = (self.folder / PARTS).read_bytes()
-            document = json.loads(text)
-            check_document(document, keys_without=())
-            found = [Part.from_document(each) for each in document["parts"]]
-        except NotADirectoryError as error:
-            raise storage_error(self.folder, error) from error
-        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            found = self._told_by_footers()
-        except OSError as error:
-            raise storage_error(self.folder / PARTS, error) from error
-        return {part.session: part for part in sorted(found, key=lambda part: part.session)}
-
-    def _told_by_footers(self) -> list[Part]:
-        from ttapi_pipeline.storage.files import file_facts  # noqa: PLC0415 - for a lost list alone
-
-        newest: dict[date, tuple[str, Part]] = {}
-        for path in sorted(self.folder.glob("????-??-??-*.parquet")):
-            document = _footer_document(path)
-            if document is None or document.get("table") != self.schema.name:
-                continue
-            try:
-                facts = file_facts(path)
-                part = Part.from_document({**document, "bytes": facts.bytes, "xxh3_128": facts.xxh3_128})
-            except (OSError, ValueError, KeyError, TypeError):
-                continue
-            made_at = str(document.get("made_at", ""))
-            if part.file == path.name and made_at >= newest.get(part.session, ("", part))[0]:
-                newest[part.session] = (made_at, part)
-        return [part for _, part in newest.values()]
 
     def put(
         self,
@@ -168,14 +131,15 @@ class SessionTable:
         instead_of: Collection[date] = (),
         is_private: bool = False,
     ) -> Part:
-        """Store the rows of a session in place of those that it had. The caller holds the table's lock.
+        """Store the rows of a session in place of those that it had. On a disk, the caller holds the table's lock.
 
         Args:
             rows: In any order, in the columns of the schema; `conform` says what they may look like.
             part: What they are; name, size and hash of the file, number and hash of the rows are found out here.
             made_at: Now, aware UTC: of two files of a session, the later one counts where the list is lost.
             instead_of: Sessions whose rows no longer count.
-            is_private: Whether nobody but the user may read the file.
+            is_private: Whether nobody but the user may read the file. In an object store, the rights of the bucket say
+                who may.
 
         Returns:
             The part as it is stored.
@@ -184,43 +148,6 @@ class SessionTable:
             DataError, MissingColumnError: The rows are not of this table; what is stored is as it was.
             StorageError: The files cannot be written.
         """
-        from ttapi_pipeline.storage.files import staged, write_file  # noqa: PLC0415 - for writing alone
-        from ttapi_pipeline.storage.footer import FOOTER_KEY  # noqa: PLC0415 - see above
-        from ttapi_pipeline.storage.hashing import data_version  # noqa: PLC0415 - see above
-        from ttapi_pipeline.storage.parquet import COMPRESSION_LEVEL  # noqa: PLC0415 - see above
-
-        ordered = _checked(rows, self.schema)
-        name = f"{part.session.isoformat()}-{uuid4().hex[:8]}.parquet"
-        made = replace(part, file=name, rows=ordered.height, data_version=data_version(ordered))
-        told = {**made.to_document(), "table": self.schema.name, "made_at": made_at.astimezone(UTC).isoformat()}
-        try:
-            make_folders(self.folder)
-        except OSError as error:
-            raise storage_error(self.folder, error) from error
-        with staged(self.folder / name) as staging, _writing(self.folder / name):
-            ordered.write_parquet(
-                staging.path,
-                compression="zstd",
-                compression_level=COMPRESSION_LEVEL,
-                metadata={FOOTER_KEY: json.dumps(with_checksum(told))},
-            )
-            if is_private:
-                staging.path.chmod(0o600)
-            made = replace(made, facts=staging.commit())
-        kept = {session: each for session, each in self.parts().items() if session not in instead_of}
-        parts = {**kept, made.session: made}
-        listed = [parts[session].to_document() for session in sorted(parts)]
-        write_file(self.folder / PARTS, json.dumps(with_checksum({"table": self.schema.name, "parts": listed})) + "\n")
-        self._remove_replaced({each.file for each in parts.values()})
-        return made
-
-    def _remove_replaced(self, counted: Collection[str]) -> None:
-        """Remove files that do not count any more, and what writers that died have staged."""
-        with suppress(OSError):
-            remove_abandoned_in(self.folder)
-            for path in self.folder.glob("????-??-??-*.parquet"):
-                if path.name not in counted and time.time() - path.stat().st_mtime > _STAYS_SECONDS:
-                    path.unlink(missing_ok=True)
 
     def scan(self, sessions: Collection[date] | None = None) -> pl.LazyFrame:
         """The rows, by session and then by the rest of the key, with the columns of now.
@@ -232,62 +159,95 @@ class SessionTable:
             StorageError: None of them is stored, or they cannot be read.
             CorruptFileError: A file is damaged; the message names it.
         """
-        import polars as pl  # noqa: PLC0415 - the list of parts needs no Polars
-
-        paths = [self.folder / part.file for part in self._sound_parts(sessions)]
-        # Columns that came later are null in the files from before.
-        return pl.scan_parquet(
-            paths, schema=self.schema.polars, missing_columns="insert", extra_columns="ignore", glob=False
-        )
-
-    def _sound_parts(self, sessions: Collection[date] | None) -> Sequence[Part]:
-        """The parts of these sessions, whose files are there and as they were written; errors as of `scan`."""
-        gone = FileNotFoundError()
-        for _ in range(_ATTEMPTS):
-            parts = [part for session, part in self.parts().items() if sessions is None or session in sessions]
-            if not parts:
-                raise StorageError(f"{self.folder}: nothing is stored of the sessions that were asked for")
-            try:
-                for part in parts:
-                    self._check(part)
-                return parts
-            except FileNotFoundError as error:
-                # Another process has replaced a file, and removed it, since the list was read.
-                gone = error
-        raise StorageError(
-            f"{gone.filename} is gone; the next refresh of what it is made from makes it again, if those rows are kept"
-        )
-
-    def _check(self, part: Part) -> None:
-        """Compare a file with what was written; a file is read once per process.
-
-        Raises:
-            FileNotFoundError: It is not there.
-            CorruptFileError: It has other bytes.
-            StorageError: It cannot be read.
-        """
-        from ttapi_pipeline.storage.verification import facts_of  # noqa: PLC0415 - the list of parts needs no hash
-
-        path = self.folder / part.file
-        try:
-            with path.open("rb") as file:
-                seen = facts_of(file)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise storage_error(path, error) from error
-        if seen != part.facts:
-            raise CorruptFileError(
-                f"{path} is damaged: it has XXH3-128 {seen.xxh3_128}, and {part.facts.xxh3_128} was written; delete "
-                "it, and the next refresh makes it again from the rows that are kept"
-            )
 
     def is_there(self, part: Part) -> bool:
         """Whether the file of a part is there with the size that was written."""
+
+
+def session_table(folder: Folder, schema: DatasetSchema) -> SessionTable:
+    """The table in a data folder."""
+    return open_store(folder).session_table(schema)
+
+
+def read_list(text: bytes) -> list[Part]:
+    """The parts of a list.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError, RecursionError: It is damaged.
+        StorageError: A later version of the program wrote it.
+    """
+    document = json.loads(text)
+    check_document(document, keys_without=())
+    return [Part.from_document(each) for each in document["parts"]]
+
+
+def list_text(name: str, parts: Mapping[date, Part]) -> str:
+    """The inverse of `read_list`, for the table of a name."""
+    listed = [parts[session].to_document() for session in sorted(parts)]
+    return json.dumps(with_checksum({"table": name, "parts": listed})) + "\n"
+
+
+def by_session(parts: Iterable[Part]) -> Mapping[date, Part]:
+    """The parts by session, ascending."""
+    return {part.session: part for part in sorted(parts, key=lambda part: part.session)}
+
+
+def told_by_footers(table: str, paths: Iterable[Path]) -> list[Part]:
+    """The newest part of each session, as the footers of these files tell them; files of others are left out."""
+    from ttapi_pipeline.storage.files import file_facts  # noqa: PLC0415 - for a lost list alone
+
+    newest: dict[date, tuple[str, Part]] = {}
+    for path in paths:
+        document = _footer_document(path)
+        if document is None or document.get("table") != table:
+            continue
         try:
-            return (self.folder / part.file).stat().st_size == part.facts.bytes
-        except OSError:
-            return False
+            facts = file_facts(path)
+            part = Part.from_document({**document, "bytes": facts.bytes, "xxh3_128": facts.xxh3_128})
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        made_at = str(document.get("made_at", ""))
+        if part.file == path.name and made_at >= newest.get(part.session, ("", part))[0]:
+            newest[part.session] = (made_at, part)
+    return [part for _, part in newest.values()]
+
+
+@dataclass(frozen=True, slots=True)
+class NewPart:
+    """The rows of a session on their way to storage.
+
+    Attributes:
+        rows: Sorted, in the types of the schema.
+        part: What they are; the facts of the file are not known yet.
+        footer: What the footer of the file says.
+    """
+
+    rows: pl.DataFrame
+    part: Part
+    footer: Mapping[str, str]
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame, part: Part, schema: DatasetSchema, *, made_at: datetime) -> NewPart:
+        """Arguments and errors as of a table's `put`."""
+        from ttapi_pipeline.storage.footer import FOOTER_KEY  # noqa: PLC0415 - for writing alone
+        from ttapi_pipeline.storage.hashing import data_version  # noqa: PLC0415 - see above
+
+        ordered = _checked(rows, schema)
+        name = f"{part.session.isoformat()}-{uuid4().hex[:8]}.parquet"
+        made = replace(part, file=name, rows=ordered.height, data_version=data_version(ordered))
+        told = {**made.to_document(), "table": schema.name, "made_at": made_at.astimezone(UTC).isoformat()}
+        return cls(ordered, made, {FOOTER_KEY: json.dumps(with_checksum(told))})
+
+    def write(self, path: Path) -> None:
+        """Write the file; errors of the system and of Polars become ours."""
+        from ttapi_pipeline.storage.errors import storage_errors  # noqa: PLC0415 - Polars, for writing alone
+        from ttapi_pipeline.storage.parquet import COMPRESSION_LEVEL  # noqa: PLC0415 - see above
+
+        name = self.part.file
+        with storage_errors(path.parent / name, of_polars=lambda error: DataError(f"{name} cannot be made: {error}")):
+            self.rows.write_parquet(
+                path, compression="zstd", compression_level=COMPRESSION_LEVEL, metadata=dict(self.footer)
+            )
 
 
 def _checked(rows: pl.DataFrame, schema: DatasetSchema) -> pl.DataFrame:
@@ -298,12 +258,6 @@ def _checked(rows: pl.DataFrame, schema: DatasetSchema) -> pl.DataFrame:
     check_nulls(ordered, schema)
     check_keys(ordered, schema)
     return ordered
-
-
-def _writing(path: Path) -> Any:
-    from ttapi_pipeline.storage.errors import storage_errors  # noqa: PLC0415 - Polars, for writing alone
-
-    return storage_errors(path, of_polars=lambda error: DataError(f"{path.name} cannot be made: {error}"))
 
 
 def _footer_document(path: Path) -> Mapping[str, Any] | None:

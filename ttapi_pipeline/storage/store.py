@@ -21,7 +21,7 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -37,9 +37,11 @@ if TYPE_CHECKING:
     from ttapi_pipeline.storage.layout import Folder
     from ttapi_pipeline.storage.publish import Published
     from ttapi_pipeline.storage.repair import Problem
+    from ttapi_pipeline.storage.session_table import SessionTable
     from ttapi_pipeline.storage.stored import Stored
     from ttapi_pipeline.storage.table import StoredTable
     from ttapi_pipeline.storage.versions.keeping import Retention
+    from ttapi_pipeline.storage.versions.log import Publication
     from ttapi_pipeline.storage.versions.reading import Version
     from ttapi_pipeline.tables.schema import DatasetSchema
 
@@ -196,7 +198,7 @@ class Store(Protocol):
         """Keep other programs of this machine out for a block; in an object store there is nothing to do that with.
 
         Args:
-            name: Of a folder in the place.
+            name: Of a folder in the place; ``.`` for the place itself.
             what: What is kept to oneself.
             timeout_seconds: How long to wait for another program.
 
@@ -227,6 +229,39 @@ class Store(Protocol):
             StorageError: They are not kept.
             CorruptFileError: They are damaged.
         """
+
+    def look_at_history(self, datasets: Collection[str]) -> None:
+        """Look at the publications of several datasets, where each look costs time, and remember it."""
+
+    def publications(self, dataset: str, *, since: date | None) -> Sequence[Publication]:
+        """The publications of a dataset, oldest first, what is stored now last.
+
+        Args:
+            dataset: Its name.
+            since: All of the sessions from this one on are among them, and perhaps earlier ones; None for all.
+
+        Raises:
+            CorruptFileError: The manifest is damaged.
+        """
+
+    def ends_of_log(self, dataset: str) -> tuple[Publication | None, Publication | None]:
+        """The first and the last publication in the log of a dataset; None for one that cannot be read."""
+
+    def rows_of(self, dataset: str, publication: Publication) -> Folder | None:
+        """Where the rows of a publication are; None where they are not kept as a whole."""
+
+    def open_rows(self, publication: Publication, place: Folder) -> pl.LazyFrame:
+        """The rows that `rows_of` has found, with the columns that the dataset had then.
+
+        Raises:
+            CorruptFileError: The file has other rows than were published.
+        """
+
+    def session_table(self, schema: DatasetSchema) -> SessionTable:
+        """A table in parts; nothing is read."""
+
+    def is_published_after(self, table: str, datasets: Collection[str]) -> bool:
+        """Whether any of the datasets was published after the list of a table in parts was written."""
 
 
 def rows_as_of(store: Store, schema: DatasetSchema, as_of: datetime | None) -> pl.LazyFrame:

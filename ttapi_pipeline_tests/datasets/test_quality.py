@@ -17,8 +17,10 @@ from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.core.manifest import CAUTION, Provenance
 from ttapi_pipeline.datasets.quality_table import QUALITY, open_quality, update_quality
 from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.storage.objects.location import ObjectPath
 from ttapi_pipeline.storage.publish import publish
-from ttapi_pipeline.storage.session_table import SessionTable
+from ttapi_pipeline.storage.session_table import session_table
+from ttapi_pipeline.storage.store import open_store
 from ttapi_pipeline_tests.support.desks import Desk, at
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY = (date(2026, 11, day) for day in (16, 17, 18, 19, 20))
@@ -33,16 +35,22 @@ class QualityDesk(Desk):
         rows = rows if name is None else rows.filter(dataset=name)
         return [(row["session"], row["state"], row["reason"]) for row in rows.iter_rows(named=True)]
 
-    def fail(self, name: str, when: datetime, sentence: str) -> None:
-        file = self.folder / ".state" / "failures.jsonl"
-        file.parent.mkdir(exist_ok=True)
-        told = {"at": when.isoformat(), "run_id": "1", "dataset": name, "error": "TransportError", "sentence": sentence}
-        with file.open("a") as lines:
-            lines.write(json.dumps(told) + "\nno line of ours\n")
+    def fail(self, dataset: str, when: datetime, sentence: str) -> None:
+        store, name = open_store(self.folder), ".state/failures.jsonl"
+        told = {"at": when.isoformat(), "run_id": "1", "dataset": dataset, "error": "Error", "sentence": sentence}
+        before = store.read_file(name) or b""
+        store.write_file(name, before + f"{json.dumps(told)}\nno line of ours\n".encode())
+
+
+@pytest.fixture(params=["disk", "objects"])
+def desk(request: pytest.FixtureRequest, tmp_path: Path) -> QualityDesk:
+    """On a disk, and in an object store."""
+    return QualityDesk(tmp_path if request.param == "disk" else request.getfixturevalue("prefix"))
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> QualityDesk:
+def local(tmp_path: Path) -> QualityDesk:
+    """On a disk, where a test touches files."""
     return QualityDesk(tmp_path)
 
 
@@ -119,30 +127,48 @@ def test_a_doubt_degrades_and_private_subjects_are_counted_alone(desk: QualityDe
     ]
 
 
-def test_sessions_that_are_over_are_stored_once_and_those_whose_bars_came_later_again(desk: QualityDesk) -> None:
-    now, table = at(WEDNESDAY, 10), SessionTable.of(desk.folder, QUALITY)
+def test_sessions_that_are_over_are_stored_once_and_those_whose_bars_came_later_again(local: QualityDesk) -> None:
+    now, table = at(WEDNESDAY, 10), session_table(local.folder, QUALITY)
 
     def update(now: datetime) -> list[date]:
-        return [part.session for part in update_quality(desk.folder, now=now, ttl_of=lambda dataset: dataset.ttl)]
+        return [part.session for part in update_quality(local.folder, now=now, ttl_of=lambda dataset: dataset.ttl)]
 
     for name in ("symbols", "daily_candles"):
-        desk.publish(name, at(MONDAY, 10))
+        local.publish(name, at(MONDAY, 10))
     assert update(at(MONDAY, 22)) == [], "Monday lasts until Tuesday opens"
     assert update(now) == [MONDAY, TUESDAY]
     before = dict(table.parts())
     assert dict(before[TUESDAY].counts) == {"available": 0, "degraded": 0, "pending": 1, "missing": 1}
     assert update(now) == []
-    desk.publish("daily_candles", at(WEDNESDAY, 11))
-    assert desk.seen(at(WEDNESDAY, 12), "daily_candles")[0] == (MONDAY, "available", f"came in session {WEDNESDAY}")
+    local.publish("daily_candles", at(WEDNESDAY, 11))
+    assert local.seen(at(WEDNESDAY, 12), "daily_candles")[0] == (MONDAY, "available", f"came in session {WEDNESDAY}")
     assert update(at(WEDNESDAY, 12)) == [MONDAY, TUESDAY]
     assert dict(table.parts()[TUESDAY].counts)["pending"] == 0
     # Settled sessions are read from there: the logs are not asked any more.
-    stored = desk.seen(at(WEDNESDAY, 12))
-    for log in desk.folder.glob("*/publications.jsonl"):
+    stored = local.seen(at(WEDNESDAY, 12))
+    for log in local.path.glob("*/publications.jsonl"):
         lines = log.read_text().splitlines()
         log.write_text("\n".join([lines[0], lines[-1]]) + "\n")
-    assert desk.seen(at(WEDNESDAY, 12)) == stored
+    assert local.seen(at(WEDNESDAY, 12)) == stored
     assert update(at(WEDNESDAY, 12)) == []
+
+
+def test_in_an_object_store_sessions_that_are_over_are_stored_once_and_those_whose_bars_came_later_again(
+    prefix: ObjectPath,
+) -> None:
+    desk, now = QualityDesk(prefix), at(WEDNESDAY, 10)
+
+    def update(now: datetime) -> list[date]:
+        return [part.session for part in update_quality(prefix, now=now, ttl_of=lambda dataset: dataset.ttl)]
+
+    for name in ("symbols", "daily_candles"):
+        desk.publish(name, at(MONDAY, 10))
+    assert update(now) == [MONDAY, TUESDAY]
+    assert dict(session_table(prefix, QUALITY).parts()[TUESDAY].counts)["pending"] == 1
+    assert update(now) == []
+    desk.publish("daily_candles", at(WEDNESDAY, 11))
+    assert update(at(WEDNESDAY, 12)) == [MONDAY, TUESDAY]
+    assert dict(session_table(prefix, QUALITY).parts()[TUESDAY].counts)["pending"] == 0
 
 
 def test_a_session_that_is_stored_says_what_was_decided_without_it(desk: QualityDesk) -> None:
@@ -164,16 +190,16 @@ def test_invented_publications_are_nothing_once_there_are_real_ones(desk: Qualit
 
 def test_the_table_is_opened_by_its_name(desk: QualityDesk) -> None:
     with pytest.raises(StorageError, match="nothing was published"):
-        open_dataset("session_quality", desk.folder)
+        open_dataset("session_quality", str(desk.folder))
     desk.publish("symbols", at(MONDAY))
-    rows = open_dataset("session_quality", desk.folder)
+    rows = open_dataset("session_quality", str(desk.folder))
     assert isinstance(rows, pl.LazyFrame)
     assert rows.collect_schema() == QUALITY.polars
     assert rows.collect().row(0)[:3] == (MONDAY, "symbols", "available")
 
 
-def test_a_table_of_an_earlier_version_of_the_program_counts_from_its_manifest_on(desk: QualityDesk) -> None:
+def test_a_table_of_an_earlier_version_of_the_program_counts_from_its_manifest_on(local: QualityDesk) -> None:
     schema = DATASETS["symbols"].schema
     provenance = Provenance(dataset="symbols", code_version="1", fetched_at=at(MONDAY))
-    publish(schema.polars.to_frame(), schema, desk.folder, provenance).wait()
-    assert desk.seen(at(MONDAY, 21)) == [(MONDAY, "available", "")]
+    publish(schema.polars.to_frame(), schema, local.folder, provenance).wait()
+    assert local.seen(at(MONDAY, 21)) == [(MONDAY, "available", "")]

@@ -18,7 +18,7 @@ from dagster._serdes import serialize_value
 from ttapi_pipeline import open_dataset
 from ttapi_pipeline.datasets.registry import DATASETS, HISTORIES
 from ttapi_pipeline.defs.session_histories.examining import examine
-from ttapi_pipeline.storage.session_table import SessionTable
+from ttapi_pipeline.storage.session_table import session_table
 from ttapi_pipeline_tests.support.flips import flip_bit
 from ttapi_pipeline_tests.support.worlds import FirstRun, World
 
@@ -166,7 +166,7 @@ def test_a_session_in_which_nothing_came_is_a_partition_of_the_quality_table_alo
 
 
 def test_the_job_makes_a_session_again_and_records_it(world: World) -> None:
-    table = SessionTable.of(world.data, HISTORIES["symbols_history"].schema)
+    table = session_table(world.data, HISTORIES["symbols_history"].schema)
     (part,) = table.parts().values()
     (world.data / "symbols_history" / part.file).unlink()
     with world.instance() as instance:
@@ -191,7 +191,7 @@ def test_the_checks_find_a_damaged_file_and_a_session_that_lost_rows(world: Worl
         results = {(check, day): status for check, day, status in checked(instance, "symbols_history")}
     assert results["as_many_rows", MONDAY] == "FAILED", "two symbols after six"
     assert results["as_written", MONDAY] == results["coverage", MONDAY] == "SUCCEEDED"
-    table = SessionTable.of(world.data, HISTORIES["symbols_history"].schema)
+    table = session_table(world.data, HISTORIES["symbols_history"].schema)
     part = table.parts()[MONDAY_NOON.date()]
     flip_bit(world.data / "symbols_history" / part.file, 60, 1)
     found = {each.check: each for each in examine(table, part.session)}

@@ -13,7 +13,8 @@ import pytest
 
 from ttapi_pipeline.core.errors import CorruptFileError, DataError, StorageError
 from ttapi_pipeline.core.manifest import FileFacts
-from ttapi_pipeline.storage.session_table import PARTS, Part, SessionTable
+from ttapi_pipeline.storage.local_sessions import LocalSessionTable
+from ttapi_pipeline.storage.session_table import PARTS, Part, session_table
 from ttapi_pipeline.tables.schema import DATE, FLOAT, STRING, Column, DatasetSchema, required
 from ttapi_pipeline_tests.support.flips import flip_bit
 
@@ -33,7 +34,7 @@ def rows(session: date, **ranks: float) -> pl.DataFrame:
 
 
 def put(
-    table: SessionTable, session: date, *, made_at: datetime = AT, is_simulated: bool = False, **ranks: float
+    table: LocalSessionTable, session: date, *, made_at: datetime = AT, is_simulated: bool = False, **ranks: float
 ) -> Part:
     part = Part(
         session=session,
@@ -51,11 +52,11 @@ def put(
 
 
 @pytest.fixture
-def table(tmp_path: Path) -> SessionTable:
-    return SessionTable.of(tmp_path, RANKS)
+def table(tmp_path: Path) -> LocalSessionTable:
+    return LocalSessionTable(tmp_path / RANKS.name, RANKS)
 
 
-def test_the_parts_are_one_table_sorted_by_session_and_key(table: SessionTable) -> None:
+def test_the_parts_are_one_table_sorted_by_session_and_key(table: LocalSessionTable) -> None:
     put(table, TUESDAY, B=0.4, A=0.3)
     put(table, MONDAY, A=0.1)
     read = table.scan().collect()
@@ -69,7 +70,7 @@ def test_the_parts_are_one_table_sorted_by_session_and_key(table: SessionTable) 
 
 
 def test_a_session_that_is_made_again_replaces_itself_alone_and_a_frame_from_before_still_reads(
-    table: SessionTable,
+    table: LocalSessionTable,
 ) -> None:
     monday = put(table, MONDAY, A=0.1)
     before = put(table, TUESDAY, A=0.2)
@@ -87,7 +88,7 @@ def test_a_session_that_is_made_again_replaces_itself_alone_and_a_frame_from_bef
     )
 
 
-def test_a_list_that_is_lost_or_damaged_is_made_from_the_footers(table: SessionTable) -> None:
+def test_a_list_that_is_lost_or_damaged_is_made_from_the_footers(table: LocalSessionTable) -> None:
     put(table, MONDAY, A=0.1)
     put(table, TUESDAY, A=0.2)
     put(table, TUESDAY, made_at=AT + timedelta(hours=1), A=0.9)
@@ -101,11 +102,11 @@ def test_a_list_that_is_lost_or_damaged_is_made_from_the_footers(table: SessionT
         assert table.scan().collect()["rank"].to_list() == [0.1, 0.9]
     # The next session writes the list again, with what the footers told.
     put(table, WEDNESDAY, A=0.5)
-    assert set(SessionTable(table.folder, RANKS).parts()) == {MONDAY, TUESDAY, WEDNESDAY}
+    assert set(LocalSessionTable(table.folder, RANKS).parts()) == {MONDAY, TUESDAY, WEDNESDAY}
     assert "2026-11-24" in list_of_parts.read_text()
 
 
-def test_a_damaged_file_is_named_and_the_other_sessions_can_be_read(table: SessionTable) -> None:
+def test_a_damaged_file_is_named_and_the_other_sessions_can_be_read(table: LocalSessionTable) -> None:
     put(table, MONDAY, A=0.1)
     damaged = put(table, TUESDAY, A=0.2)
     flip_bit(table.folder / damaged.file, 40, 3)
@@ -118,14 +119,14 @@ def test_a_damaged_file_is_named_and_the_other_sessions_can_be_read(table: Sessi
         table.scan()
 
 
-def test_a_column_that_came_later_is_null_in_the_sessions_before(tmp_path: Path, table: SessionTable) -> None:
+def test_a_column_that_came_later_is_null_in_the_sessions_before(tmp_path: Path, table: LocalSessionTable) -> None:
     put(table, MONDAY, A=0.1)
     wider = DatasetSchema("ranks", (*RANKS.columns, Column("source", STRING, "From where")), RANKS.key)
-    read = SessionTable.of(tmp_path, wider).scan().collect()
+    read = session_table(tmp_path, wider).scan().collect()
     assert read.rows() == [(MONDAY, "A", 0.1, None)]
 
 
-def test_rows_that_are_not_of_the_table_change_nothing(table: SessionTable) -> None:
+def test_rows_that_are_not_of_the_table_change_nothing(table: LocalSessionTable) -> None:
     put(table, MONDAY, A=0.1)
     before = table.parts()
     twice = pl.concat([rows(TUESDAY, A=0.1), rows(TUESDAY, A=0.2)])
@@ -135,7 +136,7 @@ def test_rows_that_are_not_of_the_table_change_nothing(table: SessionTable) -> N
     assert len(list(table.folder.iterdir())) == 2
 
 
-def test_invented_sessions_can_be_put_out_of_the_list_with_the_first_real_one(table: SessionTable) -> None:
+def test_invented_sessions_can_be_put_out_of_the_list_with_the_first_real_one(table: LocalSessionTable) -> None:
     put(table, MONDAY, is_simulated=True, A=0.1)
     part = put(table, TUESDAY, is_simulated=True, A=0.2)
     table.put(rows(WEDNESDAY, A=0.5), part, made_at=AT, instead_of={MONDAY, TUESDAY})
@@ -143,7 +144,7 @@ def test_invented_sessions_can_be_put_out_of_the_list_with_the_first_real_one(ta
     assert list(table.parts()) == [TUESDAY]
 
 
-def test_nothing_stored_is_said_in_a_sentence(table: SessionTable) -> None:
+def test_nothing_stored_is_said_in_a_sentence(table: LocalSessionTable) -> None:
     assert table.parts() == {}
     with pytest.raises(StorageError, match="nothing is stored of the sessions that were asked for"):
         table.scan()

@@ -15,6 +15,7 @@ import polars as pl
 from ttapi_pipeline.core.declaration import Keeps
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.datasets.registry import DATASETS
+from ttapi_pipeline.storage.layout import Folder
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.versions.keeping import Retention
 from ttapi_pipeline.tables.schema import ColumnType
@@ -40,8 +41,14 @@ def at(day: date, hour: float = 16) -> datetime:
 class Desk:
     """A data folder, and what is published into it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Folder) -> None:
         self.folder = folder
+
+    @property
+    def path(self) -> Path:
+        """The folder, where it is on this machine."""
+        assert isinstance(self.folder, Path)
+        return self.folder
 
     def publish(
         self,

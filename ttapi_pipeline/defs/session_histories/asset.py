@@ -3,7 +3,6 @@
 """The histories as the web UI shows them: below their datasets, with a partition per session."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import dagster as dg
 
@@ -13,7 +12,7 @@ from ttapi_pipeline.datasets.quality_table import CODE_VERSION, QUALITY
 from ttapi_pipeline.datasets.registry import DATASETS, HISTORIES
 from ttapi_pipeline.defs.assets.metadata import table_schema
 from ttapi_pipeline.defs.assets.source_code import reference_to
-from ttapi_pipeline.storage.layout import open_folder
+from ttapi_pipeline.storage.layout import absolute, open_folder
 
 GROUP = "histories"
 HISTORIES_JOB = "session_histories"
@@ -79,5 +78,4 @@ def _asset(history: History, settings: Settings) -> dg.AssetSpec:
 
 
 def _uri(settings: Settings, table: str) -> str:
-    folder = open_folder(settings.data_dir)
-    return str(folder.absolute() / table) if isinstance(folder, Path) else "histories need a local folder"
+    return str(absolute(open_folder(settings.data_dir)) / table)

@@ -8,7 +8,6 @@ They are evaluated whenever a session is recorded, and can be executed for a par
 import warnings
 from collections.abc import Iterator, Mapping
 from datetime import date
-from pathlib import Path
 
 import dagster as dg
 
@@ -17,7 +16,7 @@ from ttapi_pipeline.datasets.registry import HISTORIES
 from ttapi_pipeline.defs.resources import Storage
 from ttapi_pipeline.defs.session_histories.asset import history_sessions
 from ttapi_pipeline.defs.session_histories.examining import DESCRIPTIONS, QUALITY_DESCRIPTIONS, Found, examine
-from ttapi_pipeline.storage.session_table import SessionTable
+from ttapi_pipeline.storage.session_table import SessionTable, session_table
 from ttapi_pipeline.tables.schema import DatasetSchema
 
 
@@ -45,10 +44,9 @@ def _checks(schema: DatasetSchema, descriptions: Mapping[str, str]) -> dg.AssetC
         context: dg.AssetCheckExecutionContext, io_manager: dg.ResourceParam[Storage]
     ) -> Iterator[dg.AssetCheckResult]:
         wanted = {each.name for each in context.selected_asset_check_keys}
-        folder = io_manager.folder
-        table = SessionTable.of(folder, schema) if isinstance(folder, Path) else None
+        table = session_table(io_manager.folder, schema)
         session = _session(context, table)
-        found = [] if table is None or session is None else examine(table, session)
+        found = [] if session is None else examine(table, session)
         by_name = {each.check: each for each in found}
         for name in sorted(wanted):
             result = by_name.get(name, Found(name, is_good=False, said="nothing is stored", metadata={}))
@@ -64,8 +62,8 @@ def _checks(schema: DatasetSchema, descriptions: Mapping[str, str]) -> dg.AssetC
     return check
 
 
-def _session(context: dg.AssetCheckExecutionContext, table: SessionTable | None) -> date | None:
+def _session(context: dg.AssetCheckExecutionContext, table: SessionTable) -> date | None:
     """The session of the partition; without one, the newest that is stored."""
     if context.has_partition_key:
         return date.fromisoformat(context.partition_key)
-    return None if table is None else max(table.parts(), default=None)
+    return max(table.parts(), default=None)

@@ -6,13 +6,12 @@ The work itself, which only a run and a tick import: see `recording`.
 """
 
 from datetime import date, timedelta
-from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
-from ttapi_pipeline.core.errors import StorageError, TTError
+from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.defs.automation.jobs import RUN_TAGS
 from ttapi_pipeline.defs.failures import failure, skipped
@@ -37,8 +36,6 @@ def histories_job(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.JobD
 
         folder = open_folder(settings.data_dir)
         try:
-            if not isinstance(folder, Path):
-                raise StorageError("TT_DATA_DIR is not a local folder, so that no history is kept")
             session = date.fromisoformat(context.partition_key)
             made = make_again(folder, [session], settings, now=clock.now()) if config.again else {}
             for name, parts in made.items():
@@ -79,8 +76,6 @@ def histories_sensor(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.S
         from ttapi_pipeline.defs.session_histories.recording import due_sessions, materializations  # noqa: PLC0415
 
         folder, now = open_folder(settings.data_dir), clock.now()
-        if not isinstance(folder, Path):
-            return dg.SkipReason("TT_DATA_DIR is not a local folder, so that no history is kept")
         try:
             recorded = None if context.cursor is None else date.fromisoformat(context.cursor)
             sessions = due_sessions(folder, recorded, settings, now=now)

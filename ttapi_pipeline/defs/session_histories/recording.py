@@ -7,7 +7,6 @@ Only a run and a tick import this module.
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
-from pathlib import Path
 from typing import Final
 
 import dagster as dg
@@ -20,8 +19,8 @@ from ttapi_pipeline.datasets.registry import DATASETS, HISTORIES
 from ttapi_pipeline.defs.dagster_internals import instance_of_output, log_check_result, version_tags
 from ttapi_pipeline.defs.session_histories.asset import history_sessions
 from ttapi_pipeline.defs.session_histories.examining import evaluations
-from ttapi_pipeline.storage.layout import Folder
-from ttapi_pipeline.storage.session_table import Part, SessionTable
+from ttapi_pipeline.storage.layout import Folder, absolute
+from ttapi_pipeline.storage.session_table import Part, SessionTable, session_table
 from ttapi_pipeline.storage.versions.keeping import session_at
 
 _TABLES: Final = {**{name: history.schema for name, history in HISTORIES.items()}, QUALITY.name: QUALITY}
@@ -43,7 +42,7 @@ def update_and_record(context: dg.OutputContext, dataset: str, folder: Folder, *
         now: Aware UTC.
     """
     for history in HISTORIES.values():
-        if history.of != dataset or not isinstance(folder, Path):
+        if history.of != dataset:
             continue
         try:
             updated = update_history(folder, history, now=now)
@@ -52,7 +51,7 @@ def update_and_record(context: dg.OutputContext, dataset: str, folder: Folder, *
             if not updated.parts:
                 continue
             context.log.info("%s: %d sessions were made", history.name, len(updated.parts))
-            table, part = SessionTable.of(folder, history.schema), updated.parts[-1]
+            table, part = session_table(folder, history.schema), updated.parts[-1]
             checks = evaluations(table, part.session)
         except TTError as error:
             context.log.warning("%s is as it was: %s", history.name, error)
@@ -87,7 +86,7 @@ def materialization(table: SessionTable, part: Part) -> dg.AssetMaterialization:
         asset_key=table.schema.name,
         partition=part.session.isoformat(),
         metadata={
-            "dagster/uri": str(table.folder.absolute() / part.file),
+            "dagster/uri": str(absolute(table.folder) / part.file),
             "dagster/partition_row_count": part.rows,
             **dict(part.counts),
             "known_at": dg.MetadataValue.timestamp(part.known_at),
@@ -112,7 +111,7 @@ def _lineage(name: str) -> dict[str, dg.TableColumnLineage]:
 
 
 def make_again(
-    folder: Path, sessions: Sequence[date], settings: Settings, *, now: datetime
+    folder: Folder, sessions: Sequence[date], settings: Settings, *, now: datetime
 ) -> dict[str, Sequence[Part]]:
     """Make sessions of every history again from what is kept of their datasets, and decide what became of them.
 
@@ -129,7 +128,7 @@ def make_again(
     return made
 
 
-def due_sessions(folder: Path, recorded: date | None, settings: Settings, *, now: datetime) -> Sequence[date]:
+def due_sessions(folder: Folder, recorded: date | None, settings: Settings, *, now: datetime) -> Sequence[date]:
     """The sessions that are over and were not recorded, or of which something else is told now; some at a time.
 
     What became of datasets in them is stored first, so that a session in which nothing came is among them.
@@ -146,25 +145,25 @@ def due_sessions(folder: Path, recorded: date | None, settings: Settings, *, now
     """
     told = {part.session for part in update_quality(folder, now=now, ttl_of=settings.ttl)}
     present = session_at(now)
-    known = {session for schema in _TABLES.values() for session in SessionTable.of(folder, schema).parts()}
+    known = {session for schema in _TABLES.values() for session in session_table(folder, schema).parts()}
     due = (session for session in known if session < present)
     return sorted(session for session in due if recorded is None or session > recorded or session in told)[:_AT_A_TIME]
 
 
-def materializations(folder: Path, session: date) -> Iterator[dg.AssetMaterialization]:
+def materializations(folder: Folder, session: date) -> Iterator[dg.AssetMaterialization]:
     """The records of a session, of each table that has it.
 
     Raises:
         StorageError: A history cannot be read.
     """
     for schema in _TABLES.values():
-        table = SessionTable.of(folder, schema)
+        table = session_table(folder, schema)
         part = table.parts().get(session)
         if part is not None:
             yield materialization(table, part)
 
 
-def events_of(folder: Path, session: date) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
+def events_of(folder: Folder, session: date) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
     """The same, each with the results of its checks.
 
     Raises:
@@ -172,4 +171,4 @@ def events_of(folder: Path, session: date) -> Iterator[dg.AssetMaterialization |
     """
     for record_of in materializations(folder, session):
         yield record_of
-        yield from evaluations(SessionTable.of(folder, _TABLES[record_of.asset_key.to_user_string()]), session)
+        yield from evaluations(session_table(folder, _TABLES[record_of.asset_key.to_user_string()]), session)

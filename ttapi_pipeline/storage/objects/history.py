@@ -73,17 +73,24 @@ def versions(folder: ObjectPath, dataset: str) -> Sequence[Version]:
         for each in listed
         if each.path.name.endswith(_PARQUET) and (write_id := write_id_of(each.path)) is not None
     }
-    logged = read_log(names, [each.path for each in listed if LogEntry.from_name(each.path.name) is not None])
+    entries = [each.path for each in listed if LogEntry.from_name(each.path.name) is not None]
+    logged = publications_in(read_log(names, entries), stored)
+    now = None if stored.manifest is None else stored.manifest.write_id
+    return [_version(names, each, kept, logged, is_current=each.manifest.write_id == now) for each in logged]
+
+
+def publications_in(logged: Sequence[Publication], stored: Current) -> Sequence[Publication]:
+    """Publications of the log, oldest first, what is stored now last, whether it was entered or not."""
     current = stored.manifest
+    known = list(logged)
     if (
         current is not None
         and stored.content is not None
-        and current.write_id not in {each.manifest.write_id for each in logged}
+        and current.write_id not in {each.manifest.write_id for each in known}
     ):
-        logged.append(_unlogged(current, stored.content.written_at))
+        known.append(_unlogged(current, stored.content.written_at))
     now = None if current is None else current.write_id
-    logged.sort(key=lambda each: (each.manifest.write_id == now, each.known_at))
-    return [_version(names, each, kept, logged, is_current=each.manifest.write_id == now) for each in logged]
+    return sorted(known, key=lambda each: (each.manifest.write_id == now, each.known_at))
 
 
 def _version(

@@ -55,7 +55,11 @@ class ObjectNames:
 
     def log(self, manifest: Manifest) -> ObjectPath:
         """The entry of a publication: the same whoever enters it."""
-        return self.kept / _LOG / LogEntry.of(manifest).name
+        return self.entry(LogEntry.of(manifest))
+
+    def entry(self, entry: LogEntry) -> ObjectPath:
+        """An entry of the log."""
+        return self.kept / _LOG / entry.name
 
     def parquet_of(self, manifest: Manifest) -> ObjectPath:
         """The rows that a manifest names; those beside it where it is of an earlier version, which named none."""

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from ttapi_pipeline.core.csv_choice import CsvChoice
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
-from ttapi_pipeline.storage.layout import STATE_FOLDER
+from ttapi_pipeline.storage.layout import STATE_FOLDER, Folder
 from ttapi_pipeline.storage.objects import bucket, manifests
 from ttapi_pipeline.storage.objects.claims import foreign_objects
 from ttapi_pipeline.storage.objects.damage import difference, noted_damage
@@ -32,9 +32,12 @@ if TYPE_CHECKING:
 
     from ttapi_pipeline.storage.damage import Damage
     from ttapi_pipeline.storage.incremental.pieces import Pieces
+    from ttapi_pipeline.storage.objects.by_session import Histories
     from ttapi_pipeline.storage.publish import Published
     from ttapi_pipeline.storage.repair import Problem
+    from ttapi_pipeline.storage.session_table import SessionTable
     from ttapi_pipeline.storage.table import StoredTable
+    from ttapi_pipeline.storage.versions.log import Publication
     from ttapi_pipeline.storage.versions.reading import Version
     from ttapi_pipeline.tables.schema import DatasetSchema
 
@@ -51,6 +54,7 @@ class ObjectStore:
 
     folder: ObjectPath
     _beside: Beside | None = field(default=None, repr=False)
+    _histories: Histories | None = field(default=None, repr=False)
 
     def check_rights(self) -> None:
         # Only writing can tell whether writing is allowed; this tells whether there is a bucket that may be listed.
@@ -204,6 +208,43 @@ class ObjectStore:
         from ttapi_pipeline.storage.objects.table import open_kept
 
         return open_kept(self.folder, schema, version)
+
+    def look_at_history(self, datasets: Collection[str]) -> None:
+        self._listed().look(datasets)
+
+    def publications(self, dataset: str, *, since: date | None) -> Sequence[Publication]:
+        return self._listed().of(dataset).publications(since)
+
+    def ends_of_log(self, dataset: str) -> tuple[Publication | None, Publication | None]:
+        return self._listed().of(dataset).ends()
+
+    def rows_of(self, dataset: str, publication: Publication) -> ObjectPath | None:
+        return self._listed().of(dataset).rows_of(publication)
+
+    def open_rows(self, publication: Publication, place: Folder) -> pl.LazyFrame:
+        from ttapi_pipeline.storage.objects.by_session import open_rows
+
+        return open_rows(publication, ObjectPath.of(str(place)))
+
+    def session_table(self, schema: DatasetSchema) -> SessionTable:
+        from ttapi_pipeline.storage.objects.sessions import ObjectSessionTable
+
+        return ObjectSessionTable(self.folder / schema.name, schema)
+
+    def is_published_after(self, table: str, datasets: Collection[str]) -> bool:
+        from ttapi_pipeline.storage.session_table import PARTS
+
+        written = bucket.facts_of(self.folder / table / PARTS)
+        paths = {ObjectNames(self.folder, name).manifest for name in datasets}
+        beside = bucket.listed_beside(self.folder)
+        return written is None or any(each.written_at >= written.written_at for each in beside if each.path in paths)
+
+    def _listed(self) -> Histories:
+        from ttapi_pipeline.storage.objects.by_session import Histories
+
+        if self._histories is None:
+            self._histories = Histories(self.folder)
+        return self._histories
 
     def _look(self) -> Beside:
         if self._beside is None:

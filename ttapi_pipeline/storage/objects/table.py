@@ -65,7 +65,7 @@ def open_kept(folder: ObjectPath, schema: DatasetSchema, version: Version) -> St
             "version is lost, and others are not touched by it"
         )
     with storage_errors(path):
-        frame = _scan(path)
+        frame = scan_object(path)
         of_now = in_types_of_now(frame, schema)
     return StoredTable(frame if of_now is None else of_now, version.manifest, version.written_by.parquet.xxh3_128)
 
@@ -75,16 +75,17 @@ def _opened(path: ObjectPath, manifest: Manifest, schema: DatasetSchema) -> Stor
     frame: pl.LazyFrame | None
     if dict(manifest.schema) == of_now:
         # Told the types, Polars does not read the footer before it is asked for rows.
-        frame = _scan(path, schema.polars)
+        frame = scan_object(path, schema.polars)
     else:
         with storage_errors(path):
-            frame = in_types_of_now(_scan(path), schema)
+            frame = in_types_of_now(scan_object(path), schema)
     if frame is None:
         raise CorruptFileError(f"{path} is not what {schema.name} holds now; refresh it with --force")
     return StoredTable(frame.set_sorted(schema.sort_by[0]), manifest, manifest.parquet.xxh3_128)
 
 
-def _scan(path: ObjectPath, schema: pl.Schema | None = None) -> pl.LazyFrame:
+def scan_object(path: ObjectPath, schema: pl.Schema | None = None) -> pl.LazyFrame:
+    """The rows of one object, in the types of its footer or of the schema that is known to be the same."""
     options = bucket.reading_options(path)
     # Without None, Polars looks for boto3 and asks that for credentials, where another library may have brought it.
     return pl.scan_parquet(str(path), schema=schema, storage_options=options, credential_provider=None, glob=False)

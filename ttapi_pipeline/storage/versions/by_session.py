@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ttapi_pipeline.core.errors import CorruptFileError
-from ttapi_pipeline.storage.layout import DatasetFiles
+from ttapi_pipeline.storage.layout import DatasetFiles, Folder
+from ttapi_pipeline.storage.store import Store
 from ttapi_pipeline.storage.stored import footer_has
 from ttapi_pipeline.storage.versions.keeping import session_at, version_file
 from ttapi_pipeline.storage.versions.log import Publication, PublicationLog
-from ttapi_pipeline.storage.versions.reading import versions
+from ttapi_pipeline.storage.versions.reading import versions_in
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,16 +41,16 @@ class LastOfSession:
 
     session: date
     publication: Publication
-    file: Path
+    file: Folder
 
 
-def publications_of(folder: Path, dataset: str, *, since: date | None = None) -> Mapping[date, Sequence[Publication]]:
+def publications_of(store: Store, dataset: str, *, since: date | None = None) -> Mapping[date, Sequence[Publication]]:
     """The publications by session, ascending; those of a session in the order of writing.
 
     Invented rows are no knowledge: where real rows are stored now, simulated publications are left out.
 
     Args:
-        folder: The data folder.
+        store: Of the data folder.
         dataset: Its name.
         since: Earlier sessions are left out, and the log is read from its end only as far as this needs; None for all,
             with what is known by the footers of kept files alone.
@@ -58,11 +59,7 @@ def publications_of(folder: Path, dataset: str, *, since: date | None = None) ->
         StorageError: The log or the manifest cannot be read.
         CorruptFileError: The manifest is damaged.
     """
-    # A table of an earlier version of the program has no log until it is published again.
-    if since is None or PublicationLog.of(folder, dataset).newest() is None:
-        known = [each.publication for each in versions(folder, dataset)]
-    else:
-        known = _newest(folder, dataset, since)
+    known = store.publications(dataset, since=since)
     if known and not known[-1].manifest.provenance.is_simulated:
         known = [each for each in known if not each.manifest.provenance.is_simulated]
     found: dict[date, list[Publication]] = {}
@@ -73,50 +70,52 @@ def publications_of(folder: Path, dataset: str, *, since: date | None = None) ->
     return {session: found[session] for session in sorted(found)}
 
 
-def first_session(folder: Path, dataset: str) -> date | None:
+def first_session(store: Store, dataset: str) -> date | None:
     """The session of the first publication of a dataset that counts; None when nothing is known of it.
 
     Raises:
         StorageError, CorruptFileError: As `publications_of`.
     """
-    log = PublicationLog.of(folder, dataset)
-    first, newest = log.first(), log.newest()
+    first, newest = store.ends_of_log(dataset)
     if (
         first is None
         or newest is None
         or first.manifest.provenance.is_simulated != newest.manifest.provenance.is_simulated
     ):
-        return next(iter(publications_of(folder, dataset)), None)
+        return next(iter(publications_of(store, dataset)), None)
     return session_at(first.known_at)
 
 
-def last_of_sessions(folder: Path, dataset: str, *, since: date | None = None) -> Sequence[LastOfSession]:
+def last_of_sessions(store: Store, dataset: str, *, since: date | None = None) -> Sequence[LastOfSession]:
     """The last publication of each session whose rows are there, ascending; arguments and errors as above."""
     found = []
-    for session, publications in publications_of(folder, dataset, since=since).items():
+    for session, publications in publications_of(store, dataset, since=since).items():
         for each in reversed(publications):
-            file = file_with_rows(folder, dataset, each)
+            file = store.rows_of(dataset, each)
             if file is not None:
                 found.append(LastOfSession(session, each, file))
                 break
     return found
 
 
-def open_last(last: LastOfSession) -> pl.LazyFrame:
-    """The rows of a publication, with the columns that the dataset had then.
+def publications_in(folder: Path, dataset: str, since: date | None) -> Sequence[Publication]:
+    """As `Store.publications`, in a folder of this machine."""
+    # A table of an earlier version of the program has no log until it is published again.
+    if since is None or PublicationLog.of(folder, dataset).newest() is None:
+        return [each.publication for each in versions_in(folder, dataset)]
+    return _newest(folder, dataset, since)
 
-    Raises:
-        CorruptFileError: The file has other rows than were published.
-        StorageError: It cannot be read.
-    """
+
+def open_file_with_rows(publication: Publication, path: Path) -> pl.LazyFrame:
+    """As `Store.open_rows`, in a folder of this machine."""
     import polars as pl  # noqa: PLC0415 - the list of publications needs no Polars
 
     from ttapi_pipeline.storage.errors import storage_errors  # noqa: PLC0415 - see above
     from ttapi_pipeline.storage.hashing import HASHED_BY, data_version  # noqa: PLC0415 - see above
     from ttapi_pipeline.storage.verification import facts_of, footer_facts  # noqa: PLC0415 - see above
 
-    manifest = last.publication.manifest
-    with storage_errors(last.file), last.file.open("rb") as file:
+    manifest = publication.manifest
+    with storage_errors(path), path.open("rb") as file:
         told = footer_facts(file)
         if told.get("write_id") == manifest.write_id:
             is_sound = facts_of(file) == manifest.parquet
@@ -127,7 +126,7 @@ def open_last(last: LastOfSession) -> pl.LazyFrame:
                 told.get("hashed_by") != HASHED_BY or data_version(pl.scan_parquet(file)) == manifest.data_version
             )
         if not is_sound:
-            raise CorruptFileError(f"{last.file} is damaged: its rows are not those that were published")
+            raise CorruptFileError(f"{path} is damaged: its rows are not those that were published")
         file.seek(0)
         return pl.scan_parquet(file)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
-from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
+from ttapi_pipeline.datasets.reading import open_dataset
+from ttapi_pipeline.datasets.registry import DATASETS, HISTORIES, REPORTS
 from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.storage.objects.location import ObjectPath
 from ttapi_pipeline.storage.repair import check
@@ -69,3 +70,7 @@ def test_every_first_fill_succeeds(store_url: str, monkeypatch: pytest.MonkeyPat
         assert bars.manifest is not None
         assert bars.manifest.provenance.missing == {}
         assert bars.frame.collect()["symbol"].n_unique() == size.symbols
+        # The run has made the session of every history, too.
+        for history in HISTORIES.values():
+            assert open_dataset(history.name, str(place)).collect()["session"].n_unique() == 1
+        assert set(open_dataset("session_quality", str(place)).collect()["dataset"]) == set(DATASETS)

@@ -16,7 +16,8 @@ from ttapi_pipeline.core.declaration import Keeps
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.core.manifest import Manifest, Provenance
 from ttapi_pipeline.storage.publish import publish
-from ttapi_pipeline.storage.versions.by_session import last_of_sessions, open_last, publications_of
+from ttapi_pipeline.storage.store import open_store
+from ttapi_pipeline.storage.versions.by_session import last_of_sessions, publications_of
 from ttapi_pipeline.storage.versions.keeping import Retention
 from ttapi_pipeline.tables.schema import DatasetSchema
 from ttapi_pipeline_tests.support.flips import flip_bit
@@ -42,9 +43,11 @@ def store(tmp_path: Path, marks: DatasetSchema, marks_frame: Make, provenance: P
 
 def lowest(folder: Path, **since: date) -> dict[date, float]:
     """The lowest close of each session's last table; in a table with close=c it is c + 5."""
+    place = open_store(folder)
     return {
-        last.session: float(open_last(last).select(pl.col("close").min()).collect().item()) - 5
-        for last in last_of_sessions(folder, "marks", **since)
+        last.session: float(place.open_rows(last.publication, last.file).select(pl.col("close").min()).collect().item())
+        - 5
+        for last in last_of_sessions(place, "marks", **since)
     }
 
 
@@ -61,7 +64,7 @@ def test_a_session_has_the_last_table_that_was_known_before_the_next_one_opened(
 def test_the_same_rows_fetched_again_are_read_from_the_file_that_has_them(tmp_path: Path, store: Store) -> None:
     store(MONDAY, 1.0)
     again = store(MONDAY + timedelta(days=1), 1.0)
-    (_, last) = last_of_sessions(tmp_path, "marks")
+    (_, last) = last_of_sessions(open_store(tmp_path), "marks")
     assert last.publication.manifest.write_id == again.write_id
     assert lowest(tmp_path) == {date(2026, 1, 5): 1.0, date(2026, 1, 6): 1.0}
 
@@ -71,7 +74,10 @@ def test_however_many_publications_a_session_has_the_end_of_the_log_gives_what_t
 ) -> None:
     for minute in range(40):
         store(MONDAY + timedelta(minutes=minute), float(minute))
-    whole, end = publications_of(tmp_path, "marks"), publications_of(tmp_path, "marks", since=date(2026, 1, 5))
+    whole, end = (
+        publications_of(open_store(tmp_path), "marks"),
+        publications_of(open_store(tmp_path), "marks", since=date(2026, 1, 5)),
+    )
     assert [each.manifest.write_id for each in whole[date(2026, 1, 5)]] == [
         each.manifest.write_id for each in end[date(2026, 1, 5)]
     ]

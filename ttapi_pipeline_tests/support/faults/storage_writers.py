@@ -25,10 +25,11 @@ from ttapi_pipeline.storage.databases import mend_databases
 from ttapi_pipeline.storage.files import file_facts
 from ttapi_pipeline.storage.hashing import data_version
 from ttapi_pipeline.storage.incremental.pieces import Piece, Pieces
+from ttapi_pipeline.storage.local_sessions import LocalSessionTable
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.repair import check, repair
 from ttapi_pipeline.storage.scan import open_table
-from ttapi_pipeline.storage.session_table import Part, SessionTable
+from ttapi_pipeline.storage.session_table import Part
 from ttapi_pipeline.storage.stored import read_manifest, read_stored
 from ttapi_pipeline.storage.verification import find_damage
 from ttapi_pipeline.storage.versions.keeping import Retention
@@ -435,15 +436,15 @@ class PutSession(Writer):
     name = "put a session"
 
     def prepare(self, folder: Path) -> None:
-        table = SessionTable.of(folder, BARS_OF_SESSIONS)
+        table = LocalSessionTable(folder / BARS_OF_SESSIONS.name, BARS_OF_SESSIONS)
         for day in range(2):
             self.put(table, day, 10.0)
 
     def run(self, folder: Path, acknowledge: Callable[[], None]) -> None:
-        self.put(SessionTable.of(folder, BARS_OF_SESSIONS), 1, 20.0)
+        self.put(LocalSessionTable(folder / BARS_OF_SESSIONS.name, BARS_OF_SESSIONS), 1, 20.0)
         acknowledge()
 
-    def put(self, table: SessionTable, day: int, close: float) -> None:
+    def put(self, table: LocalSessionTable, day: int, close: float) -> None:
         """Put one row for a session."""
         session = FIRST + timedelta(days=day)
         nothing = FileFacts(bytes=0, xxh3_128="")
@@ -465,7 +466,7 @@ class PutSession(Writer):
 
     def view(self, folder: Path) -> View:
         try:
-            rows = SessionTable.of(folder, BARS_OF_SESSIONS).scan().collect().rows()
+            rows = LocalSessionTable(folder / BARS_OF_SESSIONS.name, BARS_OF_SESSIONS).scan().collect().rows()
         except TTError as error:
             return {"rows": str(error)}
         return {"rows": str([(str(session), close) for session, _, close in rows])}
