@@ -7,7 +7,6 @@ The endpoints and the meaning of answers are in `client`, one exchange over HTTP
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import logging
 import random
@@ -33,6 +32,7 @@ from ttapi_pipeline.client.oauth import (
 from ttapi_pipeline.client.payloads import bare_decoder, error_message
 from ttapi_pipeline.client.retries import Retrier, RetryBudget, RetryPolicy, parse_retry_after, retry_after
 from ttapi_pipeline.client.routes import OAUTH_TOKEN, Family, Query, Route
+from ttapi_pipeline.client.slots import Load, Slots
 from ttapi_pipeline.client.transport import Answer, Transport, TransportOptions
 from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.errors import (
@@ -128,7 +128,7 @@ class Requester:
         self._credentials = credentials
         self._breakers = breakers
         self._clock = clock
-        self._slots = asyncio.Semaphore(slots)
+        self._slots = Slots(slots)
         self._limiters = {family: RateLimiter(rates.get(family), clock=clock) for family in Family}
         self._retrier = Retrier(retry_policy, clock, rng)
         self._transport = Transport(connections=slots, options=transport_options)
@@ -186,22 +186,22 @@ class Requester:
         # Before the slot, because requests that wait for the probe of their family must not block other families.
         permit = await breaker.permit(route.subject)
         try:
-            async with self._slots:
-                self.stats.in_flight += 1
+            async with self._slots.slot() as number:
+                self.stats.in_flight = self._slots.in_flight
                 self.stats.most_in_flight = max(self.stats.most_in_flight, self.stats.in_flight)
                 try:
                     token = await self._tokens.current()
                     permit.confirm(route.subject)
                     # Outside of the exchange, because time lost in our own queue is no failure of the service.
                     self._seconds_left(attempt)
-                    return await self._exchange(attempt, url, decode, token=token, permit=permit)
+                    return await self._exchange(attempt, url, decode, token=token, permit=permit, number=number)
                 finally:
-                    self.stats.in_flight -= 1
+                    self.stats.in_flight = self._slots.in_flight - 1
         finally:
             permit.release()
 
     async def _exchange(
-        self, attempt: Attempt, url: URL, decode: Decode[T], *, token: AccessToken, permit: Permit
+        self, attempt: Attempt, url: URL, decode: Decode[T], *, token: AccessToken, permit: Permit, number: int
     ) -> T:
         self.stats.retries += attempt.number > 1
         try:
@@ -219,13 +219,22 @@ class Requester:
             value = decode(self._checked(attempt.route, answer, token), attempt.route.subject)
         except TTError as error:
             if counts_as_failure(error):
-                permit.failed(error)
+                self._failed(error, permit, number)
                 self._pause(attempt.route.family, error)
             elif isinstance(error, HttpError | PayloadError):
                 permit.succeeded()
             raise
         permit.succeeded()
+        self._slots.answered()
         return value
+
+    def _failed(self, error: TTError, permit: Permit, number: int) -> None:
+        """Tell the breaker of a failure, unless the server was merely asked for too much at once by others before."""
+        load = self._slots.overloaded(number) if says_too_much(error) else Load.FINE
+        if load is not Load.TOO_MUCH_BEFORE:
+            permit.failed(error)
+        if load is not Load.FINE and isinstance(error, ApiError):
+            error.is_of_load = True
 
     async def _grant(self) -> GrantReply:
         breaker = self._breakers[Family.OAUTH]
@@ -358,6 +367,12 @@ class Requester:
                 "bytes": size,
             },
         )
+
+
+def says_too_much(error: TTError) -> bool:
+    """Whether an error can mean that the server has more to do than it can: 429, 503, or no answer in time."""
+    is_unavailable = isinstance(error, HttpError) and error.status == 503
+    return is_unavailable or isinstance(error, RateLimitError | ApiTimeoutError)
 
 
 def counts_as_failure(error: TTError) -> bool:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from tenacity import AsyncRetrying, RetryCallState
 
 from ttapi_pipeline.core.clock import Clock
-from ttapi_pipeline.core.errors import CircuitOpenError, HttpError, RateLimitError, TTError
+from ttapi_pipeline.core.errors import ApiError, CircuitOpenError, HttpError, RateLimitError, TTError
 
 T = TypeVar("T")
 
@@ -28,12 +28,15 @@ class RetryPolicy:
         base_seconds: The first wait is drawn from 0 to this; the upper end doubles with every attempt.
         max_wait_seconds: The upper end never exceeds this. A `Retry-After` may, if the deadline allows it.
         deadline_seconds: The last attempt starts and ends within this time after the first one started.
+        overload_attempts: Further attempts in place of those that failed because too many requests were in flight. The
+            number in flight has halved since, and so often from 100 is 1.
     """
 
     attempts: int = 3
     base_seconds: float = 0.5
     max_wait_seconds: float = 15.0
     deadline_seconds: float = 120.0
+    overload_attempts: int = 6
 
 
 @dataclass(slots=True)
@@ -82,7 +85,7 @@ class Retrier:
             first_failure = error
         # Nearly every call succeeds at once, and tenacity takes as long as all our other work on a request. So it is
         # used only after a failure, and gets that failure as its first attempt.
-        attempt = 0
+        attempt = of_load = 0
 
         async def once() -> T:
             nonlocal attempt
@@ -92,8 +95,12 @@ class Retrier:
             return await call(attempt, deadline)
 
         def stop(state: RetryCallState) -> bool:
+            nonlocal of_load
+            error = _failure(state)
+            is_of_load = isinstance(error, ApiError) and error.is_of_load and of_load < self.policy.overload_attempts
+            of_load += is_of_load
             return (
-                state.attempt_number >= self.policy.attempts
+                state.attempt_number - of_load >= self.policy.attempts
                 or self.clock.monotonic() + state.upcoming_sleep >= deadline
                 or (budget is not None and not budget.take())
             )

@@ -49,7 +49,13 @@ class InvalidValueError(ConfigError):
 
 
 class ApiError(TTError):
-    """A REST request failed."""
+    """A REST request failed.
+
+    Attributes:
+        is_of_load: Whether it failed since more requests were in flight than the server could answer.
+    """
+
+    is_of_load: bool = False
 
 
 class HttpError(ApiError):

@@ -395,11 +395,12 @@ async def test_any_family_that_is_down_from_start_to_end_hurts_no_other(exchange
 
 async def check_return(exchange: Exchange, seed: int, caplog: pytest.LogCaptureFixture) -> None:
     chance = random.Random(seed)
-    failures = chance.randint(20, 45)
+    # Of some of the first ones, the number of requests in flight may be the reason.
+    failures = chance.randint(30, 55)
     exchange.plan([fault("status", "option-chains", count=failures, status=503)], seed=seed)
     symbols = chance.sample(SYMBOLS, 100)
     caplog.clear()
-    async with exchange.client(seed=seed) as client:
+    async with exchange.client(seed=seed, slots=4) as client:
         first = await client.nested_option_chains(symbols)
         assert first.missing.keys() | {row.symbol for row in first.rows} == set(symbols)
         rounds = 0
