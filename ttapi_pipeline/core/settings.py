@@ -33,7 +33,7 @@ from ttapi_pipeline.core.hosts import can_be_read_on_the_way, public_part
 from ttapi_pipeline.core.secret_files import secret_file_variables, with_secrets_of_files
 from ttapi_pipeline.core.sessions import FIRST_DATE
 from ttapi_pipeline.core.universes import TRADED
-from ttapi_pipeline.core.unknown_variables import refuse_unknown
+from ttapi_pipeline.core.unknown_variables import refuse_unknown, without_services
 from ttapi_pipeline.core.variables import Variable, read_ttls, setting, variables_of
 
 # Reads better in one piece: the table of all variables, an attribute each.
@@ -407,7 +407,7 @@ class Settings:
         """
         file = Path(".env") if dotenv is None else dotenv
         values = {name: value for name, value in read_dotenv(file).items() if value is not None}
-        process = os.environ if environ is None else environ
+        process = without_services(os.environ if environ is None else environ, KNOWN_VARIABLES)
         places = dict.fromkeys(values, str(file)) | dict.fromkeys(process, "the environment")
         if folder is not None and folder != Path.cwd():
             values = dict(variables.with_absolute_paths(values, VARIABLES.values(), folder))

@@ -7,11 +7,22 @@ One that was ignored would leave its setting at the default, and without a word.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
+from typing import Final
 
 from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.nearest import did_you_mean
 from ttapi_pipeline.core.variables import PREFIX, TTL_PREFIX
+
+_OF_A_SERVICE: Final = re.compile(r"\w+(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT|_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
+"""Variables that Kubernetes sets in each pod for each service beside it, and Docker for linked containers. A service of
+the name ``tt-simulator`` gives TT_SIMULATOR_SERVICE_HOST, TT_SIMULATOR_PORT_8080_TCP_ADDR and others."""
+
+
+def without_services(values: Mapping[str, str], variables: Collection[str]) -> Mapping[str, str]:
+    """Variables of a process without those that name a service beside it. A setting of ours is never taken for one."""
+    return {name: value for name, value in values.items() if name in variables or not _OF_A_SERVICE.fullmatch(name)}
 
 
 def refuse_unknown(found: Mapping[str, str], variables: Collection[str], datasets: Collection[str] | None) -> None:

@@ -205,6 +205,29 @@ def test_an_unknown_variable_is_refused_with_the_list_of_known_ones() -> None:
     assert "TT_TTL_SYMBOLS" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "TT_SIMULATOR_SERVICE_HOST",
+        "TT_SIMULATOR_SERVICE_PORT",
+        "TT_SIMULATOR_SERVICE_PORT_HTTP",
+        "TT_SIMULATOR_PORT",
+        "TT_SIMULATOR_PORT_8080_TCP",
+        "TT_SIMULATOR_PORT_8080_TCP_PROTO",
+        "TT_SIMULATOR_PORT_8080_TCP_PORT",
+        "TT_SIMULATOR_PORT_8080_TCP_ADDR",
+    ],
+)
+def test_what_kubernetes_sets_for_a_service_is_no_setting_and_no_mistake(name: str, tmp_path: Path) -> None:
+    # Kubernetes documentation, "Service": environment variables of the form {SVCNAME}_SERVICE_HOST, and Docker's links.
+    assert load(**{name: "tcp://10.96.0.11:8080"}) == Settings()
+    file = tmp_path / ".env"
+    file.write_text(f"{name}=tcp://10.96.0.11:8080\n")
+    # Nothing but a person writes into a file.
+    with pytest.raises(ConfigError, match=f"{name} is not a setting"):
+        Settings.load({}, dotenv=file)
+
+
 def test_a_misspelt_variable_is_named_with_its_place_and_the_nearest_setting(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("TT_MAX_CONCURENCY=5\nTT_LISTT=\ntt_log_level=debug\nLIST=2\n")
