@@ -145,7 +145,7 @@ class Settings:
         variables.existing_folder,
         accepts="the path of a folder that exists",
         default=None,
-        meaning="MetaStock folder, read recursively; the simulator generates one",
+        meaning="MetaStock folder, read recursively; the simulator generates one where the data is on this machine",
     )
     metastock_symbol_map: Path | None = setting(
         "TT_METASTOCK_SYMBOL_MAP",

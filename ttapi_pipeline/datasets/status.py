@@ -63,6 +63,19 @@ def metastock_folder(settings: Settings) -> Path | None:
     return None
 
 
+NO_SIMULATED_FILES: Final = (
+    "no MetaStock files: the simulator writes its own only where the data is in a folder of this machine; `tt simulator"
+    " metastock DIR` writes them, and TT_METASTOCK_DIR names the folder"
+)
+"""Where the data is elsewhere, each machine would have files of its own, and their fingerprints would differ."""
+
+
+def why_no_simulated_files(settings: Settings) -> str | None:
+    """Why the simulator has no MetaStock files; None when it has, or a folder is named, or nothing is simulated."""
+    is_without = settings.is_simulated and metastock_folder(settings) is None
+    return NO_SIMULATED_FILES if is_without else None
+
+
 def metastock_version(settings: Settings) -> str:
     """Data version of `metastock_files`: the folder's fingerprint.
 

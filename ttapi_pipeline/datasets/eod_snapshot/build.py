@@ -8,6 +8,7 @@ Which of the two stands where is decided in `sources`.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -42,7 +43,7 @@ from ttapi_pipeline.datasets.eod_snapshot.sources import (
 from ttapi_pipeline.datasets.eod_snapshot.survey import COMPARISON, SPLITS, RangeSurvey, Survey, survey_ranges
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
 from ttapi_pipeline.datasets.refresh import Refresh
-from ttapi_pipeline.datasets.status import metastock_folder, metastock_version
+from ttapi_pipeline.datasets.status import metastock_folder, metastock_version, why_no_simulated_files
 from ttapi_pipeline.metastock import limits
 from ttapi_pipeline.metastock.importer import FolderImport, import_folder
 from ttapi_pipeline.metastock.notices import NOTICES
@@ -54,6 +55,8 @@ from ttapi_pipeline.storage.incremental.pieces import Piece, Pieces
 from ttapi_pipeline.storage.places import cache_folder
 from ttapi_pipeline.tables.sorting import sort_keys
 from ttapi_pipeline.tables.symbol_ranges import SymbolRange, cut_into_ranges, is_within, rows_per_symbol
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,6 +321,9 @@ def build(
 ) -> Build:
     """Import the MetaStock folder and continue it with candles."""
     settings, folder = refresh.settings, metastock_folder(refresh.settings)
+    why_none = why_no_simulated_files(settings)
+    if why_none is not None:
+        _LOGGER.warning("%s: %s", EOD_SNAPSHOT.name, why_none)
     if folder is not None and settings.metastock_dir is None and not folder.is_dir():
         write_simulated_files(
             folder, settings, clock=refresh.clock, progress=refresh.progress("generating MetaStock files")

@@ -9,7 +9,7 @@ import dagster as dg
 
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.dataset import METASTOCK_FILES
-from ttapi_pipeline.datasets.status import metastock_folder, metastock_version
+from ttapi_pipeline.datasets.status import metastock_folder, metastock_version, why_no_simulated_files
 from ttapi_pipeline.defs.assets.source_code import reference_to
 from ttapi_pipeline.metastock.fingerprint import list_files
 
@@ -19,11 +19,11 @@ GROUP = "market_data"
 def metastock_source(settings: Settings) -> dg.AssetsDefinition:
     """The asset; the fingerprint of the folder is its data version."""
     folder = metastock_folder(settings)
-    simulated = (
-        "\n\n**Simulated data**: no folder is named, so that the simulator writes one."
-        if settings.is_simulated and settings.metastock_dir is None
-        else ""
-    )
+    simulated = ""
+    if settings.is_simulated and settings.metastock_dir is None:
+        why_none = why_no_simulated_files(settings)
+        words = "no folder is named, so that the simulator writes one." if why_none is None else f"{why_none}."
+        simulated = f"\n\n**Simulated data**: {words}"
     spec = dg.AssetSpec(
         METASTOCK_FILES,
         description="The MetaStock folder that `TT_METASTOCK_DIR` names: ASCII and binary files of daily bars, read "

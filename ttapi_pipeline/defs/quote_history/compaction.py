@@ -25,6 +25,7 @@ from ttapi_pipeline.quote_recorder.layout import finished_sessions, history_file
 from ttapi_pipeline.quote_recorder.schemas import TABLES
 from ttapi_pipeline.storage.places import quotes_folder
 
+NO_QUOTE_LOG = "TT_DATA_DIR is not a folder of this machine, so there is no quote log without TT_QUOTE_LOG_DIR"
 GRACE = timedelta(minutes=15)
 """Time from the end of extended trading in which a running `tt stream` compacts the session itself."""
 
@@ -39,9 +40,7 @@ def compact_and_record(context: dg.OpExecutionContext, settings: Settings) -> No
     try:
         data = quotes_folder(settings)
         if data is None:
-            raise StorageError(
-                "TT_DATA_DIR is not a folder of this machine, so there is no quote log without TT_QUOTE_LOG_DIR"
-            )
+            raise StorageError(NO_QUOTE_LOG)
         history = compact_session(data, session, is_recorded_to_the_end=False)
         removed = remove_old_logs(data)
     except TTError as error:

@@ -14,6 +14,7 @@ from ttapi_pipeline.defs.automation.jobs import RUN_TAGS
 from ttapi_pipeline.defs.failures import skipped
 from ttapi_pipeline.defs.operations.executor import RUN_EXECUTOR
 from ttapi_pipeline.defs.quote_history.asset import QUOTE_HISTORY, QUOTE_HISTORY_JOB, quote_sessions
+from ttapi_pipeline.storage.places import quotes_folder
 
 
 def quote_history_job(settings: Settings) -> dg.JobDefinition:
@@ -49,12 +50,14 @@ def quote_history_sensor(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> 
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def finished_quote_sessions(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        from ttapi_pipeline.defs.quote_history.compaction import due_sessions  # noqa: PLC0415 - see `defs`
+        from ttapi_pipeline.defs.quote_history.compaction import NO_QUOTE_LOG, due_sessions  # noqa: PLC0415 - see `defs`
 
         try:
             due = due_sessions(settings, context.instance, now=clock.now())
         except TTError as error:
             return skipped(error)
+        if quotes_folder(settings) is None:
+            return dg.SkipReason(NO_QUOTE_LOG)
         if not due:
             return dg.SkipReason("no session of the quote log has ended that is not recorded")
         keys = [session.isoformat() for session in due]
