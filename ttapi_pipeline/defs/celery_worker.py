@@ -5,6 +5,7 @@
 It executes the steps of runs under TT_EXECUTOR=celery. Its queue is that of the settings, as it is for the runs.
 """
 
+import functools
 import importlib
 from typing import Any
 
@@ -13,7 +14,9 @@ from ttapi_pipeline.core.logs import configure_logging
 from ttapi_pipeline.core.places import find_home
 from ttapi_pipeline.core.settings import VARIABLES, Settings
 from ttapi_pipeline.datasets.registry import load_settings_of
+from ttapi_pipeline.defs.dagster_internals import step_of_task
 from ttapi_pipeline.defs.operations.engines import celery_options, engine_package
+from ttapi_pipeline.defs.operations.signs_of_life import signs_of_step
 
 
 def make_application(settings: Settings) -> Any:
@@ -27,8 +30,21 @@ def make_application(settings: Settings) -> Any:
     engine_package(Engine.CELERY)
     # `dagster_celery.app` is the same, and takes its queue from a module of the user's instead.
     application = importlib.import_module("dagster_celery.make_app").make_app(dict(celery_options(settings)))
-    importlib.import_module("dagster_celery.tasks").create_task(application)
+    task = importlib.import_module("dagster_celery.tasks").create_task(application)
+    _give_signs(task)
     return application
+
+
+def _give_signs(task: Any) -> None:
+    """Have the worker give signs of life for each step that it executes: nobody else knows which worker has which."""
+    execute = task.run
+
+    @functools.wraps(execute)
+    def run(execute_step_args_packed: Any, executable_dict: Any) -> Any:
+        with step_of_task(execute_step_args_packed) as (instance, run_id, step), signs_of_step(instance, run_id, step):
+            return execute(execute_step_args_packed, executable_dict)
+
+    task.run = run
 
 
 def _application() -> Any:

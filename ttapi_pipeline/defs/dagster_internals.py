@@ -268,6 +268,34 @@ def tag_run(instance: dg.DagsterInstance, run_id: str, tags: Mapping[str, str]) 
     instance.add_run_tags(run_id, tags)
 
 
+def write_note(instance: dg.DagsterInstance, key: str, value: str) -> None:
+    """Keep a text under a key in the instance's database. A run's tags are read, changed and written as a whole."""
+    instance.run_storage.set_cursor_values({key: value})
+
+
+def notes_beginning_with(instance: dg.DagsterInstance, prefix: str) -> Mapping[str, str]:
+    """The texts whose keys begin with a prefix, by key. Dagster itself asks for single keys."""
+    from dagster._core.storage.runs import SqlRunStorage  # noqa: PLC0415 - see `_sqlite_paths`
+    from dagster._core.storage.runs.schema import KeyValueStoreTable  # noqa: PLC0415
+
+    storage, table = instance.run_storage, KeyValueStoreTable
+    if not isinstance(storage, SqlRunStorage):
+        return {}
+    query = table.select().where(table.c.key.startswith(prefix, autoescape=True))
+    return {row["key"]: row["value"] for row in storage.fetchall(query)}
+
+
+def delete_notes(instance: dg.DagsterInstance, prefix: str) -> None:
+    """Delete the texts whose keys begin with a prefix. Nothing of Dagster's deletes one."""
+    from dagster._core.storage.runs import SqlRunStorage  # noqa: PLC0415 - see `_sqlite_paths`
+    from dagster._core.storage.runs.schema import KeyValueStoreTable  # noqa: PLC0415
+
+    storage, table = instance.run_storage, KeyValueStoreTable
+    if isinstance(storage, SqlRunStorage):
+        with storage.connect() as connection:
+            connection.execute(table.delete().where(table.c.key.startswith(prefix, autoescape=True)))
+
+
 def fail_run(instance: dg.DagsterInstance, run: dg.DagsterRun, reason: str) -> None:
     """Record that a run has failed, as its process would have done.
 
@@ -275,6 +303,22 @@ def fail_run(instance: dg.DagsterInstance, run: dg.DagsterRun, reason: str) -> N
     ``dagster.yaml`` says.
     """
     instance.report_run_failed(run, reason)
+
+
+@contextmanager
+def step_of_task(arguments: Any) -> Iterator[tuple[dg.DagsterInstance, str, str]]:
+    """The instance, the run and the step of a task that Dagster has given to Celery, from the task's arguments.
+
+    No argument of the task's function says so in a promised way, and a worker that is killed records nothing.
+    """
+    from dagster._grpc.types import ExecuteStepArgs  # noqa: PLC0415 - only a worker needs it
+    from dagster._serdes import unpack_value  # noqa: PLC0415
+
+    given = unpack_value(arguments, as_type=ExecuteStepArgs)
+    if given.instance_ref is None:
+        raise ValueError(f"the task of run {given.run_id} names no instance")
+    with dg.DagsterInstance.from_ref(given.instance_ref) as instance:
+        yield instance, given.run_id, ", ".join(given.step_keys_to_execute or ())
 
 
 # Concurrency pools. Dagster's executors claim a slot before a step begins. While none is free they ask again without a
@@ -316,18 +360,17 @@ def pool_state(instance: dg.DagsterInstance, pool: str) -> PoolState:
 def claim_slot(instance: dg.DagsterInstance, pool: str, run_id: str, step: str) -> bool:
     """Claim a slot of a pool for a step, or stand in its queue; to be called again until it is True.
 
-    A pool without a limit is given one slot, wherever the limits of the instance are not set.
+    The pool is given one slot, whatever the limits of the instance say: ``dagster.yaml`` may have another default, or
+    pools may be switched off in it. A limit of 0 that somebody has set stays, and lets nobody in.
     """
     storage = instance.event_log_storage
     if not storage.supports_global_concurrency_limits:
         return True
-    limits = {limit.name: limit for limit in storage.get_pool_limits()}
-    default = instance.global_op_concurrency_default_limit
-    known = limits.get(pool)
-    if known is None and default is None:
+    known = {limit.name: limit for limit in storage.get_pool_limits()}.get(pool)
+    is_shut = known is not None and known.limit == 0 and not known.from_default
+    if not is_shut and (known is None or known.from_default or known.limit != 1):
+        # It is its own limit from then on, so that no other default of the instance takes its place.
         storage.set_concurrency_slots(pool, 1)
-    elif known is None or (known.from_default and known.limit != default):
-        storage.initialize_concurrency_limit_to_default(pool)
     return bool(storage.claim_concurrency_slot(pool, run_id, step).is_claimed)
 
 

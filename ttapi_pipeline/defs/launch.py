@@ -25,6 +25,7 @@ from ttapi_pipeline.defs.operations.held_runs import hold_run, process_tags, rel
 from ttapi_pipeline.defs.operations.instance_errors import instance_errors
 from ttapi_pipeline.defs.operations.interrupts import noted_interrupts
 from ttapi_pipeline.defs.operations.lost_runs import end_lost_runs
+from ttapi_pipeline.defs.operations.signs_of_life import give_signs
 from ttapi_pipeline.storage.databases import dagster_home
 
 CODE_LOCATION: Final = "ttapi_pipeline"
@@ -56,6 +57,7 @@ def refresh_datasets(
     with instance_errors(dagster_home()), standard_streams_restored(), dg.DagsterInstance.get() as instance:
         end_lost_runs(instance)
         hold_run(instance, run_id, is_noted=False)
+        give_signs(instance, run_id)
         shield_log_mirrors()
         with _cancelled_by_signals(instance, run_id), runs_of_location(instance, CODE_LOCATION):
             result = job.execute_in_process(

@@ -24,10 +24,13 @@ from dagster._core.events import EngineEventData
 from dagster._core.execution.compute_logs import execute_posix_tail
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.event_log import SqlEventLogStorage
+from dagster._grpc.types import ExecuteStepArgs
+from dagster._serdes import pack_value
 
 from ttapi_pipeline.defs.dagster_internals import (
     PoolState,
     claim_slot,
+    delete_notes,
     delete_step_logs,
     event_files,
     fail_run,
@@ -43,6 +46,7 @@ from ttapi_pipeline.defs.dagster_internals import (
     log_mirrors,
     look_up_input_again,
     mark_canceling,
+    notes_beginning_with,
     observation,
     pool_state,
     processes_of,
@@ -59,11 +63,18 @@ from ttapi_pipeline.defs.dagster_internals import (
     set_data_version,
     shield_log_mirrors,
     step_failure,
+    step_of_task,
     tag_run,
     tick_of,
     version_tags,
     was_interrupted,
+    write_note,
 )
+
+
+@dg.job
+def _empty() -> None:
+    """Has no step."""
 
 
 @pytest.fixture(scope="module")
@@ -456,11 +467,23 @@ class TestRuns:
         info = instance.event_log_storage.get_concurrency_info("shown")
         assert (info.active_run_ids, info.pending_run_ids) == ({"first"}, {"second"})
 
-    def test_a_pool_without_a_limit_has_one_slot(self, tmp_path: Path) -> None:
-        overrides = {"telemetry": {"enabled": False}}
+    @pytest.mark.parametrize("limits", [{}, {"default_limit": 10}, {"default_limit": 0}])
+    def test_a_pool_has_one_slot_whatever_the_instance_says(self, tmp_path: Path, limits: dict[str, int]) -> None:
+        overrides = {"telemetry": {"enabled": False}, "concurrency": {"pools": limits}}
         with dg.DagsterInstance.local_temp(str(tmp_path), overrides=overrides) as other:
             assert claim_slot(other, "pool", "first", "step")
             assert not claim_slot(other, "pool", "second", "step")
+            free_slot(other, "first", "step")
+            other.event_log_storage.set_concurrency_slots("pool", 3)
+            assert claim_slot(other, "pool", "second", "step")
+            assert not claim_slot(other, "pool", "third", "step")
+            assert pool_state(other, "pool").limit == 1
+
+    def test_a_pool_that_somebody_has_shut_stays_shut(self, instance: dg.DagsterInstance) -> None:
+        instance.event_log_storage.set_concurrency_slots("shut", 0)
+        assert not claim_slot(instance, "shut", "first", "step")
+        instance.event_log_storage.set_concurrency_slots("shut", 1)
+        assert claim_slot(instance, "shut", "first", "step")
 
     def test_a_queue_in_which_it_is_nobodys_turn_goes_on(self, instance: dg.DagsterInstance) -> None:
         """As a process leaves it that is killed after it has given up a slot, and before the next one has its turn."""
@@ -473,6 +496,24 @@ class TestRuns:
         assert not claim_slot(instance, "stuck", "second", "step")
         give_turn(instance, "stuck")
         assert claim_slot(instance, "stuck", "second", "step")
+
+    def test_notes_are_found_and_deleted_by_the_beginning_of_their_keys(self, instance: dg.DagsterInstance) -> None:
+        write_note(instance, "ours/run_1/", "old")
+        for key in ("ours/run_1/", "ours/run_1/step", "ours/run_2/", "ours/runs1/"):
+            write_note(instance, key, f"of {key}")
+        # An underscore is no sign for any character.
+        found = {"ours/run_1/": "of ours/run_1/", "ours/run_1/step": "of ours/run_1/step"}
+        assert notes_beginning_with(instance, "ours/run_1/") == found
+        delete_notes(instance, "ours/run_1/")
+        assert set(notes_beginning_with(instance, "ours/")) == {"ours/run_2/", "ours/runs1/"}
+
+    def test_the_task_of_a_worker_of_celery_names_its_run_and_its_step(self, tmp_path: Path) -> None:
+        with dg.DagsterInstance.local_temp(str(tmp_path)) as kept:
+            origin = dg.reconstructable(_empty).get_python_origin()
+            given = ExecuteStepArgs(origin, "4711", ["accounts"], instance_ref=kept.get_ref())
+        with step_of_task(pack_value(given)) as (found, run_id, step):
+            assert (run_id, step) == ("4711", "accounts")
+            assert found.root_directory == str(tmp_path)
 
     def test_a_run_can_be_tagged_when_it_is_there(self, instance: dg.DagsterInstance, started: dg.DagsterRun) -> None:
         tag_run(instance, started.run_id, {"process": "4711"})

@@ -14,6 +14,7 @@ from ttapi_pipeline.core.signals import hangups_as_interrupts
 from ttapi_pipeline.defs.dagster_internals import mark_canceling, shield_log_mirrors
 from ttapi_pipeline.defs.operations.held_runs import hold_run
 from ttapi_pipeline.defs.operations.lost_runs import end_lost_runs
+from ttapi_pipeline.defs.operations.signs_of_life import executing
 
 
 class HoldingExecutor(dg.Executor):
@@ -38,7 +39,7 @@ class HoldingExecutor(dg.Executor):
         hold_run(plan_context.instance, plan_context.run_id)
         end_lost_runs(plan_context.instance)
         shield_log_mirrors()
-        with hangups_as_interrupts():
+        with hangups_as_interrupts(), executing(plan_context.run_id):
             try:
                 yield from self._inner.execute(plan_context, execution_plan)
             except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):

@@ -5,7 +5,7 @@
 A process that executes a run, or a step of it, holds a shared lock on a file beside the events of the run. The
 operating system drops the lock with the process, whatever ends it: a signal, the end of its container, a loss of power.
 Processes that see the file see the lock, in another container as well. What is noted in a tag of the run is for people,
-and for an instance that is not kept in local files.
+and for an instance that is not kept in local files. Of that one there are also signs of life: see `signs_of_life`.
 """
 
 import os
@@ -21,6 +21,7 @@ from ttapi_pipeline.core.file_locks import lock_exclusively, lock_shared
 from ttapi_pipeline.core.processes import ProcessIdentity, is_alive, started_at, this_process
 from ttapi_pipeline.defs.dagster_internals import has_local_events, processes_of, run_lock_file, tag_run
 from ttapi_pipeline.defs.operations.damaged_events import restart_damaged_events
+from ttapi_pipeline.defs.operations.signs_of_life import give_signs, signs_of, stop_signs
 
 _TAG: Final = "process"
 """One tag, because the web UI's list of runs has a line for each."""
@@ -64,6 +65,7 @@ def hold_run(instance: dg.DagsterInstance, run_id: str, *, is_noted: bool = True
             _held[run_id] = _shared_lock(file)
     if is_noted:
         tag_run(instance, run_id, process_tags())
+        give_signs(instance, run_id)
 
 
 def release_ended_runs(instance: dg.DagsterInstance) -> None:
@@ -76,6 +78,7 @@ def release_ended_runs(instance: dg.DagsterInstance) -> None:
 
 def release_run(run_id: str) -> None:
     """Let go of a run."""
+    stop_signs(run_id)
     descriptor = _held.pop(run_id, None)
     if descriptor is not None:
         os.close(descriptor)
@@ -124,13 +127,27 @@ def why_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
     held = is_held(instance, run.run_id)
     if held is not None:
         return None if held else words
-    if process is not None and process.is_gone() is not None:
-        return words if process.is_gone() else None
+    is_gone = None if process is None else process.is_gone()
+    if is_gone:
+        return words
+    silent = None if has_local_events(instance) else _why_lost_by_signs(instance, run.run_id)
+    if silent is not None:
+        return silent
     # Without a lock and without the tag, the run was taken up by something else than this project, or by nothing.
     # Another storage may be shared with machines whose processes cannot be seen from here.
     if process is not None or not has_local_events(instance):
         return None
     return _why_lost_by_events(instance, run)
+
+
+def _why_lost_by_signs(instance: dg.DagsterInstance, run_id: str) -> str | None:
+    now = datetime.now(UTC)
+    for sign in signs_of(instance, run_id):
+        why = sign.why_gone(now)
+        if why is not None:
+            what = f"the worker of its step {sign.step}" if sign.step else "its process"
+            return f"{what} {why}" + (f": {sign.process}" if sign.process is not None else "")
+    return None
 
 
 def _why_lost_by_events(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:

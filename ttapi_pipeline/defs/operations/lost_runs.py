@@ -16,11 +16,12 @@ from contextlib import suppress
 import dagster as dg
 
 from ttapi_pipeline.core.errors import TTError
-from ttapi_pipeline.defs.dagster_internals import fail_run, free_slots, log_mirrors
+from ttapi_pipeline.defs.dagster_internals import fail_run, free_slots, has_local_events, log_mirrors
 from ttapi_pipeline.defs.failures import skipped
 from ttapi_pipeline.defs.operations.damaged_events import restart_damaged_events
 from ttapi_pipeline.defs.operations.held_runs import why_lost
 from ttapi_pipeline.defs.operations.instance_errors import instance_errors
+from ttapi_pipeline.defs.operations.signs_of_life import forget_signs, signs_by_run
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -42,7 +43,19 @@ def lost_runs(instance: dg.DagsterInstance) -> Mapping[str, str]:
 def end_lost_runs(instance: dg.DagsterInstance) -> list[str]:
     """Record the lost runs as failed, and return their ids, newest first."""
     records = instance.get_run_records(dg.RunsFilter(statuses=list(_UNDER_WAY)))
-    return [record.dagster_run.run_id for record in records if end_if_lost(instance, record.dagster_run)]
+    ended = [record.dagster_run.run_id for record in records if end_if_lost(instance, record.dagster_run)]
+    if not has_local_events(instance):
+        _forget_ended_runs(instance)
+    return ended
+
+
+def _forget_ended_runs(instance: dg.DagsterInstance) -> None:
+    """Delete what processes have noted of runs that are over."""
+    for run_id in signs_by_run(instance):
+        run = instance.get_run_by_id(run_id)
+        # That of a `tt refresh` is made a moment after its first sign.
+        if run is not None and run.is_finished:
+            forget_signs(instance, run_id)
 
 
 def end_if_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
