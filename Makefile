@@ -8,7 +8,7 @@ export DAGSTER_HOME ?= $(CURDIR)
 # Hundreds of short processes import the same modules: without bytecode, importing Dagster takes four times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test ci coverage audit ui bench soak lint lock docs docs-site clean
+.PHONY: run test ci coverage distributed audit ui bench soak lint lock docs docs-site clean
 
 run: .venv/runtime .env ## Fill every dataset and print the grid
 	$(BIN)/tt refresh
@@ -16,13 +16,16 @@ run: .venv/runtime .env ## Fill every dataset and print the grid
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 test: .venv/dev .env lint ## Lint, type-check and run all tests but those of hours and of whole days
-	$(PYTEST) -m "not soak and not thorough and not browser"
+	$(PYTEST) -m "not soak and not thorough and not browser and not distributed"
 
-ci: coverage ## What CI runs after `make test`
+ci: coverage distributed ## What CI runs after `make test`
 
 # A second run of the tests: the measuring makes each of them take half as long again, which `make test` does not wait for.
 coverage: .venv/ci .env
-	$(PYTEST) -m "not soak" --cov --cov-report=term
+	$(PYTEST) -m "not soak and not distributed" --cov --cov-report=term
+
+distributed: .venv/deploy .env ## Postgres, Redis, workers of Celery and an object store, on this machine
+	$(BIN)/python -m pytest -m distributed
 
 audit: .venv/runtime ## Hold the pinned packages to the list of known advisories
 	$(BIN)/python .ci/audit.py requirements.lock requirements-dev.lock requirements-ci.lock requirements-deploy.lock

@@ -30,6 +30,7 @@ class Traffic:
         by_path: Bytes of bodies in both directions, by path.
         bytes_in: Bytes of bodies from the client.
         bytes_out: Bytes of bodies to the client.
+        is_down: Whether connections are closed without an answer, as of a store that is away; to be set by a test.
         waves: Times at which a request came while none was in flight: at least so many times was waited for an answer.
     """
 
@@ -39,6 +40,7 @@ class Traffic:
     bytes_in: int = 0
     bytes_out: int = 0
     waves: int = 0
+    is_down: bool = False
     _in_flight: int = 0
 
     def reset(self) -> None:
@@ -99,6 +101,9 @@ async def _forward(
     traffic.waves += traffic._in_flight == 0
     traffic._in_flight += 1
     try:
+        if traffic.is_down and request.transport is not None:
+            request.transport.abort()
+            raise web.HTTPServiceUnavailable
         body = await request.read()
         traffic.bytes_in += len(body)
         traffic.by_path[request.path] += len(body)
