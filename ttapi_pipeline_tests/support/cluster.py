@@ -8,12 +8,14 @@ then none of them can see whether the process of another is there. What ends is 
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,13 +24,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
-from dagster_graphql import DagsterGraphQLClient
 
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.simulator.market.market import Market
 from ttapi_pipeline.simulator.market.metastock_files import default_last, write_metastock_files
 from ttapi_pipeline.simulator.process import SimulatorProcess
-from ttapi_pipeline_tests.support.clocks import ShiftedClock
+from ttapi_pipeline_tests.support.clocks import StoppedClock
 from ttapi_pipeline_tests.support.documents import ROOT
 from ttapi_pipeline_tests.support.object_store import access_to, make_bucket, object_server
 from ttapi_pipeline_tests.support.servers import Postgres, answers, free_port, postgres, redis, wait_until
@@ -42,14 +43,14 @@ IN_FILES: Final = SYMBOLS[:5]
 FIRST: Final = date(2025, 1, 2)
 
 CODE: Final = """
-from datetime import timedelta
+from datetime import datetime
 from ttapi_pipeline.datasets.registry import load_settings
 from ttapi_pipeline.defs.assembly import build_definitions
-from ttapi_pipeline_tests.support.clocks import ShiftedClock
+from ttapi_pipeline_tests.support.clocks import StoppedClock
 
-defs = build_definitions(load_settings(), clock=ShiftedClock(timedelta(seconds={ahead})))
+defs = build_definitions(load_settings(), clock=StoppedClock(datetime.fromisoformat("{at}")))
 """
-"""The definitions of a user, who lives on another day."""
+"""The definitions of a user, for whom it is always the same moment."""
 
 INSTANCE: Final = """
 storage:
@@ -76,6 +77,16 @@ telemetry:
   enabled: false
 """
 """As on a cluster: nothing about pools, and nothing that is kept on a machine."""
+
+LAUNCH: Final = """
+mutation ($run: ExecutionParams!) {
+  launchRun(executionParams: $run) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+  }
+}
+"""
 
 ENDED: Final = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
@@ -143,7 +154,7 @@ class Cluster:
 
     folder: Path
     settings: Settings
-    clock: ShiftedClock
+    clock: StoppedClock
     exchange: SimulatorControl
     database: Postgres
     store: Traffic
@@ -160,17 +171,25 @@ class Cluster:
 
     def submit(self, job: str, *, select: Sequence[str] = (), force: bool = True) -> str:
         """Have the web server queue a run; returns its id."""
-        client = DagsterGraphQLClient("127.0.0.1", port_number=self.port)
-        return str(
-            client.submit_job_execution(
-                job,
-                repository_location_name="ttapi_pipeline",
-                repository_name="__repository__",
-                run_config={"resources": {"cache": {"config": {"force": force, "only": list(select)}}}},
-                tags={"test": "1"},
-                asset_selection=list(select) or None,
-            )
+        selector = {
+            "repositoryLocationName": "ttapi_pipeline",
+            "repositoryName": "__repository__",
+            "pipelineName": job,
+            "assetSelection": [{"path": [name]} for name in select] or None,
+        }
+        config = {"resources": {"cache": {"config": {"force": force, "only": list(select)}}}}
+        variables = {"run": {"selector": selector, "runConfigData": config, "mode": "default"}}
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/graphql",
+            data=json.dumps({"query": LAUNCH, "variables": variables}).encode(),
+            headers={"Content-Type": "application/json"},
         )
+        with urllib.request.urlopen(request, timeout=60) as response:
+            answer = json.load(response)
+        launched = answer["data"]["launchRun"]
+        if launched["__typename"] != "LaunchRunSuccess":
+            raise RuntimeError(f"{job} is not launched: {launched}")
+        return str(launched["run"]["runId"])
 
     def statuses(self, run_ids: Sequence[str]) -> Mapping[str, dg.DagsterRunStatus]:
         with self.instance() as instance:
@@ -219,7 +238,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         server = stack.enter_context(object_server())
         store = stack.enter_context(slow_proxy(server))
         exchange = stack.enter_context(SimulatorProcess(arguments=["--now", SATURDAY.isoformat()]))
-        clock = ShiftedClock(SATURDAY - datetime.now(UTC))
+        clock = StoppedClock(SATURDAY)
         given = {
             **access_to(store.url),
             "TT_API_URL": exchange.url,
@@ -238,7 +257,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
             Market(7, clock=clock), folder / "metastock", first=FIRST, last=default_last(SATURDAY), symbols=IN_FILES
         )
         (folder / "dagster.yaml").write_text(INSTANCE.format(url=database.url))
-        (folder / "pipeline_code.py").write_text(CODE.format(ahead=clock.shift.total_seconds()))
+        (folder / "pipeline_code.py").write_text(CODE.format(at=SATURDAY.isoformat()))
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("TT_", "DAGSTER", "AWS_"))}
         quiet = {"PYTHONWARNINGS": "ignore:Found version mismatch:UserWarning", "PYTHONUNBUFFERED": "1"}
         variables = {**kept, **given, **quiet, "DAGSTER_HOME": str(folder), "PYTHONPATH": str(ROOT)}

@@ -1,0 +1,154 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
+# SPDX-License-Identifier: MIT
+"""Lost runs and turns at the broker on an instance in Postgres, where there are no locks beside the events."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+pytest.importorskip("dagster_postgres", reason="the packages of a deployment are installed by `make ci`")
+
+from ttapi_pipeline.core.processes import ProcessIdentity, this_process
+from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
+from ttapi_pipeline.defs.dagster_internals import claim_slot, pool_state, write_note
+from ttapi_pipeline.defs.operations.held_runs import process_tags, why_lost
+from ttapi_pipeline.defs.operations.lost_runs import end_lost_runs
+from ttapi_pipeline.defs.operations.pools import broker_turn, free_orphaned_slots
+from ttapi_pipeline.defs.operations.signs_of_life import (
+    SILENT_FOR,
+    give_signs,
+    signs_by_run,
+    signs_of,
+    signs_of_step,
+    stop_signs,
+)
+from ttapi_pipeline_tests.support.held import started_run
+from ttapi_pipeline_tests.support.servers import postgres
+
+pytestmark = [pytest.mark.distributed, pytest.mark.timeout(300)]
+
+ELSEWHERE = replace(this_process(), host="another-machine")
+"""The identity of a process that cannot be seen from here."""
+
+WAITING = """
+import os, sys
+import dagster as dg
+from ttapi_pipeline.defs.operations.pools import broker_turn
+
+def say(words):
+    print(words, flush=True)
+
+with dg.DagsterInstance.get() as instance:
+    try:
+        with broker_turn(instance, sys.argv[1], "symbols", say):
+            print("its turn", flush=True)
+    except dg.DagsterExecutionInterruptedError:
+        print("interrupted", flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("home")
+    with postgres() as server:
+        storage = {"postgres": {"postgres_url": server.url}}
+        settings = {"storage": storage, "telemetry": {"enabled": False}}
+        # JSON is YAML.
+        (folder / "dagster.yaml").write_text(json.dumps(settings))
+        yield folder
+
+
+@pytest.fixture
+def instance(home: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.from_config(str(home)) as found:
+        yield found
+
+
+def note(instance: dg.DagsterInstance, run_id: str, step: str, process: ProcessIdentity, *, ago: timedelta) -> None:
+    """What a process noted some time ago."""
+    sign = {"process": process.to_json(), "at": (datetime.now(UTC) - ago).isoformat()}
+    write_note(instance, f"ttapi_pipeline/alive/{run_id}/{step}", json.dumps(sign))
+
+
+def status(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRunStatus:
+    found = instance.get_run_by_id(run.run_id)
+    assert found is not None
+    return found.status
+
+
+class TestSigns:
+    def test_a_process_gives_signs_for_its_run_and_a_worker_for_its_step(self, instance: dg.DagsterInstance) -> None:
+        run = started_run(instance, **process_tags())
+        give_signs(instance, run.run_id)
+        with signs_of_step(instance, run.run_id, "accounts"):
+            assert [sign.step for sign in signs_of(instance, run.run_id)] == ["", "accounts"]
+            assert {sign.process for sign in signs_of(instance, run.run_id)} != {None}
+        assert [sign.step for sign in signs_of(instance, run.run_id)] == [""]
+        assert why_lost(instance, run) is None
+        stop_signs(run.run_id)
+        assert signs_of(instance, run.run_id) == []
+
+    @pytest.mark.parametrize(("step", "whose"), [("", "its process"), ("accounts", "the worker of its step accounts")])
+    def test_a_run_whose_process_or_worker_is_silent_fails_and_frees_its_slot(
+        self, instance: dg.DagsterInstance, step: str, whose: str
+    ) -> None:
+        run = started_run(instance, **process_tags(ELSEWHERE))
+        assert claim_slot(instance, BROKER_POOL, run.run_id, "accounts")
+        note(instance, run.run_id, "", ELSEWHERE, ago=timedelta(0))
+        assert end_lost_runs(instance) == []
+        note(instance, run.run_id, step, ELSEWHERE, ago=SILENT_FOR + timedelta(seconds=5))
+        assert end_lost_runs(instance) == [run.run_id]
+        assert status(instance, run) is dg.DagsterRunStatus.FAILURE
+        (entry,) = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+        assert entry.message.startswith(f"{whose} has given no sign for 8")
+        assert "another-machine" in entry.message
+        assert not pool_state(instance, BROKER_POOL).run_ids
+        end_lost_runs(instance)
+        assert run.run_id not in signs_by_run(instance)
+
+    def test_a_run_of_another_project_is_left_alone(self, instance: dg.DagsterInstance) -> None:
+        run = started_run(instance)
+        assert why_lost(instance, run) is None
+
+
+class TestTurns:
+    def test_a_waiting_step_sleeps_says_for_what_and_obeys_ctrl_c(self, instance: dg.DagsterInstance) -> None:
+        ahead, behind = started_run(instance, **process_tags()), started_run(instance, **process_tags())
+        with broker_turn(instance, ahead.run_id, "accounts", lambda _: None):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            program = [sys.executable, "-c", WAITING, behind.run_id]
+            environment = {**os.environ, "DAGSTER_HOME": instance.root_directory}
+            with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, env=environment) as waiting:
+                assert waiting.stdout is not None
+                said = waiting.stdout.readline()
+                assert said.startswith(f"waiting for run {ahead.run_id[:8]}, which fetches accounts (process ")
+                later = waiting.stdout.readline()
+                assert re.search(r"for [1-9]\ds now$", later), later
+                waiting.send_signal(signal.SIGINT)
+                assert waiting.communicate(timeout=60)[0] == "interrupted\n"
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # It waited for 15 s and more, and needed its imports; before, Dagster's executor burnt a core.
+        assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 12
+        assert not pool_state(instance, BROKER_POOL).run_ids
+
+    def test_a_slot_of_a_run_that_is_silent_goes_to_the_next_in_the_queue(self, instance: dg.DagsterInstance) -> None:
+        lost, next_one = started_run(instance, **process_tags(ELSEWHERE)), started_run(instance, **process_tags())
+        assert claim_slot(instance, BROKER_POOL, lost.run_id, "accounts")
+        note(instance, lost.run_id, "", ELSEWHERE, ago=SILENT_FOR + timedelta(seconds=5))
+        assert not claim_slot(instance, BROKER_POOL, next_one.run_id, "accounts")
+        assert free_orphaned_slots(instance) == [lost.run_id]
+        with broker_turn(instance, next_one.run_id, "accounts", lambda _: None):
+            assert pool_state(instance, BROKER_POOL).claimed == ((next_one.run_id, "accounts"),)
