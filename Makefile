@@ -18,7 +18,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 test: .venv/dev .env lint ## Lint, type-check and run all tests but those of hours and of whole days
 	$(PYTEST) -m "not soak and not thorough and not browser and not distributed"
 
-ci: coverage distributed ## What CI runs after `make test`
+ci: coverage ## What CI runs after `make test`
 
 # A second run of the tests: the measuring makes each of them take half as long again, which `make test` does not wait for.
 coverage: .venv/ci .env
