@@ -5,9 +5,13 @@
 from __future__ import annotations
 
 import os
+import pty
+import re
+import select
 import shutil
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -35,18 +39,20 @@ def folder(project: Path) -> Path:
     return project
 
 
-def ask(folder: Path, *shell: str) -> list[str]:
+def environment(folder: Path) -> dict[str, str]:
+    return {**environment_of_users(), "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "HOME": str(folder)}
+
+
+def run(folder: Path, *shell: str) -> str:
     done = subprocess.run(
-        shell,
-        cwd=folder,
-        env={**environment_of_users(), "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "HOME": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
+        shell, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stderr == ""
-    return [line.partition("\t")[0].strip() for line in done.stdout.splitlines() if line.strip()]
+    return done.stdout
+
+
+def ask(folder: Path, *shell: str) -> list[str]:
+    return [line.partition("\t")[0].strip() for line in run(folder, *shell).splitlines() if line.strip()]
 
 
 @pytest.mark.parametrize(
@@ -75,6 +81,56 @@ def test_bash_is_offered_commands_options_datasets_columns_and_stored_symbols(
 def test_fish_is_offered_the_same(folder: Path) -> None:
     script = "tt completion fish | source; complete -C 'tt show BR'; complete -C 'tt sta'"
     assert ask(folder, "fish", "--no-config", "-c", script) == ["BRK/B", "status"]
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_fish_says_what_each_word_means(folder: Path) -> None:
+    script = "tt completion fish | source; complete -C 'tt show quotes --columns bid_p'; complete -C 'tt refresh --fo'"
+    done = run(folder, "fish", "--no-config", "-c", script)
+    assert [line.split("\t") for line in done.splitlines()] == [
+        ["bid_price", "Best bid, above zero; null without one. It may be above the ask, as the feed has it"],
+        ["--force", "refresh in any case: the datasets named, or all"],
+    ]
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_zsh_at_a_terminal_completes_commands_options_datasets_and_symbols(folder: Path) -> None:
+    reader, writer = pty.openpty()
+    termios.tcsetwinsize(writer, (40, 200))
+    shell = subprocess.Popen(
+        ["zsh", "-f", "-i"],
+        cwd=folder,
+        env={**environment(folder), "TERM": "xterm"},
+        stdin=writer,
+        stdout=writer,
+        stderr=writer,
+        start_new_session=True,
+    )
+    os.close(writer)
+    try:
+        type_and_await(reader, 'PS1="> "; eval "$(tt completion zsh)"; print rea"d"y\n', "ready")
+        for typed, shown in (
+            ("tt show BR\t", "tt show BRK/B"),
+            ("tt refresh --f\t", "tt refresh --force"),
+            ("tt refresh quo\t", "tt refresh quotes"),
+            ("tt export quotes --symbol M\t", "--symbol MSFT"),
+            ("tt st\t", "status  -- show how fresh every dataset is, and why"),
+        ):
+            # Ctrl-U empties the line.
+            type_and_await(reader, f"\x15{typed}", shown)
+    finally:
+        shell.kill()
+        shell.wait()
+        os.close(reader)
+
+
+def type_and_await(terminal: int, text: str, shown: str) -> None:
+    """Type into a terminal, and read it until it shows a text."""
+    os.write(terminal, text.encode())
+    seen = ""
+    while shown not in seen:
+        assert select.select([terminal], [], [], 60)[0], f"{shown!r} is not in {seen!r}"
+        seen = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b[=>]|[\r\x07]", "", seen + os.read(terminal, 65_536).decode())
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
