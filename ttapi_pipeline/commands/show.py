@@ -21,10 +21,11 @@ from ttapi_pipeline.core.errors import ConfigError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.descriptions import table_description
 from ttapi_pipeline.datasets.membership_schema import MEMBERSHIP
-from ttapi_pipeline.datasets.reading import schema_of, stored_symbols
+from ttapi_pipeline.datasets.reading import SESSION_QUALITY, schema_of, stored_symbols
 from ttapi_pipeline.datasets.registry import DATASETS, HISTORIES, REPORTS
 from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.storage.layout import open_folder
+from ttapi_pipeline.storage.store import open_store
 from ttapi_pipeline.terminal.pen import Pen, glyphs_for
 from ttapi_pipeline.terminal.streams import is_coloured, output_width, print_error, print_lines
 
@@ -39,8 +40,7 @@ _OF_SYMBOL: Final = ("volatility", "symbols", "volatility_cone", "returns_stddev
 EXAMPLES: Final = {
     "tt show AAPL --plot": "a symbol: volatility, cone, expirations; --plot draws charts as well",
     "tt show eod_snapshot --symbol AAPL --sort session:desc": "rows of a table, the newest first",
-    "tt show AAPL --as-of 2026-11-24": "what was known of a symbol at the end of a day",
-    "tt show volatility --columns symbol,iv_rank,hv_rank --sort iv_rank:desc --rows 5": "the five highest",
+    "tt show volatility --columns symbol,iv_rank --sort iv_rank:desc --rows 5": "the five highest",
     "tt show volatility --describe": "what its columns mean",
 }
 
@@ -80,6 +80,8 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
             `table_rows.read_rows`.
         StorageError: A dataset is not stored, cannot be read, or its rows of that instant are not kept.
     """
+    if options.what == SESSION_QUALITY:
+        raise ConfigError(f"{SESSION_QUALITY} is what `tt quality` shows")
     if options.what in {*DATASETS, *REPORTS, *HISTORIES, MEMBERSHIP.name}:
         return _show_table(settings, options)
     if "_" in options.what:
@@ -137,6 +139,8 @@ def _show_symbol(settings: Settings, options: argparse.Namespace) -> int:
     verdicts = {name: statuses[name].verdict for name in _OF_SYMBOL}
     charts: list[str] = []
     if options.plot:
+        # Before Matplotlib says in two lines of its own that it cannot keep its fonts there.
+        open_store(folder).check_rights()
         from ttapi_pipeline.commands.symbol_charts import draw_symbol
 
         charts = [str(path) for path in draw_symbol(folder, rows)]

@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Give a parser the options, the description and the list of faults; its name stays as it is."""
     parser.description = (
-        "A local exchange: tastytrade REST, OAuth2 and DXLink over an invented market that is a pure\n"
+        "A local exchange: tastytrade REST, OAuth2 and DXLink over an invented market that is a pure "
         "function of seed, symbol and time. It says where it listens and which credentials it accepts."
     )
     parser.epilog = _fault_help()
@@ -199,14 +199,18 @@ faults, each with its own parameters and their defaults:
 
 {kinds}
 
-Every fault also has route=* (a route template, a path, a family such as market-metrics or dxlink), probability=1, count
-(how often it strikes, without end by default) and seed=0. The same is done while it runs by POST /simulator/faults.
-dx-drop and dx-event strike at events of the feed: route is then a type, a symbol, or both, such as Quote/SPX.
+Every fault also has route=* (a route template, a path, a family such as
+market-metrics or dxlink), probability=1, count (how often it strikes, without
+end by default) and seed=0. The same is done while it runs by
+POST /simulator/faults. dx-drop and dx-event strike at events of the feed: route
+is then a type, a symbol, or both, such as Quote/SPX.
 
   --fault status:status=429,retry_after=2,count=3,route=/market-metrics
-  --fault 'replace-field:route=/market-metrics,path=data.items[symbol=AAPL].beta,value="NaN"'
-  --fault dx-close:code=1006,after=20 --fault latency:seconds=0.2,distribution=exponential
-  --fault dx-drop:route=Candle/KO --fault dx-event:route=Candle/KO,field=close,value=Infinity,first=2,rows=3
+  --fault 'replace-field:path=data.items[symbol=AAPL].beta,value="NaN"'
+  --fault dx-close:code=1006,after=20
+  --fault latency:seconds=0.2,distribution=exponential
+  --fault dx-drop:route=Candle/KO
+  --fault dx-event:route=Candle/KO,field=close,value=Infinity,first=2,rows=3
 
 `tt simulator metastock DIR` writes MetaStock files of the same market instead.
 """

@@ -171,10 +171,13 @@ def _head(frame: Frame, pen: Pen) -> list[str]:
     source = one_line(f"source: {frame.source}")
     if not frame.simulated:
         return [*lines, pen.cut(source, pen.width)]
-    mark, rest = "SIMULATED DATA", one_line(f", {frame.simulated}")
-    if cell_len(source) + 3 + len(mark) > pen.width:
+    mark = "SIMULATED DATA"
+    room = pen.width - cell_len(source) - 3 - len(mark)
+    if room < 0:
         return [*lines, pen.cut(source, pen.width), pen.styled(mark, _SIMULATED)]
-    rest = pen.cut(rest, pen.width - cell_len(source) - 3 - len(mark))
+    # Whole clauses, the most important first: half a sentence says nothing.
+    whole = one_line(f", {frame.simulated}")
+    rest = next((text for text in (whole, whole.partition(";")[0]) if cell_len(text) <= room), "")
     return [*lines, f"{source}   {pen.styled(mark, _SIMULATED)}{rest}"]
 
 
@@ -294,7 +297,8 @@ def simulated_words(statuses: Mapping[str, DatasetStatus], *, is_simulated: bool
         return ""
     if not stored:
         return "all of it will be invented; set credentials for real data"
-    return f"{invented} of {len(stored)} stored datasets are invented; set credentials for real ones"
+    count = f"all {len(stored)}" if invented == len(stored) > 1 else f"{invented} of {len(stored)}"
+    return f"{count} stored datasets are invented; set credentials for real ones"
 
 
 def remarks_about_files(statuses: Mapping[str, DatasetStatus]) -> Sequence[str]:

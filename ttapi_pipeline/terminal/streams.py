@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from io import TextIOWrapper
+from textwrap import fill
 from typing import Final, TextIO
 
 from ttapi_pipeline.core.lines import one_line
@@ -81,7 +82,15 @@ def can_write(stream: TextIO, text: str) -> bool:
 
 
 def print_error(text: str) -> None:
-    """Write one line to standard error, however long it is; nothing where that is closed."""
+    """Write one line to standard error, however long it is; nothing where that is closed.
+
+    A terminal gets it cut between words, which it would not do itself.
+    """
     with suppress(OSError, ValueError):
-        sys.stderr.write(f"{one_line(text)}\n")
+        line = one_line(text)
+        if sys.stderr.isatty():
+            width = terminal_size(sys.stderr.fileno())[0]
+            # A path that is longer than a line stays whole, so that it can be copied.
+            line = fill(line, width, break_long_words=False, break_on_hyphens=False)
+        sys.stderr.write(f"{line}\n")
         sys.stderr.flush()

@@ -66,7 +66,7 @@ def test_each_help_shows_two_to_four_examples_within_80_columns(
     text = capsys.readouterr().out
     assert 2 <= len(EXAMPLES[command]) <= 4
     assert all(f"\n  {line}\n      {meaning}\n" in text for line, meaning in EXAMPLES[command].items())
-    assert max(map(len, text.splitlines())) <= (120 if command in {"simulator", "show"} else 80)
+    assert max(map(len, text.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line not in WITHOUT_END])

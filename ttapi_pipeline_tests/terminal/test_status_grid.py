@@ -214,9 +214,14 @@ def test_invented_data_is_named_as_such_whatever_the_settings_say() -> None:
     assert not simulated_words({"a": real}, is_simulated=False)
     assert simulated_words({"a": invented}, is_simulated=False).startswith("1 of 1 stored datasets are invented")
     assert simulated_words({"a": real}, is_simulated=True).startswith("0 of 1")
+    assert simulated_words({"a": invented, "b": invented}, is_simulated=True).startswith("all 2 stored datasets are")
     for width in (60, 80, 160):
         frame = Frame(rows=[], headline="", source="production https://x" * 2, simulated="1 of 1 are invented")
         assert any("SIMULATED DATA" in each for each in grid_lines(frame, width=width))
+    words = "all 15 stored datasets are invented; set credentials for real ones"
+    for width, told in ((60, ""), (80, ", all 15 stored datasets are invented"), (120, f", {words}")):
+        frame = Frame(rows=[], headline="", source="simulator seed 7", simulated=words)
+        assert grid_lines(frame, width=width)[1] == f"source: simulator seed 7   SIMULATED DATA{told}"
 
 
 def test_below_the_grid_are_requests_breakers_and_whole_or_elided_paths() -> None:

@@ -141,7 +141,7 @@ def write_metastock_files(
                 market, staged, first=first, last=last, symbols=wanted, unadjusted=unadjusted, progress=progress
             )
     except OSError as error:
-        raise StorageError(f"MetaStock files cannot be written to {folder}: {error}") from error
+        raise StorageError(f"MetaStock files cannot be written to {folder}: {error.strerror or error}") from error
 
 
 def _write_all(
