@@ -21,6 +21,7 @@ from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.assembly import build_definitions
 from ttapi_pipeline.defs.automation.alerts import alert_sensor
 from ttapi_pipeline.defs.automation.freshness import freshness_policy
+from ttapi_pipeline_tests.support.documents import ROOT
 from ttapi_pipeline_tests.support.worlds import World
 
 CHECKS = {"schema", "unique_keys", "coverage", "csv"}
@@ -149,6 +150,13 @@ class TestDefinitions:
         assert {schedule.name: schedule.default_status for schedule in repository.schedule_defs} == dict.fromkeys(
             ("after_the_close", "prune_daily"), dg.DefaultScheduleStatus.RUNNING
         )
+
+    def test_the_readme_says_what_each_of_them_does(self, definitions: dg.Definitions) -> None:
+        text = (ROOT / "README.md").read_text(encoding="utf-8")
+        table = text.partition("| sensor or schedule | when | does |\n")[2].partition("\n\n")[0]
+        named = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+        repository = definitions.get_repository_def()
+        assert sorted(named) == sorted(each.name for each in [*repository.sensor_defs, *repository.schedule_defs])
 
     def test_the_sensor_of_alerts_is_on_where_somebody_is_named(self) -> None:
         assert alert_sensor(Settings()).default_status is dg.DefaultSensorStatus.STOPPED
