@@ -6,13 +6,18 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ttapi_pipeline.commands.exit_codes import FAILED, OK
 from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.core.lines import one_line
 from ttapi_pipeline.core.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ttapi_pipeline.commands.examination import Finding
 
 EXAMPLES: Final = {
     "tt doctor": "a line per finding; a bad one says what to do",
@@ -46,11 +51,11 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     from ttapi_pipeline.terminal.console import SafeConsole
 
     findings = [
-        *asyncio.run(examine(settings, is_repairing=options.repair)),
-        *examine_history(settings),
-        *examine_runs(is_repairing=options.repair),
-        *examine_permissions(settings, is_repairing=options.repair, dotenv=options.home.dotenv),
-        *examine_alerts(settings),
+        *asyncio.run(examine(settings, is_repairing=options.repair, has_instance=not options.home.is_to_be_made)),
+        *_found("history", examine_history(settings)),
+        *_found("runs", examine_runs(is_repairing=options.repair)),
+        *_found("permissions", examine_permissions(settings, is_repairing=options.repair, dotenv=options.home.dotenv)),
+        *_found("alerts", examine_alerts(settings)),
     ]
     is_good = all(finding.is_good for finding in findings)
     if options.json:
@@ -62,3 +67,14 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         console.print(f"[{style}]{'ok  ' if finding.is_good else 'bad '}[/] ", end="")
         console.print(one_line(f"{finding.subject}: {finding.text}"), markup=False, soft_wrap=True)
     return OK if is_good else FAILED
+
+
+def _found(subject: str, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The findings, the last of which is that this user may not look further."""
+    from ttapi_pipeline.commands.examination import Finding
+
+    try:
+        yield from findings
+    except PermissionError as error:
+        text = f"{error.filename}: {error.strerror}; give this user the right to read there"
+        yield Finding(subject, text, is_good=False)

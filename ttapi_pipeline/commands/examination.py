@@ -7,6 +7,7 @@ What is repaired, and how: see `storage.repair`. Printing the findings: see `doc
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,7 +25,7 @@ from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.core.verdict import CLOCK_TOLERANCE, Rule
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.datasets.status import metastock_folder, metastock_version, read_statuses
-from ttapi_pipeline.storage.databases import dagster_home, database_damage, find_databases, put_aside
+from ttapi_pipeline.storage.databases import check_instance, dagster_home, database_damage, find_databases, put_aside
 from ttapi_pipeline.storage.layout import Folder, absolute, open_folder
 from ttapi_pipeline.storage.repair import check, repair
 from ttapi_pipeline.storage.store import open_store
@@ -46,13 +47,16 @@ class Finding:
     is_good: bool
 
 
-async def examine(settings: Settings, *, is_repairing: bool, clock: Clock = SYSTEM_CLOCK) -> Sequence[Finding]:
+async def examine(
+    settings: Settings, *, is_repairing: bool, has_instance: bool = True, clock: Clock = SYSTEM_CLOCK
+) -> Sequence[Finding]:
     """Examine everything, in the order in which a user would mend it.
 
     Args:
         settings: Checked already.
         is_repairing: Mend what the stored Parquet files allow to mend; otherwise nothing is created, but damage that is
             found is noted beside the data, and a grant that the broker refuses is remembered.
+        has_instance: Whether the folder of the Dagster instance is expected to be there.
         clock: Compared with the server's, and with the times of the stored data.
 
     Raises:
@@ -61,7 +65,7 @@ async def examine(settings: Settings, *, is_repairing: bool, clock: Clock = SYST
     findings = [
         Finding("settings", settings.origin, is_good=True),
         Finding("data folder", str(absolute(open_folder(settings.data_dir))), is_good=True),
-        _instance(dagster_home().absolute()),
+        _instance(dagster_home().absolute(), is_expected=has_instance),
     ]
     findings += _storage(settings, is_repairing=is_repairing)
     findings.append(_databases(dagster_home(), is_repairing=is_repairing))
@@ -129,16 +133,23 @@ def _cost(folder: Folder, name: str) -> str:
     return f" (making it anew takes {asks}about {format_duration(timedelta(seconds=max(stored.fetch_seconds, 1.0)))})"
 
 
-def _instance(home: Path) -> Finding:
-    """The folder of Dagster, which may not be there yet."""
-    if home.exists() and not home.is_dir():
-        return Finding("instance", f"{home} is a file; set DAGSTER_HOME to a folder", is_good=False)
+def _instance(home: Path, *, is_expected: bool) -> Finding:
+    """The folder of Dagster, which may not be there yet where nothing was written so far."""
+    if not is_expected and not os.path.lexists(home):
+        return Finding("instance", f"{home}, which the first `tt refresh` makes", is_good=True)
+    try:
+        check_instance()
+    except TTError as error:
+        return Finding("instance", str(error), is_good=False)
     return Finding("instance", str(home), is_good=True)
 
 
 def _databases(home: Path, *, is_repairing: bool) -> Finding:
     """Dagster's record of runs."""
-    databases = find_databases(home)
+    try:
+        databases = find_databases(home)
+    except TTError as error:
+        return Finding("dagster", str(error), is_good=False)
     damaged = {path: damage for path in databases if (damage := database_damage(path)) is not None}
     if not damaged:
         text = f"{len(databases)} databases are sound" if databases else "no run was started yet"

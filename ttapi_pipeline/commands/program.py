@@ -90,6 +90,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TTError as error:
         print_error(f"error: {error}")
         return FAILED
+    except PermissionError as error:
+        # Where this user may not even look, which any question whether something is there can meet.
+        print_error(f"error: {error.filename}: {error.strerror}; give this user the right to read and write there")
+        return FAILED
 
 
 def _module(command: str) -> Any:

@@ -122,7 +122,7 @@ def ensure_home(home: Home, *, uses: Sequence[Folder]) -> None:
         ConfigError: It cannot be made.
     """
     is_used = any(isinstance(path, Path) and path.is_relative_to(home.folder) for path in uses)
-    if home.is_of_user and not home.is_made and is_used:
+    if home.is_to_be_made and is_used:
         make_project(home.folder)
         os.chdir(home.folder)
 

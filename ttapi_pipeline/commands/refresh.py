@@ -92,7 +92,7 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
                 now = read_statuses(settings, now=SYSTEM_CLOCK.now())
                 raise KeyboardInterrupt(_interrupted(statuses, now, selection)) from None
             statuses = read_statuses(settings, now=SYSTEM_CLOCK.now())
-    print_grid(settings, statuses, is_json=options.json, outcomes=outcomes, traffic=board.traffic())
+    print_grid(settings, statuses, is_json=options.json, home=options.home, outcomes=outcomes, traffic=board.traffic())
     _explain_failures(outcomes or {})
     return exit_code(statuses, outcomes or {}, names)
 

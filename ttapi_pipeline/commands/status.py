@@ -15,13 +15,14 @@ from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.errors import TTError
+from ttapi_pipeline.core.places import Home
 from ttapi_pipeline.core.progress import Progress
 from ttapi_pipeline.core.seals import unsealed_document
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.shared_state import state_file
 from ttapi_pipeline.core.traffic import Traffic
 from ttapi_pipeline.datasets.status import DatasetStatus, read_statuses
-from ttapi_pipeline.storage.databases import dagster_home
+from ttapi_pipeline.storage.databases import dagster_home, instance_problem
 from ttapi_pipeline.storage.places import shared_state
 from ttapi_pipeline.terminal.dataset_rows import dataset_row
 from ttapi_pipeline.terminal.pen import glyphs_for
@@ -51,7 +52,7 @@ def add_options(parser: CommandParser) -> None:
 def run(settings: Settings, options: argparse.Namespace) -> int:
     """Print the grid; 0 when every dataset is a hit, else 3."""
     statuses = read_statuses(settings, now=SYSTEM_CLOCK.now())
-    print_grid(settings, statuses, is_json=options.json)
+    print_grid(settings, statuses, is_json=options.json, home=options.home)
     return OK if all(status.verdict.is_hit for status in statuses.values()) else INCOMPLETE
 
 
@@ -60,6 +61,7 @@ def print_grid(
     statuses: Mapping[str, DatasetStatus],
     *,
     is_json: bool,
+    home: Home,
     outcomes: Mapping[str, Progress] | None = None,
     traffic: Traffic | None = None,
 ) -> None:
@@ -69,6 +71,7 @@ def print_grid(
         settings: Name the origin, where the data is, and where circuit breakers are remembered.
         statuses: By dataset, upstream first.
         is_json: An object instead of a table.
+        home: The folder that the command works in.
         outcomes: By dataset, of the run that has just ended; None when there was none.
         traffic: Of that run with the API; None when it made no request.
     """
@@ -93,7 +96,7 @@ def print_grid(
         places=shown_places(settings),
         traffic=traffic_words(traffic),
         breakers=breakers,
-        remarks=remarks_about_files(statuses),
+        remarks=[*remarks_about_files(statuses), *_remarks_about_instance(home)],
     )
     glyphs = glyphs_for(sys.stdout)
     print_lines(grid_lines(frame, width=output_width(), is_coloured=is_coloured(sys.stdout), glyphs=glyphs))
@@ -107,6 +110,12 @@ def shown_places(settings: Settings) -> Mapping[str, str]:
 def data_place(settings: Settings) -> str:
     """The data folder as an absolute path, or its URL."""
     return settings.data_dir if "://" in settings.data_dir else str(Path(settings.data_dir).absolute())
+
+
+def _remarks_about_instance(home: Home) -> list[str]:
+    """What would keep the next run from starting, although the stored data can be read without."""
+    problem = None if home.is_to_be_made else instance_problem(dagster_home())
+    return [] if problem is None else [problem]
 
 
 def _waiting_breakers(settings: Settings) -> Mapping[str, str]:

@@ -71,6 +71,7 @@ def seen_in_runs(settings: Settings, since: datetime, *, now: datetime) -> Seen:
     """What the records of this folder's Dagster instance say of the time since then.
 
     Raises:
+        ConfigError: The instance cannot be opened.
         StorageError: They cannot be read.
     """
     from ttapi_pipeline.defs.operations.step_outcomes import seen_by_home

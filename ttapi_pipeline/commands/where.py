@@ -81,7 +81,7 @@ def find_places(home: Home, settings: Settings) -> Places:
 def _logs(home: Home, instance: Path) -> Place | None:
     from ttapi_pipeline.storage.databases import find_logs
 
-    if home.is_of_user and not home.is_made and instance == home.folder:
+    if home.is_to_be_made and instance == home.folder:
         return Place(instance / INSTANCE_FILES / "logs", "as its dagster.yaml will say")
     logs = find_logs(instance)
     if logs is None:

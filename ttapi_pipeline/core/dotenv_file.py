@@ -24,6 +24,11 @@ def read_dotenv(file: Path) -> Mapping[str, str | None]:
     try:
         text = read_user_text(file, str(file)) if file.is_file() else ""
     except (OSError, TTError) as error:
+        if isinstance(error.__cause__ or error, PermissionError):
+            raise ConfigError(
+                f"{file}: this user may not read the settings of this folder; work in one of your own, which "
+                "`tt init DIR` makes, with TT_DATA_DIR for data that is elsewhere"
+            ) from error
         raise ConfigError(str(error)) from error
     _check_lines(text, file)
     return dotenv_values(stream=StringIO(text))

@@ -67,6 +67,11 @@ class Home:
         return (self.folder / MARKER).is_file()
 
     @property
+    def is_to_be_made(self) -> bool:
+        """Whether it is made when something is first written there."""
+        return self.is_of_user and not self.is_made
+
+    @property
     def dotenv(self) -> Path:
         """The file of the settings, whether it exists or not."""
         return self.folder / ".env"

@@ -215,6 +215,17 @@ def is_instance_stored(home: Path) -> bool:
     return folder is None or Path(str(folder)).is_dir()
 
 
+def instance_without_telemetry(home: Path) -> dg.DagsterInstance:
+    """The instance of a folder as its dagster.yaml says, but without usage telemetry, whatever that says of it.
+
+    Dagster's switch for a process keeps it from sending what was noted. The events are noted all the same, in the
+    folder, for any later process to send, and its notice about them is printed over the grid.
+    """
+    from dagster._core.instance.ref import InstanceRef  # noqa: PLC0415 - see above
+
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides={"telemetry": {"enabled": False}}))
+
+
 def has_local_events(instance: dg.DagsterInstance) -> bool:
     """Whether the instance keeps its events in SQLite files, so that all of its runs are processes of this machine."""
     return _sqlite_paths(instance) is not None

@@ -22,7 +22,7 @@ from ttapi_pipeline.defs.dagster_internals import (
     was_interrupted,
 )
 from ttapi_pipeline.defs.operations.held_runs import hold_run, process_tags, release_run
-from ttapi_pipeline.defs.operations.instance_errors import instance_errors
+from ttapi_pipeline.defs.operations.instance_errors import instance_errors, open_instance
 from ttapi_pipeline.defs.operations.interrupts import noted_interrupts
 from ttapi_pipeline.defs.operations.lost_runs import end_lost_runs
 from ttapi_pipeline.defs.operations.signs_of_life import give_signs
@@ -51,10 +51,12 @@ def refresh_datasets(
 
     Raises:
         KeyboardInterrupt: Ctrl-C ended the run, or SIGTERM.
+        ConfigError: The `dagster.yaml` of the Dagster instance cannot be used.
         StorageError: The Dagster instance cannot be read or written.
     """
     job, run_id = build_definitions(settings).resolve_job_def(REFRESH_JOB), str(uuid.uuid4())
-    with instance_errors(dagster_home()), standard_streams_restored(), dg.DagsterInstance.get() as instance:
+    home = dagster_home()
+    with instance_errors(home), standard_streams_restored(), open_instance(home) as instance:
         end_lost_runs(instance)
         hold_run(instance, run_id, is_noted=False)
         give_signs(instance, run_id)

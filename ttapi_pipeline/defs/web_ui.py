@@ -10,11 +10,11 @@ may forward a port to it, still has all that the web UI can do.
 import os
 import sys
 
-from ttapi_pipeline.core.errors import TTError
+from ttapi_pipeline.core.errors import ConfigError, TTError
 from ttapi_pipeline.core.lines import one_line
 from ttapi_pipeline.core.signals import ending_signals
 from ttapi_pipeline.defs.dagster_internals import run_dev_server, write_logs_without_colours
-from ttapi_pipeline.defs.operations.instance_errors import instance_errors
+from ttapi_pipeline.defs.operations.instance_errors import instance_errors, open_instance
 from ttapi_pipeline.storage.databases import check_databases, dagster_home, mend_databases
 
 _ENDED = "the web UI and its daemon have ended; runs that were under way are cancelled, and stored data is whole"
@@ -35,6 +35,7 @@ def main() -> None:
         try:
             for mended in mend_databases(home):
                 _say(mended)
+            open_instance(home).dispose()
             with instance_errors(home):
                 # Its services would say it again and again, each in the words of its libraries.
                 check_databases(home)
@@ -42,7 +43,7 @@ def main() -> None:
             _say(_ENDED)
         except TTError as error:
             _say(f"error: {error}")
-            sys.exit(4)
+            sys.exit(2 if isinstance(error, ConfigError) else 4)
 
 
 def _command(service: str) -> list[str]:

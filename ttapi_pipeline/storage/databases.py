@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from ttapi_pipeline.core.errors import ConfigError
+from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.core.files import sync
 from ttapi_pipeline.storage.errors import storage_error
 
@@ -24,6 +25,7 @@ ASIDE: Final = ".damaged"
 """In the name of a database that was put aside."""
 
 _WITHOUT: Final = "Dagster starts a new one, without earlier runs; stored data is as it was; restart `tt ui` if it runs"
+_OTHER_HOME: Final = "give this user the right to read and write there, or set DAGSTER_HOME to another folder"
 _LARGE_BYTES: Final = 32 * 2**20
 _SMALL_BYTES: Final = 8 * 2**20
 """A database below this has all of its texts read before each run, which takes a tenth of a second."""
@@ -41,11 +43,17 @@ def find_databases(home: Path) -> Sequence[Path]:
 
     Returns:
         Empty for an instance that keeps its events elsewhere, and where no run was started yet.
+
+    Raises:
+        StorageError: This user may not look into their folder.
     """
     folder = _storage_folder(home)
     if folder is None:
         return []
-    found = [path for name in _FOLDERS for path in (folder / name).rglob("*.db") if ASIDE not in path.name]
+    try:
+        found = [path for name in _FOLDERS for path in (folder / name).rglob("*.db") if ASIDE not in path.name]
+    except PermissionError as error:
+        raise StorageError(f"{error.filename}: {error.strerror}; {_OTHER_HOME}") from error
     return sorted(found, key=lambda path: (not is_shared(path), path.name))
 
 
@@ -128,6 +136,7 @@ def check_databases(home: Path, *, seconds: float = 5.0) -> None:
         seconds: How long another process is waited for.
 
     Raises:
+        StorageError: This user may not look into their folder.
         sqlite3.Error: One may not be written, or another process does not let go of it in time.
     """
     for database in filter(is_shared, find_databases(home)):
@@ -163,15 +172,50 @@ def dagster_home() -> Path:
     return Path(os.environ.get("DAGSTER_HOME") or Path.cwd())
 
 
+def instance_problem(home: Path) -> str | None:
+    """Why a folder cannot be that of an instance, with the way out; None where it can."""
+    try:
+        is_folder = stat.S_ISDIR(home.stat().st_mode)
+    except PermissionError:
+        return f"DAGSTER_HOME is {home}, and this user may not look into that folder; {_OTHER_HOME}"
+    except OSError:
+        return f"DAGSTER_HOME is {home}, and there is no such folder; make it, or unset the variable"
+    if not is_folder:
+        return f"DAGSTER_HOME is {home}, and that is a file; set it to a folder, or unset the variable"
+    if not os.access(home, os.R_OK | os.X_OK):
+        return f"DAGSTER_HOME is {home}, and this user may not read that folder; {_OTHER_HOME}"
+    return None
+
+
 def check_instance() -> None:
-    """Check that the folder of the instance is there.
+    """Check that the folder of the instance is there, its ``dagster.yaml`` readable, and its SQLite files writable.
 
     Raises:
-        ConfigError: It is not.
+        ConfigError: It is not, or cannot. What the file says is for Dagster to judge, when it opens the instance.
     """
+    import msgspec  # noqa: PLC0415 - see `_config`
+
     home = dagster_home()
-    if not home.is_dir():
-        raise ConfigError(f"DAGSTER_HOME is {home}, and there is no such folder; make it, or unset the variable")
+    if (problem := instance_problem(home)) is not None:
+        raise ConfigError(problem)
+    place = home / "dagster.yaml"
+    try:
+        msgspec.yaml.decode(place.read_bytes() if place.exists() else b"")
+    except OSError as error:
+        raise ConfigError(f"{place}: {error.strerror or error}; {_OTHER_HOME}") from error
+    except (ValueError, msgspec.MsgspecError) as error:
+        said = " ".join(str(error).replace('in "<byte string>", ', "").split())
+        raise ConfigError(f"{place} is no YAML ({said}); mend it, or set DAGSTER_HOME to another folder") from error
+    _check_writable(_storage_folder(home))
+
+
+def _check_writable(folder: Path | None) -> None:
+    """Check that a folder of SQLite files, or the nearest one above it that is there, can be written."""
+    there = next((each for each in (folder, *folder.parents) if os.path.lexists(each)), None) if folder else None
+    if there is not None and not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"{there.absolute()}, where Dagster keeps its runs, cannot be written by this user; {_OTHER_HOME}"
+        )
 
 
 def mend_databases(home: Path) -> Iterator[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -116,11 +116,13 @@ def remove_left_over(folder: Path) -> None:
     The next writer of each file would do it too, which can be days away.
     """
     state = folder / STATE_FOLDER
-    versions = [log.parent for log in folder.glob(f"*/{PUBLICATIONS}")]
-    changes = [each / CHANGES for each in versions]
-    # A cache of MetaStock files has a folder for each way of reading them.
-    for each in (folder, state, *state.glob("*/"), *state.glob("*/*/"), *versions, *changes):
-        remove_abandoned_in(each)
+    # Where this user may not look, there is nothing that this user could remove.
+    with suppress(PermissionError):
+        versions = [log.parent for log in folder.glob(f"*/{PUBLICATIONS}")]
+        changes = [each / CHANGES for each in versions]
+        # A cache of MetaStock files has a folder for each way of reading them.
+        for each in (folder, state, *state.glob("*/"), *state.glob("*/*/"), *versions, *changes):
+            remove_abandoned_in(each)
 
 
 def _local_targets(files: DatasetFiles) -> Sequence[Path]:

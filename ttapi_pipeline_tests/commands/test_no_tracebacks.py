@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ttapi_pipeline.core.places import MARKER
+from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline_tests.support.projects import Finished, environment_of_users
 
 NOBODY = "http://127.0.0.1:9"
@@ -106,18 +107,71 @@ def test_a_poor_environment_shows_what_a_rich_one_shows(filled: Path, variables:
 
 
 @pytest.mark.parametrize("home", ["a file", "relative", "/nonexistent/x", "~nobodyknows/x"])
-@pytest.mark.parametrize("command", ["refresh accounts --force", "ui --port 39216"])
+@pytest.mark.parametrize("command", ["refresh accounts --force", "ui --port 21216"])
 def test_an_instance_that_cannot_be_is_named_before_anything_runs(filled: Path, home: str, command: str) -> None:
     if home == "a file":
         (filled / "file").touch()
         home = str(filled / "file")
-        assert (
-            f"bad  instance: {home} is a file; set DAGSTER_HOME to a folder"
-            in run("tt doctor", filled, DAGSTER_HOME=home).out
-        )
-    done = run(f"tt {command}", filled, DAGSTER_HOME=home)
-    assert done.code == 2
-    assert ("the system knows no such home" if home.startswith("~") else "and there is no such folder") in done.err
+        words = f"DAGSTER_HOME is {home}, and that is a file; set it to a folder, or unset the variable\n"
+    elif home.startswith("~"):
+        words = "the system knows no such home"
+    else:
+        words = f"{home}, and there is no such folder; make it, or unset the variable\n"
+    for line, code in ((command, 2), ("doctor", 2 if home.startswith("~") else 4)):
+        done = run(f"tt {line}", filled, DAGSTER_HOME=home)
+        assert done.code == code
+        assert words in done.err + done.out
+    # Nothing is due, and what is stored can be read without an instance; what would stop a run is said all the same.
+    if not home.startswith("~"):
+        done = run("tt status", filled, DAGSTER_HOME=home)
+        assert done.code == 0
+        assert words[-20:] in done.out
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "storage: [\n",
+            "dagster.yaml is no YAML (while parsing a flow node did not find expected node content line 2",
+        ),
+        (
+            "nonsense: {a: 1}\n",
+            'cannot be opened: Received unexpected config entry "nonsense" at the root; mend its dagster.yaml, or set',
+        ),
+        (
+            "storage: {postgres: {postgres_url: 'postgresql://h/d'}}\n",
+            "cannot be opened: Couldn't import module dagster_postgres when attempting to load the configurable class",
+        ),
+        (
+            "compute_logs: {module: dagster_aws.s3.compute_log_manager, class: S3ComputeLogManager}\n",
+            "cannot be opened: Couldn't import module dagster_aws.s3.compute_log_manager when",
+        ),
+    ],
+)
+def test_an_instance_of_somebody_else_that_cannot_be_opened_is_named(filled: Path, text: str, words: str) -> None:
+    home = filled / "theirs"
+    home.mkdir()
+    (home / "dagster.yaml").write_text(text)
+    for command in ("refresh accounts --force", "ui --port 21220"):
+        done = run(f"tt {command}", filled, DAGSTER_HOME=str(home))
+        assert done.code == 2
+        assert words in done.err
+        assert "set DAGSTER_HOME to another folder" in done.err
+        assert len([line for line in done.err.splitlines() if line.startswith("error: ")]) == 1
+    assert run("tt status", filled, DAGSTER_HOME=str(home)).code == 0
+    # The databases of that instance, which only opening it finds, are looked at after all that can be said without.
+    assert run("tt doctor", filled, DAGSTER_HOME=str(home)).code == 4
+
+
+def test_telemetry_of_an_instance_of_the_user_is_not_begun(filled: Path, exchange: SimulatorProcess) -> None:
+    home = filled / "theirs"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry: {enabled: true}\n")
+    done = run("tt refresh accounts --force", filled, DAGSTER_HOME=str(home), TT_API_URL=exchange.url)
+    assert done.code == 0
+    assert "Telemetry" not in done.err
+    assert {path.name for path in home.iterdir()} == {"dagster.yaml", "history", "schedules", "storage"}
 
 
 @pytest.mark.parametrize(
@@ -126,7 +180,7 @@ def test_an_instance_that_cannot_be_is_named_before_anything_runs(filled: Path, 
         # No user, not even root, can make files there.
         ("TT_DATA_DIR=/proc/x tt refresh", "error: /proc/x: No such file or directory; check the folder"),
         ("TT_DATA_DIR=/proc/x tt stream AAPL", "error: /proc/x: No such file or directory; check the folder"),
-        ("TT_DATA_DIR=/proc/x tt ui --port 39217", "error: /proc/x: No such file or directory; check the folder"),
+        ("TT_DATA_DIR=/proc/x tt ui --port 21217", "error: /proc/x: No such file or directory; check the folder"),
         (
             "TT_DATA_DIR=/proc/x tt show quotes",
             "error: quotes is not stored in /proc/x yet; `tt refresh quotes`",

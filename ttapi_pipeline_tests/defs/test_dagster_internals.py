@@ -41,6 +41,7 @@ from ttapi_pipeline.defs.dagster_internals import (
     has_local_events,
     instance_of,
     instance_of_output,
+    instance_without_telemetry,
     let_steps_below_run,
     log_check_result,
     log_mirrors,
@@ -637,3 +638,18 @@ logging.getLogger("dagster").info("it is said")
         assert "\x1b[" in coloured
         assert "\x1b" not in plain
         assert plain.rstrip().endswith("- dagster - INFO - it is said")
+
+
+def test_telemetry_is_off_whatever_the_file_of_the_instance_says(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: true}\nrun_retries: {enabled: true, max_retries: 7}\n")
+
+    @dg.asset
+    def numbers() -> int:
+        return 1
+
+    with instance_without_telemetry(tmp_path) as made:
+        assert made.telemetry_enabled is False
+        assert made.run_retries_max_retries == 7
+        assert dg.materialize([numbers], instance=made).success
+    # Dagster would keep events to be sent in a folder named logs, and an id in one named .telemetry.
+    assert not {"logs", ".telemetry"} & {path.name for path in tmp_path.iterdir()}

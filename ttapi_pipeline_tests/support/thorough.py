@@ -17,6 +17,7 @@ THOROUGH: Final = (
     "commands/test_help_examples.py",
     "commands/test_history.py",
     "commands/test_no_tracebacks.py",
+    "commands/test_other_users.py",
     "commands/test_signals.py",
     "datasets/test_eod_snapshot_build.py",
     "datasets/test_splits_between_sources.py",

@@ -6,10 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import dagster as dg
-
-from ttapi_pipeline.defs.dagster_internals import is_instance_stored
-from ttapi_pipeline.defs.operations.instance_errors import instance_errors
+from ttapi_pipeline.defs.operations.instance_errors import instance_errors, open_stored_instance
 from ttapi_pipeline.defs.operations.lost_runs import end_lost_runs, lost_runs
 from ttapi_pipeline.defs.operations.pools import free_orphaned_slots, orphans, queue_in_words
 
@@ -35,12 +32,14 @@ def examine_instance(home: Path, *, is_repairing: bool) -> Examined | None:
         is_repairing: Record lost runs as failed, and free what they hold.
 
     Raises:
+        ConfigError: Its `dagster.yaml` cannot be used.
         StorageError: The instance cannot be opened or read.
     """
     with instance_errors(home):
-        if not home.is_dir() or not is_instance_stored(home):
+        opened = open_stored_instance(home)
+        if opened is None:
             return None
-        with dg.DagsterInstance.from_config(str(home)) as instance:
+        with opened as instance:
             found = Examined({**lost_runs(instance), **orphans(instance)}, queue_in_words(instance))
             if is_repairing:
                 free_orphaned_slots(instance)

@@ -1,6 +1,8 @@
 # SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
-"""Errors of the databases behind a Dagster instance as ours: one sentence with the place and the way out."""
+"""Opens the Dagster instance of a folder. What goes wrong with it, now and later, is one sentence of ours with the
+place and the way out.
+"""
 
 import logging
 import re
@@ -12,13 +14,16 @@ from typing import Any, Final
 
 import dagster as dg
 
-from ttapi_pipeline.core.errors import StorageError
+from ttapi_pipeline.core.errors import ConfigError, StorageError
+from ttapi_pipeline.core.lines import shortened
+from ttapi_pipeline.defs.dagster_internals import instance_without_telemetry, is_instance_stored
 
 _WAYS_OUT = {
     "full": "free some space on its disk",
     "No space left": "free some space on its disk",
     "readonly": "give this user the right to read and write there",
     "unable to open": "give this user the right to read and write there",
+    "Permission denied": "give this user the right to read and write there",
     "locked": "another process holds it; try again",
 }
 _WAY_OUT = "`tt doctor` examines it, and the next `tt refresh` puts a damaged one aside"
@@ -28,6 +33,53 @@ _LITTLE_BYTES: Final = 1 << 20
 
 _SAID_IN_TEXT: Final = re.compile(r"\(sqlite3\.\w+\) (.+)")
 """How SQLAlchemy begins what it makes of an error of SQLite."""
+
+
+def open_instance(home: Path) -> dg.DagsterInstance:
+    """The instance of a folder, which is made where it was never used. Usage telemetry is off.
+
+    Raises:
+        ConfigError: Its ``dagster.yaml`` cannot be used.
+        StorageError: Its databases cannot be opened.
+    """
+    with instance_errors(home), _configuration_errors(home):
+        instance = instance_without_telemetry(home)
+        # Dagster would load the class in the middle of the first run.
+        _ = instance.compute_log_manager
+        return instance
+
+
+def open_stored_instance(home: Path) -> dg.DagsterInstance | None:
+    """The instance of a folder; None where it was never used. Nothing is created.
+
+    Raises:
+        ConfigError, StorageError: As `open_instance`.
+    """
+    with instance_errors(home), _configuration_errors(home):
+        is_stored = home.is_dir() and is_instance_stored(home)
+    return open_instance(home) if is_stored else None
+
+
+@contextmanager
+def _configuration_errors(home: Path) -> Iterator[None]:
+    """Raise our error in place of what Dagster says of a ``dagster.yaml`` inside of the block."""
+    try:
+        yield
+    # The file may name classes of any library, which raise what they like.
+    except Exception as error:
+        if _said_by_database(error) is not None or isinstance(error, OSError):
+            raise
+        raise ConfigError(
+            f"the Dagster instance in {home} cannot be opened: {_said_of_configuration(error)}; mend its dagster.yaml, "
+            "or set DAGSTER_HOME to another folder. What is stored stays whole"
+        ) from error
+
+
+def _said_of_configuration(error: Exception) -> str:
+    """What is wrong, as far as one line holds it: Dagster goes on with all that it would accept."""
+    told = [each.message for each in error.errors or []] if isinstance(error, dg.DagsterInvalidConfigError) else []
+    said = (told or [str(error)])[0].removeprefix("Failure condition: ").partition(" Expected: ")[0]
+    return shortened(" ".join(said.split()).rstrip("."), 200) or type(error).__name__
 
 
 @contextmanager
@@ -44,6 +96,8 @@ def instance_errors(home: Path | str) -> Iterator[None]:
         yield
     except Exception as error:
         said = _said_by_database(error)
+        if said is None and isinstance(error, OSError) and error.filename:
+            said = f"{error.filename}: {error.strerror}"
         if said is None and isinstance(error, OSError | dg.DagsterError):
             said = str(error).partition("\n")[0]
         if said is None:

@@ -15,9 +15,9 @@ from ttapi_pipeline.alerts.look import Seen
 from ttapi_pipeline.alerts.troubles import StepOutcome
 from ttapi_pipeline.core.privacy import without_secrets
 from ttapi_pipeline.datasets.registry import DATASETS
-from ttapi_pipeline.defs.dagster_internals import StepRecord, is_instance_stored, step_records
+from ttapi_pipeline.defs.dagster_internals import StepRecord, step_records
 from ttapi_pipeline.defs.failures import error_and_sentence
-from ttapi_pipeline.defs.operations.instance_errors import instance_errors
+from ttapi_pipeline.defs.operations.instance_errors import instance_errors, open_stored_instance
 
 MOST_RUNS = 300
 """Of those that have ended; older ones are not looked at. A day of quotes every five minutes has 288."""
@@ -72,12 +72,14 @@ def seen_by_home(home: Path, since: datetime, *, secrets: Collection[str], now: 
     """As `seen_since`, of the instance of a folder; nothing of one that was never used. Nothing is created.
 
     Raises:
+        ConfigError: Its `dagster.yaml` cannot be used.
         StorageError: The instance cannot be opened or read.
     """
     with instance_errors(home):
-        if not home.is_dir() or not is_instance_stored(home):
+        opened = open_stored_instance(home)
+        if opened is None:
             return Seen()
-        with dg.DagsterInstance.from_config(str(home)) as instance:
+        with opened as instance:
             return seen_since(instance, since, secrets=secrets, now=now)
 
 
