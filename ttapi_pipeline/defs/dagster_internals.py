@@ -223,7 +223,11 @@ def instance_without_telemetry(home: Path) -> dg.DagsterInstance:
     """
     from dagster._core.instance.ref import InstanceRef  # noqa: PLC0415 - see above
 
-    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides={"telemetry": {"enabled": False}}))
+    ref = InstanceRef.from_dir(str(home), overrides={"telemetry": {"enabled": False}})
+    instance = dg.DagsterInstance.from_ref(ref)
+    # Dagster would load the class in the middle of the first run.
+    _ = instance.compute_log_manager
+    return instance
 
 
 def has_local_events(instance: dg.DagsterInstance) -> bool:

@@ -43,10 +43,7 @@ def open_instance(home: Path) -> dg.DagsterInstance:
         StorageError: Its databases cannot be opened.
     """
     with instance_errors(home), _configuration_errors(home):
-        instance = instance_without_telemetry(home)
-        # Dagster would load the class in the middle of the first run.
-        _ = instance.compute_log_manager
-        return instance
+        return instance_without_telemetry(home)
 
 
 def open_stored_instance(home: Path) -> dg.DagsterInstance | None:
