@@ -156,7 +156,9 @@ class TestDefinitions:
         table = text.partition("| sensor or schedule | when | does |\n")[2].partition("\n\n")[0]
         named = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
         repository = definitions.get_repository_def()
-        assert sorted(named) == sorted(each.name for each in [*repository.sensor_defs, *repository.schedule_defs])
+        sensors = [sensor.name for sensor in repository.sensor_defs]
+        schedules = [schedule.name for schedule in repository.schedule_defs]
+        assert sorted(named) == sorted([*sensors, *schedules])
 
     def test_the_sensor_of_alerts_is_on_where_somebody_is_named(self) -> None:
         assert alert_sensor(Settings()).default_status is dg.DefaultSensorStatus.STOPPED
