@@ -5,27 +5,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from ttapi_pipeline.commands.examination import Finding
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.storage.layout import open_folder
-from ttapi_pipeline.storage.versions.usage import damaged_versions, usage
+from ttapi_pipeline.storage.store import open_store
 
 
 def examine_history(settings: Settings) -> Iterator[Finding]:
-    """What history takes, what it costs per year, and what of it is damaged. Every kept file is read once."""
-    folder = open_folder(settings.data_dir)
-    if not isinstance(folder, Path):
-        yield Finding(
-            "history",
-            "what versions take and cost is told of a local disk alone, and the data is in an object store",
-            is_good=True,
-        )
-        return
+    """What history takes, what it costs per year, and what of it is damaged. Every kept file of a disk is read once."""
+    store = open_store(open_folder(settings.data_dir))
     try:
-        found, damaged = usage(folder), damaged_versions(folder)
+        found, damaged = store.usage(), store.damaged_versions()
     except TTError as error:
         yield Finding("history", str(error), is_good=False)
         return

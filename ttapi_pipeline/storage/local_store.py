@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ttapi_pipeline.storage.table import StoredTable
     from ttapi_pipeline.storage.versions.log import Publication
     from ttapi_pipeline.storage.versions.reading import Version
+    from ttapi_pipeline.storage.versions.usage import Usage
     from ttapi_pipeline.tables.schema import DatasetSchema
 
 # ruff: noqa: PLC0415 - `tt status` opens a store and must answer at once
@@ -222,6 +223,16 @@ class LocalStore:
         from ttapi_pipeline.storage.versions.by_session import open_file_with_rows
 
         return open_file_with_rows(publication, Path(str(place)))
+
+    def usage(self) -> Sequence[Usage]:
+        from ttapi_pipeline.storage.versions.usage import usage
+
+        return usage(self.folder)
+
+    def damaged_versions(self) -> Sequence[str]:
+        from ttapi_pipeline.storage.versions.usage import damaged_versions
+
+        return damaged_versions(self.folder)
 
     def session_table(self, schema: DatasetSchema) -> SessionTable:
         from ttapi_pipeline.storage.local_sessions import LocalSessionTable

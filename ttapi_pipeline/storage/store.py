@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ttapi_pipeline.storage.versions.keeping import Retention
     from ttapi_pipeline.storage.versions.log import Publication
     from ttapi_pipeline.storage.versions.reading import Version
+    from ttapi_pipeline.storage.versions.usage import Usage
     from ttapi_pipeline.tables.schema import DatasetSchema
 
 ANY: Final = "*"
@@ -256,6 +257,12 @@ class Store(Protocol):
         Raises:
             CorruptFileError: The file has other rows than were published.
         """
+
+    def usage(self) -> Sequence[Usage]:
+        """The room that earlier versions take, by dataset, in the order of the names."""
+
+    def damaged_versions(self) -> Sequence[str]:
+        """A sentence for each kept file that has other bytes than were written, or in an object store another size."""
 
     def session_table(self, schema: DatasetSchema) -> SessionTable:
         """A table in parts; nothing is read."""

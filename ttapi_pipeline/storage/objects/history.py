@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,9 +19,10 @@ from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.storage.objects import bucket
 from ttapi_pipeline.storage.objects.location import ObjectPath
 from ttapi_pipeline.storage.objects.manifests import Current, read_current
-from ttapi_pipeline.storage.objects.names import LogEntry, ObjectNames, write_id_of
+from ttapi_pipeline.storage.objects.names import LogEntry, ObjectNames, step_at, write_id_of
 from ttapi_pipeline.storage.versions.log import Publication
 from ttapi_pipeline.storage.versions.reading import Version
+from ttapi_pipeline.storage.versions.steps import Trail, trails
 
 _SECOND: Final = timedelta(seconds=1)
 _PARQUET: Final = ".parquet"
@@ -76,7 +78,26 @@ def versions(folder: ObjectPath, dataset: str) -> Sequence[Version]:
     entries = [each.path for each in listed if LogEntry.from_name(each.path.name) is not None]
     logged = publications_in(read_log(names, entries), stored)
     now = None if stored.manifest is None else stored.manifest.write_id
-    return [_version(names, each, kept, logged, is_current=each.manifest.write_id == now) for each in logged]
+    files = kept if stored.manifest is None else {**kept, str(now): names.parquet_of(stored.manifest)}
+    heads = {each.manifest.write_id: each for each in logged if each.manifest.write_id in files}
+    steps = [step for each in listed if (step := step_at(each.path)) is not None]
+    found = _Kept(files, heads, trails(steps, heads))
+    return [_version(each, found, logged, is_current=each.manifest.write_id == now) for each in logged]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is kept of a dataset, by write id.
+
+    Attributes:
+        files: The objects with rows.
+        heads: Their publications.
+        trails: The way from one of them to each publication that can be read.
+    """
+
+    files: Mapping[str, ObjectPath]
+    heads: Mapping[str, Publication]
+    trails: Mapping[str, Trail]
 
 
 def publications_in(logged: Sequence[Publication], stored: Current) -> Sequence[Publication]:
@@ -94,24 +115,25 @@ def publications_in(logged: Sequence[Publication], stored: Current) -> Sequence[
 
 
 def _version(
-    names: ObjectNames,
     publication: Publication,
-    kept: Mapping[str, ObjectPath],
+    kept: _Kept,
     known: Sequence[Publication],
     *,
     is_current: bool,
 ) -> Version:
-    """A publication with its rows: its own, or those of an earlier one with the same content."""
+    """A publication with its rows: its own, those of an earlier one with the same content, or what leads back to it."""
     manifest = publication.manifest
-    if is_current:
-        return Version(publication, names.parquet_of(manifest), manifest, is_current)
-    if manifest.write_id in kept:
-        return Version(publication, kept[manifest.write_id], manifest, is_current)
+    if manifest.write_id in kept.files:
+        return Version(publication, kept.files[manifest.write_id], manifest, is_current)
     for each in reversed(known):
         is_same = each.manifest.data_version == manifest.data_version and each.known_at <= publication.known_at
-        if is_same and each.manifest.write_id in kept:
-            return Version(publication, kept[each.manifest.write_id], each.manifest, is_current)
-    return Version(publication, None, manifest, is_current)
+        if is_same and each.manifest.write_id in kept.files:
+            return Version(publication, kept.files[each.manifest.write_id], each.manifest, is_current)
+    trail = kept.trails.get(manifest.write_id)
+    if trail is None:
+        return Version(publication, None, manifest, is_current)
+    head = kept.heads[trail.head].manifest
+    return Version(publication, kept.files[trail.head], head, is_current, trail=trail)
 
 
 def newest_logged(names: ObjectNames) -> Manifest | None:

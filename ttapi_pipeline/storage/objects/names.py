@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final, Self
 
 from ttapi_pipeline.core.manifest import FileFacts, Manifest
-from ttapi_pipeline.storage.layout import STATE_FOLDER, NoteKind
+from ttapi_pipeline.storage.layout import CHANGES, STATE_FOLDER, NoteKind
 from ttapi_pipeline.storage.objects.location import ObjectPath
+from ttapi_pipeline.storage.versions.steps import Step, step_of
 
 _LOG: Final = "log"
 _INSTANT: Final = "%Y%m%dT%H%M%S%fZ"
@@ -61,6 +63,15 @@ class ObjectNames:
         """An entry of the log."""
         return self.kept / _LOG / entry.name
 
+    @property
+    def changes(self) -> ObjectPath:
+        """The beginning of the names of what publications changed."""
+        return self.kept / CHANGES
+
+    def step(self, after: str, before: str, facts: FileFacts) -> ObjectPath:
+        """What a publication changed."""
+        return self.changes / f"{after}-{before}-{facts.xxh3_128}.parquet"
+
     def parquet_of(self, manifest: Manifest) -> ObjectPath:
         """The rows that a manifest names; those beside it where it is of an earlier version, which named none."""
         return self.folder / (manifest.parquet.name or f"{self.dataset}.parquet")
@@ -108,6 +119,12 @@ class LogEntry:
             return None
         instant = datetime.strptime(found["instant"], _INSTANT).replace(tzinfo=UTC)
         return cls(instant, found["write_id"], found["data_version"])
+
+
+def step_at(path: ObjectPath) -> Step | None:
+    """What the name of an object says of changes; None for another object."""
+    step = step_of(Path(path.name))
+    return None if step is None else replace(step, is_elsewhere=True)
 
 
 def write_id_of(path: ObjectPath) -> str | None:

@@ -5,6 +5,7 @@
 The order of writing:
 
 1. The rows, below a name that nobody knows yet.
+   Where the policy wants it, what they change of what is stored, with proof that it leads back.
 2. What is replaced is entered into the log, if a writer that died has not done so.
 3. The manifest, in place of exactly what was looked at. From here on the rows are published.
 4. The entry in the log.
@@ -33,6 +34,7 @@ from ttapi_pipeline.storage.files import file_facts, temporary_folder
 from ttapi_pipeline.storage.incremental.stored_pieces import StoredPieces
 from ttapi_pipeline.storage.layout import DatasetFiles
 from ttapi_pipeline.storage.objects import bucket
+from ttapi_pipeline.storage.objects.changes import record_changes
 from ttapi_pipeline.storage.objects.claims import foreign_objects
 from ttapi_pipeline.storage.objects.damage import forget_damage
 from ttapi_pipeline.storage.objects.history import enter, keep_replaced
@@ -42,6 +44,7 @@ from ttapi_pipeline.storage.objects.pruning import prune
 from ttapi_pipeline.storage.publish import Published, done, lost_race
 from ttapi_pipeline.storage.store import ANY, PublishOptions, VersionedManifest
 from ttapi_pipeline.storage.versions.log import Publication
+from ttapi_pipeline.storage.versions.recording import NewFile
 
 if TYPE_CHECKING:
     import polars as pl
@@ -74,6 +77,8 @@ class ObjectPublisher:
             rows = folder / "rows.parquet"
             encoded = _encode(rows, frame, schema, provenance, names, is_sorted=self.how.is_sorted)
             manifest = self._put_rows(rows, encoded)
+            new = NewFile(rows, encoded.footer, encoded.content)
+            record_changes(names, schema, self.how.retention, stored.manifest, new)
             committed = self._commit(manifest, stored)
             if self.how.retention is not None:
                 spent = time.perf_counter() - started

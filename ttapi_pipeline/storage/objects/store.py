@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ttapi_pipeline.storage.table import StoredTable
     from ttapi_pipeline.storage.versions.log import Publication
     from ttapi_pipeline.storage.versions.reading import Version
+    from ttapi_pipeline.storage.versions.usage import Usage
     from ttapi_pipeline.tables.schema import DatasetSchema
 
 # ruff: noqa: PLC0415 - `tt status` opens a store and must answer at once
@@ -225,6 +226,16 @@ class ObjectStore:
         from ttapi_pipeline.storage.objects.by_session import open_rows
 
         return open_rows(publication, ObjectPath.of(str(place)))
+
+    def usage(self) -> Sequence[Usage]:
+        from ttapi_pipeline.storage.objects.usage import usage
+
+        return usage(self.folder)
+
+    def damaged_versions(self) -> Sequence[str]:
+        from ttapi_pipeline.storage.objects.usage import damaged_versions
+
+        return damaged_versions(self.folder)
 
     def session_table(self, schema: DatasetSchema) -> SessionTable:
         from ttapi_pipeline.storage.objects.sessions import ObjectSessionTable

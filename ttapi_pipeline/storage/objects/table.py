@@ -66,6 +66,10 @@ def open_kept(folder: ObjectPath, schema: DatasetSchema, version: Version) -> St
         )
     with storage_errors(path):
         frame = scan_object(path)
+        if version.trail is not None:
+            from ttapi_pipeline.storage.objects.changes import led_back_by  # noqa: PLC0415 - for a version far back
+
+            frame = led_back_by(ObjectNames(folder, schema.name), version.trail, frame, schema.key)
         of_now = in_types_of_now(frame, schema)
     return StoredTable(frame if of_now is None else of_now, version.manifest, version.written_by.parquet.xxh3_128)
 

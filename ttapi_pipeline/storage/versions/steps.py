@@ -36,6 +36,7 @@ class Step:
         xxh3_128: Hash of the file.
         path: Of the file.
         is_packed: Whether it has the rows of `before`, packed against those of `after`.
+        is_elsewhere: Whether the file is in an object store, and `path` has its name alone.
     """
 
     after: str
@@ -43,6 +44,7 @@ class Step:
     xxh3_128: str
     path: Path
     is_packed: bool = False
+    is_elsewhere: bool = False
 
     def verify(self) -> None:
         """Compare the file with its hash.
@@ -80,12 +82,18 @@ def steps_of(folder: Path, dataset: str) -> Sequence[Step]:
     """
     place = folder / dataset / CHANGES
     try:
-        found = [(path, _NAME.fullmatch(path.name)) for path in place.iterdir()]
+        paths = list(place.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise storage_error(place, error) from error
-    return [Step(name[1], name[2], name[3], path, is_packed=name[4] is not None) for path, name in found if name]
+    return [step for path in paths if (step := step_of(path)) is not None]
+
+
+def step_of(path: Path) -> Step | None:
+    """What the name of a file says; None for another file."""
+    name = _NAME.fullmatch(path.name)
+    return None if name is None else Step(name[1], name[2], name[3], path, is_packed=name[4] is not None)
 
 
 @dataclass(frozen=True, slots=True)
