@@ -20,6 +20,7 @@ from ttapi_pipeline.core.signals import interrupts_outside_polars
 from ttapi_pipeline.datasets.reading import dataset_of, open_dataset, schema_of
 from ttapi_pipeline.datasets.registry import DATASETS, HISTORIES, REPORTS
 from ttapi_pipeline.storage.layout import open_folder
+from ttapi_pipeline.storage.store import open_store
 from ttapi_pipeline.terminal.streams import print_error
 
 if TYPE_CHECKING:
@@ -127,8 +128,8 @@ def _stored_tables(settings: Settings, options: argparse.Namespace) -> list[tupl
         raise ConfigError("duckdb gets views of whole tables: leave --symbol and --since to its queries")
     if options.as_of:
         raise ConfigError("duckdb gets views of what is stored now; --as-of goes with csv, parquet and xlsx")
-    folder = open_folder(settings.data_dir)
-    if not isinstance(folder, Path):
+    folder = open_store(open_folder(settings.data_dir)).local_folder
+    if folder is None:
         raise ConfigError(f"views read local files, and {settings.data_dir} is not a folder of this machine")
     names = [schema_of(options.dataset).name] if options.dataset else [*DATASETS, *REPORTS]
     if histories := [name for name in names if name in HISTORIES]:

@@ -12,6 +12,7 @@ from ttapi_pipeline.commands.examination import Finding
 from ttapi_pipeline.core.settings import SECRET_VARIABLES, Settings
 from ttapi_pipeline.datasets.registry import DATASETS, HISTORIES
 from ttapi_pipeline.storage.layout import open_folder
+from ttapi_pipeline.storage.store import open_store
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -51,8 +52,8 @@ def _with_credentials(dotenv: Path) -> Iterator[Path]:
 
 def _of_accounts(settings: Settings) -> Iterator[Path]:
     """Accounts of the simulator are invented."""
-    folder = open_folder(settings.data_dir)
-    if settings.is_simulated or not isinstance(folder, Path):
+    folder = open_store(open_folder(settings.data_dir)).local_folder
+    if settings.is_simulated or folder is None:
         return
     private = {name for name, dataset in DATASETS.items() if dataset.is_private}
     for name in sorted(private):

@@ -9,7 +9,6 @@ import json
 import os
 import sys
 from contextlib import closing
-from pathlib import Path
 from typing import Final, NoReturn
 
 from ttapi_pipeline.commands.parsers import CommandParser
@@ -79,7 +78,7 @@ def run(settings: Settings, options: argparse.Namespace) -> NoReturn:
     arguments = ["--host", _HOST, "--port", str(options.port)]
     if not options.home.is_made:
         # Dagster would read the `.env` of the current folder, which is not ours.
-        os.chdir(folder if isinstance(folder, Path) else instance)
+        os.chdir(open_store(folder).local_folder or instance)
     if not (options.home.folder / WORKSPACE.name).is_file():
         arguments += ["--workspace", str(WORKSPACE)]
     os.execv(sys.executable, [sys.executable, "-m", "ttapi_pipeline.defs.web_ui", *arguments])  # noqa: S606 - ours

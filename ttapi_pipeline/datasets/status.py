@@ -57,8 +57,8 @@ def metastock_folder(settings: Settings) -> Path | None:
     """Where the MetaStock files are, or will be once the simulator's are generated; None when there are none."""
     if settings.metastock_dir is not None:
         return settings.metastock_dir
-    root = open_folder(settings.data_dir)
-    if settings.is_simulated and isinstance(root, Path):
+    root = open_store(open_folder(settings.data_dir)).local_folder
+    if settings.is_simulated and root is not None:
         return root / ".simulator" / f"metastock-seed-{settings.simulator_seed}"
     return None
 

@@ -19,6 +19,7 @@ from ttapi_pipeline.core.files import replacing
 from ttapi_pipeline.core.seals import seal, unseal
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.storage.layout import STATE_FOLDER, DatasetFiles, Folder
+from ttapi_pipeline.storage.store import open_store
 from ttapi_pipeline.storage.verification import find_damage
 
 BUDGET_BYTES: Final = 256 * 2**20
@@ -41,20 +42,21 @@ def verify_stored(folder: Folder, *, now: datetime, budget_bytes: int = BUDGET_B
     Raises:
         StorageError: A manifest cannot be read.
     """
-    if not isinstance(folder, Path):
+    local = open_store(folder).local_folder
+    if local is None:
         return
-    sizes = {name: _bytes(folder, name) for name in (*DATASETS, *REPORTS)}
+    sizes = {name: _bytes(local, name) for name in (*DATASETS, *REPORTS)}
     chosen = list(sizes)
     if sum(sizes.values()) > budget_bytes:
-        last = _read_note(folder)
+        last = _read_note(local)
         left, chosen = budget_bytes, []
         for name in sorted(sizes, key=lambda name: last.get(name, "")):
             if sizes[name] <= left:
                 chosen.append(name)
                 left -= sizes[name]
-        _write_note(folder, {**last, **dict.fromkeys(chosen, now.isoformat())})
+        _write_note(local, {**last, **dict.fromkeys(chosen, now.isoformat())})
     for name in chosen:
-        find_damage(folder, name)
+        find_damage(local, name)
 
 
 def verify_inputs(folder: Folder, selection: Collection[str]) -> bool:

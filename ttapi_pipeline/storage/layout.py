@@ -99,7 +99,7 @@ def parquet_uri(folder: Folder, table: str) -> str:
 
 def absolute(folder: Folder) -> Folder:
     """The same place, whatever the current folder is."""
-    return folder.absolute() if isinstance(folder, Path) else folder
+    return folder.absolute()
 
 
 def make_folder(folder: Path) -> None:

@@ -25,6 +25,7 @@ from ttapi_pipeline.storage.stored import Stored, read_manifest_file, read_store
 if TYPE_CHECKING:
     import polars as pl
 
+    from ttapi_pipeline.core.shared_state import StatePlace
     from ttapi_pipeline.storage.damage import Damage
     from ttapi_pipeline.storage.incremental.pieces import Pieces
     from ttapi_pipeline.storage.publish import Published
@@ -52,6 +53,15 @@ class LocalStore:
 
     folder: Path
 
+    @property
+    def local_folder(self) -> Path | None:
+        return self.folder
+
+    def state_place(self) -> StatePlace:
+        from ttapi_pipeline.storage.layout import STATE_FOLDER
+
+        return self.folder / STATE_FOLDER
+
     def check_rights(self) -> None:
         check_folder_rights(self.folder)
 
@@ -67,9 +77,11 @@ class LocalStore:
 
         remove_left_over(self.folder)
 
-    def read_file(self, name: str) -> bytes | None:
+    def read_file(self, name: str, *, since: datetime | None = None) -> bytes | None:
         path = self.folder / name
         try:
+            if since is not None and path.stat().st_mtime < since.timestamp():
+                return None
             return path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.storage.layout import STATE_FOLDER, open_folder
+from ttapi_pipeline.storage.store import open_store
 
 if TYPE_CHECKING:
     from ttapi_pipeline.core.shared_state import StatePlace
@@ -21,12 +22,7 @@ def shared_state(settings: Settings) -> StatePlace:
     Raises:
         StorageError: As `open_folder`.
     """
-    folder = open_folder(settings.data_dir)
-    if isinstance(folder, Path):
-        return folder / STATE_FOLDER
-    from ttapi_pipeline.storage.objects.state import ObjectStateFolder  # noqa: PLC0415 - for an object store alone
-
-    return ObjectStateFolder(folder / STATE_FOLDER)
+    return open_store(open_folder(settings.data_dir)).state_place()
 
 
 def cache_folder(settings: Settings) -> Path:
@@ -38,8 +34,9 @@ def cache_folder(settings: Settings) -> Path:
     if settings.cache_dir is not None:
         return settings.cache_dir
     folder = open_folder(settings.data_dir)
-    if isinstance(folder, Path):
-        return folder / STATE_FOLDER
+    local = open_store(folder).local_folder
+    if local is not None:
+        return local / STATE_FOLDER
     from platformdirs import user_cache_path  # noqa: PLC0415 - for data elsewhere alone
 
     # Caches of one place are no good for another.
@@ -55,5 +52,4 @@ def quotes_folder(settings: Settings) -> Path | None:
     """
     if settings.quote_log_dir is not None:
         return settings.quote_log_dir
-    folder = open_folder(settings.data_dir)
-    return folder if isinstance(folder, Path) else None
+    return open_store(open_folder(settings.data_dir)).local_folder

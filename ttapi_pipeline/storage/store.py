@@ -32,6 +32,7 @@ from ttapi_pipeline.core.manifest import Manifest, Provenance
 if TYPE_CHECKING:
     import polars as pl
 
+    from ttapi_pipeline.core.shared_state import StatePlace
     from ttapi_pipeline.storage.damage import Damage
     from ttapi_pipeline.storage.incremental.pieces import Pieces
     from ttapi_pipeline.storage.layout import Folder
@@ -81,6 +82,13 @@ class Store(Protocol):
     def folder(self) -> Folder:
         """The place."""
 
+    @property
+    def local_folder(self) -> Path | None:
+        """The folder of this machine that is the place, for what else belongs there; None where there is none."""
+
+    def state_place(self) -> StatePlace:
+        """Where state is that every process on the same data has to know."""
+
     def check_rights(self) -> None:
         """Check that the place could be written, or made where it is missing, by looking at it alone.
 
@@ -101,11 +109,12 @@ class Store(Protocol):
     def remove_left_over(self) -> None:
         """Remove what writers that died have left half made."""
 
-    def read_file(self, name: str) -> bytes | None:
+    def read_file(self, name: str, *, since: datetime | None = None) -> bytes | None:
         """A small file that is no dataset, such as a chart; None where there is none.
 
         Args:
             name: Relative to the place, with slashes.
+            since: One that was written before this instant, aware, is none.
         """
 
     def write_file(self, name: str, content: bytes) -> Folder:

@@ -9,7 +9,6 @@ themselves: see `plots`.
 import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -67,10 +66,8 @@ def stored_charts(names: Sequence[str], folder: Folder, *, since: datetime) -> d
     for name in names:
         target = _file(folder, name)
         try:
-            if isinstance(target, Path) and target.stat().st_mtime < since.timestamp():
-                continue
-            png = open_store(target.parent).read_file(target.name)
-        except (OSError, StorageError):
+            png = open_store(target.parent).read_file(target.name, since=since)
+        except StorageError:
             # Who closed the picture has a reason.
             continue
         if png is not None:

@@ -42,6 +42,10 @@ class ObjectPath:
     def __truediv__(self, name: str) -> ObjectPath:
         return ObjectPath(self.bucket, f"{self.key}/{name}" if self.key else name)
 
+    def absolute(self) -> ObjectPath:
+        """The same: a name does not depend on a current folder."""
+        return self
+
     @property
     def name(self) -> str:
         """What is behind the last slash."""

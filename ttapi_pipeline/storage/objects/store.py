@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -30,6 +30,7 @@ from ttapi_pipeline.storage.stored import Stored
 if TYPE_CHECKING:
     import polars as pl
 
+    from ttapi_pipeline.core.shared_state import StatePlace
     from ttapi_pipeline.storage.damage import Damage
     from ttapi_pipeline.storage.incremental.pieces import Pieces
     from ttapi_pipeline.storage.objects.by_session import Histories
@@ -57,6 +58,15 @@ class ObjectStore:
     _beside: Beside | None = field(default=None, repr=False)
     _histories: Histories | None = field(default=None, repr=False)
 
+    @property
+    def local_folder(self) -> None:
+        return None
+
+    def state_place(self) -> StatePlace:
+        from ttapi_pipeline.storage.objects.state import ObjectStateFolder
+
+        return ObjectStateFolder(self.folder / STATE_FOLDER)
+
     def check_rights(self) -> None:
         # Only writing can tell whether writing is allowed; this tells whether there is a bucket that may be listed.
         bucket.listed_beside(self.folder)
@@ -73,9 +83,12 @@ class ObjectStore:
         # Rows that nobody names go when their dataset is pruned, which is with its next publication.
         return
 
-    def read_file(self, name: str) -> bytes | None:
+    def read_file(self, name: str, *, since: datetime | None = None) -> bytes | None:
         found = bucket.read(self.folder / name)
-        return None if found is None else found.content
+        if found is None or (since is not None and found.written_at + timedelta(seconds=1) < since):
+            # The store tells times to the second.
+            return None
+        return found.content
 
     def write_file(self, name: str, content: bytes) -> ObjectPath:
         path = self.folder / name
