@@ -30,6 +30,9 @@ from ttapi_pipeline.streaming.websocket import CLOSE_SECONDS, open_websocket
 
 SILENCE_SECONDS: Final = 60.0
 OPEN_SECONDS: Final = 10.0
+SEND_SECONDS: Final = 10.0
+"""How long a server may leave what was sent to it unread, once the buffers in between are full."""
+
 QUEUED_FRAMES: Final = 64
 QUEUED_BYTES: Final = 4 * 2**20
 """Of the frames that wait for the consumer. Read, a frame takes up to thirty times as much."""
@@ -66,6 +69,7 @@ async def connect(
     keepalive_seconds: float = DEFAULT_KEEPALIVE_SECONDS,
     silence_seconds: float = SILENCE_SECONDS,
     open_seconds: float = OPEN_SECONDS,
+    send_seconds: float = SEND_SECONDS,
     queued_frames: int = QUEUED_FRAMES,
 ) -> AsyncIterator[DxLinkConnection]:
     """Open a link, authorise it, and close it with the block.
@@ -73,17 +77,18 @@ async def connect(
     Args:
         url: The `dxlink-url` that came with the token.
         token: A fresh quote token. The next link needs another one.
-        clock: For keepalives, watchdog and deadlines, except the deadline of opening the socket, which runs on the
-            event loop's clock.
+        clock: For keepalives, watchdog and deadlines, except those of opening the socket, of sending and of closing,
+            which run on the event loop's clock.
         keepalive_seconds: The longest silence that both sides accept. We send at half of what the server accepts.
         silence_seconds: A link is dead when no frame has come for this long.
         open_seconds: Deadline for opening the socket, and again for the authorisation.
+        send_seconds: The link is dead when the server has not read what was sent to it for this long.
         queued_frames: Received frames that may wait for the consumer. The socket is not read while there are more, or
             while they have QUEUED_BYTES.
 
     Raises:
         TransportError: No WebSocket could be opened.
-        StreamClosedError: The link was closed, fell silent, or the token was refused.
+        StreamClosedError: The link was closed, fell silent, the server does not read, or the token was refused.
         ProtocolError: The server does not follow the protocol, or the URL is not a WebSocket URL.
     """
     websocket = await open_websocket(url, open_seconds)
@@ -94,6 +99,7 @@ async def connect(
             place=public_part(url),
             clock=clock,
             silence_seconds=silence_seconds,
+            send_seconds=send_seconds,
             queued_frames=queued_frames,
         )
         async with beside(connection.run()):
@@ -101,7 +107,10 @@ async def connect(
             yield connection
     finally:
         try:
-            await websocket.close()
+            # The library bounds its wait for the server's goodbye, and not the sending of its own.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2 * CLOSE_SECONDS):
+                    await websocket.close()
         finally:
             # A cancelled goodbye would leave the socket open until the server closes it, which it may never do.
             websocket.transport.abort()
@@ -124,6 +133,7 @@ class DxLinkConnection:
         place: str,
         clock: Clock,
         silence_seconds: float,
+        send_seconds: float,
         queued_frames: int,
     ) -> None:
         self.heard_at = clock.monotonic()
@@ -134,6 +144,7 @@ class DxLinkConnection:
         self._protocol = protocol
         self._place = place
         self._clock = clock
+        self._send_seconds = send_seconds
         self._received: asyncio.Queue[Received | None] = asyncio.Queue(maxsize=queued_frames)
         self._queued_bytes = 0
         self._has_room = asyncio.Event()
@@ -337,12 +348,17 @@ class DxLinkConnection:
     async def _flush(self) -> None:
         if not self._protocol.has_outgoing:
             return
-        async with self._sending:
-            for frame in self._protocol.outgoing():
-                try:
+        try:
+            async with asyncio.timeout(self._send_seconds), self._sending:
+                for frame in self._protocol.outgoing():
                     await self._websocket.send(frame)
-                except ConnectionClosed as error:
-                    raise self._closed(error) from None
+        except ConnectionClosed as error:
+            raise self._closed(error) from None
+        except TimeoutError:
+            # Neither a keepalive nor a subscription gets through: however much the server says, it is of no use.
+            raise StreamClosedError(
+                f"{self._place}: the server has not read for {self._send_seconds:g} s what was sent to it"
+            ) from None
 
     def _closed(self, error: ConnectionClosed) -> StreamClosedError:
         # The reason is a text of the server, which may echo the token: it is redacted, and the original not chained.

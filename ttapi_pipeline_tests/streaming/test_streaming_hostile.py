@@ -9,6 +9,7 @@ repeated by its seed. Memory is measured in a process of its own: see "Servers t
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import traceback
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -16,6 +17,9 @@ from typing import Any
 
 import pytest
 
+from ttapi_pipeline.core.errors import StreamClosedError
+from ttapi_pipeline.streaming.connection import connect
+from ttapi_pipeline.streaming.messages import Contract, Subscription
 from ttapi_pipeline_tests.support.debug_logs import logged_at_debug
 from ttapi_pipeline_tests.support.harmless import (
     LONGEST_ERROR,
@@ -80,6 +84,24 @@ async def test_a_server_that_means_well_is_understood(servers: Servers, user: st
 async def test_whatever_a_server_sends_its_users_end_in_time_with_what_they_have(servers: Servers, seed: int) -> None:
     for user in USERS if seed >= 4 else [list(USERS)[seed]]:
         await check(servers, f"seed-{seed}", user)
+
+
+async def test_a_server_that_talks_and_does_not_read_is_given_up(servers: Servers) -> None:
+    server, _ = servers
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        with pytest.raises(StreamClosedError, match=r"has not read for 0.5 s what was sent to it$"):
+            await subscribe_without_end(f"{server.url}/pings-and-keepalives/realtime")
+
+
+async def subscribe_without_end(url: str) -> None:
+    """Until nothing more fits into the buffers of both sides."""
+    async with connect(url, CANARY, send_seconds=0.5) as link:
+        channel = await link.open_feed(Contract.HISTORY, {"Candle": ("eventSymbol", "close")})
+        while not await link.next_events():
+            pass
+        for number in itertools.count():
+            symbols = [f"S{number}-{each:050}{{=d}}" for each in range(500)]
+            await link.subscribe(channel, add=[Subscription("Candle", symbol, 0) for symbol in symbols])
 
 
 SAID: Mapping[str, str] = {
