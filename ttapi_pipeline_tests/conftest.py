@@ -11,6 +11,7 @@ pytest_plugins = [
     "ttapi_pipeline_tests.support.log_levels",
     "ttapi_pipeline_tests.support.marks",
     "ttapi_pipeline_tests.support.object_store",
+    "ttapi_pipeline_tests.support.postgres",
     "ttapi_pipeline_tests.support.thorough",
     "ttapi_pipeline_tests.support.virtual_time",
 ]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from importlib import import_module
@@ -19,6 +20,9 @@ from ttapi_pipeline_tests.support.documents import ROOT
 UNITS = sorted((ROOT / "deploy" / "systemd").iterdir())
 SERVICES = [path for path in UNITS if path.suffix == ".service"]
 NAMES = [path.name for path in SERVICES]
+BACKUP = ROOT / "deploy" / "systemd" / "ttapi-backup.service"
+"""The one that runs a program of the system's."""
+
 LEAST_EXPOSED = 6.0
 """Of systemd's ten points. What it counts most, a user of its own and no network, a user unit cannot have."""
 
@@ -51,6 +55,8 @@ def test_there_is_a_unit_for_each_way_of_running() -> None:
     assert [path.name for path in UNITS] == [
         "ttapi-alert.service",
         "ttapi-alert.timer",
+        "ttapi-backup.service",
+        "ttapi-backup.timer",
         "ttapi-refresh.service",
         "ttapi-refresh.timer",
         "ttapi-stream.service",
@@ -76,7 +82,7 @@ def test_a_service_is_hardened(path: Path, tmp_path: Path) -> None:
     assert float(exposure) < LEAST_EXPOSED
 
 
-@pytest.mark.parametrize("path", SERVICES, ids=NAMES)
+@pytest.mark.parametrize("path", [path for path in SERVICES if path != BACKUP], ids=lambda path: path.name)
 def test_a_service_calls_a_command_that_there_is(path: Path) -> None:
     ((program, command, *_),) = [line.split() for line in lines_of(path, "ExecStart")]
     assert program == "%h/.local/bin/tt"
@@ -104,3 +110,20 @@ def test_every_timer_has_its_service() -> None:
             assert path.with_suffix(".service") in UNITS
             assert lines_of(path, "OnCalendar") or lines_of(path, "OnUnitActiveSec")
             assert lines_of(path, "WantedBy") == ["timers.target"]
+
+
+def test_the_back_up_copies_the_data_folder_and_keeps_seven(tmp_path: Path) -> None:
+    (command,) = lines_of(BACKUP, "ExecStart")
+    program, option, script = shlex.split(command)
+    # What systemd makes of its own signs; every copy gets a name of its own.
+    script = script.replace("%h", str(tmp_path)).replace("%%", "%").replace("$$", "$")
+    data, kept = tmp_path / "options" / "data", tmp_path / "backups"
+    data.mkdir(parents=True)
+    kept.mkdir()
+    for number in range(8):
+        (kept / f"options-2026-01-0{number}T000000Z").mkdir()
+    (data / "universe.json").write_text("{}")
+    subprocess.run([program, option, script], cwd=tmp_path / "options", check=True)
+    names = sorted(path.name for path in kept.iterdir())
+    assert names[:-1] == [f"options-2026-01-0{number}T000000Z" for number in range(2, 8)]
+    assert (kept / names[-1] / "universe.json").read_text() == "{}"
