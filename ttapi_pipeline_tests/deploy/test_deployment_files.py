@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 import ttapi_pipeline
 from ttapi_pipeline.core.settings import SECRET_VARIABLES

@@ -25,7 +25,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from ttapi_pipeline_tests.support.documents import ROOT
 from ttapi_pipeline_tests.support.postgres import free_port
