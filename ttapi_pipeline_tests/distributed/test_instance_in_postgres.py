@@ -23,7 +23,7 @@ pytest.importorskip("dagster_postgres", reason="the packages of a deployment are
 
 from ttapi_pipeline.core.processes import ProcessIdentity, this_process
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
-from ttapi_pipeline.defs.dagster_internals import claim_slot, pool_state, write_note
+from ttapi_pipeline.defs.dagster_internals import claim_slot, fail_run, pool_state, write_note
 from ttapi_pipeline.defs.operations.held_runs import process_tags, why_lost
 from ttapi_pipeline.defs.operations.lost_runs import end_lost_runs
 from ttapi_pipeline.defs.operations.pools import broker_turn, free_orphaned_slots
@@ -113,7 +113,7 @@ class TestSigns:
         assert end_lost_runs(instance) == [run.run_id]
         assert status(instance, run) is dg.DagsterRunStatus.FAILURE
         (entry,) = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
-        assert entry.message.startswith(f"{whose} has given no sign for 8")
+        assert entry.message.startswith(f"{whose} has given no sign for 6")
         assert "another-machine" in entry.message
         assert not pool_state(instance, BROKER_POOL).run_ids
         end_lost_runs(instance)
@@ -144,11 +144,23 @@ class TestTurns:
         assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 12
         assert not pool_state(instance, BROKER_POOL).run_ids
 
+    def test_a_slot_of_a_run_that_was_ended_stays_while_a_worker_still_fetches(
+        self, instance: dg.DagsterInstance
+    ) -> None:
+        run = started_run(instance, **process_tags(ELSEWHERE))
+        assert claim_slot(instance, BROKER_POOL, run.run_id, "accounts")
+        note(instance, run.run_id, "accounts", ELSEWHERE, ago=timedelta(0))
+        fail_run(instance, run, "its process was killed")
+        assert free_orphaned_slots(instance) == []
+        note(instance, run.run_id, "accounts", ELSEWHERE, ago=SILENT_FOR + timedelta(seconds=5))
+        assert free_orphaned_slots(instance) == [run.run_id]
+
     def test_a_slot_of_a_run_that_is_silent_goes_to_the_next_in_the_queue(self, instance: dg.DagsterInstance) -> None:
         lost, next_one = started_run(instance, **process_tags(ELSEWHERE)), started_run(instance, **process_tags())
         assert claim_slot(instance, BROKER_POOL, lost.run_id, "accounts")
         note(instance, lost.run_id, "", ELSEWHERE, ago=SILENT_FOR + timedelta(seconds=5))
         assert not claim_slot(instance, BROKER_POOL, next_one.run_id, "accounts")
         assert free_orphaned_slots(instance) == [lost.run_id]
+        assert status(instance, lost) is dg.DagsterRunStatus.FAILURE
         with broker_turn(instance, next_one.run_id, "accounts", lambda _: None):
             assert pool_state(instance, BROKER_POOL).claimed == ((next_one.run_id, "accounts"),)

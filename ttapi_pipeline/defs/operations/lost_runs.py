@@ -21,7 +21,7 @@ from ttapi_pipeline.defs.failures import skipped
 from ttapi_pipeline.defs.operations.damaged_events import restart_damaged_events
 from ttapi_pipeline.defs.operations.held_runs import why_lost
 from ttapi_pipeline.defs.operations.instance_errors import instance_errors
-from ttapi_pipeline.defs.operations.signs_of_life import forget_signs, signs_by_run
+from ttapi_pipeline.defs.operations.signs_of_life import forget_signs, is_worked_on, signs_by_run
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def _forget_ended_runs(instance: dg.DagsterInstance) -> None:
     for run_id in signs_by_run(instance):
         run = instance.get_run_by_id(run_id)
         # That of a `tt refresh` is made a moment after its first sign.
-        if run is not None and run.is_finished:
+        if run is not None and run.is_finished and not is_worked_on(instance, run_id):
             forget_signs(instance, run_id)
 
 
@@ -76,7 +76,9 @@ def end_if_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
         restart_damaged_events(instance, run.run_id)
         fail_run(instance, now, reason)
     # The daemon would free them too, when it next looks at ended runs. No other run that fetches starts before that.
-    free_slots(instance, run.run_id)
+    # A worker that is still at work for the run gives its slot back itself.
+    if not is_worked_on(instance, run.run_id):
+        free_slots(instance, run.run_id)
     for pid in log_mirrors(run.run_id):
         with suppress(OSError):
             os.kill(pid, signal.SIGTERM)

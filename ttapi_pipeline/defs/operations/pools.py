@@ -32,6 +32,7 @@ from ttapi_pipeline.defs.operations.held_runs import hold_run, is_held, process_
 from ttapi_pipeline.defs.operations.instance_errors import instance_errors
 from ttapi_pipeline.defs.operations.interrupts import noted_interrupts
 from ttapi_pipeline.defs.operations.lost_runs import end_if_lost
+from ttapi_pipeline.defs.operations.signs_of_life import is_worked_on
 
 _ASK_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 5.0
@@ -45,7 +46,7 @@ def orphans(instance: dg.DagsterInstance) -> Mapping[str, str]:
     for run_id in sorted(pool_state(instance, BROKER_POOL).run_ids):
         run = instance.get_run_by_id(run_id)
         # A run that was ended from outside may still be at work for a moment, and gives its slot back itself.
-        is_at_work = bool(is_held(instance, run_id))
+        is_at_work = bool(is_held(instance, run_id)) or is_worked_on(instance, run_id)
         if run is None:
             why = None if is_at_work else "it was deleted"
         elif run.is_finished:

@@ -31,7 +31,7 @@ from ttapi_pipeline.defs.operations.instance_errors import instance_errors
 
 _LOGGER = logging.getLogger(__name__)
 
-SILENT_FOR: Final = timedelta(seconds=75)
+SILENT_FOR: Final = timedelta(seconds=60)
 """A process that has given no sign for so long is gone. A database that is away for 20 s keeps nobody silent so long.
 The clocks of the machines may differ by a part of it."""
 
@@ -68,6 +68,14 @@ def signs_of(instance: dg.DagsterInstance, run_id: str) -> list[Sign]:
     """The last sign of each process that is at work for a run."""
     notes = notes_beginning_with(instance, f"{_PREFIX}{run_id}/")
     return [_sign(key.rpartition("/")[2], value) for key, value in sorted(notes.items())]
+
+
+def is_worked_on(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether a worker still executes a step of a run, which itself may be over."""
+    if has_local_events(instance):
+        return False
+    now = datetime.now(UTC)
+    return any(sign.step and sign.why_gone(now) is None for sign in signs_of(instance, run_id))
 
 
 def signs_by_run(instance: dg.DagsterInstance) -> set[str]:
