@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from dataclasses import replace
@@ -51,6 +52,21 @@ def test_the_address_of_the_queue_is_in_nothing_that_dagster_stores() -> None:
     assert "s3cr3t" not in dg.serialize_value(job.get_job_snapshot())
     quotes = job.graph.node_named("quotes").tags
     assert (quotes["dagster/priority"], quotes["dagster-celery/priority"]) == ("-5", "1")
+
+
+@pytest.mark.skipif(not has("dagster_k8s"), reason="dagster-k8s is installed by `make ci` alone")
+def test_the_executor_of_kubernetes_can_be_chosen() -> None:
+    job = build_definitions(Settings(executor=Engine.K8S)).resolve_job_def("refresh_all")
+    assert job.executor_def.name == "k8s"
+
+
+@pytest.mark.skipif(not has("dagster_celery"), reason="dagster-celery is installed by `make ci` alone")
+def test_a_worker_reads_the_queue_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TT_CELERY_BROKER", BROKER)
+    application = importlib.import_module("ttapi_pipeline.defs.celery_worker").app
+    assert (application.conf.broker_url, application.conf.result_backend) == (BROKER, BROKER)
+    assert "execute_plan" in application.tasks
+    assert application.conf.worker_disable_prefetch is True
 
 
 def test_results_go_where_the_queue_is_in_redis_and_back_to_the_run_elsewhere() -> None:
