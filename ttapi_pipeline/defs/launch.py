@@ -64,7 +64,7 @@ def refresh_datasets(
         with _cancelled_by_signals(instance, run_id), runs_of_location(instance, CODE_LOCATION):
             result = job.execute_in_process(
                 run_id=run_id,
-                tags={**process_tags(), **_TAGS},
+                tags={**process_tags(run_id=run_id), **_TAGS},
                 instance=instance,
                 asset_selection=[dg.AssetKey(name) for name in names],
                 run_config={

@@ -73,6 +73,19 @@ class TestWhoIsGone:
         assert status(instance, run) is dg.DagsterRunStatus.FAILURE
         assert str(process_of(run)) in reason_of(instance, run)
 
+    def test_the_repetition_of_a_run_is_not_where_the_run_was(self, instance: dg.DagsterInstance) -> None:
+        """Dagster copies the tags of a run to the one that repeats it, which is starting while somebody looks."""
+        process = subprocess.Popen(["true"])
+        gone = replace(this_process(), pid=process.pid)
+        process.wait()
+        lost = started_run(instance, **process_tags(gone))
+        repeated = started_run(instance, **process_tags(gone, run_id=lost.run_id))
+        assert process_of(repeated) is None
+        assert why_lost(instance, lost) == f"its process is gone: {gone}"
+        assert why_lost(instance, repeated) is None
+        assert end_lost_runs(instance) == [lost.run_id]
+        fail_run(instance, repeated, "the test is over")
+
     @pytest.mark.parametrize("has_lock", [True, False])
     @pytest.mark.parametrize("block", [0, 1])
     def test_it_ends_and_goes_although_the_file_of_its_events_is_damaged(

@@ -8,6 +8,7 @@ Processes that see the file see the lock, in another container as well. What is 
 and for an instance that is not kept in local files. Of that one there are also signs of life: see `signs_of_life`.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -37,14 +38,23 @@ _held: dict[str, int] = {}
 event that ends a run is recorded after its executor has ended."""
 
 
-def process_tags(identity: ProcessIdentity | None = None) -> Mapping[str, str]:
-    """The tag that says in which process a run is."""
-    return {_TAG: (identity or this_process()).to_json()}
+def process_tags(identity: ProcessIdentity | None = None, *, run_id: str | None = None) -> Mapping[str, str]:
+    """The tag that says in which process a run is.
+
+    Args:
+        identity: The process; this one by default.
+        run_id: Of the run. One that repeats it inherits the tag, and is in another process.
+    """
+    values = (identity or this_process()).to_strings()
+    return {_TAG: json.dumps({**values, "run": run_id} if run_id is not None else values)}
 
 
 def process_of(run: dg.DagsterRun) -> ProcessIdentity | None:
-    """The process that took up a run, by its tag; None when none is noted."""
-    return ProcessIdentity.from_json(run.tags.get(_TAG, ""))
+    """The process that took up a run, by its tag; None when none is noted, or that of a run that it repeats."""
+    text = run.tags.get(_TAG, "")
+    process = ProcessIdentity.from_json(text)
+    is_inherited = process is not None and json.loads(text).get("run", run.run_id) != run.run_id
+    return None if is_inherited else process
 
 
 def hold_run(instance: dg.DagsterInstance, run_id: str, *, is_noted: bool = True) -> None:
@@ -64,7 +74,7 @@ def hold_run(instance: dg.DagsterInstance, run_id: str, *, is_noted: bool = True
         with suppress(OSError):
             _held[run_id] = _shared_lock(file)
     if is_noted:
-        tag_run(instance, run_id, process_tags())
+        tag_run(instance, run_id, process_tags(run_id=run_id))
         give_signs(instance, run_id)
 
 
