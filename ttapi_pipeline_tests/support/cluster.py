@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -184,9 +185,16 @@ class Cluster:
             data=json.dumps({"query": LAUNCH, "variables": variables}).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=60) as response:
-            answer = json.load(response)
-        launched = answer["data"]["launchRun"]
+        answers: list[Any] = []
+
+        def is_answered() -> bool:
+            # Right after its database was away, the web server says that it is not well.
+            with suppress(urllib.error.HTTPError), urllib.request.urlopen(request, timeout=60) as response:
+                answers.append(json.load(response))
+            return bool(answers)
+
+        wait_until(is_answered, seconds=60, every=2, what="the web server takes a run")
+        launched = answers[0]["data"]["launchRun"]
         if launched["__typename"] != "LaunchRunSuccess":
             raise RuntimeError(f"{job} is not launched: {launched}")
         return str(launched["run"]["runId"])
