@@ -385,8 +385,18 @@ def claim_slot(instance: dg.DagsterInstance, pool: str, run_id: str, step: str) 
     is_shut = known is not None and known.limit == 0 and not known.from_default
     if not is_shut and (known is None or known.from_default or known.limit != 1):
         # It is its own limit from then on, so that no other default of the instance takes its place.
-        storage.set_concurrency_slots(pool, 1)
+        _set_one_slot(storage, pool)
     return bool(storage.claim_concurrency_slot(pool, run_id, step).is_claimed)
+
+
+def _set_one_slot(storage: Any, pool: str) -> None:
+    from sqlalchemy.exc import IntegrityError  # noqa: PLC0415 - see `_sqlite_paths`
+
+    try:
+        storage.set_concurrency_slots(pool, 1)
+    except IntegrityError:
+        # Two processes made the pool at the same instant, and the other one was first.
+        storage.set_concurrency_slots(pool, 1)
 
 
 def free_slot(instance: dg.DagsterInstance, run_id: str, step: str) -> None:

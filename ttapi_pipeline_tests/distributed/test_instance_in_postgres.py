@@ -12,9 +12,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 
 import dagster as dg
 import pytest
@@ -125,6 +127,20 @@ class TestSigns:
 
 
 class TestTurns:
+    def test_the_first_claims_of_a_new_instance_at_the_same_instant_are_one(self, instance: dg.DagsterInstance) -> None:
+        together = Barrier(6)
+
+        def claim(pool: str, number: int) -> bool:
+            together.wait()
+            return claim_slot(instance, pool, f"run {number}", "accounts")
+
+        with ThreadPoolExecutor(6) as threads:
+            for pool in (f"new-{number}" for number in range(5)):
+                claimed = list(threads.map(claim, [pool] * 6, range(6)))
+                assert claimed.count(True) <= 1
+                assert pool_state(instance, pool).limit == 1
+                assert len(pool_state(instance, pool).run_ids) == 6
+
     def test_a_waiting_step_sleeps_says_for_what_and_obeys_ctrl_c(self, instance: dg.DagsterInstance) -> None:
         ahead, behind = started_run(instance, **process_tags()), started_run(instance, **process_tags())
         with broker_turn(instance, ahead.run_id, "accounts", lambda _: None):
