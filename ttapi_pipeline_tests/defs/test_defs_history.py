@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Thirty sessions of real runs against the simulator, and what was known at the end of each of them.
 
-In between, bars are revised, the broker restates its calendar, and services fail. A split, which restates the past of a
-symbol, is in `storage.versions.test_bar_history`: the simulator's feed has prices that are adjusted for all time.
+In between, bars are revised, the broker restates its calendar, a split restates the past of a symbol, and services
+fail. The split comes by the files: the simulator's feed has prices that are adjusted for all time.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import pytest
@@ -30,7 +31,7 @@ from ttapi_pipeline.datasets.reading import schema_of
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.datasets.status import read_statuses
 from ttapi_pipeline.simulator.market.market import Market
-from ttapi_pipeline.simulator.market.metastock_files import write_metastock_files
+from ttapi_pipeline.simulator.market.metastock_files import Splits, write_metastock_files
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.storage.hashing import data_version
 from ttapi_pipeline.storage.stored import read_manifest
@@ -46,6 +47,9 @@ SESSIONS: Final = (date(2026, 5, 26), date(2026, 7, 8))
 FEW_SESSIONS: Final = (date(2026, 6, 17), date(2026, 6, 26))
 """First and last."""
 TABLES: Final = (*DATASETS, *REPORTS)
+
+SPLIT: Final = {"KO": [(date(2026, 3, 2), 2.0)]}
+"""Files that come half-way have the prices of the old share before it."""
 
 EARLY_CLOSE: Final = {"path": "data.items[session-date=2026-08-14].close-at", "value": "2026-08-14T17:00:00.000+00:00"}
 FAULTS: Final[Sequence[tuple[str, str, Mapping[str, object]]]] = (
@@ -91,13 +95,7 @@ def live(folder: Path, first: date, last: date) -> Past:
         port = str(probe.getsockname()[1])
     (folder / "universe.txt").write_text("\n".join(SYMBOLS))
     clock = StoppedClock(datetime(2026, 5, 22, tzinfo=UTC))
-    market = Market(7, clock=clock)
-    write_metastock_files(
-        market, folder / "metastock", first=date(2025, 10, 1), last=date(2026, 5, 20), symbols=("AMGN", "KO")
-    )
-    for path in (folder / "metastock").rglob("*"):
-        # Their rows were known when they were last changed.
-        os.utime(path, (clock.at.timestamp(), clock.at.timestamp()))
+    write_files(folder / "metastock", clock)
     past = Past(folder / "data")
     for number, session in enumerate(sessions):
         evening = datetime.combine(session, datetime.min.time(), UTC) + timedelta(days=1, hours=1, minutes=30)
@@ -113,6 +111,10 @@ def live(folder: Path, first: date, last: date) -> Past:
                 metastock_dir=folder / "metastock",
             )
             world = World(options, exchange, clock=clock)
+            if number == len(sessions) // 2:
+                clock.at = evening - timedelta(hours=10)
+                shutil.rmtree(folder / "metastock")
+                write_files(folder / "metastock", clock, unadjusted=SPLIT)
             hours = [evening - timedelta(hours=8), evening] if number % 10 == 6 else [evening]
             for clock.at in hours:
                 position, is_quiet = divmod(number - 1, every)
@@ -123,6 +125,15 @@ def live(folder: Path, first: date, last: date) -> Past:
                     past.failed.append(session)
                 past.known[clock.at + timedelta(minutes=20)] = manifests(past.data)
     return past
+
+
+def write_files(folder: Path, clock: StoppedClock, *, unadjusted: Splits = MappingProxyType({})) -> None:
+    """Write MetaStock files whose rows were known when they were written."""
+    first, last = date(2025, 10, 1), date(2026, 5, 20)
+    market = Market(7, clock=clock)
+    write_metastock_files(market, folder, first=first, last=last, symbols=("AMGN", "KO"), unadjusted=unadjusted)
+    for path in folder.rglob("*"):
+        os.utime(path, (clock.at.timestamp(), clock.at.timestamp()))
 
 
 @pytest.fixture(
@@ -151,12 +162,19 @@ def test_every_table_as_of_every_instant_has_the_data_version_of_its_manifest_th
     assert wrong == []
 
 
-def test_the_story_has_revisions_another_calendar_and_failures(past: Past) -> None:
+def test_the_story_has_revisions_another_calendar_a_split_and_failures(past: Past) -> None:
     assert past.failed
     calendars = {stored["trading_calendar"].data_version for stored in past.known.values()}
     assert len(calendars) >= 2
     candles = [each.manifest.provenance.statistics for each in versions(past.data, "daily_candles")]
     assert sum(int(facts.get("bars_revised", 0)) for facts in candles) >= 1
+    rebased = []
+    for instant in past.known:
+        bars = open_dataset("eod_snapshot", past.data, as_of=instant).filter(symbol="KO").collect()
+        rebased.append("rebased" in bars["adjustment"].to_list())
+    # Half-way, the bars before the split come in the old share, and are brought into that of today.
+    assert rebased == sorted(rebased)
+    assert set(rebased) == {False, True}
 
 
 def test_a_difference_of_two_versions_applied_to_the_first_gives_the_second(past: Past) -> None:
