@@ -290,3 +290,8 @@ class TestPlausibility:
     def test_repeated_keys_are_shown_with_how_often(self) -> None:
         frame = pl.DataFrame({"symbol": ["A", "A", "B"], "session": [1, 1, 1]}).lazy()
         assert repeated_keys(frame, ["symbol", "session"]).rows() == [("A", 1, 2)]
+        # Also where the rows with a key lie apart.
+        scattered = pl.DataFrame({"symbol": ["B", "A", "B"], "session": [1, 1, 1]}).lazy()
+        assert repeated_keys(scattered, ["symbol", "session"]).rows() == [("B", 1, 2)]
+        found = repeated_keys(frame.unique(maintain_order=True), ["symbol", "session"])
+        assert (found.rows(), found.columns) == ([], ["symbol", "session", "len"])

@@ -69,6 +69,14 @@ async def test_every_symbol_comes_with_its_bars_and_is_told_at_once(exchange: Ex
     assert steps == [(0, 2), (1, 2), (2, 2)]
 
 
+async def test_histories_that_the_listener_alone_gets_are_not_kept(exchange: Exchange, start: date) -> None:
+    told: list[int] = []
+    collection = await collect(
+        exchange, "AAPL BRK/B", start, on_symbol=lambda history: told.append(len(history)), returns_rows=False
+    )
+    assert (told, collection.rows, collection.requested, collection.missing) == ([2, 2], [], 2, {})
+
+
 async def test_what_is_asked_for_is_a_history_of_few_fields_from_midnight_utc(exchange: Exchange, start: date) -> None:
     await collect(exchange, "AAPL", start)
     request, setup, subscription, removal = exchange.received[2:]
