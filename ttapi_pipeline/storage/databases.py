@@ -149,7 +149,8 @@ def check_databases(home: Path, *, seconds: float = 5.0) -> None:
 def put_aside(database: Path) -> Path:
     """Rename a database, and the files that belong to it, so that a new one takes its place.
 
-    The log of writes goes first: beside a new database, SQLite would take it for that one's.
+    The log of writes goes first, for good: beside a new database, SQLite would take it for that one's. It may be gone
+    already, since SQLite removes it with the last connection, and does not wait for the disk.
 
     Raises:
         StorageError: The folder cannot be written.
@@ -161,7 +162,7 @@ def put_aside(database: Path) -> Path:
         for suffix in _COMPANIONS:
             with suppress(FileNotFoundError):
                 Path(f"{database}{suffix}").rename(f"{target}{suffix}")
-                sync(database.parent)
+            sync(database.parent)
     except OSError as error:
         raise storage_error(database, error) from error
     return target

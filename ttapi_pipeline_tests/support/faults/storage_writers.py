@@ -19,7 +19,7 @@ from typing import ClassVar, Final
 import polars as pl
 
 from ttapi_pipeline.core.declaration import Keeps
-from ttapi_pipeline.core.errors import CorruptFileError, TTError
+from ttapi_pipeline.core.errors import CorruptFileError, StorageError, TTError
 from ttapi_pipeline.core.manifest import FileFacts, Provenance
 from ttapi_pipeline.storage.databases import mend_databases
 from ttapi_pipeline.storage.files import file_facts
@@ -480,6 +480,7 @@ class PutAside(Writer):
     """A damaged database, and the log of its writes, make room for a new one."""
 
     name = "database put aside"
+    reasons = ("could not be looked into",)
 
     def prepare(self, folder: Path) -> None:
         (folder / "history").mkdir()
@@ -499,7 +500,8 @@ class PutAside(Writer):
             acknowledge()
         if not (folder / "history" / "runs.db").exists():
             return
-        raise AssertionError("the damaged database is there")
+        # One that cannot be opened now is looked at by the next run.
+        raise StorageError(f"{folder}: a database could not be looked into; the next run does it")
 
     def view(self, folder: Path) -> View:
         found = sorted(path.name for path in (folder / "history").iterdir())
