@@ -24,7 +24,7 @@ def conform(frame: pl.LazyFrame, schema: DatasetSchema) -> pl.LazyFrame: ...
 
 
 def conform(frame: pl.DataFrame | pl.LazyFrame, schema: DatasetSchema) -> pl.DataFrame | pl.LazyFrame:
-    """Order and cast the columns of a frame; NaN becomes null, and numbers get the digits that the schema declares.
+    """Order and cast the columns of a frame; NaN becomes null.
 
     A cast is for values that come out the same: whole floats for integers, text that reads as a number, midnights for
     dates, an instant of another zone for a UTC one. Timestamps without a zone, and numbers for text, are refused:
@@ -49,7 +49,7 @@ def conform(frame: pl.DataFrame | pl.LazyFrame, schema: DatasetSchema) -> pl.Dat
     _check_names(actual, schema)
     if isinstance(frame, pl.LazyFrame):
         if actual == schema.polars:
-            return frame.with_columns(cs.float().fill_nan(None)).with_columns(_rounding(schema))
+            return frame.with_columns(cs.float().fill_nan(None))
         return frame.map_batches(
             partial(_cast, schema=schema),
             streamable=True,
@@ -80,13 +80,7 @@ def _cast(frame: pl.DataFrame, schema: DatasetSchema) -> pl.DataFrame:
         _cast_column(frame, column, schema) for column in schema.columns if frame[column.name].dtype != column.dtype
     ]
     # The cast makes a NaN of the text "NaN".
-    if casts:
-        frame = frame.with_columns(casts).with_columns(cs.float().fill_nan(None))
-    return frame.with_columns(_rounding(schema))
-
-
-def _rounding(schema: DatasetSchema) -> list[pl.Expr]:
-    return [pl.col(name).round_sig_figs(digits) for name, digits in schema.digits.items()]
+    return frame.with_columns(casts).with_columns(cs.float().fill_nan(None)) if casts else frame
 
 
 def _cast_column(frame: pl.DataFrame, column: Column, schema: DatasetSchema) -> pl.Series:

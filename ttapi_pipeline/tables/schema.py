@@ -8,7 +8,7 @@ its types.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -65,14 +65,12 @@ class Column:
         type: Its type.
         description: One sentence with the unit and, where null is not plain, what null means.
         is_nullable: Whether a row may lack it.
-        digits: Significant decimal digits that are stored; None stores a number as it is.
     """
 
     name: str
     type: ColumnType
     description: str
     is_nullable: bool = True
-    digits: int | None = None
 
     @property
     def dtype(self) -> pl.DataType:
@@ -85,23 +83,6 @@ class Column:
 def required(name: str, column_type: ColumnType, description: str) -> Column:
     """A column that every row has."""
     return Column(name, column_type, description, is_nullable=False)
-
-
-ESTIMATE_DIGITS: Final = 6
-"""An estimate from a year of returns is known to two digits. Six keep a thousandth of a basis point of a volatility."""
-
-ERROR_DIGITS: Final = 4
-"""Of a standard error, and of a distance in standard errors; both are known to one or two digits."""
-
-
-def estimate(name: str, description: str) -> Column:
-    """A column with an estimate, stored to six digits."""
-    return Column(name, ColumnType.FLOAT, description, digits=ESTIMATE_DIGITS)
-
-
-def error_of_estimate(name: str, description: str) -> Column:
-    """A column with the error of an estimate, or a distance in such errors, stored to four digits."""
-    return Column(name, ColumnType.FLOAT, description, digits=ERROR_DIGITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +105,6 @@ class DatasetSchema:
         import polars as pl  # noqa: PLC0415 - see the module
 
         return pl.Schema({column.name: column.dtype for column in self.columns})
-
-    @property
-    def digits(self) -> Mapping[str, int]:
-        """The significant digits of the columns that are rounded, by name; empty where none is."""
-        return {column.name: column.digits for column in self.columns if column.digits is not None}
 
     @property
     def sort_by(self) -> Sequence[str]:

@@ -32,7 +32,7 @@ from ttapi_pipeline.storage.hashing import data_version
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.versions.keeping import Retention
 from ttapi_pipeline.storage.versions.reading import open_version, versions
-from ttapi_pipeline.tables.schema import DATE, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema, estimate
+from ttapi_pipeline.tables.schema import DATE, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema
 from ttapi_pipeline_tests.support.documents import ROOT
 
 COLUMNS: Final = (
@@ -41,12 +41,9 @@ COLUMNS: Final = (
     Column("close", FLOAT, "Price"),
     Column("fetched_at", TIMESTAMP, "When", is_nullable=False),
 )
-KEPT: Final[Mapping[str, Keeps]] = {each.name.lower(): each for each in Keeps} | {"packed": Keeps.LAST_OF_SESSION}
-"""A table for each policy, of that name, and one of estimates."""
-ESTIMATES: Final = tuple(estimate(each.name, "Price") if each.name == "close" else each for each in COLUMNS)
-SCHEMAS: Final = {
-    name: DatasetSchema(name, ESTIMATES if name == "packed" else COLUMNS, key=("symbol", "session")) for name in KEPT
-}
+KEPT: Final[Mapping[str, Keeps]] = {each.name.lower(): each for each in Keeps}
+"""A table for each policy, of that name."""
+SCHEMAS: Final = {name: DatasetSchema(name, COLUMNS, key=("symbol", "session")) for name in KEPT}
 
 START: Final = datetime(2026, 1, 5, 15, tzinfo=UTC)
 APART: Final = timedelta(minutes=37)

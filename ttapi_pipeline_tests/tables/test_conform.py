@@ -16,7 +16,7 @@ from ttapi_pipeline.core.errors import DataError, MissingColumnError
 from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.tables.conform import conform
-from ttapi_pipeline.tables.schema import FLOAT, Column, DatasetSchema, error_of_estimate, estimate
+from ttapi_pipeline.tables.schema import DatasetSchema
 
 Make = Callable[..., pl.DataFrame]
 
@@ -139,26 +139,3 @@ def test_types_that_leave_the_meaning_open_are_refused(
     frame = marks_frame().head(1).with_columns(pl.Series(column, [value]))
     with pytest.raises(DataError, match=f"{column} is .* and not"):
         conform(frame, marks)
-
-
-@pytest.mark.parametrize("lazy", [False, True])
-@pytest.mark.parametrize("dtype", [pl.Float64, pl.String])
-def test_an_estimate_gets_six_digits_and_its_error_four_and_other_numbers_keep_theirs(
-    lazy: bool, dtype: type[pl.DataType]
-) -> None:
-    schema = DatasetSchema(
-        "ratios",
-        (
-            Column("close", FLOAT, "Price"),
-            estimate("ratio", "Ratio"),
-            error_of_estimate("ratio_error", "Its standard error"),
-        ),
-        key=("close",),
-    )
-    values = [0.0123456789, 123456.789, -9.9999999, 0.0, None]
-    frame = pl.DataFrame({name: pl.Series(values).cast(dtype) for name in ("close", "ratio", "ratio_error")})
-    conformed = conform(frame.lazy(), schema).collect() if lazy else conform(frame, schema)
-    assert conformed["close"].to_list() == values
-    assert conformed["ratio"].to_list() == [0.0123457, 123457.0, -10.0, 0.0, None]
-    assert conformed["ratio_error"].to_list() == [0.01235, 123500.0, -10.0, 0.0, None]
-    assert_frame_equal(conform(conformed, schema), conformed, check_exact=True)

@@ -25,7 +25,7 @@ from ttapi_pipeline.storage.files import file_facts, temporary_folder
 from ttapi_pipeline.storage.objects import bucket
 from ttapi_pipeline.storage.objects.names import ObjectNames
 from ttapi_pipeline.storage.versions.recording import NewFile
-from ttapi_pipeline.storage.versions.restoring import led_back
+from ttapi_pipeline.storage.versions.restoring import read_patch, restored
 from ttapi_pipeline.storage.versions.row_changes import Changes, batches
 from ttapi_pipeline.storage.versions.steps import Step, Trail
 
@@ -98,7 +98,7 @@ def led_back_by(names: ObjectNames, trail: Trail, later: pl.LazyFrame, key: Sequ
     """
     with temporary_folder() as folder:
         # The changes are in memory then.
-        return led_back(later, [_fetched(names, step, folder) for step in trail.steps()], key)
+        return restored(later, read_patch([_fetched(names, step, folder) for step in trail.steps()], key))
 
 
 def _fetched(names: ObjectNames, step: Step, folder: Path) -> Step:
@@ -110,7 +110,7 @@ def _fetched(names: ObjectNames, step: Step, folder: Path) -> Step:
         raise storage_error(path, error) from error
     if not is_sound:
         raise CorruptFileError(
-            f"{source} is damaged or gone; the version that it leads to and those that are read through it are lost, "
+            f"{source} is damaged or gone; the version before this change and those that are read through it are lost, "
             "and others are not touched by it"
         )
     return replace(step, path=path)

@@ -27,7 +27,7 @@ from ttapi_pipeline.storage.layout import DatasetFiles
 from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.storage.versions.log import Publication, PublicationLog
 
-LOOKED_AT: Final = 50
+_LOOKED_AT: Final = 50
 """Publications before the newest ones that are looked at for what may go: every publication looks."""
 
 
@@ -190,7 +190,7 @@ def keep_whole(parquet: Path, folder: Path, manifest: Manifest) -> str:
 
 
 def _prune(folder: Path, dataset: str, log: PublicationLog, newest: int) -> None:
-    for write_id in removable(log.tail(newest + LOOKED_AT), newest):
+    for write_id in removable(log.tail(newest + _LOOKED_AT), newest):
         _remove(version_file(folder, dataset, write_id))
 
 

@@ -206,7 +206,7 @@ def _opened(file: BinaryIO, schema: DatasetSchema, version: Version) -> StoredTa
 
     from ttapi_pipeline.storage.table import StoredTable  # noqa: PLC0415 - see above
     from ttapi_pipeline.storage.verification import facts_of  # noqa: PLC0415 - see above
-    from ttapi_pipeline.storage.versions.restoring import led_back  # noqa: PLC0415 - see above
+    from ttapi_pipeline.storage.versions.restoring import read_patch, restored  # noqa: PLC0415 - see above
     from ttapi_pipeline.tables.older_types import in_types_of_now  # noqa: PLC0415 - see above
 
     seen, written = facts_of(file), version.written_by.parquet
@@ -222,7 +222,7 @@ def _opened(file: BinaryIO, schema: DatasetSchema, version: Version) -> StoredTa
     file.seek(0)
     frame = pl.scan_parquet(file)
     if version.trail is not None:
-        frame = led_back(frame, list(version.trail.steps()), schema.key)
+        frame = restored(frame, read_patch(list(version.trail.steps()), schema.key))
     of_now = in_types_of_now(frame, schema)
     return StoredTable(frame if of_now is None else of_now, version.manifest, seen.xxh3_128)
 
@@ -317,7 +317,7 @@ def _version(publication: Publication, kept: _Kept, *, is_current: bool) -> Vers
     for each in reversed(kept.by_rows.get(manifest.data_version, ())):
         if _has_rows_of(each.publication, publication):
             return Version(publication, each.file, each.publication.manifest, is_current)
-    trail = kept.trails.get(manifest.write_id) or kept.trails.get(publication.rows_of or manifest.write_id)
+    trail = kept.trails.get(manifest.write_id)
     if trail is None:
         return Version(publication, None, manifest, is_current)
     head = kept.heads[trail.head]

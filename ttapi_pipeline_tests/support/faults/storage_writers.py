@@ -35,7 +35,7 @@ from ttapi_pipeline.storage.verification import find_damage
 from ttapi_pipeline.storage.versions.keeping import Retention
 from ttapi_pipeline.storage.versions.reading import open_version, versions
 from ttapi_pipeline.storage.versions.steps import steps_of, trails
-from ttapi_pipeline.tables.schema import DATE, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema, estimate
+from ttapi_pipeline.tables.schema import DATE, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema
 from ttapi_pipeline_tests.support.faults.writer import View, Writer
 from ttapi_pipeline_tests.support.flips import flip_bit
 
@@ -48,9 +48,6 @@ BARS: Final = DatasetSchema(
         Column("fetched_at", TIMESTAMP, "When", is_nullable=False),
     ),
     key=("symbol", "session"),
-)
-ESTIMATES: Final = replace(
-    BARS, columns=tuple(estimate(each.name, "Price") if each.name == "close" else each for each in BARS.columns)
 )
 BARS_OF_SESSIONS: Final = DatasetSchema(
     "sessions",
@@ -314,44 +311,6 @@ class PublishAndMerge(PublishChanges):
         return int(rows.filter(symbol="BBB")["close"][0] - 20)
 
 
-class PublishAndPack(PublishAndMerge):
-    """A publication of a later session, with which the last version of the session before is packed."""
-
-    name = "publish and pack versions"
-    sessions: ClassVar = (0, 1, 2, 3, 4)
-    retention: ClassVar = Retention(Keeps.LAST_OF_SESSION, newest=1)
-
-    def prepare(self, folder: Path) -> None:
-        for number in range(4):
-            self.publish(folder, number, self.retention)
-
-    def run(self, folder: Path, acknowledge: Callable[[], None]) -> None:
-        self.publish(folder, 4, self.retention)
-        acknowledge()
-
-    def publish(self, folder: Path, number: int, retention: Retention) -> None:
-        # Of Friday, and of the next four days.
-        at = AT - timedelta(days=12 - self.sessions[number])
-        table = whole({"AAA": 10.0, "BBB": 20.0 + number, "CCC": 30.0})
-        provenance = replace(PROVENANCE, fetched_at=at)
-        publish(table, ESTIMATES, folder, provenance, lock_timeout_seconds=1, retention=retention).wait()
-
-    def view(self, folder: Path) -> View:
-        found = {}
-        for each in versions(folder, "bars"):
-            if each.file is not None:
-                rows = open_version(folder, ESTIMATES, each).frame.collect()
-                found[self.number_of(rows)] = data_version(rows) == each.manifest.data_version
-        return {**table_view(folder, ESTIMATES), "versions": f"{[found.get(number) for number in range(4)]}"}
-
-    def files(self, folder: Path) -> Sequence[str]:
-        # A repeated run publishes again, and packs what the first one did not.
-        names = [name for name in TableWriter.files(self, folder) if not name.startswith("bars/")]
-        kept = len(list((folder / "bars").glob("*.parquet")))
-        staged = [path.name for path in (folder / "bars").rglob(".*")]
-        return [*names, *staged, f"{kept} whole versions, {len(steps_of(folder, 'bars'))} packed ones"]
-
-
 class RepairChanges(PublishChanges):
     """A repair that makes a damaged Parquet file from its CSV, in a table whose changes are kept."""
 
@@ -525,7 +484,6 @@ WRITERS: Final = (
     PublishChanges(),
     PublishChangesOfPieces(),
     PublishAndMerge(),
-    PublishAndPack(),
     RepairChanges(),
     RepairLag(),
     RepairDamage(),
