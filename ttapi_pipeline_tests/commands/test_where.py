@@ -71,7 +71,7 @@ def test_the_doctor_and_the_grid_create_nothing(
     assert cli.main(["doctor"]) == 4
     said = capsys.readouterr().out
     assert f"ok   data folder: {home / 'data'}\n" in said
-    assert f"ok   instance: {home}\n" in said
+    assert f"ok   instance: {home}, which the first `tt refresh` makes\n" in said
     assert "ok   permissions: credentials and accounts are for this user alone\n" in said
     assert cli.main(["status"]) == 3
     assert tree(foreign.parent) == before
