@@ -106,13 +106,16 @@ def test_a_poor_environment_shows_what_a_rich_one_shows(filled: Path, variables:
         assert run(f"tt {command}", filled, **variables).code == 0
 
 
-@pytest.mark.parametrize("home", ["a file", "relative", "/nonexistent/x", "~nobodyknows/x"])
+@pytest.mark.parametrize("home", ["a file", "relative", "a missing folder", "~nobodyknows/x"])
 @pytest.mark.parametrize("command", ["refresh accounts --force", "ui --port 21216"])
 def test_an_instance_that_cannot_be_is_named_before_anything_runs(filled: Path, home: str, command: str) -> None:
     if home == "a file":
         (filled / "file").touch()
         home = str(filled / "file")
         words = f"DAGSTER_HOME is {home}, and that is a file; set it to a folder, or unset the variable\n"
+    elif home == "a missing folder":
+        home = str(filled / "missing" / "x")
+        words = f"{home}, and there is no such folder; make it, or unset the variable\n"
     elif home.startswith("~"):
         words = "the system knows no such home"
     else:

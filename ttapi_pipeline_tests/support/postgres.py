@@ -72,12 +72,17 @@ def _programs() -> Path:
     return Path(on_path).parent
 
 
+def _runuser() -> str:
+    """The program, which is among those of the system's administrator: they are not on every path."""
+    return shutil.which("runuser", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") or "runuser"
+
+
 @contextmanager
 def postgres_server() -> Iterator[Postgres]:
     """A server, for the length of the block. As root it runs as the user `postgres`, as Postgres demands."""
     programs, port = _programs(), free_port()
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
-    as_other = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    as_other = [_runuser(), "-u", "postgres", "--"] if os.geteuid() == 0 else []
     if as_other:
         shutil.chown(folder, "postgres", "postgres")
     password = folder / "password"
