@@ -20,7 +20,7 @@ PROGRAM = ROOT / ".ci" / "image.sh"
 MOST_GIGABYTES = 1.4
 NOT_TO_BE_HAD = 77
 
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = [pytest.mark.distributed, pytest.mark.timeout(1500)]
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,6 @@ THOROUGH: Final = (
     "defs/test_defs_universe_change.py",
     "deploy/test_backup.py",
     "deploy/test_deployment_tools.py",
-    "deploy/test_image.py",
     "metastock/test_hostile_folders.py",
     "storage/objects/test_object_fills.py",
     "storage/objects/test_object_kills.py",
