@@ -45,7 +45,7 @@ def test_an_executor_whose_package_is_missing_says_what_to_install(
     )
 
 
-@pytest.mark.skipif(not has("dagster_celery"), reason="dagster-celery is installed by `make ci` alone")
+@pytest.mark.skipif(not has("dagster_celery"), reason="dagster-celery is installed by `make distributed` alone")
 def test_the_address_of_the_queue_is_in_nothing_that_dagster_stores() -> None:
     job = build_definitions(OF_RUNS).resolve_job_def("refresh_all")
     assert job.executor_def.name == "celery"
@@ -54,13 +54,13 @@ def test_the_address_of_the_queue_is_in_nothing_that_dagster_stores() -> None:
     assert (quotes["dagster/priority"], quotes["dagster-celery/priority"]) == ("-5", "1")
 
 
-@pytest.mark.skipif(not has("dagster_k8s"), reason="dagster-k8s is installed by `make ci` alone")
+@pytest.mark.skipif(not has("dagster_k8s"), reason="dagster-k8s is installed by `make distributed` alone")
 def test_the_executor_of_kubernetes_can_be_chosen() -> None:
     job = build_definitions(Settings(executor=Engine.K8S)).resolve_job_def("refresh_all")
     assert job.executor_def.name == "k8s"
 
 
-@pytest.mark.skipif(not has("dagster_celery"), reason="dagster-celery is installed by `make ci` alone")
+@pytest.mark.skipif(not has("dagster_celery"), reason="dagster-celery is installed by `make distributed` alone")
 def test_a_worker_reads_the_queue_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TT_CELERY_BROKER", BROKER)
     application = importlib.import_module("ttapi_pipeline.defs.celery_worker").app

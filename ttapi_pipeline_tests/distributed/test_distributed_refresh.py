@@ -21,7 +21,7 @@ from typing import Final
 import dagster as dg
 import pytest
 
-pytest.importorskip("dagster_celery", reason="the packages of a deployment are installed by `make ci`")
+pytest.importorskip("dagster_celery", reason="the packages of a deployment are installed by `make distributed`")
 
 from ttapi_pipeline.core.engines import Engine
 from ttapi_pipeline.datasets.registry import DATASETS

@@ -21,7 +21,7 @@ from threading import Barrier
 import dagster as dg
 import pytest
 
-pytest.importorskip("dagster_postgres", reason="the packages of a deployment are installed by `make ci`")
+pytest.importorskip("dagster_postgres", reason="the packages of a deployment are installed by `make distributed`")
 
 from ttapi_pipeline.core.processes import ProcessIdentity, this_process
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
