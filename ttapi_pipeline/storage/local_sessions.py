@@ -12,11 +12,10 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ttapi_pipeline.core.errors import CorruptFileError, StorageError
+from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.core.files import make_folders, remove_abandoned_in
 from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.storage.session_table import (
-    ATTEMPTS,
     PARTS,
     STAYS_SECONDS,
     NewPart,
@@ -24,6 +23,7 @@ from ttapi_pipeline.storage.session_table import (
     by_session,
     list_text,
     read_list,
+    sound_parts,
     told_by_footers,
 )
 from ttapi_pipeline.tables.schema import DatasetSchema
@@ -95,29 +95,15 @@ class LocalSessionTable:
     def scan(self, sessions: Collection[date] | None = None) -> pl.LazyFrame:
         import polars as pl  # noqa: PLC0415 - the list of parts needs no Polars
 
-        paths = [self.folder / part.file for part in self._sound_parts(sessions)]
+        paths = [self.folder / part.file for part in sound_parts(self, sessions, self._check_all)]
         # Columns that came later are null in the files from before.
         return pl.scan_parquet(
             paths, schema=self.schema.polars, missing_columns="insert", extra_columns="ignore", glob=False
         )
 
-    def _sound_parts(self, sessions: Collection[date] | None) -> Sequence[Part]:
-        """The parts of these sessions, whose files are there and as they were written; errors as of `scan`."""
-        gone = FileNotFoundError()
-        for _ in range(ATTEMPTS):
-            parts = [part for session, part in self.parts().items() if sessions is None or session in sessions]
-            if not parts:
-                raise StorageError(f"{self.folder}: nothing is stored of the sessions that were asked for")
-            try:
-                for part in parts:
-                    self._check(part)
-                return parts
-            except FileNotFoundError as error:
-                # Another process has replaced a file, and removed it, since the list was read.
-                gone = error
-        raise StorageError(
-            f"{gone.filename} is gone; the next refresh of what it is made from makes it again, if those rows are kept"
-        )
+    def _check_all(self, parts: Sequence[Part]) -> None:
+        for part in parts:
+            self._check(part)
 
     def _check(self, part: Part) -> None:
         """Compare a file with what was written; a file is read once per process.

@@ -16,14 +16,14 @@ Put here: what is the same wherever the files are. Not here: what the rows are m
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import uuid4
 
-from ttapi_pipeline.core.errors import CorruptFileError, DataError
+from ttapi_pipeline.core.errors import CorruptFileError, DataError, StorageError
 from ttapi_pipeline.core.manifest import FileFacts
 from ttapi_pipeline.core.seals import check_document, with_checksum
 from ttapi_pipeline.storage.layout import Folder
@@ -39,7 +39,7 @@ PARTS: Final = "parts.json"
 STAYS_SECONDS: Final = 3600.0
 """How long a file that was replaced stays."""
 
-ATTEMPTS: Final = 5
+_ATTEMPTS: Final = 5
 """How often a reader begins again, because a file was replaced and removed meanwhile."""
 
 
@@ -210,6 +210,33 @@ def told_by_footers(table: str, paths: Iterable[Path]) -> list[Part]:
         if part.file == path.name and made_at >= newest.get(part.session, ("", part))[0]:
             newest[part.session] = (made_at, part)
     return [part for _, part in newest.values()]
+
+
+def sound_parts(
+    table: SessionTable, sessions: Collection[date] | None, check: Callable[[Sequence[Part]], None]
+) -> Sequence[Part]:
+    """The parts of these sessions; errors as of a table's `scan`.
+
+    Args:
+        table: Whose.
+        sessions: Which ones; None for all.
+        check: Raises CorruptFileError for files that are not as they were written, and FileNotFoundError with the name
+            of one that is not there.
+    """
+    gone = FileNotFoundError()
+    for _ in range(_ATTEMPTS):
+        parts = [part for session, part in table.parts().items() if sessions is None or session in sessions]
+        if not parts:
+            raise StorageError(f"{table.folder}: nothing is stored of the sessions that were asked for")
+        try:
+            check(parts)
+            return parts
+        except FileNotFoundError as error:
+            # Another process has replaced a file, and removed it, since the list was read.
+            gone = error
+    raise StorageError(
+        f"{gone.filename} is gone; the next refresh of what it is made from makes it again, if those rows are kept"
+    )
 
 
 @dataclass(frozen=True, slots=True)

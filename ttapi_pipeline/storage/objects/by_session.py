@@ -17,7 +17,7 @@ from ttapi_pipeline.storage.objects import bucket
 from ttapi_pipeline.storage.objects.history import publications_in, read_log
 from ttapi_pipeline.storage.objects.location import ObjectPath
 from ttapi_pipeline.storage.objects.manifests import read_current
-from ttapi_pipeline.storage.objects.names import LogEntry, ObjectNames, write_id_of
+from ttapi_pipeline.storage.objects.names import LogEntry, ObjectNames, log_entries, write_id_of
 from ttapi_pipeline.storage.versions.keeping import session_at
 from ttapi_pipeline.storage.versions.log import Publication
 
@@ -43,9 +43,10 @@ class History:
     def of(cls, names: ObjectNames) -> History:
         """List a dataset."""
         listed = [each.path for each in bucket.listed(names.kept)]
-        entries = sorted(entry for path in listed if (entry := LogEntry.from_name(path.name)) is not None)
         parquet = (path for path in listed if path.name.endswith(".parquet"))
-        return cls(names, entries, {found: path for path in parquet if (found := write_id_of(path)) is not None})
+        return cls(
+            names, log_entries(listed), {found: path for path in parquet if (found := write_id_of(path)) is not None}
+        )
 
     def read(self, entries: Sequence[LogEntry]) -> list[Publication]:
         """These entries of the log; those that cannot be read are left out."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -119,6 +120,11 @@ class LogEntry:
             return None
         instant = datetime.strptime(found["instant"], _INSTANT).replace(tzinfo=UTC)
         return cls(instant, found["write_id"], found["data_version"])
+
+
+def log_entries(paths: Iterable[ObjectPath]) -> list[LogEntry]:
+    """What the names of objects say of the log, oldest first; other objects are passed over."""
+    return sorted(entry for path in paths if (entry := LogEntry.from_name(path.name)) is not None)
 
 
 def step_at(path: ObjectPath) -> Step | None:

@@ -20,7 +20,7 @@ from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.storage.objects import bucket
 from ttapi_pipeline.storage.objects.bucket import ObjectFacts
 from ttapi_pipeline.storage.objects.location import ObjectPath
-from ttapi_pipeline.storage.objects.names import LogEntry, ObjectNames, step_at, write_id_of
+from ttapi_pipeline.storage.objects.names import LogEntry, ObjectNames, log_entries, step_at, write_id_of
 from ttapi_pipeline.storage.objects.usage import history_bytes, listed_by_dataset
 from ttapi_pipeline.storage.versions.keeping import Retention, session_of
 from ttapi_pipeline.storage.versions.steps import Step
@@ -89,7 +89,7 @@ def removable(listed: Sequence[ObjectFacts], current: Manifest, retention: Reten
 
     Never among them: what is stored now, and rows that were the last of some session where the policy keeps those.
     """
-    entries = sorted(entry for each in listed if (entry := LogEntry.from_name(each.path.name)) is not None)
+    entries = log_entries(each.path for each in listed)
     # The store tells times to the second.
     order = {entry.write_id: number for number, entry in enumerate(entries)}
     rows = sorted(

@@ -8,6 +8,8 @@ loses a session; of two that make the same session, the later one's file counts.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -20,7 +22,6 @@ from ttapi_pipeline.storage.objects import bucket
 from ttapi_pipeline.storage.objects.bucket import ObjectFacts
 from ttapi_pipeline.storage.objects.location import ObjectPath
 from ttapi_pipeline.storage.session_table import (
-    ATTEMPTS,
     PARTS,
     STAYS_SECONDS,
     NewPart,
@@ -28,6 +29,7 @@ from ttapi_pipeline.storage.session_table import (
     by_session,
     list_text,
     read_list,
+    sound_parts,
     told_by_footers,
 )
 from ttapi_pipeline.tables.schema import DatasetSchema
@@ -116,7 +118,7 @@ class ObjectSessionTable:
     def scan(self, sessions: Collection[date] | None = None) -> pl.LazyFrame:
         import polars as pl  # noqa: PLC0415 - the list of parts needs no Polars
 
-        paths = [str(self.folder / part.file) for part in self._sound_parts(sessions)]
+        paths = [str(self.folder / part.file) for part in sound_parts(self, sessions, self._check)]
         # Columns that came later are null in the files from before.
         return pl.scan_parquet(
             paths,
@@ -128,31 +130,20 @@ class ObjectSessionTable:
             credential_provider=None,
         )
 
-    def _sound_parts(self, sessions: Collection[date] | None) -> Sequence[Part]:
-        """The parts of these sessions, whose files are there with the sizes that were written; errors as of `scan`."""
-        gone: Sequence[str] = ()
-        for _ in range(ATTEMPTS):
-            parts = [part for session, part in self.parts().items() if sessions is None or session in sessions]
-            if not parts:
-                raise StorageError(f"{self.folder}: nothing is stored of the sessions that were asked for")
-            self._listed = None
-            files = self._files()
-            gone = [part.file for part in parts if part.file not in files]
-            if gone:
-                # Another process has replaced a file, and removed it, since the list was read.
-                continue
-            for part in parts:
-                if files[part.file].bytes != part.facts.bytes:
-                    raise CorruptFileError(
-                        f"{self.folder / part.file} is damaged: it has {files[part.file].bytes} bytes, and "
-                        f"{part.facts.bytes} were written; delete it, and the next refresh makes it again from the "
-                        "rows that are kept"
-                    )
-            return parts
-        raise StorageError(
-            f"{self.folder / gone[0]} is gone; the next refresh of what it is made from makes it again, if those rows "
-            "are kept"
-        )
+    def _check(self, parts: Sequence[Part]) -> None:
+        """Compare the sizes of files with those that were written; errors as of `sound_parts`."""
+        self._listed = None
+        files = self._files()
+        gone = next((part.file for part in parts if part.file not in files), None)
+        if gone is not None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.folder / gone))
+        for part in parts:
+            if files[part.file].bytes != part.facts.bytes:
+                raise CorruptFileError(
+                    f"{self.folder / part.file} is damaged: it has {files[part.file].bytes} bytes, and "
+                    f"{part.facts.bytes} were written; delete it, and the next refresh makes it again from the rows "
+                    "that are kept"
+                )
 
     def is_there(self, part: Part) -> bool:
         found = self._files().get(part.file)

@@ -12,7 +12,7 @@ from ttapi_pipeline.storage.objects import bucket
 from ttapi_pipeline.storage.objects.bucket import ObjectFacts
 from ttapi_pipeline.storage.objects.history import versions
 from ttapi_pipeline.storage.objects.location import ObjectPath
-from ttapi_pipeline.storage.objects.names import LogEntry, step_at, write_id_of
+from ttapi_pipeline.storage.objects.names import LogEntry, log_entries, step_at, write_id_of
 from ttapi_pipeline.storage.versions.keeping import session_at
 from ttapi_pipeline.storage.versions.usage import Usage
 
@@ -63,8 +63,8 @@ def listed_by_dataset(folder: ObjectPath) -> Mapping[str, Sequence[ObjectFacts]]
 def history_bytes(listed: Sequence[ObjectFacts]) -> int:
     """Bytes of a dataset's rows, changes and log, without the newest rows, which are those that are stored now."""
     rows = [each for each in listed if write_id_of(each.path) is not None]
-    newest = max(_entries(listed), default=None)
-    now = None if newest is None else newest.write_id
+    entries = _entries(listed)
+    now = entries[-1].write_id if entries else None
     kept = [each.bytes for each in rows if write_id_of(each.path) != now]
     beside = [
         each.bytes
@@ -75,4 +75,4 @@ def history_bytes(listed: Sequence[ObjectFacts]) -> int:
 
 
 def _entries(listed: Sequence[ObjectFacts]) -> Sequence[LogEntry]:
-    return [entry for each in listed if (entry := LogEntry.from_name(each.path.name)) is not None]
+    return log_entries(each.path for each in listed)
