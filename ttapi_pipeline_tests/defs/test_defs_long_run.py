@@ -13,7 +13,6 @@ import json
 import os
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -33,6 +32,7 @@ from ttapi_pipeline.simulator.market.market import Market
 from ttapi_pipeline.simulator.market.metastock_files import write_metastock_files
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline_tests.support.projects import environment_of_users, make_project
+from ttapi_pipeline_tests.support.servers import free_port
 from ttapi_pipeline_tests.support.usage import bytes_and_files, descendants, growth, usage_of
 
 MINUTES: Final = float(os.environ.get("TT_SOAK_MINUTES", "60"))
@@ -108,12 +108,6 @@ class Program:
 
     def said(self) -> str:
         return self.output.read_text(errors="replace")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def answers(port: int) -> bool:

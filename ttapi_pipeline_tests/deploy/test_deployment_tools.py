@@ -28,7 +28,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from ttapi_pipeline_tests.support.documents import ROOT
-from ttapi_pipeline_tests.support.postgres import free_port
+from ttapi_pipeline_tests.support.servers import free_port
 
 DEPLOY = ROOT / "deploy"
 MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))

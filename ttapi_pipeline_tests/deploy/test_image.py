@@ -14,7 +14,8 @@ import pytest
 
 from ttapi_pipeline_tests.support.documents import ROOT
 from ttapi_pipeline_tests.support.object_store import access_to
-from ttapi_pipeline_tests.support.postgres import PASSWORD, USER, Postgres, free_port
+from ttapi_pipeline_tests.support.postgres import PASSWORD, USER, Postgres
+from ttapi_pipeline_tests.support.servers import free_port
 
 PROGRAM = ROOT / ".ci" / "image.sh"
 MOST_GIGABYTES = 1.4

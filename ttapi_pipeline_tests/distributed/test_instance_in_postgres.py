@@ -38,7 +38,7 @@ from ttapi_pipeline.defs.operations.signs_of_life import (
     stop_signs,
 )
 from ttapi_pipeline_tests.support.held import started_run
-from ttapi_pipeline_tests.support.servers import postgres
+from ttapi_pipeline_tests.support.postgres import postgres_server
 
 pytestmark = [pytest.mark.distributed, pytest.mark.timeout(300)]
 
@@ -65,7 +65,7 @@ with dg.DagsterInstance.get() as instance:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("home")
-    with postgres() as server:
+    with postgres_server() as server:
         storage = {"postgres": {"postgres_url": server.url}}
         settings = {"storage": storage, "telemetry": {"enabled": False}}
         # JSON is YAML.

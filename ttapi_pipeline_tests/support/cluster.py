@@ -33,7 +33,8 @@ from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline_tests.support.clocks import StoppedClock
 from ttapi_pipeline_tests.support.documents import ROOT
 from ttapi_pipeline_tests.support.object_store import access_to, make_bucket, object_server
-from ttapi_pipeline_tests.support.servers import Postgres, answers, free_port, postgres, redis, wait_until
+from ttapi_pipeline_tests.support.postgres import Postgres, postgres_server
+from ttapi_pipeline_tests.support.servers import answers, free_port, redis, wait_until
 from ttapi_pipeline_tests.support.simulator import SimulatorControl
 from ttapi_pipeline_tests.support.slow_proxy import Traffic, slow_proxy
 
@@ -242,7 +243,7 @@ class Cluster:
 def cluster(folder: Path) -> Iterator[Cluster]:
     """The cluster for the length of the block; the test is skipped where one of the servers cannot be had."""
     with ExitStack() as stack:
-        database, queue = stack.enter_context(postgres()), stack.enter_context(redis())
+        database, queue = stack.enter_context(postgres_server()), stack.enter_context(redis())
         server = stack.enter_context(object_server())
         store = stack.enter_context(slow_proxy(server))
         exchange = stack.enter_context(SimulatorProcess(arguments=["--now", SATURDAY.isoformat()]))

@@ -5,32 +5,36 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from ttapi_pipeline_tests.support.servers import free_port
 
 USER = "dagster"
 PASSWORD = "s3cr3t-postgres"
 
 
-@dataclass(frozen=True)
 class Postgres:
-    """A running server.
+    """A server with nothing in it, as an unprivileged user: it refuses to run as root.
 
     Attributes:
         port: On 127.0.0.1.
         programs: The folder of `pg_dump` and the others, of its version.
+        url: Of its first database, for Dagster; SQLAlchemy 2.1 takes postgresql:// for psycopg 3.
     """
 
-    port: int
-    programs: Path
+    def __init__(self, folder: Path, programs: Path, user: str | None) -> None:
+        self._folder, self._user = folder, user
+        self.port = free_port()
+        self.programs = programs
+        self.url = f"postgresql+psycopg2://{USER}:{PASSWORD}@127.0.0.1:{self.port}/postgres"
 
     def environment(self, database: str) -> dict[str, str]:
         """The variables of a program that uses a database."""
@@ -54,56 +58,67 @@ class Postgres:
         """An empty one."""
         self.run("createdb", name)
 
+    def make(self) -> None:
+        """Make the files of the server."""
+        password = self._folder / "password"
+        password.write_text(PASSWORD)
+        password.chmod(0o644)
+        self._call(
+            "initdb", "--username", USER, "--pwfile", str(password), "--auth", "scram-sha-256", "--no-sync",
+            "--encoding", "UTF8",
+        )  # fmt: skip
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listened to a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c max_connections=300"
+        log = str(self._folder / "log")
+        self._call("pg_ctl", "start", "--wait", "--log", log, "--options", f"-c port={self.port} {options}")
+
+    def stop(self) -> None:
+        """End it at once, as a loss of power does."""
+        self._call("pg_ctl", "stop", "--wait", "--mode", "immediate")
+
+    def _call(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [self.programs / program, *arguments, "--pgdata", self._folder / "data"],
+            user=self._user,
+            cwd=self._folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{program}: {done.stderr}")
 
 
 def _programs() -> Path:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     if found:
         return found[-1].parent
-    on_path = shutil.which("postgres")
+    on_path = shutil.which("initdb")
     if on_path is None:
         pytest.skip("there is no Postgres here: `apt-get install postgresql` brings it")
     return Path(on_path).parent
 
 
-def _runuser() -> str:
-    """The program, which is among those of the system's administrator: they are not on every path."""
-    return shutil.which("runuser", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") or "runuser"
-
-
 @contextmanager
 def postgres_server() -> Iterator[Postgres]:
-    """A server, for the length of the block. As root it runs as the user `postgres`, as Postgres demands."""
-    programs, port = _programs(), free_port()
+    """A server for the length of the block; the test is skipped where Postgres is not installed."""
+    programs, user = _programs(), None
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
-    as_other = [_runuser(), "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    if as_other:
-        shutil.chown(folder, "postgres", "postgres")
-    password = folder / "password"
-    password.write_text(PASSWORD)
-    password.chmod(0o644)
-    cluster = folder / "cluster"
-
-    def call(*command: str | Path) -> None:
-        subprocess.run([*as_other, *command], check=True, stdout=subprocess.DEVNULL, cwd=folder)
-
+    if os.geteuid() == 0:
+        user = "postgres" if "postgres" in {each.pw_name for each in pwd.getpwall()} else "nobody"
+        shutil.chown(folder, user)
+    server = Postgres(folder, programs, user)
     try:
-        call(
-            programs / "initdb", "--pgdata", cluster, "--username", USER, "--pwfile", password,
-            "--auth", "scram-sha-256", "--no-sync", "--encoding", "UTF8",
-        )  # fmt: skip
-        options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories= -c fsync=off"
-        call(programs / "pg_ctl", "start", "--wait", "--pgdata", cluster, "--log", folder / "log", "--options", options)
+        server.make()
+        server.start()
         try:
-            yield Postgres(port, programs)
+            yield server
         finally:
-            call(programs / "pg_ctl", "stop", "--wait", "--mode", "fast", "--pgdata", cluster)
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
