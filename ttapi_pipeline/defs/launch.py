@@ -23,8 +23,9 @@ from ttapi_pipeline.defs.dagster_internals import (
 )
 from ttapi_pipeline.defs.operations.held_runs import hold_run, process_tags, release_run
 from ttapi_pipeline.defs.operations.instance_errors import instance_errors, open_instance
-from ttapi_pipeline.defs.operations.interrupts import noted_interrupts
+from ttapi_pipeline.defs.operations.interrupts import despite_interrupts
 from ttapi_pipeline.defs.operations.lost_runs import end_lost_runs
+from ttapi_pipeline.defs.operations.pools import leave_queue
 from ttapi_pipeline.defs.operations.signs_of_life import give_signs
 from ttapi_pipeline.storage.databases import dagster_home
 
@@ -94,7 +95,12 @@ def _cancelled_by_signals(instance: dg.DagsterInstance, run_id: str) -> Iterator
     try:
         yield
     except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
-        # A second signal does not keep the record from being written.
-        with suppress(dg.DagsterExecutionInterruptedError), noted_interrupts():
-            record_cancelled(instance, run_id, "ended by a signal, such as Ctrl-C")
+        # A second signal does not keep the record from being written, wherever it came: also between two steps of ours.
+        with suppress(dg.DagsterExecutionInterruptedError):
+            despite_interrupts(lambda: _cancel(instance, run_id))
         raise KeyboardInterrupt from None
+
+
+def _cancel(instance: dg.DagsterInstance, run_id: str) -> None:
+    record_cancelled(instance, run_id, "ended by a signal, such as Ctrl-C")
+    leave_queue(instance, run_id)

@@ -359,9 +359,19 @@ def test_ctrl_c_ends_a_refresh_and_leaves_no_simulator(project: Path) -> None:
     assert not any(_is_running(pid) for pid in simulators)
 
 
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.soak), signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "seconds"),
+    [
+        (signal.SIGTERM, 0.0),
+        *(
+            pytest.param(number, seconds, marks=pytest.mark.soak)
+            for number in (signal.SIGINT, signal.SIGTERM)
+            for seconds in (0.0, 0.001, 0.002, 0.004, 0.008, 0.016, 0.03, 0.06, 0.1, 0.2)
+        ),
+    ],
+)
 def test_a_refresh_that_waits_says_for_which_run_ends_at_a_signal_and_leaves_nothing(
-    project: Path, exchange: SimulatorProcess, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+    project: Path, exchange: SimulatorProcess, number: signal.Signals, seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project)
     with (
@@ -382,6 +392,7 @@ def test_a_refresh_that_waits_says_for_which_run_ends_at_a_signal_and_leaves_not
         named = f"accounts: waiting for run {ahead.run_id[:8]}, which fetches daily_candles ({process_of(ahead)})"
         assert line.strip() == named
         process.send_signal(number)
+        time.sleep(seconds)
         process.send_signal(number)
         out, err = process.communicate(timeout=90)
         assert process.returncode == 128 + number, out + err

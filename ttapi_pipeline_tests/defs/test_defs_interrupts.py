@@ -3,6 +3,7 @@
 """Ctrl-C while a step is in an event loop: its tasks end, and so does the run."""
 
 import asyncio
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.assets.interrupts import run_async
+from ttapi_pipeline.defs.operations.interrupts import despite_interrupts
 from ttapi_pipeline_tests.support.worlds import World
 
 
@@ -95,3 +97,41 @@ def test_an_interrupted_run_ends_and_begins_no_further_step(world: World, monkey
     assert not result.success
     assert [event.step_key for event in result.all_events if event.is_step_up_for_retry] == []
     assert world.files() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_signals_must_not_end_is_done_to_its_end_and_they_count_after_it(
+    handlers: dict[int, Any], number: signal.Signals
+) -> None:
+    done: list[str] = []
+
+    def leave() -> None:
+        os.kill(os.getpid(), number)
+        done.append("begun")
+        os.kill(os.getpid(), number)
+        done.append("ended")
+
+    with pytest.raises(dg.DagsterExecutionInterruptedError):
+        despite_interrupts(leave)
+    assert done == ["begun", "ended"]
+    assert {each: signal.getsignal(each) for each in handlers} == handlers
+
+
+def test_what_a_signal_has_ended_before_it_was_noted_is_begun_anew(handlers: dict[int, Any]) -> None:
+    done: list[str] = []
+
+    def leave() -> None:
+        done.append("begun")
+        if len(done) == 1:
+            handlers[signal.SIGTERM](signal.SIGTERM, None)
+
+    with pytest.raises(dg.DagsterExecutionInterruptedError):
+        despite_interrupts(leave)
+    assert done == ["begun", "begun"]
+
+
+def test_without_a_signal_nothing_is_raised(handlers: dict[int, Any]) -> None:
+    done: list[str] = []
+    despite_interrupts(lambda: done.append("begun"))
+    assert done == ["begun"]
+    assert {each: signal.getsignal(each) for each in handlers} == handlers

@@ -4,7 +4,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import dagster as dg
@@ -34,3 +34,24 @@ def noted_interrupts() -> Iterator[threading.Event]:
             signal.signal(number, handler)
         if noted.is_set():
             raise dg.DagsterExecutionInterruptedError
+
+
+def despite_interrupts(action: Callable[[], None]) -> None:
+    """Do something to its end, however many signals come: one that comes before they are noted lets it begin anew.
+
+    Args:
+        action: May be done more than once.
+
+    Raises:
+        DagsterExecutionInterruptedError: After the action, when there was a signal.
+    """
+    is_done = was_interrupted = False
+    while not is_done:
+        try:
+            with noted_interrupts():
+                action()
+                is_done = True
+        except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+            was_interrupted = True
+    if was_interrupted:
+        raise dg.DagsterExecutionInterruptedError

@@ -30,7 +30,7 @@ from ttapi_pipeline.defs.dagster_internals import (
 )
 from ttapi_pipeline.defs.operations.held_runs import hold_run, is_held, process_of, why_lost
 from ttapi_pipeline.defs.operations.instance_errors import instance_errors
-from ttapi_pipeline.defs.operations.interrupts import noted_interrupts
+from ttapi_pipeline.defs.operations.interrupts import despite_interrupts, noted_interrupts
 from ttapi_pipeline.defs.operations.lost_runs import end_if_lost
 from ttapi_pipeline.defs.operations.signs_of_life import is_worked_on
 
@@ -91,8 +91,7 @@ def broker_turn(instance: dg.DagsterInstance, run_id: str, step: str, say: Calla
                 _wait(instance, run_id, step, say, interrupted)
         yield has_waited
     finally:
-        with noted_interrupts(), _alone(instance):
-            free_slot(instance, run_id, step)
+        despite_interrupts(lambda: _leave(instance, run_id, step))
 
 
 def _wait(
@@ -117,6 +116,17 @@ def _wait(
 def _claim(instance: dg.DagsterInstance, run_id: str, step: str) -> bool:
     with _alone(instance):
         return claim_slot(instance, BROKER_POOL, run_id, step)
+
+
+def _leave(instance: dg.DagsterInstance, run_id: str, step: str) -> None:
+    with _alone(instance):
+        free_slot(instance, run_id, step)
+
+
+def leave_queue(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Give back whatever slot a run that has ended holds, and its places in the queue."""
+    with _alone(instance):
+        free_slots(instance, run_id)
 
 
 @contextmanager
