@@ -114,6 +114,7 @@ def test_a_module_imports_only_from_below(path: Path) -> None:
 ADAPTERS = {
     "apprise": {"alerts.delivery"},
     "aiohttp": {"client.transport", "client.server_clock"},
+    "prometheus_client": {"commands.metrics"},
     "pybreaker": {"client.breakers"},
     "tenacity": {"client.retries"},
     "websockets": {"streaming.connection", "streaming.websocket"},

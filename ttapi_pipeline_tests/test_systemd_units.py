@@ -57,6 +57,8 @@ def test_there_is_a_unit_for_each_way_of_running() -> None:
         "ttapi-alert.timer",
         "ttapi-backup.service",
         "ttapi-backup.timer",
+        "ttapi-metrics.service",
+        "ttapi-metrics.timer",
         "ttapi-refresh.service",
         "ttapi-refresh.timer",
         "ttapi-stream.service",

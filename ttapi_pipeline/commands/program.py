@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "doctor": "examine settings, storage, connection and clock; say what to do",
     "stream": "live quotes in a grid, accumulated to disk",
     "alert": "look once, and tell TT_ALERT_URLS what is wrong",
+    "metrics": "print the metrics of every dataset for Prometheus",
     "ui": "start Dagster's web UI and daemon, which keep everything fresh",
     "where": "show which folders and files are used here, and why",
     "completion": "print the script that has a shell complete commands, options, symbols",

@@ -13,17 +13,14 @@ from typing import Final
 from ttapi_pipeline.commands.exit_codes import INCOMPLETE, OK
 from ttapi_pipeline.commands.json_output import print_json
 from ttapi_pipeline.commands.parsers import CommandParser
+from ttapi_pipeline.commands.state_notes import breaker_states
 from ttapi_pipeline.core.clock import SYSTEM_CLOCK
-from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.places import Home
 from ttapi_pipeline.core.progress import Progress
-from ttapi_pipeline.core.seals import unsealed_document
 from ttapi_pipeline.core.settings import Settings
-from ttapi_pipeline.core.shared_state import state_file
 from ttapi_pipeline.core.traffic import Traffic
 from ttapi_pipeline.datasets.status import DatasetStatus, read_statuses
 from ttapi_pipeline.storage.databases import dagster_home, instance_problem
-from ttapi_pipeline.storage.places import shared_state
 from ttapi_pipeline.terminal.dataset_rows import dataset_row
 from ttapi_pipeline.terminal.pen import glyphs_for
 from ttapi_pipeline.terminal.status_document import status_document
@@ -120,18 +117,5 @@ def _remarks_about_instance(home: Home) -> list[str]:
 
 def _waiting_breakers(settings: Settings) -> Mapping[str, str]:
     """Each circuit breaker of the server of the settings that is not closed, by endpoint family."""
-    if settings.api_url is None:
-        return {}
-    try:
-        # Read as plain JSON: importing the client, whose `state_files` writes it, takes longer than all the rest.
-        content = state_file(shared_state(settings), "breakers.json").read()
-        if content is None:
-            return {}
-        left = unsealed_document(content, by="state 1")
-        states = left["servers"].get(settings.api_url, {})
-        return {
-            family: f"circuit breaker {each['state']}" for family, each in states.items() if each["state"] != "closed"
-        }
-    except (OSError, TTError, ValueError, KeyError, TypeError, AttributeError):
-        # Nothing has failed yet, or another process is writing the file; the grid does without.
-        return {}
+    states = breaker_states(settings)
+    return {family: f"circuit breaker {state}" for family, state in states.items() if state != "closed"}

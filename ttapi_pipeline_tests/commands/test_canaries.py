@@ -134,6 +134,7 @@ def every_command(project: Path, log_format: str, *names: str) -> list[str]:
             ("status", "--json"),
             ("alert", "--test"),
             ("alert", "--json"),
+            ("metrics",),
             ("stream", "AAPL", "--json", "--duration", "3s", "--report-seconds", "1"),
         )
     ]

@@ -118,5 +118,5 @@ def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
     commands = re.findall(r"^    (\w+)\b", capsys.readouterr().out, re.MULTILINE)
     assert commands == [
         *("init", "refresh", "status", "show", "history", "diff", "quality", "export", "import", "doctor", "stream"),
-        *("alert", "ui", "where", "completion", "simulator"),
+        *("alert", "metrics", "ui", "where", "completion", "simulator"),
     ]

@@ -151,6 +151,7 @@ def test_what_is_written_is_said(tt: Tt, filled: Path) -> None:
     made = check("init", tt("init", "fresh", "--json").out)
     assert str(filled / "fresh" / ".env") in made["made"]
     check("where", tt("where", "--json").out)
+    check("metrics", tt("metrics", "--json", **NOBODY).out)
     script = check("completion", tt("completion", "zsh", "--json").out)
     assert script["script"] == tt("completion", "zsh").out
 

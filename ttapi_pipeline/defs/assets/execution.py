@@ -268,9 +268,14 @@ def _provenance(
 
 
 def _requests(broker: Broker, before: Mapping[str, int]) -> dict[str, int]:
-    """How many requests the build has made, for the manifest; nothing where it made none."""
-    requests = broker.request_counts().get("attempts", 0) - before.get("attempts", 0)
-    return {"requests": requests} if requests else {}
+    """How many requests the build has made, for the manifest, and how they went; nothing where it made none."""
+    made = {kind: count - before.get(kind, 0) for kind, count in broker.request_counts().items()}
+    counts = {
+        "requests": made.get("attempts", 0),
+        "retries": made.get("retries", 0),
+        "throttled": made.get("throttled", 0),
+    }
+    return {name: count for name, count in counts.items() if count}
 
 
 def _spent(broker: Broker, before: Mapping[str, int]) -> dict[str, Any]:
