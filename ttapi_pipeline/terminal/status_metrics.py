@@ -16,7 +16,6 @@ from typing import Final
 from ttapi_pipeline.datasets.status import DatasetStatus
 from ttapi_pipeline.terminal.dataset_rows import coverage
 
-
 _PREFIX: Final = "ttapi_dataset_"
 _BREAKER: Final = "ttapi_breaker_open"
 _LOOKED: Final = "ttapi_looked_timestamp_seconds"
