@@ -22,6 +22,7 @@ from ttapi_pipeline.core.file_locks import lock_exclusively, lock_shared
 from ttapi_pipeline.core.processes import ProcessIdentity, is_alive, started_at, this_process
 from ttapi_pipeline.defs.dagster_internals import has_local_events, processes_of, run_lock_file, tag_run
 from ttapi_pipeline.defs.operations.damaged_events import restart_damaged_events
+from ttapi_pipeline.defs.operations.instance_errors import instance_errors
 from ttapi_pipeline.defs.operations.signs_of_life import give_signs, signs_of, stop_signs
 
 _TAG: Final = "process"
@@ -64,17 +65,22 @@ def hold_run(instance: dg.DagsterInstance, run_id: str, *, is_noted: bool = True
         instance: Of the run. One that is gone with this process needs no lock.
         run_id: Of the run, which need not be there yet.
         is_noted: Whether the run is given the tag of this process. A process that executes single steps is not noted.
+
+    Raises:
+        StorageError: The database of the instance cannot be read or written.
     """
     if instance.is_ephemeral or run_id in _held:
         return
-    release_ended_runs(instance)
+    with instance_errors(instance.root_directory):
+        release_ended_runs(instance)
     file = run_lock_file(instance, run_id)
     if file is not None:
         # A folder that cannot be written or locked is a reason to know less, and none to refresh nothing.
         with suppress(OSError):
             _held[run_id] = _shared_lock(file)
     if is_noted:
-        tag_run(instance, run_id, process_tags(run_id=run_id))
+        with instance_errors(instance.root_directory):
+            tag_run(instance, run_id, process_tags(run_id=run_id))
         give_signs(instance, run_id)
 
 
