@@ -19,6 +19,7 @@ from ttapi_pipeline.core.progress import current_board
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.defs.operations.held_runs import hold_run
 from ttapi_pipeline.storage.layout import Folder
+from ttapi_pipeline.storage.outages import outages_outlasted
 
 if TYPE_CHECKING:
     from ttapi_pipeline.broker.broker import Broker
@@ -68,11 +69,12 @@ def storage_resource(folder: Folder, *, keep_versions: int, keep_bytes: int | No
         from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager  # noqa: PLC0415 - see `defs`
 
         manager = ParquetCsvIOManager(base_dir=str(folder), keep_versions=keep_versions, keep_bytes=keep_bytes)
-        manager.setup_for_execution(context)
-        try:
-            yield manager
-        finally:
-            manager.teardown_after_execution(context)
+        with outages_outlasted():
+            manager.setup_for_execution(context)
+            try:
+                yield manager
+            finally:
+                manager.teardown_after_execution(context)
 
     return io_manager
 

@@ -171,10 +171,6 @@ class TestCluster:
     def test_a_run_is_finished_or_repeated_whatever_is_lost(self, whole: Cluster, harm: Harm) -> None:
         run_id, sign = fetching(whole)
         harm(whole, run_id, sign)
-        if harm is stop_store:
-            # A publication that gets no answer from the store fails its step, and nothing repeats such a run.
-            whole.wait_for_runs([run_id], seconds=WITHIN_SECONDS)
-            run_id = whole.submit(REFRESH_JOB, select=["accounts"])
         whole.outcome(run_id, seconds=WITHIN_SECONDS)
 
     def test_nothing_is_kept_of_runs_that_are_over(self, whole: Cluster) -> None:

@@ -45,6 +45,7 @@ THOROUGH: Final = (
     "metastock/test_hostile_folders.py",
     "storage/objects/test_object_fills.py",
     "storage/objects/test_object_kills.py",
+    "storage/objects/test_object_outages.py",
     "storage/test_libreoffice.py",
     "test_installed_wheel.py",
     "test_platforms.py",

@@ -20,6 +20,7 @@ from ttapi_pipeline.core.errors import ConfigError, ConflictError, StorageError
 from ttapi_pipeline.core.object_access import ObjectAccess
 from ttapi_pipeline.storage.objects.errors import NO_PACKAGE, ObjectStoreError, object_error
 from ttapi_pipeline.storage.objects.location import ObjectPath
+from ttapi_pipeline.storage.outages import Patience, patience
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -30,8 +31,6 @@ R = TypeVar("R")
 _AT_ONCE: Final = 32
 """Requests in flight; an object store answers each in tens of milliseconds, whatever their number."""
 
-_RETRIES: Final = 4
-_RETRY_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 5.0
 _ANSWER_SECONDS: Final = 120.0
 
@@ -275,9 +274,20 @@ def at_once(work: Callable[[T], R], subjects: Sequence[T]) -> list[R]:
         return list(threads.map(work, subjects))
 
 
-def reading_options(path: ObjectPath) -> dict[str, str]:
+def reading_options(path: ObjectPath) -> dict[str, str | int]:
     """What Polars has to be told to read an object; ConfigError as of `ObjectAccess`."""
-    return _access(path).options()
+    tried = patience()
+    return {
+        **_access(path).options(),
+        "max_retries": tried.times,
+        "retry_timeout_ms": _milliseconds(tried.within),
+        "retry_init_backoff_ms": _milliseconds(tried.first_pause),
+        "retry_max_backoff_ms": _milliseconds(tried.longest_pause),
+    }
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return duration // timedelta(milliseconds=1)
 
 
 def _as_written(path: ObjectPath, content: bytes) -> str | None:
@@ -297,11 +307,11 @@ def _access(path: ObjectPath) -> ObjectAccess:
 
 
 def _store(path: ObjectPath) -> S3Store:
-    return _store_of(path.bucket, _access(path))
+    return _store_of(path.bucket, _access(path), patience())
 
 
 @lru_cache(maxsize=8)
-def _store_of(bucket: str, access: ObjectAccess) -> S3Store:
+def _store_of(bucket: str, access: ObjectAccess, tried: Patience) -> S3Store:
     from obstore.store import S3Store  # noqa: PLC0415 - see `read`
 
     config: dict[str, Any] = access.options()
@@ -315,7 +325,11 @@ def _store_of(bucket: str, access: ObjectAccess) -> S3Store:
             "timeout": timedelta(seconds=_ANSWER_SECONDS),
         },
         # Without a key, a machine that may have a role is asked for one; most have none, and do not answer.
-        retry_config={"max_retries": _RETRIES if access.key else 1, "retry_timeout": timedelta(seconds=_RETRY_SECONDS)},
+        retry_config={
+            "max_retries": tried.times if access.key else 1,
+            "retry_timeout": tried.within,
+            "backoff": {"init_backoff": tried.first_pause, "max_backoff": tried.longest_pause, "base": 2},
+        },
     )
 
 
