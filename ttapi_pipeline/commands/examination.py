@@ -25,7 +25,14 @@ from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.core.verdict import CLOCK_TOLERANCE, Rule
 from ttapi_pipeline.datasets.registry import DATASETS, REPORTS
 from ttapi_pipeline.datasets.status import metastock_folder, metastock_version, read_statuses
-from ttapi_pipeline.storage.databases import check_instance, dagster_home, database_damage, find_databases, put_aside
+from ttapi_pipeline.storage.databases import (
+    check_instance,
+    dagster_home,
+    database_damage,
+    find_databases,
+    is_kept_elsewhere,
+    put_aside,
+)
 from ttapi_pipeline.storage.layout import Folder, absolute, open_folder
 from ttapi_pipeline.storage.repair import check, repair
 from ttapi_pipeline.storage.store import open_store
@@ -152,7 +159,10 @@ def _databases(home: Path, *, is_repairing: bool) -> Finding:
         return Finding("dagster", str(error), is_good=False)
     damaged = {path: damage for path in databases if (damage := database_damage(path)) is not None}
     if not damaged:
-        text = f"{len(databases)} databases are sound" if databases else "no run was started yet"
+        if databases:
+            text = f"{len(databases)} databases are sound"
+        else:
+            text = f"{home} keeps its runs elsewhere" if is_kept_elsewhere(home) else "no run was started yet"
         return Finding("dagster", text, is_good=True)
     named = "; ".join(f"{path} is damaged ({damage})" for path, damage in damaged.items())
     if not is_repairing:

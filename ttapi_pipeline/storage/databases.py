@@ -57,6 +57,11 @@ def find_databases(home: Path) -> Sequence[Path]:
     return sorted(found, key=lambda path: (not is_shared(path), path.name))
 
 
+def is_kept_elsewhere(home: Path) -> bool:
+    """Whether ``dagster.yaml`` names another storage than SQLite files, such as Postgres."""
+    return _config(home) is not None and _storage_folder(home) is None
+
+
 def find_logs(home: Path) -> Path | None:
     """Where a Dagster instance keeps what its steps print; None when that is not in a local folder.
 

@@ -25,6 +25,7 @@ from ttapi_pipeline.storage.databases import (
     check_databases,
     database_damage,
     find_databases,
+    is_kept_elsewhere,
     is_shared,
     mend_databases,
     put_aside,
@@ -95,6 +96,7 @@ def test_the_files_are_where_the_configuration_says(
     assert [path.resolve().parent.parent for path in find_databases(tmp_path)] == (
         [] if folder is None else [(tmp_path / folder).resolve()]
     )
+    assert is_kept_elsewhere(tmp_path) == ("postgres" in config or "module" in config)
 
 
 @pytest.mark.parametrize("name", ["index.db", "runs.db", "schedules.db"])
