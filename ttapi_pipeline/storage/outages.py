@@ -6,6 +6,8 @@ Who looks at something wants to know at once that nobody answers. A step of a ru
 and a store that is restarted is back within a minute: its requests go on for that long.
 """
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
