@@ -249,9 +249,10 @@ def _import_all() -> None:
 
     import ttapi_pipeline
 
+    # The definitions and a worker are made by the settings of their process; the others are programs.
+    others = ("ttapi_pipeline.definitions", "ttapi_pipeline.defs.celery_worker", "ttapi_pipeline.simulator")
     for module in pkgutil.walk_packages(ttapi_pipeline.__path__, "ttapi_pipeline."):
-        # The definitions are made by the settings of their process; the others are programs.
-        if not module.name.startswith(("ttapi_pipeline.definitions", "ttapi_pipeline.simulator")):
+        if not module.name.startswith(others):
             import_module(module.name)
 
 

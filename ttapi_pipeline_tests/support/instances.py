@@ -50,6 +50,15 @@ def opening_databases_quickly() -> Iterator[None]:
             engines[url] = create_engine(url, **options)
         return engines[url]
 
+    with pytest.MonkeyPatch.context() as patch:
+        read_migrations_once(patch)
+        for module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
+            patch.setattr(module, "create_engine", engine)
+        yield
+
+
+def read_migrations_once(patch: pytest.MonkeyPatch) -> None:
+    """Have Alembic keep the migration scripts that it has read."""
     directories: dict[str | None, ScriptDirectory] = {}
     read = ScriptDirectory.from_config
 
@@ -59,11 +68,7 @@ def opening_databases_quickly() -> Iterator[None]:
             directories[location] = read(config)
         return directories[location]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ScriptDirectory, "from_config", from_config)
-        for module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
-            patch.setattr(module, "create_engine", engine)
-        yield
+    patch.setattr(ScriptDirectory, "from_config", from_config)
 
 
 @contextmanager

@@ -16,6 +16,12 @@ import dagster as dg
 import dagster._core.storage.event_log.sqlite
 import dagster._core.storage.runs.sqlite
 import dagster._core.storage.schedules.sqlite
+import pytest
+from alembic.script import ScriptDirectory
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
+from dagster._core.storage.runs.sqlite import sqlite_run_storage
+from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
+from dagster._core.storage.sql import get_alembic_config
 
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.defs.automation.sensors import append_failures
@@ -24,6 +30,7 @@ from ttapi_pipeline.defs.operations.instance_errors import instance_errors
 from ttapi_pipeline.defs.operations.retention import prune
 from ttapi_pipeline.storage.databases import database_damage
 from ttapi_pipeline_tests.support.faults.writer import DROPPED, View, Writer
+from ttapi_pipeline_tests.support.instances import read_migrations_once
 
 _RUN: Final = "01234567-89ab-cdef-0123-456789abcdef"
 _OVERRIDES: Final = {"telemetry": {"enabled": False}}
@@ -31,6 +38,13 @@ _OVERRIDES: Final = {"telemetry": {"enabled": False}}
 
 def _instance(folder: Path) -> dg.DagsterInstance:
     return dg.DagsterInstance.local_temp(str(folder), overrides=_OVERRIDES)
+
+
+def warm() -> None:
+    """Read Dagster's migrations once for all trials: at each opening of a database, they take more than half of it."""
+    read_migrations_once(pytest.MonkeyPatch())
+    for module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
+        ScriptDirectory.from_config(get_alembic_config(module.__file__)).as_revision_number("head")
 
 
 class Prune(Writer):

@@ -35,7 +35,7 @@ _JOB_SECONDS: Final = 150
 
 
 class Server:
-    """A server with some modules of writers; each has them as `WRITERS`."""
+    """A server with some modules of writers; each has them as `WRITERS`, and may prepare the process in `warm`."""
 
     def __init__(self, library: Path, modules: Sequence[str], scratch: Path) -> None:
         # Not measured for coverage: a killed process leaves half a coverage file.
@@ -172,7 +172,10 @@ def _serve(library: Path, modules: Sequence[str]) -> None:
     shim = Shim(library)
     # What a writer warns of is expected here.
     logging.disable()
-    writers = {writer.name: writer for name in modules for writer in importlib.import_module(name).WRITERS}
+    found = [importlib.import_module(name) for name in modules]
+    writers = {writer.name: writer for module in found for writer in module.WRITERS}
+    for module in found:
+        getattr(module, "warm", lambda: None)()
     # What is not freed is not copied.
     gc.collect()
     gc.freeze()
