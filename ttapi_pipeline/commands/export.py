@@ -21,6 +21,7 @@ from ttapi_pipeline.datasets.reading import dataset_of, open_dataset, schema_of
 from ttapi_pipeline.datasets.registry import DATASETS, HISTORIES, REPORTS
 from ttapi_pipeline.storage.layout import open_folder
 from ttapi_pipeline.storage.store import open_store
+from ttapi_pipeline.terminal.sizes import size_in_words
 from ttapi_pipeline.terminal.streams import print_error
 
 if TYPE_CHECKING:
@@ -145,4 +146,4 @@ def _say(options: argparse.Namespace, path: Path, facts: dict[str, object], word
     if options.json:
         print_json({**facts, "path": str(path), "bytes": path.stat().st_size})
     else:
-        print_error(f"{words} in {path} ({path.stat().st_size / 1e6:,.1f} MB)")
+        print_error(f"{words} in {path} ({size_in_words(path.stat().st_size)})")

@@ -18,6 +18,7 @@ from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.storage.layout import open_folder
 from ttapi_pipeline.storage.versions.reading import Version, versions
 from ttapi_pipeline.terminal.pen import Pen, glyphs_for, wrapped
+from ttapi_pipeline.terminal.sizes import size_in_words
 from ttapi_pipeline.terminal.streams import is_coloured, output_width, print_lines
 
 EXAMPLES: Final = {
@@ -100,6 +101,6 @@ def _lines(dataset: str, known: Sequence[Version], shown: Sequence[Version], pen
     schema = {"why": pl.String, **{name.removeprefix("rows_"): pl.Int64 for name in counts}}
     lines, _ = row_lines(pl.DataFrame(rows, schema_overrides=schema), pen)
     kept = {each.written_by.write_id: each.written_by.parquet.bytes for each in known if each.file is not None}
-    size = f"{sum(kept.values()) / 1e6:,.1f} MB of rows kept"
+    size = f"{size_in_words(sum(kept.values()))} of rows kept"
     count = f"the last {len(shown):,} of {len(known):,}" if len(shown) < len(known) else f"{len(known):,}"
     return [*lines, "", *wrapped(f"{count} publication{'' if len(known) == 1 else 's'}, {size}", pen.width)]
