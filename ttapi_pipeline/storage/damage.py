@@ -46,10 +46,12 @@ class Damage:
         )
 
 
-def note_damage(files: DatasetFiles, damage: Damage) -> None:
-    """Note damage for every later process. Where the folder cannot be written, only this process knows of it."""
+def note_damage(files: DatasetFiles, damage: Damage, damaged: Path) -> None:
+    """Note damage of a file for every later process. Where the folder cannot be written, only this one knows of it.
+
+    Rows have the name of the file for people in the note, whichever file they were read from.
+    """
     path = files.note(NoteKind.DAMAGED)
-    damaged = files.folder / damage.file
     with suppress(OSError):
         document = _read(path)
         document[damage.file] = {
@@ -66,10 +68,11 @@ def noted_damage(files: DatasetFiles, manifest: Manifest) -> Mapping[str, Damage
     """The damage that is known of the files that a manifest describes, by file name; empty when none is known."""
     noted = _read(files.note(NoteKind.DAMAGED))
     found = {}
-    for path, facts in ((files.parquet, manifest.parquet), (files.csv, manifest.csv)):
-        each = noted.get(path.name)
+    rows = files.rows_file(manifest.write_id)
+    for name, path, facts in ((files.parquet.name, rows, manifest.parquet), (files.csv.name, files.csv, manifest.csv)):
+        each = noted.get(name)
         if facts is not None and each is not None and _is_about(each, path, facts):
-            found[path.name] = Damage(path.name, facts.xxh3_128, str(each["seen"]))
+            found[name] = Damage(name, facts.xxh3_128, str(each["seen"]))
     return found
 
 

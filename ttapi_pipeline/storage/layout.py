@@ -49,7 +49,7 @@ class DatasetFiles:
     Attributes:
         folder: The data folder.
         dataset: The name of the dataset.
-        parquet: The truth; its footer repeats the manifest's facts.
+        parquet: The rows, for people; its footer repeats the manifest's facts.
         csv: The same rows for a spreadsheet.
         manifest: The verdict reads this one.
     """
@@ -66,6 +66,19 @@ class DatasetFiles:
         return cls(
             folder, dataset, folder / f"{dataset}.parquet", folder / f"{dataset}.csv", folder / f"{dataset}.json"
         )
+
+    def rows_of(self, write_id: str) -> Path:
+        """The rows of a publication under a name of their own, which never change; see `own_rows`."""
+        return self.folder / self.dataset / f"{write_id}.parquet"
+
+    def rows_file(self, write_id: str) -> Path:
+        """The file to read the rows of a publication from.
+
+        An earlier version of the program, and a publication without a policy for its versions, gave them no own name.
+        Then they are in the file for people.
+        """
+        own = self.rows_of(write_id)
+        return own if own.exists() else self.parquet
 
     def note(self, kind: NoteKind) -> Path:
         """Where something is noted about the files; the pipeline can do without it."""

@@ -155,7 +155,10 @@ class LocalStore:
         return find_damaged_files(self.folder, dataset, most_csv_bytes=most_csv_bytes)
 
     def has_rows(self, dataset: str) -> bool:
-        return (self.folder / f"{dataset}.parquet").exists()
+        if (self.folder / f"{dataset}.parquet").exists():
+            return True
+        found = _or_damage(self.read_manifest, dataset)
+        return isinstance(found, VersionedManifest) and self.path_of(found.manifest).exists()
 
     def manifest_of_rows(self, dataset: str) -> Manifest | None:
         from ttapi_pipeline.storage.verification import stored_footer
@@ -163,18 +166,22 @@ class LocalStore:
         return stored_footer(self.folder / f"{dataset}.parquet")
 
     def path_of(self, manifest: Manifest) -> Path:
-        return self.folder / f"{manifest.provenance.dataset}.parquet"
+        from ttapi_pipeline.storage.layout import DatasetFiles
+
+        return DatasetFiles.of(self.folder, manifest.provenance.dataset).rows_file(manifest.write_id)
 
     def put_away(self, dataset: str) -> str:
         from ttapi_pipeline.storage.layout import STATE_FOLDER
 
-        path = self.folder / f"{dataset}.parquet"
+        name = f"{dataset}.parquet"
+        found = _or_damage(self.read_manifest, dataset)
+        path = self.path_of(found.manifest) if isinstance(found, VersionedManifest) else self.folder / name
         try:
             # Copied, since the publication that follows replaces the file.
             content = path.read_bytes()
         except OSError as error:
             raise storage_error(path, error) from error
-        return str(self.write_file(f"{STATE_FOLDER}/damaged/{path.name}", content))
+        return str(self.write_file(f"{STATE_FOLDER}/damaged/{name}", content))
 
     def held(self, name: str, what: str, *, timeout_seconds: float) -> AbstractContextManager[object]:
         from ttapi_pipeline.storage.lock import locked

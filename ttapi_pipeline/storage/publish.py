@@ -4,17 +4,18 @@
 
 The order of writing, under the dataset's lock:
 
-1. The Parquet file, which is the truth and whose footer repeats the manifest's facts. Where every change of a row is
-   kept, it is staged, and what it changes is stored, before it takes its place.
-2. The manifest, without a CSV.
-3. The CSV, made from that Parquet file; in the background if an executor is given. One that is not wanted is removed.
-4. The manifest again, with the CSV's size and hash.
+1. The Parquet file, whose footer repeats the manifest's facts. Where every change of a row is kept, it is staged, and
+   what it changes is stored, before it takes its place.
+2. Its own name, which readers open, where versions are kept; see `own_rows`.
+3. The manifest, without a CSV.
+4. The CSV, made from that Parquet file; in the background if an executor is given. One that is not wanted is removed.
+5. The manifest again, with the CSV's size and hash.
 
-Each file is staged, synced and renamed. A crash after step 1 leaves a manifest whose write id is not in the footer; a
-crash after step 2 or 3 leaves a manifest that knows no CSV. `stored.read_stored` sees both, and `repair` rebuilds the
-files that lag from the Parquet file. The lock is held until step 4 is done, so that a CSV never comes from another
-publication than its Parquet file. A table in pieces is published in the same order; `incremental` copies the bytes of
-pieces that stay the same.
+Each file is staged, synced and renamed. A crash after step 1 or 2 leaves a manifest whose write id is not in the
+footer; readers go on with the rows of that manifest. A crash after step 3 or 4 leaves a manifest that knows no CSV.
+`stored.read_stored` sees both, and `repair` rebuilds the files that lag from the Parquet file. The lock is held until
+step 5 is done, so that a CSV never comes from another publication than its Parquet file. A table in pieces is published
+in the same order; `incremental` copies the bytes of pieces that stay the same.
 """
 
 from __future__ import annotations
@@ -44,10 +45,11 @@ from ttapi_pipeline.storage.incremental.write_csv import write_csv
 from ttapi_pipeline.storage.incremental.write_parquet import WrittenParquet
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder, make_folder
 from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS, DatasetLock
+from ttapi_pipeline.storage.own_rows import forget_cut_short
 from ttapi_pipeline.storage.store import ANY, PublishOptions, open_store
 from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.storage.versions.budget import keep_within
-from ttapi_pipeline.storage.versions.keeping import Retention, keep_stored
+from ttapi_pipeline.storage.versions.keeping import Retention, keep_stored, keep_whole
 from ttapi_pipeline.storage.versions.recording import NewFile, Recorder
 from ttapi_pipeline.tables.schema import DatasetSchema
 
@@ -168,10 +170,13 @@ def publish_locally(
         _refuse_lost_race(files, how.replaces)
         claim = Claim.of(files)
         remove_stale_files(files)
+        forget_cut_short(files)
         keep_stored(files, how.retention)
         recorder = Recorder.of(files, schema, how.retention)
         manifest, write_rest = _put_parquet(frame, schema, claim, provenance, held, how=how, recorder=recorder)
         claim.check(files.manifest)
+        if how.retention is not None:
+            keep_whole(files.parquet, folder, manifest)
         write_manifest(files, manifest)
         keep_stored(files, how.retention, after_seconds=time.perf_counter() - started)
         keep_within(files, schema, how.retention)
@@ -239,7 +244,8 @@ def _publish_csv_of_pieces(
     noted: Sequence[NotedPiece] = written.pieces
     if manifest.csv_choice is CsvChoice.FULL:
         with staged(files.csv) as staging, making_csv(files.csv):
-            noted, facts = write_csv(staging.path, files.parquet, schema, known, written)
+            rows = files.rows_file(manifest.write_id)
+            noted, facts = write_csv(staging.path, rows, schema, known, written)
             claim.check(files.csv)
             complete = replace(manifest, csv=staging.commit(facts))
         write_manifest(files, complete)
@@ -308,7 +314,7 @@ def publish_csv(claim: Claim, manifest: Manifest) -> Manifest:
             raise storage_error(files.csv, error) from error
         return manifest
     with staged(files.csv) as staging, making_csv(files.csv):
-        rows = encode_csv(staging.path, files.parquet, manifest.csv_choice)
+        rows = encode_csv(staging.path, files.rows_file(manifest.write_id), manifest.csv_choice)
         claim.check(files.csv)
         complete = replace(manifest, csv=staging.commit(), csv_rows=rows)
     write_manifest(files, complete)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Finding and mending damage that a crash, a full disk, a failing disk or a person has done to stored files.
 
-The Parquet file is the truth: manifest and CSV are made from it. A Parquet file that is damaged itself is made from its
+The Parquet file is the truth: manifest and CSV are made from it. One that is gone, or that somebody has replaced, is
+put back from the same rows under their own name; see `own_rows`. Rows that are damaged themselves are made from the
 CSV, if that has the bytes that were written. Publishing them: see `publish`.
 """
 
@@ -24,13 +25,14 @@ from ttapi_pipeline.storage.files import file_facts, remove_stale_files, stale_f
 from ttapi_pipeline.storage.hashing import HASHED_BY, data_version
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder
 from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS, is_lockable, locked
+from ttapi_pipeline.storage.own_rows import MissingName, are_own_names_given, missing_name
 from ttapi_pipeline.storage.parquet import scan_file
 from ttapi_pipeline.storage.publish import publish_csv, publish_parquet, write_manifest
 from ttapi_pipeline.storage.spreadsheet import scan_csv_back
 from ttapi_pipeline.storage.store import open_store
 from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.storage.verification import footer_facts, footer_manifest
-from ttapi_pipeline.storage.versions.keeping import are_changes_kept, forget_rows
+from ttapi_pipeline.storage.versions.keeping import are_changes_kept, forget_rows, keep_whole
 from ttapi_pipeline.storage.versions.recording import Recorder
 from ttapi_pipeline.tables.older_types import in_types_of_now
 from ttapi_pipeline.tables.schema import DatasetSchema
@@ -65,6 +67,7 @@ class _Examined:
 
     Attributes:
         problems: What is wrong.
+        rows: The Parquet file that was examined.
         truth: The manifest that the Parquet file gives; None when the file is not good.
         from_csv: The manifest of a publication whose Parquet file is damaged and whose CSV is good.
         seen: Size and hash of the Parquet file; None where there is none.
@@ -72,6 +75,7 @@ class _Examined:
     """
 
     problems: list[Problem]
+    rows: Path
     truth: Manifest | None
     from_csv: Manifest | None = None
     seen: FileFacts | None = None
@@ -111,9 +115,9 @@ def check_files(
         return foreign
     if not is_lockable(folder, schema.name):
         # A lock file stays for ever. Where there is none, nobody has ever written, as in a back-up that was restored.
-        return _examine(files, schema, csv_choice).problems
+        return _examine(files, schema, csv_choice, missing_name(files)).problems
     with locked(folder, schema.name, timeout_seconds=lock_timeout_seconds):
-        return _examine(files, schema, csv_choice).problems
+        return _examine(files, schema, csv_choice, missing_name(files)).problems
 
 
 def repair(
@@ -149,20 +153,30 @@ def repair_files(
     if foreign := _foreign(files):
         return foreign
     with locked(folder, schema.name, timeout_seconds=lock_timeout_seconds):
-        examined = _examine(files, schema, csv_choice)
+        missing = missing_name(files)
+        if missing is not None:
+            missing.give()
+        examined = _examine(files, schema, csv_choice, missing)
         claim = Claim.of(files)
         remove_stale_files(files)
         if examined.from_csv is not None and examined.seen is not None:
             _restore(claim, schema, examined.from_csv, examined.seen, examined.csv_choice)
         elif examined.truth is None:
             damage = [str(problem) for problem in examined.problems if problem.path == files.parquet]
-            if _exists(files.parquet):
+            if _exists(examined.rows):
                 raise CorruptFileError("; ".join(damage))
         elif any(problem.path in (files.csv, files.manifest) for problem in examined.problems):
             truth = replace(examined.truth, csv_choice=examined.csv_choice)
+            _name(files, truth)
             write_manifest(files, truth)
             publish_csv(claim, truth)
         return examined.problems
+
+
+def _name(files: DatasetFiles, manifest: Manifest) -> None:
+    """Give the rows that are about to be described by a manifest their own name."""
+    if are_own_names_given(files):
+        keep_whole(files.parquet, files.folder, manifest)
 
 
 def _foreign(files: DatasetFiles) -> list[Problem]:
@@ -170,7 +184,9 @@ def _foreign(files: DatasetFiles) -> list[Problem]:
     return [Problem(files.dataset, path, NOT_OURS, is_repairable=False) for path in foreign_in(files)]
 
 
-def _examine(files: DatasetFiles, schema: DatasetSchema, csv_choice: CsvChoice | None) -> _Examined:
+def _examine(
+    files: DatasetFiles, schema: DatasetSchema, csv_choice: CsvChoice | None, missing: MissingName | None
+) -> _Examined:
     problems: list[Problem] = []
 
     def found(path: Path, finding: str, *, is_repairable: bool = True) -> None:
@@ -178,6 +194,8 @@ def _examine(files: DatasetFiles, schema: DatasetSchema, csv_choice: CsvChoice |
 
     for path in stale_files(files):
         found(path, "was left by a writer that died")
+    if missing is not None and missing.finding is not None:
+        found(missing.target, missing.finding)
     manifest = None
     try:
         manifest = read_manifest(files.folder, files.dataset)
@@ -187,22 +205,25 @@ def _examine(files: DatasetFiles, schema: DatasetSchema, csv_choice: CsvChoice |
         if manifest is None and _exists(files.parquet):
             found(files.manifest, "is gone")
     chosen = csv_choice or (CsvChoice.FULL if manifest is None else manifest.csv_choice)
-    if not _exists(files.parquet):
+    rows = files.parquet if missing is None else missing.source
+    if manifest is not None and not _exists(rows):
+        rows = files.rows_of(manifest.write_id)
+    if not _exists(rows):
         if manifest is not None or _exists(files.csv):
             found(files.parquet, f"is gone; refresh {files.dataset}", is_repairable=False)
-        return _Examined(problems, None)
+        return _Examined(problems, rows, None)
     # A large file takes seconds to be hashed.
-    seen = _facts(files.parquet)
+    seen = _facts(rows)
     try:
-        truth = _examine_parquet(files, schema, manifest, seen)
+        truth = _examine_parquet(files, rows, schema, manifest, seen)
     except CorruptFileError as error:
-        _note(files, manifest, seen)
+        _note(files, manifest, rows, seen)
         is_restorable = manifest is not None and _can_replace(files, manifest)
         way_out = f"refresh it with `tt refresh {files.dataset} --force`, or put a back-up in its place"
         if is_restorable:
             way_out = "the next `tt refresh`, or `tt doctor --repair`, makes it from its CSV, which is good"
         found(files.parquet, f"is damaged ({error}); {way_out}", is_repairable=is_restorable)
-        return _Examined(problems, None, manifest if is_restorable else None, seen, chosen)
+        return _Examined(problems, rows, None, manifest if is_restorable else None, seen, chosen)
     if manifest is not None and (manifest.write_id != truth.write_id or manifest.parquet != truth.parquet):
         found(files.manifest, "does not describe its Parquet file")
     if chosen is CsvChoice.OFF:
@@ -218,15 +239,15 @@ def _examine(files: DatasetFiles, schema: DatasetSchema, csv_choice: CsvChoice |
         found(files.csv, "is not known to be of its Parquet file")
     elif not _is_as_written(files.csv, manifest.csv):
         found(files.csv, "is not what was written")
-    return _Examined(problems, truth, csv_choice=chosen)
+    return _Examined(problems, rows, truth, csv_choice=chosen)
 
 
 def _examine_parquet(
-    files: DatasetFiles, schema: DatasetSchema, manifest: Manifest | None, facts: FileFacts
+    files: DatasetFiles, rows: Path, schema: DatasetSchema, manifest: Manifest | None, facts: FileFacts
 ) -> Manifest:
     """The manifest that the Parquet file with these facts gives; CorruptFileError when the file is damaged."""
     try:
-        with files.parquet.open("rb") as file:
+        with rows.open("rb") as file:
             hashed_by = footer_facts(file).get("hashed_by")
             truth = footer_manifest(file, facts)
         if manifest is not None and manifest.parquet != facts and _is_misplaced(files, manifest, truth):
@@ -235,10 +256,10 @@ def _examine_parquet(
             # A footer does not say what its publication replaced.
             is_same = manifest.write_id == truth.write_id
             truth = replace(truth, after=manifest.after if is_same else manifest.write_id)
-        frame = scan_file(files.parquet)
+        frame = scan_file(rows)
         has_columns = in_types_of_now(frame, schema) is not None
     except OSError as error:
-        raise storage_error(files.parquet, error) from error
+        raise storage_error(rows, error) from error
     except _OF_POLARS as error:
         raise CorruptFileError(str(error)) from error
     if not has_columns:
@@ -266,10 +287,10 @@ def _is_misplaced(files: DatasetFiles, manifest: Manifest, truth: Manifest) -> b
     return not is_of_before or _can_replace(files, manifest)
 
 
-def _note(files: DatasetFiles, manifest: Manifest | None, seen: FileFacts) -> None:
+def _note(files: DatasetFiles, manifest: Manifest | None, rows: Path, seen: FileFacts) -> None:
     """Note damage of the Parquet file for the verdict, which does not hash files itself."""
     if manifest is not None and seen != manifest.parquet:
-        note_damage(files, Damage(files.parquet.name, manifest.parquet.xxh3_128, seen.xxh3_128))
+        note_damage(files, Damage(files.parquet.name, manifest.parquet.xxh3_128, seen.xxh3_128), rows)
 
 
 def _restore(
@@ -290,6 +311,7 @@ def _restore(
         restored = publish_parquet(
             rows, schema, claim, provenance, is_sorted=True, csv_choice=csv_choice, recorder=recorder
         )
+    _name(files, restored)
     write_manifest(files, restored)
     publish_csv(claim, restored)
 

@@ -25,7 +25,7 @@ from ttapi_pipeline.storage.spreadsheet import read_csv_back
 from ttapi_pipeline.storage.store import open_store
 from ttapi_pipeline.storage.stored import read_manifest_file
 from ttapi_pipeline.storage.table import StoredTable
-from ttapi_pipeline.storage.verification import facts_of, footer_facts, footer_manifest
+from ttapi_pipeline.storage.verification import facts_at, facts_of, footer_facts, footer_manifest
 from ttapi_pipeline.tables.older_types import in_types_of_now
 from ttapi_pipeline.tables.schema import DatasetSchema
 
@@ -72,6 +72,9 @@ def open_table_file(folder: Path, schema: DatasetSchema) -> StoredTable:
 def _open(files: DatasetFiles) -> StoredTable:
     for attempt in range(1, _ATTEMPTS + 1):
         manifest = _manifest(files)
+        own = None if manifest is None else _own(files, manifest)
+        if own is not None:
+            return own
         with files.parquet.open("rb") as file:
             seen = facts_of(file)
             if manifest is not None and seen == manifest.parquet:
@@ -81,11 +84,31 @@ def _open(files: DatasetFiles) -> StoredTable:
                 return _proven(files, file, truth, seen)
             if attempt == _ATTEMPTS:
                 if not manifest.is_followed_by(truth):
-                    raise _differing(files, manifest, seen)
+                    raise _differing(files, manifest, seen, files.parquet)
                 return _proven(files, file, truth, seen)
         # A publication has put its Parquet file in place, and not yet its manifest; or it was cut short there.
         time.sleep(_PAUSE_SECONDS)
     raise AssertionError("the last attempt returns")
+
+
+def _own(files: DatasetFiles, manifest: Manifest) -> StoredTable | None:
+    """The rows of a manifest under their own name; None where they have none.
+
+    Raises:
+        CorruptFileError: They are damaged there, and the file for people has other rows or is gone.
+        OSError: They cannot be read.
+    """
+    own = files.rows_of(manifest.write_id)
+    try:
+        with own.open("rb") as file:
+            seen = facts_of(file)
+            if seen == manifest.parquet:
+                return StoredTable(_frame(file), manifest, seen.xxh3_128)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if facts_at(files.parquet) == manifest.parquet:
+        return None
+    raise _differing(files, manifest, seen, own)
 
 
 def _told_by_footer(files: DatasetFiles, file: BinaryIO, manifest: Manifest | None, seen: FileFacts) -> Manifest | None:
@@ -104,13 +127,13 @@ def _told_by_footer(files: DatasetFiles, file: BinaryIO, manifest: Manifest | No
     except CorruptFileError as error:
         if manifest is None:
             raise _damaged(files, error) from error
-    raise _differing(files, manifest, seen)
+    raise _differing(files, manifest, seen, files.parquet)
 
 
-def _differing(files: DatasetFiles, manifest: Manifest, seen: FileFacts) -> CorruptFileError:
+def _differing(files: DatasetFiles, manifest: Manifest, seen: FileFacts, path: Path) -> CorruptFileError:
     """Note that the file is not the one of the manifest; the error that says so."""
     damage = Damage(files.parquet.name, manifest.parquet.xxh3_128, seen.xxh3_128)
-    note_damage(files, damage)
+    note_damage(files, damage, path)
     return CorruptFileError(f"{files.parquet.parent}: {damage}; {_WAY_OUT}")
 
 

@@ -18,7 +18,7 @@ from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.storage.damage import Damage, noted_damage
 from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.storage.footer import read_footer_bytes
-from ttapi_pipeline.storage.layout import DatasetFiles, Folder
+from ttapi_pipeline.storage.layout import PUBLICATIONS, DatasetFiles, Folder
 from ttapi_pipeline.storage.store import VersionedManifest, open_store
 
 
@@ -29,15 +29,26 @@ class Stored:
     Attributes:
         manifest: None when nothing is stored.
         lost_files: Names of the Parquet and CSV files that the manifest describes and that are gone.
-        is_lagging: Whether the manifest or the CSV is behind the Parquet file: a publication was cut short, or its CSV
-            is being written right now. `storage.repair.repair` mends it.
+        is_lagging: Whether the manifest, the CSV or the Parquet file for people is not that of the rows: a publication
+            was cut short, its CSV is being written right now, or somebody has put another file there.
+            `storage.repair.repair` mends it.
         damage: By file name, what some process has found damaged. Files are not hashed for it.
+        are_rows_there: Whether there is a file with the rows, so that `repair` makes the lost files of it.
+        is_adopted: Whether the rows have a name of their own, if their versions are kept; `repair` gives them one.
     """
 
     manifest: Manifest | None
     lost_files: tuple[str, ...] = ()
     is_lagging: bool = False
     damage: Mapping[str, Damage] = field(default_factory=dict)
+    are_rows_there: bool = True
+    is_adopted: bool = True
+
+    @property
+    def is_repairable(self) -> bool:
+        """Whether `repair` makes something here that is lost, behind or damaged, without asking anybody for rows."""
+        is_behind = bool(self.lost_files) or self.is_lagging or not self.is_adopted
+        return bool(self.damage) or (is_behind and self.are_rows_there)
 
 
 def read_manifest(folder: Folder, dataset: str) -> Manifest | None:
@@ -96,10 +107,21 @@ def read_stored_files(folder: Path, dataset: str) -> Stored:
     is_csv_behind = manifest.csv is None or csv_bytes != manifest.csv.bytes
     if manifest.csv_choice is CsvChoice.OFF:
         is_csv_behind = csv_bytes is not None
+    own_bytes = _size(files.rows_of(manifest.write_id))
     is_lagging = parquet_bytes is not None and (
-        is_csv_behind or parquet_bytes != manifest.parquet.bytes or not footer_has(files.parquet, manifest.write_id)
+        is_csv_behind
+        or own_bytes not in {None, manifest.parquet.bytes}
+        or parquet_bytes != manifest.parquet.bytes
+        or not footer_has(files.parquet, manifest.write_id)
     )
-    return Stored(manifest, tuple(lost), is_lagging, noted_damage(files, manifest))
+    return Stored(
+        manifest,
+        tuple(lost),
+        is_lagging,
+        noted_damage(files, manifest),
+        are_rows_there=parquet_bytes is not None or own_bytes is not None,
+        is_adopted=own_bytes is not None or _size(folder / dataset / PUBLICATIONS) is None,
+    )
 
 
 def with_csv_choice(stored: Stored, choice: CsvChoice) -> Stored:

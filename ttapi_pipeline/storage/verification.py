@@ -130,33 +130,37 @@ def find_damaged_files(folder: Path, dataset: str, *, most_csv_bytes: int | None
     except StorageError:
         # A folder that this user can read and not write has no writer either.
         found = list(_differing(files, most_csv_bytes))
-    for damage in found:
-        note_damage(files, damage)
-    return found
+    for damage, path in found:
+        note_damage(files, damage, path)
+    return [damage for damage, _ in found]
 
 
-def _differing(files: DatasetFiles, most_csv_bytes: int | None) -> Iterator[Damage]:
-    """The files that differ from the manifest; a publication that was cut short is not taken for damage."""
+def _differing(files: DatasetFiles, most_csv_bytes: int | None) -> Iterator[tuple[Damage, Path]]:
+    """The files that differ from the manifest; a publication that was cut short is not taken for damage.
+
+    Of the rows, the file that is read is compared. What became of the one for people beside it is no damage.
+    """
     try:
         manifest = read_manifest(files.folder, files.dataset)
     except CorruptFileError:
         return
     if manifest is None:
         return
-    seen = _facts(files.parquet)
+    rows = files.rows_file(manifest.write_id)
+    seen = facts_at(rows)
     if seen is not None and seen != manifest.parquet:
-        if _is_of_a_later_publication(files.parquet, manifest):
+        if rows == files.parquet and is_of_a_later_publication(rows, manifest):
             return
-        yield Damage(files.parquet.name, manifest.parquet.xxh3_128, seen.xxh3_128)
+        yield Damage(files.parquet.name, manifest.parquet.xxh3_128, seen.xxh3_128), rows
     csv = manifest.csv
     if csv is None or (most_csv_bytes is not None and csv.bytes > most_csv_bytes):
         return
-    seen = _facts(files.csv)
+    seen = facts_at(files.csv)
     if seen is not None and seen != csv:
-        yield Damage(files.csv.name, csv.xxh3_128, seen.xxh3_128)
+        yield Damage(files.csv.name, csv.xxh3_128, seen.xxh3_128), files.csv
 
 
-def _is_of_a_later_publication(path: Path, manifest: Manifest) -> bool:
+def is_of_a_later_publication(path: Path, manifest: Manifest) -> bool:
     """Whether the footer, which has a checksum of its own, names a publication after the one of the manifest."""
     try:
         with path.open("rb") as file:
@@ -165,7 +169,7 @@ def _is_of_a_later_publication(path: Path, manifest: Manifest) -> bool:
         return False
 
 
-def _facts(path: Path) -> FileFacts | None:
+def facts_at(path: Path) -> FileFacts | None:
     """Size and hash; None for a file that is gone or cannot be read, as its reader will say."""
     try:
         with path.open("rb") as file:

@@ -220,9 +220,18 @@ class TestInvalidation:
     def test_force_refreshes_what_is_selected(self, world: World) -> None:
         assert rebuilt(world, lambda: world.run("universe", "accounts", force=True)) == {"universe", "accounts"}
 
-    def test_a_lost_file_is_made_again(self, world: World) -> None:
-        (world.data / "accounts.csv").unlink()
+    def test_lost_rows_are_made_again(self, world: World) -> None:
+        lose_rows(world, "accounts")
         assert rebuilt(world, lambda: world.run("accounts")) == {"accounts"}
+
+    @pytest.mark.parametrize("suffix", ["csv", "parquet"])
+    def test_a_file_for_people_is_put_back_without_a_request(self, world: World, suffix: str) -> None:
+        path = world.data / f"accounts.{suffix}"
+        content = path.read_bytes()
+        path.unlink()
+        assert world.run("accounts").success
+        assert path.read_bytes() == content
+        assert world.exchange.requests() == {}
 
     def test_a_manifest_that_lags_is_mended_without_a_request(self, world: World) -> None:
         write_manifest(DatasetFiles.of(world.data, "accounts"), replace(world.manifest("accounts"), csv=None))
@@ -231,10 +240,16 @@ class TestInvalidation:
         assert world.exchange.requests() == {}
 
 
+def lose_rows(world: World, dataset: str) -> None:
+    """Remove the rows of a dataset under both of their names."""
+    (world.data / f"{dataset}.parquet").unlink()
+    (world.data / dataset / f"{world.manifest(dataset).write_id}.parquet").unlink()
+
+
 class TestReuse:
     def test_a_hit_lets_a_miss_below_it_run(self, world: World) -> None:
         """Needs Dagster's private events: when a release changes them, this is the test that says so."""
-        (world.data / "symbols.csv").unlink()
+        lose_rows(world, "symbols")
         with world.instance() as instance:
             result = world.run("universe", "symbols", instance=instance)
         assert result.success

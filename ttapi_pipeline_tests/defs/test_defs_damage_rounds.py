@@ -46,6 +46,7 @@ from ttapi_pipeline.storage.repair import check
 from ttapi_pipeline.storage.versions.reading import versions
 from ttapi_pipeline_tests.support.clocks import StoppedClock
 from ttapi_pipeline_tests.support.flips import CHANGES, flip_any_bit, put_bytes
+from ttapi_pipeline_tests.support.folders import copy_with_links
 from ttapi_pipeline_tests.support.forks import Forks
 from ttapi_pipeline_tests.support.projects import environment_of_users, make_project
 from ttapi_pipeline_tests.support.simulator import SimulatorControl
@@ -229,7 +230,7 @@ class Damages:
         whole = symbols.read_text()
         symbols.write_text("AAPL\nMSFT\n")
         self._run("refresh")
-        shutil.copytree(self.data, self.folder / "older")
+        copy_with_links(self.data, self.folder / "older")
         symbols.write_text(whole)
         self._run("refresh", "--force")
         left = self._leave_refusals(exchange)
@@ -247,7 +248,7 @@ class Damages:
                 path.write_bytes(content)
             # A folder of more than its budget has a note of what was hashed when.
             verify_stored(self.data, now=datetime.now(UTC), budget_bytes=2**16)
-            shutil.copytree(self.data, self.folder / "pristine")
+            copy_with_links(self.data, self.folder / "pristine")
 
     def _run(self, *words: str) -> None:
         run = self.forks.start(self.project, "tt", *words)
@@ -298,7 +299,7 @@ class Damages:
         chance = random.Random(f"{SEED}/{number}")
         began = time.monotonic()
         shutil.rmtree(self.data)
-        shutil.copytree(self.folder / "pristine", self.data)
+        copy_with_links(self.folder / "pristine", self.data)
         damager = Damager(self.data, self.folder / "older", chance)
         for _ in range(3):
             damager.damage_table()

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ttapi_pipeline.simulator.process import SimulatorProcess
+from ttapi_pipeline_tests.support.folders import copy_with_links
 from ttapi_pipeline_tests.support.projects import Finished, make_project, run_tt
 from ttapi_pipeline_tests.support.shared import made_once
 
@@ -38,5 +38,5 @@ def first(tmp_path_factory: pytest.TempPathFactory, exchange: SimulatorProcess) 
 @pytest.fixture
 def filled(first: tuple[Path, Finished], project: Path) -> Path:
     """The project's folder with the data and the Dagster instance of the first refresh."""
-    shutil.copytree(first[0] / "data", project / "data")
+    copy_with_links(first[0] / "data", project / "data")
     return project

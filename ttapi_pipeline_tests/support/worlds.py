@@ -29,6 +29,7 @@ from ttapi_pipeline.simulator.market.metastock_files import default_last, write_
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline_tests.support.clocks import StoppedClock
+from ttapi_pipeline_tests.support.folders import copy_with_links
 from ttapi_pipeline_tests.support.instances import memory_instance, save_instance
 from ttapi_pipeline_tests.support.shared import made_once
 from ttapi_pipeline_tests.support.simulator import SimulatorControl
@@ -204,7 +205,7 @@ def world(first_run: FirstRun, exchange: SimulatorControl, tmp_path: Path) -> Wo
     Files are copied and not linked, because tests damage them in place.
     """
     first = first_run.world
-    shutil.copytree(first.data, tmp_path / "data")
+    copy_with_links(first.data, tmp_path / "data")
     shutil.copytree(first.metastock, tmp_path / "metastock")
     settings = replace(first.settings, data_dir=str(tmp_path / "data"), metastock_dir=tmp_path / "metastock")
     return World(settings, exchange, first.saved)

@@ -212,7 +212,8 @@ def _mended_status(
             continue
         try:
             for problem in repair(io_manager.folder, schema, csv_choice=api.settings.csv):
-                context.log.warning("repaired: %s", problem)
+                if problem.is_repairable:
+                    context.log.warning("repaired: %s", problem)
         except CorruptFileError as error:
             # The file cannot be used, and the refresh replaces it.
             damage = str(error)
@@ -227,13 +228,13 @@ def _mended_status(
 
 
 def _is_to_be_repaired(folder: Folder, name: str, csv_choice: CsvChoice) -> bool:
-    """Whether files of a table are damaged, behind its Parquet file or not as chosen; the run makes what is gone."""
+    """Whether files of a table are gone, damaged, behind its rows or not as chosen, so that `repair` mends them."""
     find_damage(folder, name, most_csv_bytes=_MOST_CSV_BYTES)
     try:
         stored = with_csv_choice(read_stored(folder, name), csv_choice)
     except CorruptFileError:
         return True
-    return bool(stored.damage) or (stored.is_lagging and not stored.lost_files)
+    return stored.is_repairable
 
 
 def _provenance(

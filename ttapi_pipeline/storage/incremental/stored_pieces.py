@@ -19,6 +19,7 @@ from ttapi_pipeline.storage.incremental.note import Note, NotedPiece, read_note
 from ttapi_pipeline.storage.incremental.row_groups import read_footer
 from ttapi_pipeline.storage.incremental.thrift import Value
 from ttapi_pipeline.storage.layout import DatasetFiles
+from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.tables.schema import DatasetSchema
 
 
@@ -49,7 +50,9 @@ class StoredPieces:
             return
         # Ignore the note when its files are missing or damaged.
         with suppress(OSError, CorruptFileError):
-            if self._open_parquet(files.parquet, note):
+            manifest = read_manifest(files.folder, files.dataset)
+            parquet = files.parquet if manifest is None else files.rows_file(manifest.write_id)
+            if self._open_parquet(parquet, note):
                 self._csv = self._open.enter_context(files.csv.open("rb"))
 
     def _open_parquet(self, path: Path, note: Note) -> bool:

@@ -291,4 +291,8 @@ class ObjectStore:
         parquet, *rest = bucket.at_once(bucket.facts_of, paths)
         lost = [f"{names.dataset}.parquet"] if difference(manifest, parquet) is not None else []
         lost += [f"{names.dataset}.csv"] if csv is not None and rest == [None] else []
-        return Stored(manifest, tuple(lost), stored.is_lagging, stored.damage)
+        is_lagging = stored.is_lagging or any(
+            each is not None and manifest.csv is not None and each.bytes != manifest.csv.bytes for each in rest
+        )
+        are_rows_there = f"{names.dataset}.parquet" not in lost
+        return Stored(manifest, tuple(lost), is_lagging, stored.damage, are_rows_there=are_rows_there)

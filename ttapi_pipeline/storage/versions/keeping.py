@@ -23,9 +23,11 @@ from ttapi_pipeline.core.files import put_in_place, staging, sync
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.sessions import NEW_YORK, previous_session, session_hours, session_on_or_before
 from ttapi_pipeline.storage.errors import storage_error
+from ttapi_pipeline.storage.files import file_facts
 from ttapi_pipeline.storage.layout import DatasetFiles
 from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.storage.versions.log import Publication, PublicationLog
+from ttapi_pipeline.storage.versions.steps import steps_of, trails
 
 _LOOKED_AT: Final = 50
 """Publications before the newest ones that are looked at for what may go: every publication looks."""
@@ -71,7 +73,8 @@ def keep_stored(files: DatasetFiles, retention: Retention | None, *, after_secon
         manifest = read_manifest(folder, files.dataset)
     except CorruptFileError:
         return
-    if manifest is None or not _is_of(files.parquet, manifest):
+    rows = None if manifest is None else files.rows_file(manifest.write_id)
+    if manifest is None or rows is None or not _is_of(rows, manifest):
         return
     log = PublicationLog.of(folder, files.dataset)
     newest = log.newest()
@@ -79,21 +82,32 @@ def keep_stored(files: DatasetFiles, retention: Retention | None, *, after_secon
         return
     rows_of = None
     if retention.keeps is not Keeps.CHANGES:
-        rows_of = _kept_before(folder, files.dataset, newest, manifest) or keep_whole(files.parquet, folder, manifest)
+        rows_of = _kept_before(folder, files.dataset, newest, manifest) or keep_whole(rows, folder, manifest)
     entry = Publication.of(manifest, rows_of=rows_of, after_seconds=after_seconds)
     # A manifest of an earlier version of the program does not say what it replaced.
     log.append(replace(entry, after=entry.after or (None if newest is None else newest.manifest.write_id)))
+    if retention.keeps is Keeps.CHANGES:
+        _remove_replaced(files, manifest, newest)
+    else:
+        _remove_second_names(files, log, manifest)
     if retention.keeps is Keeps.LAST_OF_SESSION:
         _prune(folder, files.dataset, log, retention.newest)
 
 
 def forget_rows(files: DatasetFiles, write_id: str) -> None:
-    """Remove the kept rows of a publication whose file was found damaged: it is the same file.
+    """Remove the rows of a publication whose file was found damaged, durably: nobody may read them any more.
 
     Raises:
         StorageError: They cannot be removed.
     """
-    _remove(version_file(files.folder, files.dataset, write_id))
+    path = version_file(files.folder, files.dataset, write_id)
+    if not path.exists():
+        return
+    _remove(path)
+    try:
+        sync(path.parent)
+    except OSError as error:
+        raise storage_error(path, error) from error
 
 
 def are_changes_kept(files: DatasetFiles) -> bool:
@@ -187,6 +201,33 @@ def keep_whole(parquet: Path, folder: Path, manifest: Manifest) -> str:
     except OSError as error:
         raise storage_error(target, error) from error
     return manifest.write_id
+
+
+def _remove_replaced(files: DatasetFiles, manifest: Manifest, before: Publication | None) -> None:
+    """Remove the own names of earlier publications that nothing is read from any more.
+
+    They are those that changes lead back to from what is stored; and the one before, if it was invented and this one is
+    not, or if it is damaged.
+    """
+    led_to = trails(steps_of(files.folder, files.dataset), {manifest.write_id}).keys() - {manifest.write_id}
+    for write_id in led_to:
+        _remove(files.rows_of(write_id))
+    if before is None or not (own := files.rows_of(before.manifest.write_id)).exists():
+        return
+    is_invented = before.manifest.provenance.is_simulated and not manifest.provenance.is_simulated
+    try:
+        if is_invented or file_facts(own) != before.manifest.parquet:
+            _remove(own)
+    except OSError as error:
+        raise storage_error(own, error) from error
+
+
+def _remove_second_names(files: DatasetFiles, log: PublicationLog, manifest: Manifest) -> None:
+    """Remove the own names of earlier publications whose rows are kept as those of another one."""
+    for each in log.tail(_LOOKED_AT):
+        write_id = each.manifest.write_id
+        if each.rows_of not in {None, write_id} and write_id != manifest.write_id:
+            _remove(files.rows_of(write_id))
 
 
 def _prune(folder: Path, dataset: str, log: PublicationLog, newest: int) -> None:

@@ -299,7 +299,7 @@ class _Kept:
 
 def _stored_file(files: DatasetFiles, manifest: Manifest | None) -> _WholeFile | None:
     """The publication that the stored Parquet file is of; None where there is none that can be told."""
-    path = files.parquet
+    path = files.parquet if manifest is None else files.rows_file(manifest.write_id)
     if manifest is not None and footer_has(path, manifest.write_id):
         return _WholeFile(Publication.of(manifest, rows_of=manifest.write_id), path)
     # Between its Parquet file and its manifest, the next publication may have been cut short.

@@ -87,7 +87,7 @@ class Recorder:
         Raises:
             StorageError: The changes cannot be kept, or the stored file cannot be read.
         """
-        folder, parquet = self.files.folder, self.files.parquet
+        folder = self.files.folder
         if self.restored is not None:
             self._tidy(folder, self.restored.write_id)
             if new.footer["data_version"] == self.restored.data_version:
@@ -98,6 +98,7 @@ class Recorder:
         if stored is None or (stored.provenance.is_simulated and not new.footer["is_simulated"]):
             return
         self._tidy(folder, stored.write_id)
+        parquet = self.files.rows_file(stored.write_id)
         with storage_errors(parquet):
             is_alike = pl.scan_parquet(parquet, glob=False).collect_schema() == self.schema.polars
         if not is_alike or not self._write(folder, parquet, stored, new):
@@ -166,8 +167,9 @@ def _stored(files: DatasetFiles) -> Manifest | None:
         manifest = read_manifest(files.folder, files.dataset)
     except CorruptFileError:
         manifest = None
+    path = files.parquet if manifest is None else files.rows_file(manifest.write_id)
     try:
-        with files.parquet.open("rb") as file:
+        with path.open("rb") as file:
             seen = facts_of(file)
             truth = footer_manifest(file, seen)
             if manifest is not None and manifest.write_id == truth.write_id:
@@ -177,7 +179,7 @@ def _stored(files: DatasetFiles) -> Manifest | None:
             # Its manifest was never written.
             is_comparable = footer_facts(file).get("hashed_by") == HASHED_BY
             file.seek(0)
-            with storage_errors(files.parquet):
+            with storage_errors(path):
                 if not is_comparable or data_version(pl.scan_parquet(file)) == truth.data_version:
                     return truth
             raise CorruptFileError("its rows are not those of its footer")
@@ -186,9 +188,9 @@ def _stored(files: DatasetFiles) -> Manifest | None:
     except CorruptFileError as error:
         _LOGGER.warning(
             "%s is damaged, so that it and the versions before it cannot be read as of their time: %s",
-            files.parquet,
+            path,
             error,
         )
         return None
     except OSError as error:
-        raise storage_error(files.parquet, error) from error
+        raise storage_error(path, error) from error

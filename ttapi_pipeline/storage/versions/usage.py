@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """How much room the earlier versions of datasets take, and how much more it will be in a year. Standard library only.
 
-A file that is stored now has a second name among the versions, and counts as the stored one: it takes no room twice.
+What is stored now is among the files of the versions, and does not count: it takes no room twice.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Final
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.storage.files import file_facts
-from ttapi_pipeline.storage.layout import CHANGES, PUBLICATIONS
+from ttapi_pipeline.storage.layout import CHANGES, PUBLICATIONS, DatasetFiles
+from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.storage.versions.keeping import session_of_publication
 from ttapi_pipeline.storage.versions.log import PublicationLog
 from ttapi_pipeline.storage.versions.steps import steps_of
@@ -56,11 +57,10 @@ def usage(folder: Path) -> Sequence[Usage]:
     Raises:
         StorageError: A file cannot be read.
     """
-    logs = {dataset: PublicationLog.of(folder, dataset).read() for dataset in history_bytes(folder)}
+    sizes = history_bytes(folder)
+    logs = {dataset: PublicationLog.of(folder, dataset).read() for dataset in sizes}
     sessions = len({session_of_publication(each) for known in logs.values() for each in known})
-    return [
-        Usage(dataset, size, len(logs.get(dataset, ())), sessions) for dataset, size in history_bytes(folder).items()
-    ]
+    return [Usage(dataset, size, len(logs[dataset]), sessions) for dataset, size in sizes.items()]
 
 
 def damaged_versions(folder: Path) -> Sequence[str]:
@@ -93,19 +93,28 @@ def history_bytes(folder: Path) -> Mapping[str, int]:
         StorageError: A file cannot be read.
     """
     logs = sorted(folder.glob(f"*/{PUBLICATIONS}"))
-    return {log.parent.name: _bytes(folder / f"{log.parent.name}.parquet", log.parent) for log in logs}
+    return {log.parent.name: _bytes(DatasetFiles.of(folder, log.parent.name)) for log in logs}
 
 
-def _bytes(stored: Path, kept: Path) -> int:
-    total = 0
+def _bytes(files: DatasetFiles) -> int:
+    total, kept = 0, files.folder / files.dataset
     try:
-        now = stored.stat().st_ino if stored.exists() else None
+        now = {path.stat().st_ino for path in _stored(files) if path.exists()}
         for path in (*kept.glob("*.parquet"), *(kept / CHANGES).glob("*.parquet"), kept / PUBLICATIONS):
             found = path.stat()
-            total += 0 if found.st_ino == now else found.st_size
+            total += 0 if found.st_ino in now else found.st_size
     except FileNotFoundError:
         # A writer is at work: what it has removed takes no room.
         return total
     except OSError as error:
         raise storage_error(kept, error) from error
     return total
+
+
+def _stored(files: DatasetFiles) -> Sequence[Path]:
+    """The file for people, and the one that is read, which is another one if somebody has changed the former."""
+    try:
+        manifest = read_manifest(files.folder, files.dataset)
+    except CorruptFileError:
+        manifest = None
+    return [files.parquet, *([] if manifest is None else [files.rows_of(manifest.write_id)])]

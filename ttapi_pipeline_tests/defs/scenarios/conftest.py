@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -20,6 +19,7 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline_tests.support.clocks import FakeClock
+from ttapi_pipeline_tests.support.folders import copy_with_links
 from ttapi_pipeline_tests.support.instances import memory_instance, save_instance
 from ttapi_pipeline_tests.support.keepers import ALL, DAYS, MONDAY, DagsterKeeper, Keeper
 from ttapi_pipeline_tests.support.outside import Outside
@@ -104,5 +104,5 @@ def filled_on_monday(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def keeper(filled_on_monday: Path, open_keeper: Callable[..., Keeper], tmp_path: Path) -> Keeper:
     """Keeps a copy of what was filled on Monday at 10:00 in New York."""
     for name in ("data", "metastock"):
-        shutil.copytree(filled_on_monday / name, tmp_path / name, dirs_exist_ok=True)
+        copy_with_links(filled_on_monday / name, tmp_path / name, dirs_exist_ok=True)
     return open_keeper(saved=filled_on_monday / "instance")

@@ -198,7 +198,8 @@ def test_rows_that_are_gone_are_noted_and_everybody_is_told(
     complete = publish(marks_frame(), marks, prefix, provenance).wait()
     rows = prefix / "marks" / f"{complete.write_id}.parquet"
     bucket.remove([rows])
-    assert read_stored(prefix, "marks").lost_files == ("marks.parquet",)
+    stored = read_stored(prefix, "marks")
+    assert (stored.lost_files, stored.is_repairable) == (("marks.parquet",), False)
     with pytest.raises(CorruptFileError, match=r"marks\.parquet is damaged"):
         scan(prefix, marks)
     survey = open_store(prefix).read_all_stored(["marks"], is_survey=True)["marks"]
@@ -209,6 +210,28 @@ def test_rows_that_are_gone_are_noted_and_everybody_is_told(
     publish(marks_frame(), marks, prefix, later(provenance, hours=1)).wait()
     assert read_stored(prefix, "marks").damage == {}
     assert check(prefix, marks) == []
+
+
+def test_a_csv_that_is_gone_or_cut_is_repairable_and_made_again_from_the_rows(
+    prefix: ObjectPath, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
+) -> None:
+    complete = publish(marks_frame(), marks, prefix, provenance).wait()
+    csv = prefix / "marks" / f"{complete.write_id}.csv"
+    found = bucket.read(csv)
+    assert found is not None
+    bucket.remove([csv])
+    stored = read_stored(prefix, "marks")
+    assert (stored.lost_files, stored.is_lagging, stored.is_repairable) == (("marks.csv",), False, True)
+    repair(prefix, marks)
+    assert not read_stored(prefix, "marks").is_repairable
+    bucket.write(csv, found.content[:-5])
+    stored = read_stored(prefix, "marks")
+    assert (stored.lost_files, stored.is_lagging, stored.is_repairable) == ((), True, True)
+    repair(prefix, marks)
+    mended = bucket.read(csv)
+    assert mended is not None
+    assert mended.content == found.content
+    assert read_stored(prefix, "marks").manifest == complete
 
 
 def test_manifest_csv_and_copies_are_made_again_from_the_rows_and_the_log(

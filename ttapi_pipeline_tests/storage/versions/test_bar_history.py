@@ -115,7 +115,10 @@ def test_each_instant_has_the_bars_that_were_known_then_with_the_times_of_then(t
         assert data_version(known(tmp_path, hour)) == manifest.data_version
         assert known(tmp_path, hour).filter(pl.col("fetched_at") > MONDAY + timedelta(hours=hour)).is_empty()
     assert len(steps_of(tmp_path, "bars")) == len(tables) - 1
-    assert sorted(path.name for path in (tmp_path / "bars").iterdir()) == ["changes", "publications.jsonl"]
+    own = tmp_path / "bars" / f"{stored[-1].write_id}.parquet"
+    assert {path.name for path in (tmp_path / "bars").iterdir()} == {own.name, "changes", "publications.jsonl"}
+    # It takes no room.
+    assert own.samefile(tmp_path / "bars.parquet")
 
 
 def test_a_publication_keeps_the_rows_that_it_changes_and_no_others(tmp_path: Path) -> None:

@@ -77,8 +77,13 @@ def test_a_version_takes_no_room_while_it_is_what_is_stored_and_the_same_rows_ar
     assert kept.samefile(tmp_path / "marks.parquet")
     again = store(MONDAY + timedelta(hours=1), 10.0)
     assert again.data_version == first.data_version
-    assert sorted(path.name for path in (tmp_path / "marks").iterdir()) == [kept.name, "publications.jsonl"]
-    assert len(versions(tmp_path, "marks")) == 2
+    own = tmp_path / "marks" / f"{again.write_id}.parquet"
+    assert own.samefile(tmp_path / "marks.parquet")
+    assert {path.name for path in (tmp_path / "marks").iterdir()} == {kept.name, own.name, "publications.jsonl"}
+    third = store(MONDAY + timedelta(hours=2), 10.0)
+    kept_now = {path.stem for path in (tmp_path / "marks").glob("*.parquet")}
+    assert kept_now == {first.write_id, third.write_id}
+    assert len(versions(tmp_path, "marks")) == 3
 
 
 def test_a_table_of_an_earlier_version_of_the_program_is_kept_when_it_is_first_replaced(

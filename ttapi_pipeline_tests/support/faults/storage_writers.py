@@ -230,8 +230,8 @@ class PublishVersions(TableWriter):
     def files(self, folder: Path) -> Sequence[str]:
         # Rows are kept under the random name of their publication, and a repeated run keeps no more of them.
         names = [name for name in super().files(folder) if not name.startswith("bars/")]
-        kept = {path.stat().st_ino for path in (folder / "bars").glob("*.parquet")}
-        return [*names, f"{len(kept)} kept files"]
+        kept = {data_version(path) for path in (folder / "bars").glob("*.parquet")}
+        return [*names, f"{len(kept)} kept tables"]
 
 
 class PublishChanges(PublishVersions):
@@ -253,14 +253,15 @@ class PublishChanges(PublishVersions):
 
     def files(self, folder: Path) -> Sequence[str]:
         # A repeated run may publish the same rows again, which is a change of nothing.
-        names = [name for name in TableWriter.files(self, folder) if "/changes/" not in name]
+        names = [name for name in TableWriter.files(self, folder) if not name.startswith("bars/")]
+        own = len(list((folder / "bars").glob("*.parquet")))
         changes = [path for path in (folder / "bars" / "changes").glob("*") if not path.name.startswith(".")]
         steps = steps_of(folder, "bars")
         manifest = read_manifest(folder, "bars")
         heads = [manifest.write_id] if manifest else []
         reached = {step for trail in trails(steps, heads).values() for step in trail.steps()}
         staged = [path.name for path in (folder / "bars" / "changes").glob(".*")]
-        return [*names, *staged, f"{len(changes) - len(reached)} stray changes"]
+        return [*names, *staged, f"{own} own names", f"{len(changes) - len(reached)} stray changes"]
 
 
 class PublishChangesOfPieces(PublishChanges):

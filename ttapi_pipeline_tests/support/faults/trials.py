@@ -17,6 +17,7 @@ from ttapi_pipeline_tests.support.faults.library import Action, Event, Fault, Op
 from ttapi_pipeline_tests.support.faults.power import Disk, Kept
 from ttapi_pipeline_tests.support.faults.server import Server, document_of
 from ttapi_pipeline_tests.support.faults.writer import DROPPED, View, Writer
+from ttapi_pipeline_tests.support.folders import copy_with_links
 
 _NAMES: Final = frozenset(
     {
@@ -141,7 +142,7 @@ class Trials:
         """A copy of a folder, in place of the one of that name."""
         target = self._scratch / name
         shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(folder, target, symlinks=True)
+        copy_with_links(folder, target)
         return target
 
     def disturb(self, fault: Fault) -> Sequence[str]:
