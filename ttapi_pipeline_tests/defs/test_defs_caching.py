@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -229,15 +230,48 @@ class TestInvalidation:
         path = world.data / f"accounts.{suffix}"
         content = path.read_bytes()
         path.unlink()
-        assert world.run("accounts").success
+        (gone,) = [each for each in statuses(world) if not each.verdict.is_hit]
+        assert gone.verdict.reason == f"{path.name} is gone"
+        result = world.run("accounts")
+        assert result.success
         assert path.read_bytes() == content
         assert world.exchange.requests() == {}
+        (said,) = [event.asset_observation_data for event in result.get_asset_observation_events()]
+        assert f"made again without a request: {path.name}" in str(said.asset_observation.metadata)
+
+    @pytest.mark.parametrize("is_history_there", [True, False])
+    def test_a_folder_of_an_earlier_version_is_taken_over_without_a_request(
+        self, world: World, is_history_there: bool
+    ) -> None:
+        own = {name: world.data / name / f"{world.manifest(name).write_id}.parquet" for name in DATASETS}
+        for path in own.values():
+            if is_history_there:
+                path.unlink()
+            else:
+                shutil.rmtree(path.parent)
+        before = tables(world)
+        assert all(each.verdict.is_hit and not each.stored.is_lagging for each in statuses(world))
+        assert rebuilt(world, world.run) == set()
+        assert world.exchange.requests() == {}
+        assert tables(world) == before
+        # Without a log, the next publication is the first one of which versions are kept.
+        assert all(path.exists() == is_history_there for path in own.values())
 
     def test_a_manifest_that_lags_is_mended_without_a_request(self, world: World) -> None:
         write_manifest(DatasetFiles.of(world.data, "accounts"), replace(world.manifest("accounts"), csv=None))
         assert world.run("accounts").success
         assert world.manifest("accounts").csv is not None
         assert world.exchange.requests() == {}
+
+
+def statuses(world: World) -> Sequence[status.DatasetStatus]:
+    """What `tt status` would say."""
+    return [*status.read_statuses(world.settings, now=world.clock.now()).values()]
+
+
+def tables(world: World) -> Mapping[str, tuple[int, bytes]]:
+    """The files without locks, which say who took them last."""
+    return {name: file for name, file in world.files().items() if not name.endswith(".lock")}
 
 
 def lose_rows(world: World, dataset: str) -> None:

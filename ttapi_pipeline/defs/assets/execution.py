@@ -200,12 +200,16 @@ def _mended_status(
     *,
     is_forced: bool,
 ) -> DatasetStatus:
-    """The status of the dataset, after its files were verified and what can be mended here was mended."""
+    """The status of the dataset, after its files were verified and what can be mended here was mended.
+
+    The reason of a hit says which files were made again.
+    """
 
     def status() -> DatasetStatus:
         return read_status(dataset, api.settings, now=api.clock.now(), folder=io_manager.folder, is_forced=is_forced)
 
-    damage = None
+    damage: str | None = None
+    mended: list[str] = []
     open_store(io_manager.folder).remove_left_over()
     for schema in (dataset.schema, *dataset.reports):
         if not _is_to_be_repaired(io_manager.folder, schema.name, api.settings.csv):
@@ -214,6 +218,7 @@ def _mended_status(
             for problem in repair(io_manager.folder, schema, csv_choice=api.settings.csv):
                 if problem.is_repairable:
                     context.log.warning("repaired: %s", problem)
+                    mended.append(problem.path.name)
         except CorruptFileError as error:
             # The file cannot be used, and the refresh replaces it.
             damage = str(error)
@@ -222,6 +227,9 @@ def _mended_status(
             # The Parquet file is good. The check of the CSV tells what is wrong with the rest.
             context.log.warning("not repaired: %s", error)
     found = status()
+    if found.verdict.is_hit and mended:
+        reason = f"{found.verdict.reason}; made again without a request: {', '.join(dict.fromkeys(mended))}"
+        found = replace(found, verdict=replace(found.verdict, reason=reason))
     if damage is None or is_forced:
         return found
     return replace(found, verdict=replace(found.verdict, is_hit=False, rule=Rule.DAMAGED, reason=damage))
