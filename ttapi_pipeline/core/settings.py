@@ -300,6 +300,14 @@ class Settings:
         meaning="what executes the steps of a run that Dagster starts: its own process, a process per step, workers of"
         " Celery (extra celery), or a pod of Kubernetes per step (extra k8s); `tt refresh` executes its own",
     )
+    partitions: int = setting(
+        "TT_PARTITIONS",
+        variables.integer(0, 256),
+        accepts="a whole number from 0 to 256",
+        default=0,
+        meaning="buckets of symbols, such as 16, whose rows of returns_stddev and volatility workers compute ahead in"
+        " back-fills; 0 is none",
+    )
     celery_broker: str | None = setting(
         "TT_CELERY_BROKER",
         variables.url,

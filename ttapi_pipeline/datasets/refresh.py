@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -46,6 +46,7 @@ class Refresh:
         is_forced: Whether the user wants it built whatever is stored; then no cache is trusted.
         is_whole: Whether everything is to be fetched again, and not only what can be new.
         is_young: Whether what is stored is not due by its age; see `Verdict.is_young`.
+        input_versions: Data version of each dataset upstream, as it is handed to the builder.
     """
 
     settings: Settings
@@ -58,6 +59,17 @@ class Refresh:
     _manifest: Manifest | None
     is_whole: bool = False
     is_young: bool = False
+    input_versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def dataset(self) -> Dataset:
+        """What is built."""
+        return self._dataset
+
+    @property
+    def folder(self) -> Folder:
+        """The data folder."""
+        return self._folder
 
     def connect(self) -> AbstractAsyncContextManager[TastytradeClient]:
         """A REST client."""

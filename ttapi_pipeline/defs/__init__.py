@@ -12,7 +12,8 @@ Where to look:
 - `assets`: the datasets as assets, and one execution of an asset. An execution is given `resources` and hands its
   result to the `io_manager`; `dataset_checks` and `checks` look at the result.
 - `automation`: when a run is started. `operations`: keeping an instance in order. `launch`: the run of `tt refresh`.
-- `quote_history`: the partitioned asset of the quote recorder. `session_histories`: those of what is kept per session.
+- `parts`: the partitioned assets of buckets of symbols. `quote_history`: that of the quote recorder.
+  `session_histories`: those of what is kept per session.
 - `failures`: our errors as Dagster's outcomes. `dagster_internals`: everything that Dagster does not promise.
   `without_pandas`: dagster-polars, imported faster.
 
@@ -21,9 +22,8 @@ Every `dagster` command loads the definitions, and few of them run anything. So 
 - Modules that describe the pipeline import Dagster, Polars for the schemas, and little else.
 - Modules that do the work import the client, the feed, the files and dagster-polars. These are `io_manager`,
   `without_pandas`, `launch`, `assets.execution`, `assets.reuse`, `assets.interrupts`, `assets.charts`,
-  `quote_history.compaction` and `session_histories.recording`. A module that describes imports them inside of a
-  function that only a run, a check or a
-  tick calls. A comment "see `defs`" marks the place.
+  `parts.computing`, `quote_history.compaction` and `session_histories.recording`. A module that describes imports them
+  inside of a function that only a run, a check or a tick calls. A comment "see `defs`" marks the place.
 
 A test (`test_the_code_location_loads_without_what_only_a_run_needs`) holds this.
 """

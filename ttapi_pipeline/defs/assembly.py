@@ -21,6 +21,7 @@ from ttapi_pipeline.defs.checks import build_checks
 from ttapi_pipeline.defs.operations.engines import run_executor
 from ttapi_pipeline.defs.operations.lost_runs import lost_runs_sensor
 from ttapi_pipeline.defs.operations.retention import build_retention
+from ttapi_pipeline.defs.parts.asset import PARTS_GROUP, parts_assets, parts_jobs
 from ttapi_pipeline.defs.quote_history.asset import quote_history_asset
 from ttapi_pipeline.defs.quote_history.job import quote_history_job, quote_history_sensor
 from ttapi_pipeline.defs.resources import CacheResource, api_resource, storage_resource
@@ -39,10 +40,15 @@ def build_definitions(settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> dg.
 
 
 def _definitions(settings: Settings, clock: Clock) -> dg.Definitions:
-    jobs = build_jobs()
+    jobs = build_jobs(without=PARTS_GROUP if settings.partitions else None)
     prune_job, prune_schedule = build_retention(settings, clock=clock)
     return dg.Definitions(
-        assets=[*build_assets(settings, clock=clock), quote_history_asset(settings), *history_assets(settings)],
+        assets=[
+            *build_assets(settings, clock=clock),
+            *parts_assets(settings),
+            quote_history_asset(settings),
+            *history_assets(settings),
+        ],
         asset_checks=[*build_checks(settings, clock=clock), *history_checks()],
         resources={
             "io_manager": storage_resource(
@@ -51,7 +57,13 @@ def _definitions(settings: Settings, clock: Clock) -> dg.Definitions:
             "cache": CacheResource(),
             "api": api_resource(settings, clock=clock),
         },
-        jobs=[*jobs.values(), quote_history_job(settings), histories_job(settings, clock=clock), prune_job],
+        jobs=[
+            *jobs.values(),
+            *parts_jobs(settings),
+            quote_history_job(settings),
+            histories_job(settings, clock=clock),
+            prune_job,
+        ],
         schedules=[end_of_day_schedule(settings, jobs[END_OF_DAY_JOB]), prune_schedule],
         sensors=[
             refresh_sensor(),

@@ -8,6 +8,7 @@ them to the expiration series.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from functools import partial
@@ -21,11 +22,14 @@ from ttapi_pipeline.analytics.horizons import expiration_horizons, horizon_stati
 from ttapi_pipeline.analytics.implied import clock_ratio, expected_move, implied_stddev, move_ratio
 from ttapi_pipeline.analytics.overnight import TYPICAL_SHARE, overnight_share, sessions_left
 from ttapi_pipeline.analytics.splits import bars_since_steps, price_steps
+from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.symbology import OPTIONS_ON_FUTURES
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.by_ranges import ROWS_AT_A_TIME, collect_by_ranges
+from ttapi_pipeline.datasets.by_symbols import BySymbols, Collect, at_once, of_symbols
 from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session, most_traded
 from ttapi_pipeline.datasets.implied_volatility.reading import moment_reason
+from ttapi_pipeline.datasets.parts import union_of_parts
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.returns_stddev.events import with_dividend, with_earnings
 from ttapi_pipeline.datasets.returns_stddev.table import RETURNS_STDDEV
@@ -72,6 +76,13 @@ class Inputs:
         names = [each.name for each in fields(self) if each.name != "trading_calendar"]
         parts = {name: getattr(self, name).filter(is_within(symbols)).collect().lazy() for name in names}
         return replace(self, **parts)
+
+    def only(self, symbols: Collection[str] | None) -> Inputs:
+        """The rows of some symbols, or of all for None; the calendar as a whole."""
+        if symbols is None:
+            return self
+        names = [each.name for each in fields(self) if each.name != "trading_calendar"]
+        return replace(self, **{name: of_symbols(getattr(self, name), symbols) for name in names})
 
 
 def returns_stddev_frame(
@@ -232,11 +243,49 @@ def _quality(
     return pl.concat(parts).drop("needed")
 
 
-def build_returns_stddev(inputs: Inputs, *, now: datetime, lookback: int, annualization: int) -> Build:
-    """Compute everything as of the snapshot's last final session."""
+def _planned(inputs: Inputs, *, now: datetime, lookback: int, annualization: int) -> BySymbols:
+    as_of = last_final_session(inputs.eod_snapshot, inputs.trading_calendar, now=now)
+
+    def rows(symbols: Collection[str] | None) -> pl.DataFrame:
+        return returns_stddev_frame(inputs.only(symbols), as_of=as_of, lookback=lookback, annualization=annualization)
+
+    return BySymbols(as_of, [inputs.expiration_series], rows)
+
+
+def by_symbols(settings: Settings, now: datetime, **inputs: pl.LazyFrame) -> BySymbols:
+    """The table, as of the snapshot's last final session; not computed yet.
+
+    Args:
+        settings: How it is computed.
+        now: Sessions that close later do not count.
+        inputs: What is stored of the datasets upstream, by name.
+
+    Raises:
+        DataError: There is no final bar.
+    """
+    lookback, annualization = settings.lookback_sessions, settings.annualization_sessions
+    return _planned(Inputs(**inputs), now=now, lookback=lookback, annualization=annualization)
+
+
+def build_returns_stddev(
+    inputs: Inputs, *, now: datetime, lookback: int, annualization: int, collect: Collect = at_once
+) -> Build:
+    """Compute everything as of the snapshot's last final session.
+
+    Args:
+        inputs: What is stored.
+        now: Sessions that close later do not count.
+        lookback: See `returns_stddev_frame`.
+        annualization: Sessions per year.
+        collect: Puts the table together.
+
+    Raises:
+        DataError: There is no final bar.
+    """
     snapshot = inputs.eod_snapshot
-    as_of = last_final_session(snapshot, inputs.trading_calendar, now=now)
-    frame = returns_stddev_frame(inputs, as_of=as_of, lookback=lookback, annualization=annualization)
+    table = _planned(inputs, now=now, lookback=lookback, annualization=annualization)
+    collected, as_of = collect(table), table.as_of
+    frame = collected.frame
     shown = most_traded(snapshot, as_of=as_of)
     return Build(
         frame=frame,
@@ -251,7 +300,9 @@ def build_returns_stddev(inputs: Inputs, *, now: datetime, lookback: int, annual
             "rows_with_cautions": frame["cautions"].count(),
             "rows_without_implied_volatility": frame["implied_volatility"].null_count(),
             "rows_with_stale_implied_volatility": frame.filter(expected_move_reason="stale_implied_volatility").height,
+            **collected.statistics,
         },
+        missing=collected.missing,
         charts={
             "implied_and_forecast_moves": partial(moves_chart, frame, symbol=shown),
             "volatility_cone_with_iv": partial(
@@ -301,4 +352,5 @@ def build(
         now=refresh.now,
         lookback=refresh.settings.lookback_sessions,
         annualization=refresh.settings.annualization_sessions,
+        collect=union_of_parts(refresh),
     )

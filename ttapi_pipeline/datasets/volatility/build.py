@@ -8,6 +8,7 @@ symbol has had is `volatility_cone`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
@@ -20,12 +21,15 @@ from ttapi_pipeline.analytics.earnings import volatility_without_earnings
 from ttapi_pipeline.analytics.earnings_moves import implied_earnings_moves, past_earnings_moves
 from ttapi_pipeline.analytics.implied_history import implied_volatility_history
 from ttapi_pipeline.analytics.splits import bars_since_steps, price_steps
+from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.by_ranges import ROWS_AT_A_TIME, collect_by_ranges
+from ttapi_pipeline.datasets.by_symbols import BySymbols, Collect, at_once, of_symbols
 from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
 from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session, most_traded
 from ttapi_pipeline.datasets.implied_volatility.reading import moment_reason
 from ttapi_pipeline.datasets.implied_volatility.table import IMPLIED_VOLATILITY
+from ttapi_pipeline.datasets.parts import union_of_parts
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.volatility.comparisons import broker_counts, differences, is_far_from_broker
 from ttapi_pipeline.datasets.volatility.table import BROKER_WINDOWS, EX_EARNINGS_WINDOWS, VOLATILITY
@@ -77,6 +81,13 @@ class Inputs:
         names = ("snapshot", "symbols", "earnings", "candles", "implied")
         parts = {name: getattr(self, name).filter(is_within(symbols)).collect().lazy() for name in names}
         return replace(self, **parts)
+
+    def only(self, symbols: Collection[str] | None) -> Inputs:
+        """The rows of some symbols, or of all for None; the calendar as a whole."""
+        if symbols is None:
+            return self
+        names = ("snapshot", "symbols", "earnings", "candles", "implied")
+        return replace(self, **{name: of_symbols(getattr(self, name), symbols) for name in names})
 
 
 def volatility_frame(
@@ -205,6 +216,48 @@ def _totals(bars: pl.LazyFrame, *, as_of: date) -> pl.LazyFrame:
     )
 
 
+def _planned(inputs: Inputs, *, annualization: int, now: datetime) -> BySymbols:
+    as_of = last_final_session(inputs.snapshot, inputs.calendar, now=now)
+
+    def rows(symbols: Collection[str] | None) -> pl.DataFrame:
+        return volatility_frame(inputs.only(symbols), as_of=as_of, annualization=annualization)
+
+    return BySymbols(as_of, [inputs.snapshot, inputs.symbols], rows)
+
+
+def by_symbols(settings: Settings, now: datetime, **inputs: pl.LazyFrame) -> BySymbols:
+    """The table, as of the snapshot's last final session; not computed yet.
+
+    Args:
+        settings: How it is computed.
+        now: Sessions that close later do not count.
+        inputs: What is stored of the datasets upstream, by name.
+
+    Raises:
+        DataError: There is no final bar.
+    """
+    return _planned(_inputs(**inputs), annualization=settings.annualization_sessions, now=now)
+
+
+def _inputs(
+    *,
+    eod_snapshot: pl.LazyFrame,
+    daily_candles: pl.LazyFrame,
+    symbols: pl.LazyFrame,
+    implied_volatility: pl.LazyFrame,
+    earnings: pl.LazyFrame,
+    trading_calendar: pl.LazyFrame,
+) -> Inputs:
+    return Inputs(
+        snapshot=eod_snapshot,
+        symbols=symbols,
+        earnings=earnings,
+        calendar=trading_calendar,
+        candles=daily_candles.filter("is_final").select(_IMPLIED),
+        implied=implied_volatility,
+    )
+
+
 def build_volatility(
     snapshot: pl.LazyFrame,
     symbols: pl.LazyFrame,
@@ -215,22 +268,24 @@ def build_volatility(
     now: datetime,
     candles: pl.LazyFrame = _NO_CANDLES,
     implied: pl.LazyFrame = _NO_IMPLIED,
+    collect: Collect = at_once,
 ) -> Build:
-    """Compute everything as of the snapshot's last final session.
+    """Compute everything as of the snapshot's last final session; `collect` puts the table together.
 
     Raises:
         DataError: There is no final bar.
     """
-    as_of = last_final_session(snapshot, calendar, now=now)
-    inputs = Inputs(
-        snapshot=snapshot,
+    inputs = _inputs(
+        eod_snapshot=snapshot,
+        daily_candles=candles,
         symbols=symbols,
+        implied_volatility=implied,
         earnings=earnings,
-        calendar=calendar,
-        candles=candles.filter("is_final").select(_IMPLIED),
-        implied=implied,
+        trading_calendar=calendar,
     )
-    frame = volatility_frame(inputs, as_of=as_of, annualization=annualization)
+    table = _planned(inputs, annualization=annualization, now=now)
+    collected, as_of = collect(table), table.as_of
+    frame = collected.frame
     shown = most_traded(snapshot, as_of=as_of)
     return Build(
         frame=frame,
@@ -249,7 +304,9 @@ def build_volatility(
                 f"symbols_whose_broker_counts_{what}": frame.filter(broker_volatility_counts=what).height
                 for what in ("sessions", "days")
             },
+            **collected.statistics,
         },
+        missing=collected.missing,
         charts={
             "iv_rv_ranking": partial(ranking_chart, frame),
             "implied_volatility": partial(iv_history_chart, _candles_of(candles, shown), symbol=shown),
@@ -281,4 +338,5 @@ def build(
         now=refresh.now,
         candles=daily_candles,
         implied=implied_volatility,
+        collect=union_of_parts(refresh),
     )

@@ -19,6 +19,7 @@ from ttapi_pipeline.defs.automation.conditions import when_due
 from ttapi_pipeline.defs.automation.freshness import freshness_policy
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
 from ttapi_pipeline.defs.operations.engines import LATE
+from ttapi_pipeline.defs.parts.asset import PARTITIONED, parts_of
 from ttapi_pipeline.defs.resources import CacheResource
 from ttapi_pipeline.storage.layout import open_folder, parquet_uri
 from ttapi_pipeline.storage.table import StoredTable
@@ -44,7 +45,7 @@ def _dataset_asset(dataset: Dataset, settings: Settings, condition: dg.Automatio
     @dg.asset(
         name=dataset.name,
         ins={name: _STORED for name in dataset.upstream if name in DATASETS},
-        deps=[name for name in dataset.upstream if name not in DATASETS],
+        deps=[*(name for name in dataset.upstream if name not in DATASETS), *_parts(dataset, settings)],
         code_version=dataset.code_version,
         group_name=dataset.group,
         description=_description(dataset, settings),
@@ -86,6 +87,11 @@ def _dataset_asset(dataset: Dataset, settings: Settings, condition: dg.Automatio
         )
 
     return refresh
+
+
+def _parts(dataset: Dataset, settings: Settings) -> Sequence[str]:
+    """The asset with the parts of a dataset, which it takes over; none where there are none."""
+    return [parts_of(dataset.name)] if settings.partitions and dataset.name in PARTITIONED else []
 
 
 def _description(dataset: Dataset, settings: Settings) -> str:

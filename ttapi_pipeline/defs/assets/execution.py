@@ -98,7 +98,7 @@ def execute(
                     return hit
             folder, started = io_manager.folder, time.perf_counter()
             replaces = _looked_at(dataset, folder, status.manifest)
-            refresh = _refresh(dataset, api, folder, status, is_forced=is_forced, is_whole=is_whole)
+            refresh = _refresh(dataset, api, folder, status, inputs, is_forced=is_forced, is_whole=is_whole)
             before = refresh.broker.request_counts()
             result = dataset.builder()(refresh, **{each: table.frame for each, table in inputs.items()})
             build = run_async(result) if inspect.isawaitable(result) else result
@@ -124,7 +124,14 @@ def _looked_at(dataset: Dataset, folder: Folder, manifest: Manifest | None) -> M
 
 
 def _refresh(
-    dataset: Dataset, api: ApiResource, folder: Folder, status: DatasetStatus, *, is_forced: bool, is_whole: bool
+    dataset: Dataset,
+    api: ApiResource,
+    folder: Folder,
+    status: DatasetStatus,
+    inputs: Mapping[str, StoredTable],
+    *,
+    is_forced: bool,
+    is_whole: bool,
 ) -> Refresh:
     """What the builder may use; its clock starts now."""
     return Refresh(
@@ -139,6 +146,7 @@ def _refresh(
         status.manifest,
         is_whole=is_whole,
         is_young=status.verdict.is_young,
+        input_versions={name: table.data_version for name, table in inputs.items()},
     )
 
 

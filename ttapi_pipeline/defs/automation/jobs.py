@@ -34,11 +34,16 @@ END_OF_DAY = tuple(
 """The datasets that the close of a session changes, upstream first."""
 
 
-def build_jobs() -> Mapping[str, Any]:
-    """The jobs over assets, by name. Each refreshes the due datasets of its selection and reuses the others."""
+def build_jobs(*, without: str | None = None) -> Mapping[str, Any]:
+    """The jobs over assets, by name. Each refreshes the due datasets of its selection and reuses the others.
+
+    Args:
+        without: A group of partitioned assets, of which a job of everything would ask for a partition; None for none.
+    """
     groups = dg.AssetSelection.groups
+    everything = dg.AssetSelection.all() if without is None else dg.AssetSelection.all() - groups(without)
     selections = {
-        REFRESH_JOB: (dg.AssetSelection.all(), "Every dataset."),
+        REFRESH_JOB: (everything, "Every dataset."),
         "reference": (groups("reference", "accounts"), "What there is to trade, when, and in which accounts."),
         "market_data": (groups("market_data"), "Metrics, implied volatility, quotes and daily bars."),
         "analytics": (groups("analytics"), "What is computed from the stored data, without a request."),

@@ -1,0 +1,188 @@
+# SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
+# SPDX-License-Identifier: MIT
+"""A back-fill of buckets of symbols by one worker against two, each a process on a core of its own.
+
+`python benchmarks/bench_workers.py [--symbols 503] [--since 2010-01-04] [--rounds 3]`
+
+The bars are random walks; the table is each partitioned dataset. A worker is a process that may use one core alone
+(`sched_setaffinity`), with one thread of Polars and one of Numba, and computes its share of 16 buckets and stores them
+as a step of a back-fill does. "Computing" runs from when all workers have imported their modules and compiled their
+loops until the last is done; "with start" adds these. The parts of one and of two workers are compared byte for byte.
+Beside it, the table at once in one such process: what partitions cost where there is no second worker.
+
+It wants a machine with nothing else to do, and says so when there is a load. Fetched datasets have no buckets, and one
+step fetches at a time over all workers: see `docs/decisions/047`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+
+# Of the program beside this one, whichever way both are started.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+BUCKETS = 16
+TABLES = ("returns_stddev", "volatility")
+WANTED = 1.7
+QUIET = 0.5
+"""Load above which figures say little."""
+
+
+@dataclass(frozen=True)
+class Took:
+    """Seconds of one back-fill."""
+
+    computing: float
+    with_start: float
+
+
+def fill(folder: Path, arguments: Sequence[str]) -> None:
+    """Store candles and snapshot, in a process of its own that may use all cores."""
+    subprocess.run([sys.executable, __file__, "--fill", str(folder), *arguments], check=True)
+
+
+def backfill(folder: Path, table: str, arguments: Sequence[str], *, workers: int, buckets: int) -> Took:
+    """Have so many workers compute all buckets of a table; 0 buckets for the table at once."""
+    cores = sorted(os.sched_getaffinity(0))[:workers]
+    one_thread = {"POLARS_MAX_THREADS": "1", "NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    began = time.perf_counter()
+    running = [
+        subprocess.Popen(
+            [
+                *(sys.executable, __file__, "--work", str(folder), "--table", table, *arguments),
+                *("--core", str(core), "--share", f"{place}/{workers}", "--buckets", str(buckets)),
+            ],
+            env={**os.environ, **one_thread},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for place, core in enumerate(cores)
+    ]
+    try:
+        for process in running:
+            if process.stdout is None or process.stdout.readline() != "ready\n":
+                raise SystemExit(f"a worker of {table} did not start; what it says stands above")
+        ready = time.perf_counter()
+        for process in running:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        if any(process.wait() for process in running):
+            raise SystemExit(f"a worker of {table} failed; what it says stands above")
+        done = time.perf_counter()
+    finally:
+        for process in running:
+            process.kill()
+    return Took(done - ready, done - began)
+
+
+def work(options: argparse.Namespace) -> None:
+    """Compute a share of the buckets when the parent says so."""
+    os.sched_setaffinity(0, {options.core})
+    from benchmarks.bench_universe import NOW, Bench
+    from ttapi_pipeline.core.settings import Settings
+    from ttapi_pipeline.datasets.parts import MadeFrom, planned, write_part
+    from ttapi_pipeline.datasets.registry import DATASETS
+    from ttapi_pipeline.tables.symbol_buckets import in_buckets
+
+    bench = Bench(options.work, symbols=options.symbols, since=options.since, seed=7)
+    dataset, settings = DATASETS[options.table], Settings()
+    made_by_hand = {"trading_calendar": bench.calendar().lazy(), "expiration_series": bench.series()}
+    stored = {name: bench.stored(name) for name in ("eod_snapshot", "daily_candles")}
+    empty = {name: DATASETS[name].schema.polars.to_frame().lazy() for name in dataset.upstream if name in DATASETS}
+    tables = {name: {**empty, **stored, **made_by_hand}[name] for name in empty}
+    table = planned(dataset, settings, tables, now=NOW)
+    made_from = MadeFrom.of(dataset, settings, {}, as_of=table.as_of)
+    # The loops are compiled, or read from Numba's cache, before the clock runs.
+    table.rows(bench.symbols[:1])
+    print("ready", flush=True)
+    sys.stdin.readline()
+    if not options.buckets:
+        table.rows(None)
+        return
+    place, workers = map(int, options.share.split("/"))
+    for key, symbols in list(in_buckets(table.symbols(), options.buckets).items())[place::workers]:
+        write_part(options.work, dataset, key, made_from, table.rows(symbols))
+
+
+def hashes(folder: Path, table: str) -> Mapping[str, str]:
+    """Of the parts, which are removed."""
+    found = {}
+    for path in sorted((folder / ".state" / "parts" / table).iterdir()):
+        found[path.name] = sha256(path.read_bytes()).hexdigest()
+        path.unlink()
+    return found
+
+
+def measure(folder: Path, table: str, arguments: Sequence[str], *, rounds: int) -> None:
+    """Print the figures of a table, and whether two workers were fast enough."""
+    took: dict[int, list[Took]] = {1: [], 2: []}
+    parts = []
+    at_once = backfill(folder, table, arguments, workers=1, buckets=0)
+    for _ in range(rounds):
+        for workers, each in took.items():
+            each.append(backfill(folder, table, arguments, workers=workers, buckets=BUCKETS))
+            parts.append(hashes(folder, table))
+    if any(each != parts[0] or len(each) != BUCKETS for each in parts):
+        raise SystemExit(f"{table}: the parts of one and of two workers differ")
+    one, two = (statistics.median(each.computing for each in took[workers]) for workers in (1, 2))
+    whole_one, whole_two = (statistics.median(each.with_start for each in took[workers]) for workers in (1, 2))
+    print(f"{table}: {BUCKETS} buckets, median of {rounds} rounds; the parts are the same")
+    print(f"  at once, without buckets  {at_once.computing:8.2f} s computing  {at_once.with_start:8.2f} s with start")
+    print(f"  one worker                {one:8.2f} s computing  {whole_one:8.2f} s with start")
+    print(f"  two workers               {two:8.2f} s computing  {whole_two:8.2f} s with start")
+    verdict = "enough" if one / two >= WANTED else "NOT ENOUGH"
+    print(
+        f"  throughput of two         {one / two:8.2f} times computing  {whole_one / whole_two:5.2f} times with start"
+    )
+    print(f"  wanted, computing         {WANTED:8.2f} times: {verdict}", flush=True)
+
+
+def main() -> None:
+    """Print the figures, or do the part of a child."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--symbols", type=int, default=503)
+    parser.add_argument("--since", type=date.fromisoformat, default=date(2010, 1, 4))
+    parser.add_argument("--rounds", type=int, default=3)
+    for hidden in ("--table", "--share"):
+        parser.add_argument(hidden, help=argparse.SUPPRESS)
+    for hidden in ("--fill", "--work"):
+        parser.add_argument(hidden, type=Path, help=argparse.SUPPRESS)
+    for hidden in ("--core", "--buckets"):
+        parser.add_argument(hidden, type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.fill:
+        from benchmarks.bench_universe import LAST, Bench
+
+        bench = Bench(options.fill, symbols=options.symbols, since=options.since, seed=7)
+        print(f"{options.symbols:,} symbols since {options.since}: {bench.candles(LAST):,} bars", flush=True)
+        bench.snapshot()
+        return
+    if options.work:
+        work(options)
+        return
+    if len(os.sched_getaffinity(0)) < 2:
+        raise SystemExit("this process may use one core, and two workers want two")
+    load = os.getloadavg()[0]
+    print(f"load before: {load:.2f}" + ("" if load < QUIET else f"; above {QUIET}, the figures say little"), flush=True)
+    arguments = ["--symbols", str(options.symbols), "--since", options.since.isoformat()]
+    with tempfile.TemporaryDirectory() as folder:
+        fill(Path(folder), arguments)
+        for table in TABLES:
+            measure(Path(folder), table, arguments, rounds=options.rounds)
+
+
+if __name__ == "__main__":
+    main()
