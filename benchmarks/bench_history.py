@@ -40,9 +40,12 @@ from ttapi_pipeline.defs.automation.jobs import REFRESH_JOB
 from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline.storage import publish as publishing
 from ttapi_pipeline.storage.hashing import data_version
+from ttapi_pipeline.storage.layout import CHANGES, PUBLICATIONS
 from ttapi_pipeline.storage.stored import read_manifest
+from ttapi_pipeline.storage.versions.packed_versions import RUN_VERSIONS
+from ttapi_pipeline.storage.versions.reading import versions
 from ttapi_pipeline.storage.versions.recording import Recorder
-from ttapi_pipeline.storage.versions.usage import history_bytes, usage
+from ttapi_pipeline.storage.versions.usage import SESSIONS_PER_YEAR, Usage, history_bytes, usage
 from ttapi_pipeline_tests.support.clocks import StoppedClock
 
 GOAL_MB = 300
@@ -80,8 +83,8 @@ class Spent:
                 setattr(owner, name, function)
 
 
-_OWNERS = (publishing, publishing, Recorder)
-_NAMES = ("keep_stored", "keep_within", "record")
+_OWNERS = (publishing, publishing, publishing, Recorder)
+_NAMES = ("keep_stored", "pack_last_of_session", "keep_within", "record")
 
 
 def refresh(settings: Settings, clock: StoppedClock) -> float:
@@ -174,16 +177,42 @@ def measure(folder: Path, *, universe: str, count: int, since: date) -> None:
     report(data, first=datetime.combine(sessions[0], datetime.min.time(), UTC) + timedelta(days=1, hours=6))
 
 
+def year_of(data: Path, found: Usage) -> float:
+    """Bytes that a dataset takes in a year, once many sessions are over.
+
+    What it took so far tells too much for tables whose versions are packed: the whole file that a run of them begins
+    with is counted in full after a few sessions, and comes once in `RUN_VERSIONS`.
+    """
+    packed = [path.stat().st_size for path in (data / found.dataset / CHANGES).glob("*.packed.parquet")]
+    if not packed:
+        return float(found.bytes_per_year or 0)
+    log = (data / found.dataset / PUBLICATIONS).stat().st_size / found.sessions
+    whole = max(path.stat().st_size for path in (data / found.dataset).glob("*.parquet"))
+    return SESSIONS_PER_YEAR * (sum(packed) / len(packed) + log + whole / RUN_VERSIONS)
+
+
+def whole_year_of(data: Path, found: Usage) -> float:
+    """The same if every version that is kept had a file of its own."""
+    known = [each for each in versions(data, found.dataset) if each.trail is None or each.trail.step is None]
+    packed = [each for each in versions(data, found.dataset) if each not in known]
+    if not any(step.is_packed for each in packed if each.trail for step in each.trail.steps()):
+        return float(found.bytes_per_year or 0)
+    return SESSIONS_PER_YEAR * sum(each.manifest.parquet.bytes for each in packed) / len(packed)
+
+
 def report(data: Path, *, first: datetime) -> None:
     """Print what a year costs, and how long reading takes."""
     found = usage(data)
-    for each in sorted(found, key=lambda each: -(each.bytes_per_year or 0)):
-        year = each.bytes_per_year or 0
+    for each in sorted(found, key=lambda each: -year_of(data, each)):
         print(
-            f"  {each.dataset:20} {each.bytes / 1e6:8.2f} MB in {each.sessions:3} sessions, {year / 1e6:7.1f} MB a year"
+            f"  {each.dataset:20} {each.bytes / 1e6:8.2f} MB in {each.sessions:3} sessions, "
+            f"{year_of(data, each) / 1e6:7.1f} MB a year, {whole_year_of(data, each) / 1e6:7.1f} MB as whole files"
         )
-    total = sum(each.bytes_per_year or 0 for each in found if each.dataset != "quotes") / 1e6
-    print(f"without quotes {total:.0f} MB a year; the goal for the S&P 500 is {GOAL_MB} MB")
+    counted = [each for each in found if each.dataset != "quotes"]
+    total, whole = (sum(of(data, each) for each in counted) / 1e6 for of in (year_of, whole_year_of))
+    print(
+        f"without quotes {total:.0f} MB a year, {whole:.0f} MB as whole files; the goal for the S&P 500 is {GOAL_MB} MB"
+    )
     for name in ("daily_candles", "eod_snapshot", "symbols", "variance_premium"):
         times = []
         for instant in (None, first):

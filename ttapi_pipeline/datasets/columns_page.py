@@ -24,7 +24,8 @@ _HEAD: Final = """\
 
 Every column of every stored table. Made from the descriptions in `ttapi_pipeline/datasets/` by `make docs`; change
 those, not this page. Prices and amounts are US dollars; volatilities, ranks, percentiles and yields are fractions;
-times are UTC. A value is null where it is not known, and a column that has no null says "always".
+times are UTC. A value is null where it is not known, and a column that has no null says "always". A number "of 6
+digits" is stored with all of its digits; six of them count for the data version, and are in the versions of the past.
 """
 
 
@@ -49,7 +50,7 @@ def _section(schema: DatasetSchema, text: str, *, rules: Sequence[str], lineage:
     for column in schema.columns:
         cells = [
             f"`{column.name}`",
-            column.type.words,
+            column.type.words if column.digits is None else f"{column.type.words} of {column.digits} digits",
             "" if column.is_nullable else "always",
             column.description,
             *([_made_from(lineage, column.name)] if lineage else []),

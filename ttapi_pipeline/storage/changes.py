@@ -10,6 +10,7 @@ from typing import Final
 import polars as pl
 
 from ttapi_pipeline.storage.hashing import NOT_CONTENT
+from ttapi_pipeline.tables.rounding import rounded
 from ttapi_pipeline.tables.schema import DatasetSchema
 
 _CONTENT: Final = "content"
@@ -41,7 +42,8 @@ def count_changes(before: pl.LazyFrame | None, after: pl.DataFrame, schema: Data
     Args:
         before: The stored rows, each key once; None when nothing is stored.
         after: The rows that take their place, each key once, in any order.
-        schema: Of both. Rows are the same when a 64-bit hash of all columns but the times of fetching is.
+        schema: Of both. Rows are the same when a 64-bit hash of all columns but the times of fetching is; of
+            estimates, the digits that count are hashed.
     """
     if before is None:
         return RowChanges(new=after.height, changed=0, gone=0)
@@ -55,7 +57,7 @@ def count_changes(before: pl.LazyFrame | None, after: pl.DataFrame, schema: Data
 
 def _hashed(rows: pl.LazyFrame, schema: DatasetSchema, name: str) -> pl.LazyFrame:
     content = [column.name for column in schema.columns if column.name not in NOT_CONTENT]
-    return rows.select(*schema.key, pl.struct(content).hash(seed=0).alias(name))
+    return rounded(rows).select(*schema.key, pl.struct(content).hash(seed=0).alias(name))
 
 
 def _height(rows: pl.LazyFrame) -> int:

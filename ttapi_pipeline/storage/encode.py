@@ -20,7 +20,7 @@ from ttapi_pipeline.core.manifest import FileFacts, Manifest, Provenance
 from ttapi_pipeline.core.seals import with_checksum
 from ttapi_pipeline.storage.errors import storage_errors
 from ttapi_pipeline.storage.footer import FOOTER_KEY
-from ttapi_pipeline.storage.hashing import HASHED_BY, ContentHash
+from ttapi_pipeline.storage.hashing import HASHED_BY, ContentHash, rule
 from ttapi_pipeline.storage.incremental.pieces import Pieces
 from ttapi_pipeline.storage.incremental.stored_pieces import StoredPieces
 from ttapi_pipeline.storage.incremental.write_parquet import WrittenParquet, write_parquet
@@ -174,6 +174,6 @@ def _footer(provenance: Provenance, schema: DatasetSchema, content: ContentHash,
         "write_id": write_id,
         "rows": content.rows,
         "schema": {name: str(dtype) for name, dtype in schema.polars.items()},
-        "hashed_by": HASHED_BY,
+        "hashed_by": HASHED_BY + rule(schema.polars),
     }
     return with_checksum(facts)

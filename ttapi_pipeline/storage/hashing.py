@@ -1,12 +1,16 @@
 # SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
-"""The data version: a hash of a table's content that does not depend on the order of rows or the layout of the file."""
+"""The data version: a hash of a table's content that does not depend on the order of rows or the layout of the file.
+
+Of estimates it takes the digits that count, so that it is the same for a table with all digits and for the one that is
+made from its packed version.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -15,24 +19,38 @@ import polars as pl
 
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.storage.errors import storage_error
+from ttapi_pipeline.tables.digits import counted_digits
+from ttapi_pipeline.tables.rounding import rounded
 
 NOT_CONTENT: Final = ("fetched_at", "received_at")
 """Columns that say when a row was fetched; the content may be the same."""
 
 HASHED_BY: Final = f"polars {pl.__version__}"
-"""A stored data version can be compared with a recomputed one only where both have this."""
+"""A stored data version can be compared with a recomputed one only where both have this, and the same `rule`."""
 
 _SEEDS: Final = (0x5EED, 0xC0FFEE)
 _MODULUS: Final = 1 << 64
 _BATCH_ROWS: Final = 262_144
 
 
+def rule(columns: Mapping[str, object]) -> str:
+    """What a footer says after `HASHED_BY` of the rule that a table's data version was taken by.
+
+    Before estimates counted to six digits, all of their digits did: such data versions are those of other numbers.
+
+    Args:
+        columns: The types of the table's columns by name, as Polars has or writes them.
+    """
+    found = sorted(set(counted_digits(columns).values()))
+    return f", {found[0]} digits" if found else ""
+
+
 class ContentHash:
     """The hash of a table whose rows come batch by batch, in any order and from any thread.
 
-    Hashed are the schema, the number of rows and, for each of two seeds, the sum of the rows' 64-bit hashes. Polars
-    hashes -0.0 like 0.0. It promises the same `hash_rows` within one of its versions only, so that an upgrade of Polars
-    can cost one rebuild of everything.
+    Hashed are the schema, the number of rows and, for each of two seeds, the sum of the rows' 64-bit hashes. Of
+    estimates, the digits that count are hashed; see `tables.digits`. Polars hashes -0.0 like 0.0. It promises the same
+    `hash_rows` within one of its versions only, so that an upgrade of Polars can cost one rebuild of everything.
     """
 
     def __init__(self, schema: pl.Schema, *, exclude: Sequence[str] = NOT_CONTENT) -> None:
@@ -53,7 +71,7 @@ class ContentHash:
 
     def update(self, frame: pl.DataFrame) -> None:
         """Add rows."""
-        content = frame.select(*self._columns)
+        content = rounded(frame).select(*self._columns)
         # The sum wraps at 64 bits.
         self.add(content.height, tuple(int(content.hash_rows(seed).sum()) for seed in _SEEDS))
 

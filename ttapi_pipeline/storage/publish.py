@@ -50,6 +50,7 @@ from ttapi_pipeline.storage.store import ANY, PublishOptions, open_store
 from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.storage.versions.budget import keep_within
 from ttapi_pipeline.storage.versions.keeping import Retention, keep_stored, keep_whole
+from ttapi_pipeline.storage.versions.packed_versions import pack_last_of_session
 from ttapi_pipeline.storage.versions.recording import NewFile, Recorder
 from ttapi_pipeline.tables.schema import DatasetSchema
 
@@ -179,6 +180,7 @@ def publish_locally(
             keep_whole(files.parquet, folder, manifest)
         write_manifest(files, manifest)
         keep_stored(files, how.retention, after_seconds=time.perf_counter() - started)
+        pack_last_of_session(files, schema, how.retention)
         keep_within(files, schema, how.retention)
         csv = how.executor.submit(write_rest) if how.executor else done(write_rest)
         until_written = held.pop_all()

@@ -22,7 +22,7 @@ from ttapi_pipeline.storage.claims import NOT_OURS, Claim, foreign_in
 from ttapi_pipeline.storage.damage import Damage, note_damage
 from ttapi_pipeline.storage.errors import storage_error, storage_errors
 from ttapi_pipeline.storage.files import file_facts, remove_stale_files, stale_files
-from ttapi_pipeline.storage.hashing import HASHED_BY, data_version
+from ttapi_pipeline.storage.hashing import HASHED_BY, data_version, rule
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder
 from ttapi_pipeline.storage.lock import DEFAULT_LOCK_TIMEOUT_SECONDS, is_lockable, locked
 from ttapi_pipeline.storage.own_rows import MissingName, are_own_names_given, missing_name
@@ -271,7 +271,7 @@ def _examine_parquet(
         recomputed = data_version(frame)
     except _OF_POLARS as error:
         raise CorruptFileError(str(error)) from error
-    if hashed_by == HASHED_BY and recomputed != truth.data_version:
+    if hashed_by == HASHED_BY + rule(schema.polars) and recomputed != truth.data_version:
         raise CorruptFileError(f"its rows hash to {recomputed}, and its footer says {truth.data_version}")
     return truth
 

@@ -19,7 +19,7 @@ from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.core.manifest import FileFacts, Manifest
 from ttapi_pipeline.storage.damage import Damage, note_damage
 from ttapi_pipeline.storage.errors import storage_errors
-from ttapi_pipeline.storage.hashing import HASHED_BY, data_version
+from ttapi_pipeline.storage.hashing import HASHED_BY, data_version, rule
 from ttapi_pipeline.storage.layout import DatasetFiles, Folder
 from ttapi_pipeline.storage.spreadsheet import read_csv_back
 from ttapi_pipeline.storage.store import open_store
@@ -141,7 +141,7 @@ def _proven(files: DatasetFiles, file: BinaryIO, truth: Manifest | None, seen: F
     """The table of a file whose rows are what its footer says; what is not of ours, or older, nothing can prove."""
     frame = _frame(file)
     if truth is not None and seen.xxh3_128 not in _PROVEN:
-        is_comparable = footer_facts(file).get("hashed_by") == HASHED_BY
+        is_comparable = footer_facts(file).get("hashed_by") == HASHED_BY + rule(frame.collect_schema())
         version = data_version(frame) if is_comparable else truth.data_version
         if version != truth.data_version:
             raise _damaged(files, f"its rows hash to {version}, and its footer says {truth.data_version}")

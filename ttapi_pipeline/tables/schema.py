@@ -8,10 +8,12 @@ its types.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from ttapi_pipeline.tables.digits import ESTIMATE_DIGITS, counted_digits
 
 if TYPE_CHECKING:
     import polars as pl
@@ -65,12 +67,14 @@ class Column:
         type: Its type.
         description: One sentence with the unit and, where null is not plain, what null means.
         is_nullable: Whether a row may lack it.
+        digits: How many significant digits count, see `digits`; None where all do. All are stored.
     """
 
     name: str
     type: ColumnType
     description: str
     is_nullable: bool = True
+    digits: int | None = None
 
     @property
     def dtype(self) -> pl.DataType:
@@ -83,6 +87,11 @@ class Column:
 def required(name: str, column_type: ColumnType, description: str) -> Column:
     """A column that every row has."""
     return Column(name, column_type, description, is_nullable=False)
+
+
+def estimate(name: str, description: str) -> Column:
+    """A column with an estimate of a table with `as_of_session`: all digits are stored, and six count; see `digits`."""
+    return Column(name, ColumnType.FLOAT, description, digits=ESTIMATE_DIGITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +108,24 @@ class DatasetSchema:
     columns: Sequence[Column]
     key: Sequence[str]
 
+    def __post_init__(self) -> None:
+        """Hold the declared digits to the rule that data versions are taken by."""
+        counted = counted_digits({column.name: column.type for column in self.columns})
+        if self.digits != counted:
+            differing = sorted(name for name, _ in self.digits.items() ^ counted.items())
+            raise ValueError(f"{self.name} declares other digits than `tables.digits` counts: {', '.join(differing)}")
+
     @property
     def polars(self) -> pl.Schema:
         """Names and types as Polars has them."""
         import polars as pl  # noqa: PLC0415 - see the module
 
         return pl.Schema({column.name: column.dtype for column in self.columns})
+
+    @property
+    def digits(self) -> Mapping[str, int]:
+        """How many significant digits of a column count, by name; columns of which everything counts are left out."""
+        return {column.name: column.digits for column in self.columns if column.digits is not None}
 
     @property
     def sort_by(self) -> Sequence[str]:

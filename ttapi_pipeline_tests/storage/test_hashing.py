@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from random import Random
 from typing import Literal
@@ -111,3 +112,18 @@ def test_what_is_not_parquet_is_a_corrupt_file(tmp_path: Path) -> None:
         data_version(path)
     with pytest.raises(StorageError, match="No such file"):
         data_version(tmp_path / "absent.parquet")
+
+
+def estimates(*values: float) -> pl.DataFrame:
+    return pl.DataFrame({"as_of_session": [date(2026, 1, 5)] * len(values), "usual_move": values})
+
+
+def test_of_an_estimate_six_digits_count() -> None:
+    table = estimates(0.0123456789, 1.0)
+    assert data_version(table) == data_version(estimates(0.0123457, 1.0))
+    assert data_version(table.lazy()) == data_version(estimates(0.0123457, 1.0))
+    assert data_version(table) != data_version(estimates(0.0123456, 1.0))
+    # In other tables, and of other columns, all of them do.
+    bars, closes = table.drop("as_of_session"), table.rename({"usual_move": "close"})
+    assert data_version(bars) != data_version(estimates(0.0123457, 1.0).drop("as_of_session"))
+    assert data_version(closes) != data_version(estimates(0.0123457, 1.0).rename({"usual_move": "close"}))

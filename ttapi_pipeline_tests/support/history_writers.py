@@ -32,7 +32,7 @@ from ttapi_pipeline.storage.hashing import data_version
 from ttapi_pipeline.storage.publish import publish
 from ttapi_pipeline.storage.versions.keeping import Retention
 from ttapi_pipeline.storage.versions.reading import open_version, versions
-from ttapi_pipeline.tables.schema import DATE, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema
+from ttapi_pipeline.tables.schema import DATE, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema, estimate
 from ttapi_pipeline_tests.support.documents import ROOT
 
 COLUMNS: Final = (
@@ -41,14 +41,40 @@ COLUMNS: Final = (
     Column("close", FLOAT, "Price"),
     Column("fetched_at", TIMESTAMP, "When", is_nullable=False),
 )
-KEPT: Final[Mapping[str, Keeps]] = {each.name.lower(): each for each in Keeps}
-"""A table for each policy, of that name."""
-SCHEMAS: Final = {name: DatasetSchema(name, COLUMNS, key=("symbol", "session")) for name in KEPT}
+KEPT: Final[Mapping[str, Keeps]] = {each.name.lower(): each for each in Keeps} | {"packed": Keeps.LAST_OF_SESSION}
+"""A table for each policy, of that name, and one of estimates."""
+ESTIMATES: Final = (*COLUMNS, Column("as_of_session", DATE, "Day"), estimate("average", "Mean"))
+SCHEMAS: Final = {
+    name: DatasetSchema(name, ESTIMATES if name == "packed" else COLUMNS, key=("symbol", "session")) for name in KEPT
+}
 
 START: Final = datetime(2026, 1, 5, 15, tzinfo=UTC)
 APART: Final = timedelta(minutes=37)
 """Between two publications: some ten are in a session, and more in that of a Friday."""
+APART_PACKED: Final = timedelta(hours=13)
+"""The same of the table of estimates: every second one is of another session, and packs what was the last of one."""
 FIRST: Final = date(2026, 1, 5)
+
+
+def estimates(number: int, *, digits: int | None = None) -> pl.DataFrame:
+    """The same sessions of many symbols, with an estimate of as many digits as a float has, or of some.
+
+    Packing makes them much smaller; of a few rows it does not.
+    """
+    some = table(number)
+    found = pl.concat([some.with_columns(pl.col("symbol") + f"{copy:02}") for copy in range(20)]).sort(
+        "symbol", "session"
+    )
+    # Of each row another number, which moves by a thousandth.
+    rows = [
+        int(symbol, 16) * 0.618 + day * 0.377
+        for symbol, day in zip(found["symbol"], found["session"].dt.ordinal_day(), strict=True)
+    ]
+    values = [(0.5 + row % 1) * (1 + 1e-3 * (row * number % 1)) for row in rows]
+    shown = values if digits is None else [float(f"{value:.{digits - 1}e}") for value in values]
+    return found.with_columns(
+        as_of_session=pl.lit(FIRST + timedelta(days=number % 30)), average=pl.Series(shown, dtype=pl.Float64)
+    )
 
 
 def table(number: int) -> pl.DataFrame:
@@ -69,6 +95,11 @@ def table(number: int) -> pl.DataFrame:
     )
 
 
+def expected(name: str, number: int) -> pl.DataFrame:
+    """What a version of a table gives."""
+    return estimates(number, digits=6) if name == "packed" else table(number)
+
+
 def write(folder: Path, seed: int) -> NoReturn:
     """Publish one table after the other, with room for history or without, and note each that is stored."""
     chance, done = random.Random(seed), folder / "done"
@@ -76,10 +107,14 @@ def write(folder: Path, seed: int) -> NoReturn:
     while True:
         for name, keeps in chance.sample(list(KEPT.items()), len(KEPT)):
             provenance = Provenance(
-                dataset=name, code_version="1", fetched_at=START + APART * number, statistics={"number": number}
+                dataset=name,
+                code_version="1",
+                fetched_at=START + (APART_PACKED if name == "packed" else APART) * number,
+                statistics={"number": number},
             )
             retention = Retention(keeps, newest=2, most_bytes=chance.choice([None, 0]))
-            publish(table(number), SCHEMAS[name], folder / "data", provenance, retention=retention).wait()
+            rows = estimates(number) if name == "packed" else table(number)
+            publish(rows, SCHEMAS[name], folder / "data", provenance, retention=retention).wait()
         with done.open("a") as file:
             file.write(f"{number}\n")
         number += 1
@@ -97,7 +132,7 @@ def read(folder: Path, seed: int) -> NoReturn:
             number = int(str(version.manifest.provenance.statistics["number"]))
             try:
                 rows = open_version(folder / "data", SCHEMAS[name], version).frame.collect()
-                if data_version(rows) != version.manifest.data_version or not rows.equals(table(number)):
+                if data_version(rows) != version.manifest.data_version or not rows.equals(expected(name, number)):
                     wrong = f"{name} {number} is torn"
             except CorruptFileError as error:
                 wrong = str(error)

@@ -47,6 +47,7 @@ THOROUGH: Final = (
     "storage/objects/test_object_kills.py",
     "storage/objects/test_object_outages.py",
     "storage/test_libreoffice.py",
+    "storage/versions/test_packed_versions.py",
     "test_installed_wheel.py",
     "test_platforms.py",
 )

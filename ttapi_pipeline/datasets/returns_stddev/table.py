@@ -19,6 +19,7 @@ from ttapi_pipeline.tables.schema import (
     TIMESTAMP,
     Column,
     DatasetSchema,
+    estimate,
     required,
 )
 
@@ -35,11 +36,9 @@ RETURNS_STDDEV: Final = DatasetSchema(
         required("dte", SMALL, "Calendar days from the as-of session to the expiration date"),
         Column("horizon_sessions", SMALL, "Sessions after the as-of session up to the expiration"),
         required("is_settled_at_open", FLAG, "Whether it settles on an opening price"),
-        Column("overnight_share", FLOAT, "Share of a session's variance that happens before its open"),
+        estimate("overnight_share", "Share of a session's variance that happens before its open"),
         Column("is_overnight_share_typical", FLAG, "Whether that is the one of other symbols, for want of opens"),
-        Column(
-            "sessions_left", FLOAT, "horizon_sessions, less for AM settlement the part of the last one that is lost"
-        ),
+        estimate("sessions_left", "horizon_sessions, less for AM settlement the part of the last one that is lost"),
         required(
             "is_written_on_future", FLAG, "Whether its options are on a future (VIX): close and moves are not theirs"
         ),
@@ -47,39 +46,33 @@ RETURNS_STDDEV: Final = DatasetSchema(
         Column("dividend_before_expiration", FLOAT, "Next dividend if it goes ex by then, else 0; null when unknown"),
         Column("close", FLOAT, "Close of the as-of session; null when that bar is missing"),
         Column("adjustment", STRING, "Least certain one of the bars behind the row: split, rebased, raw, unknown"),
-        Column("returns_stddev", FLOAT, "Sample stddev of the last horizon_sessions log returns, not annualised"),
-        Column("returns_stddev_rel_error", FLOAT, "Its relative standard error"),
-        Column("returns_stddev_lookback", FLOAT, "The same over the usual lookback, one for all horizons"),
-        Column("returns_stddev_lookback_rel_error", FLOAT, "Its relative standard error"),
+        estimate("returns_stddev", "Sample stddev of the last horizon_sessions log returns, not annualised"),
+        estimate("returns_stddev_rel_error", "Its relative standard error"),
+        estimate("returns_stddev_lookback", "The same over the usual lookback, one for all horizons"),
+        estimate("returns_stddev_lookback_rel_error", "Its relative standard error"),
         required(
             "lookback_sessions", SMALL, "Sessions that the next columns look back on: ten horizons, a year at least"
         ),
-        Column("usual_move", FLOAT, "Root mean square of horizon-long returns around zero, one deviation"),
-        Column("usual_move_rel_error", FLOAT, "Its relative standard error"),
-        Column(
-            "usual_move_centered", FLOAT, "The same around their mean: without the trend, and without bias of overlap"
-        ),
-        Column("absolute_move_p50", FLOAT, "Half of the past moves were no larger, as a fraction of the price"),
-        Column("absolute_move_p68", FLOAT, "68% of them were no larger"),
-        Column("absolute_move_p90", FLOAT, "90% of them were no larger"),
-        Column("forecast_move", FLOAT, "usual_move, shrunk towards daily stddev times root of horizon: one deviation"),
-        Column("forecast_move_rel_error", FLOAT, "Its relative standard error, and that of move_ratio"),
-        Column("variance_ratio", FLOAT, "Horizon variance over daily variance times horizon; below 1 moves cancel"),
-        Column("variance_ratio_z", FLOAT, "Its distance from 1 in standard errors"),
-        Column("realized_volatility", FLOAT, "returns_stddev, annualised"),
-        Column("usual_volatility", FLOAT, "usual_move, annualised over sessions_left"),
+        estimate("usual_move", "Root mean square of horizon-long returns around zero, one deviation"),
+        estimate("usual_move_rel_error", "Its relative standard error"),
+        estimate("usual_move_centered", "The same around their mean: without the trend, and without bias of overlap"),
+        estimate("absolute_move_p50", "Half of the past moves were no larger, as a fraction of the price"),
+        estimate("absolute_move_p68", "68% of them were no larger"),
+        estimate("absolute_move_p90", "90% of them were no larger"),
+        estimate("forecast_move", "usual_move, shrunk towards daily stddev times root of horizon: one deviation"),
+        estimate("forecast_move_rel_error", "Its relative standard error, and that of move_ratio"),
+        estimate("variance_ratio", "Horizon variance over daily variance times horizon; below 1 moves cancel"),
+        estimate("variance_ratio_z", "Its distance from 1 in standard errors"),
+        estimate("realized_volatility", "returns_stddev, annualised"),
+        estimate("usual_volatility", "usual_move, annualised over sessions_left"),
         Column("implied_volatility", FLOAT, "Annualised implied volatility of this expiration"),
         Column("implied_volatility_at", TIMESTAMP, "When the broker computed it, else when it was fetched"),
-        Column("expected_move", FLOAT, "Priced move to expiration in US dollars, one standard deviation"),
-        Column(
-            "clock_ratio", FLOAT, "What 365 calendar days against 252 sessions add to move_ratio: 1.44 over a weekend"
-        ),
-        Column("move_ratio", FLOAT, "Priced move over forecast_move; 1 for fair options"),
-        Column("move_ratio_z", FLOAT, "log(move_ratio) in its standard errors: dear above 2, cheap below -2"),
-        Column(
-            "share_inside_expected_move", FLOAT, "Share of the past moves that were no larger than today's priced one"
-        ),
-        Column("iv_rv_spread", FLOAT, "implied_volatility less realized_volatility"),
+        estimate("expected_move", "Priced move to expiration in US dollars, one standard deviation"),
+        estimate("clock_ratio", "What 365 calendar days against 252 sessions add to move_ratio: 1.44 over a weekend"),
+        estimate("move_ratio", "Priced move over forecast_move; 1 for fair options"),
+        estimate("move_ratio_z", "log(move_ratio) in its standard errors: dear above 2, cheap below -2"),
+        estimate("share_inside_expected_move", "Share of the past moves that were no larger than today's priced one"),
+        estimate("iv_rv_spread", "implied_volatility less realized_volatility"),
         required("returns_used", SMALL, "Daily returns in the window of returns_stddev"),
         required("returns_lookback_used", SMALL, "Daily returns in the usual lookback"),
         required("horizon_returns_used", SMALL, "Horizon-long returns in the lookback, which overlap"),

@@ -11,7 +11,16 @@ from ttapi_pipeline.analytics.tenors import METHODS
 from ttapi_pipeline.core.declaration import Changes
 from ttapi_pipeline.datasets.columns import SYMBOL
 from ttapi_pipeline.datasets.dataset import Dataset, Preview
-from ttapi_pipeline.tables.schema import DATE, FLAG, FLOAT, SMALL, STRING, Column, DatasetSchema, required
+from ttapi_pipeline.tables.schema import (
+    DATE,
+    FLAG,
+    SMALL,
+    STRING,
+    Column,
+    DatasetSchema,
+    estimate,
+    required,
+)
 
 VARIANCE_PREMIUM: Final = DatasetSchema(
     "variance_premium",
@@ -20,28 +29,26 @@ VARIANCE_PREMIUM: Final = DatasetSchema(
         required("tenor_sessions", SMALL, "Sessions that the forecast looks ahead; 21 are 30 calendar days"),
         required("method", STRING, f"The forecast: {', '.join(METHODS)}"),
         required("as_of_session", DATE, "Last final session of the snapshot"),
-        Column(
-            "expected_stddev", FLOAT, "One stddev of the log return over the tenor to come; null without a forecast"
-        ),
+        estimate("expected_stddev", "One stddev of the log return over the tenor to come; null without a forecast"),
         Column("first_session", DATE, "Session at which the first scored span begins; null without scores"),
         Column("last_session", DATE, "Session at which the last scored span begins"),
         required("spans_used", SMALL, "Spans scored, which begin at every session and overlap; 0 without scores"),
         required("spans_apart", SMALL, "How many spans of this length they hold end to end: independent ones"),
-        Column("volatility_ratio", FLOAT, "Expected over realised volatility: 1.18 overstates it by 18%"),
-        Column("volatility_ratio_error", FLOAT, "Its standard error, which allows for the overlap"),
-        Column("volatility_ratio_t", FLOAT, "Logarithm of the ratio over its error"),
+        estimate("volatility_ratio", "Expected over realised volatility: 1.18 overstates it by 18%"),
+        estimate("volatility_ratio_error", "Its standard error, which allows for the overlap"),
+        estimate("volatility_ratio_t", "Logarithm of the ratio over its error"),
         Column("verdict", STRING, "overstates, understates or fair, tested at 1%"),
-        Column("median_log_ratio", FLOAT, "Median of ln(expected over realised volatility): of a typical span"),
+        estimate("median_log_ratio", "Median of ln(expected over realised volatility): of a typical span"),
         *(
-            Column(f"inside_{percent}", FLOAT, f"Share of the spans whose return stayed in the {percent}% band")
+            estimate(f"inside_{percent}", f"Share of the spans whose return stayed in the {percent}% band")
             for percent in (68, 90, 95)
         ),
-        Column("log_score", FLOAT, "Mean log density of the return under the forecast; higher is better"),
-        Column("log_score_error", FLOAT, "Its standard error"),
-        Column("qlike", FLOAT, "Mean QLIKE of the forecast variance; 0 is perfect, lower is better"),
-        Column("qlike_error", FLOAT, "Its standard error"),
-        Column("qlike_excess", FLOAT, "qlike less that of the best method"),
-        Column("qlike_excess_error", FLOAT, "Its standard error; null for the best"),
+        estimate("log_score", "Mean log density of the return under the forecast; higher is better"),
+        estimate("log_score_error", "Its standard error"),
+        estimate("qlike", "Mean QLIKE of the forecast variance; 0 is perfect, lower is better"),
+        estimate("qlike_error", "Its standard error"),
+        estimate("qlike_excess", "qlike less that of the best method"),
+        estimate("qlike_excess_error", "Its standard error; null for the best"),
         Column("is_best", FLAG, "Whether no method has a lower qlike; null without scores"),
         Column("best_method", STRING, "The method with the lowest qlike of this symbol and tenor; null without scores"),
         Column("reason", STRING, "Why there are no scores: no_implied_volatility or short_history"),

@@ -11,7 +11,18 @@ from ttapi_pipeline.analytics.estimators import ESTIMATORS, WINDOWS
 from ttapi_pipeline.core.declaration import Changes
 from ttapi_pipeline.datasets.columns import CLOSES_OF_SNAPSHOT, QUALITY_OF_SNAPSHOT, SYMBOL
 from ttapi_pipeline.datasets.dataset import Dataset, Preview
-from ttapi_pipeline.tables.schema import DATE, FLAG, FLOAT, SMALL, STRING, TIMESTAMP, Column, DatasetSchema, required
+from ttapi_pipeline.tables.schema import (
+    DATE,
+    FLAG,
+    FLOAT,
+    SMALL,
+    STRING,
+    TIMESTAMP,
+    Column,
+    DatasetSchema,
+    estimate,
+    required,
+)
 
 BROKER_WINDOWS: Final = (30, 60, 90)
 """Days of the broker's historical volatilities."""
@@ -33,10 +44,10 @@ VOLATILITY: Final = DatasetSchema(
         required("session_count", SMALL, "Final bars"),
         required("has_more_than_30_sessions", FLAG, "Whether there are more than 30 of them"),
         Column("close", FLOAT, "Close of the as-of session; null when that bar is missing"),
-        Column("close_mean", FLOAT, "Mean of all final closes"),
-        Column("close_stddev", FLOAT, "Sample stddev of all final closes, in US dollars: of prices, not of returns"),
+        estimate("close_mean", "Mean of all final closes"),
+        estimate("close_stddev", "Sample stddev of all final closes, in US dollars: of prices, not of returns"),
         *(
-            Column(f"{estimator}_{window}", FLOAT, f"Annualised over {window} sessions: {words}")
+            estimate(f"{estimator}_{window}", f"Annualised over {window} sessions: {words}")
             for estimator, words in ESTIMATORS.items()
             for window in WINDOWS
         ),
@@ -48,21 +59,20 @@ VOLATILITY: Final = DatasetSchema(
             )
             for window in WINDOWS
         ),
-        Column("hv_rank", FLOAT, "Place of close_to_close_30 between the low and the high of a year, 0 to 1"),
-        Column("hv_percentile", FLOAT, "Share of the 252 sessions before with a lower close_to_close_30"),
+        estimate("hv_rank", "Place of close_to_close_30 between the low and the high of a year, 0 to 1"),
+        estimate("hv_percentile", "Share of the 252 sessions before with a lower close_to_close_30"),
         Column("hv_values_used", SMALL, "Sessions of the year with a close_to_close_30; below 126 both are null"),
         *(
             Column(f"historical_volatility_{days}_day", FLOAT, f"Annualised over {days} days, the broker's")
             for days in BROKER_WINDOWS
         ),
         *(
-            Column(f"historical_volatility_{days}_day_difference", FLOAT, f"close_to_close_{days} less the broker's")
+            estimate(f"historical_volatility_{days}_day_difference", f"close_to_close_{days} less the broker's")
             for days in BROKER_WINDOWS
         ),
         *(
-            Column(
+            estimate(
                 f"historical_volatility_{days}_day_difference_{sessions}",
-                FLOAT,
                 f"close_to_close_{sessions}, of about as many sessions as {days} calendar days have, less the broker's",
             )
             for days, sessions in CALENDAR_WINDOWS.items()
@@ -70,23 +80,23 @@ VOLATILITY: Final = DatasetSchema(
         Column("broker_volatility_counts", STRING, "What its windows count: sessions or days; null when undecided"),
         Column("is_far_from_broker", FLAG, "Whether one of these is above 3 points; null without the broker's"),
         Column("implied_volatility", FLOAT, "Annualised implied volatility at the close of the as-of session"),
-        Column("iv_rank", FLOAT, "Its place between the low and the high of 252 sessions, today included, 0 to 1"),
-        Column("iv_percentile", FLOAT, "Share of these sessions with a lower one, 0 to 1"),
-        Column("iv_zscore", FLOAT, "Its distance from their mean, in their sample stddevs"),
+        estimate("iv_rank", "Its place between the low and the high of 252 sessions, today included, 0 to 1"),
+        estimate("iv_percentile", "Share of these sessions with a lower one, 0 to 1"),
+        estimate("iv_zscore", "Its distance from their mean, in their sample stddevs"),
         Column("iv_values_used", SMALL, "How many of these sessions have one; below 126 the three are null"),
-        Column("iv_5_day_change", FLOAT, "Less that of 5 sessions before, as a fraction"),
-        Column("iv_21_day_change", FLOAT, "Less that of 21 sessions before, as a fraction"),
+        estimate("iv_5_day_change", "Less that of 5 sessions before, as a fraction"),
+        estimate("iv_21_day_change", "Less that of 21 sessions before, as a fraction"),
         Column(
             "iv_reason", STRING, "Why iv_rank is null: no_implied_volatility, not_current, short_history, unchanged"
         ),
         Column("implied_volatility_rank", FLOAT, "The broker's rank, 0 to 1, as of metrics_updated_at"),
-        Column("iv_rank_difference", FLOAT, "iv_rank less the broker's"),
+        estimate("iv_rank_difference", "iv_rank less the broker's"),
         Column("implied_volatility_percentile", FLOAT, "The broker's percentile, 0 to 1, as of metrics_updated_at"),
-        Column("iv_percentile_difference", FLOAT, "iv_percentile less the broker's"),
+        estimate("iv_percentile_difference", "iv_percentile less the broker's"),
         Column("metrics_updated_at", TIMESTAMP, "When the broker computed its metrics; null without metrics"),
         Column("implied_volatility_30_day", FLOAT, "Annualised implied volatility at 30 days"),
-        Column("iv_rv_spread_21", FLOAT, "implied_volatility_30_day less close_to_close_21, about as many sessions"),
-        Column("iv_rv_spread_30", FLOAT, "implied_volatility_30_day less close_to_close_30"),
+        estimate("iv_rv_spread_21", "implied_volatility_30_day less close_to_close_21, about as many sessions"),
+        estimate("iv_rv_spread_30", "implied_volatility_30_day less close_to_close_30"),
         Column("iv_rv_spread_reason", STRING, "Why iv_rv_spread_21 is null"),
         Column("earnings_date", DATE, "Expected report date; null when none is known"),
         Column("earnings_time_of_day", STRING, "BTO before the open, AMC after the close"),
@@ -94,9 +104,8 @@ VOLATILITY: Final = DatasetSchema(
             column
             for window in EX_EARNINGS_WINDOWS
             for column in (
-                Column(
+                estimate(
                     f"close_to_close_{window}_ex_earnings",
-                    FLOAT,
                     f"close_to_close_{window} without the sessions of known announcements",
                 ),
                 Column(
@@ -105,13 +114,11 @@ VOLATILITY: Final = DatasetSchema(
                 Column(f"close_to_close_{window}_ex_earnings_reason", STRING, "Why it is null"),
             )
         ),
-        Column("implied_earnings_move", FLOAT, "Jump priced into the next report, one standard deviation, a fraction"),
+        estimate("implied_earnings_move", "Jump priced into the next report, one standard deviation, a fraction"),
         Column("implied_earnings_move_reason", STRING, "Why it is null"),
-        Column(
-            "earnings_move", FLOAT, "Root mean square of the moves at the last known reports, up to 12; null without"
-        ),
+        estimate("earnings_move", "Root mean square of the moves at the last known reports, up to 12; null without"),
         Column("earnings_moves_used", SMALL, "How many they are"),
-        Column("earnings_move_ratio", FLOAT, "implied_earnings_move over earnings_move"),
+        estimate("earnings_move_ratio", "implied_earnings_move over earnings_move"),
         Column("missing_sessions", SMALL, "Sessions without a bar in the last 252; null without bars there"),
         Column("unchanged_closes", SMALL, "Returns of exactly 0 in the last 252 sessions"),
         Column("zero_volume_sessions", SMALL, "Bars without volume in the last 252 sessions"),

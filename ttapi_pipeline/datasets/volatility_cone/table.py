@@ -11,7 +11,7 @@ from typing import Final
 from ttapi_pipeline.core.declaration import Changes
 from ttapi_pipeline.datasets.columns import CLOSES_OF_SNAPSHOT, QUALITY_OF_SNAPSHOT, SYMBOL
 from ttapi_pipeline.datasets.dataset import Dataset, Preview
-from ttapi_pipeline.tables.schema import DATE, FLOAT, SMALL, STRING, Column, DatasetSchema, required
+from ttapi_pipeline.tables.schema import DATE, SMALL, STRING, Column, DatasetSchema, estimate, required
 
 VOLATILITY_CONE: Final = DatasetSchema(
     "volatility_cone",
@@ -19,15 +19,15 @@ VOLATILITY_CONE: Final = DatasetSchema(
         SYMBOL,
         required("horizon_sessions", SMALL, "Sessions in the rolling windows"),
         required("as_of_session", DATE, "Last final session of the snapshot"),
-        Column("minimum", FLOAT, "Lowest close-to-close volatility, annualised; null without a full window"),
-        Column("p10", FLOAT, "10th percentile"),
-        Column("p25", FLOAT, "25th percentile"),
-        Column("median", FLOAT, "Median"),
-        Column("p75", FLOAT, "75th percentile"),
-        Column("p90", FLOAT, "90th percentile"),
-        Column("maximum", FLOAT, "Highest"),
-        Column("current", FLOAT, "The one that ends at the as-of session"),
-        Column("current_percentile", FLOAT, "Share of the windows below it, 0 to 1"),
+        estimate("minimum", "Lowest close-to-close volatility, annualised; null without a full window"),
+        estimate("p10", "10th percentile"),
+        estimate("p25", "25th percentile"),
+        estimate("median", "Median"),
+        estimate("p75", "75th percentile"),
+        estimate("p90", "90th percentile"),
+        estimate("maximum", "Highest"),
+        estimate("current", "The one that ends at the as-of session"),
+        estimate("current_percentile", "Share of the windows below it, 0 to 1"),
         required("windows_used", SMALL, "Windows, which overlap: not that many independent observations"),
         Column("reason", STRING, "Why current is null: no_window or not_current"),
         Column("cautions", STRING, "What is odd about any of its bars, see `volatility`; null when nothing is"),

@@ -105,9 +105,10 @@ class Histories:
 def open_rows(publication: Publication, path: ObjectPath) -> pl.LazyFrame:
     """As `Store.open_rows`: sizes are compared where the file is the publication's own."""
     from ttapi_pipeline.storage.objects.table import scan_object  # noqa: PLC0415 - Polars, for what is read
+    from ttapi_pipeline.tables.rounding import rounded  # noqa: PLC0415 - see above
 
     manifest, found = publication.manifest, bucket.facts_of(path)
     is_own = write_id_of(path) == manifest.write_id
     if found is None or (is_own and found.bytes != manifest.parquet.bytes):
         raise CorruptFileError(f"{path} is damaged: its rows are not those that were published")
-    return scan_object(path)
+    return rounded(scan_object(path))

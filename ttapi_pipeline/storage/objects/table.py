@@ -25,6 +25,7 @@ from ttapi_pipeline.storage.objects.names import ObjectNames
 from ttapi_pipeline.storage.table import StoredTable
 from ttapi_pipeline.storage.versions.reading import Version, not_kept
 from ttapi_pipeline.tables.older_types import in_types_of_now
+from ttapi_pipeline.tables.rounding import rounded
 
 if TYPE_CHECKING:
     from ttapi_pipeline.tables.schema import DatasetSchema
@@ -65,7 +66,7 @@ def open_kept(folder: ObjectPath, schema: DatasetSchema, version: Version) -> St
             "version is lost, and others are not touched by it"
         )
     with storage_errors(path):
-        frame = scan_object(path)
+        frame = rounded(scan_object(path))
         if version.trail is not None:
             from ttapi_pipeline.storage.objects.changes import led_back_by  # noqa: PLC0415 - for a version far back
 

@@ -10,6 +10,8 @@ In the data folder, beside the files of a dataset:
 
 - ``<dataset>/changes/<after>-<before>-<hash>.parquet``: of tables of bars, what a publication changed, to be taken back
   from the table of now; see `recording`, `row_changes`, `steps` and `restoring`.
+- ``<dataset>/changes/<against>-<write_id>-<hash>.packed.parquet``: of computed tables, the rows of a publication packed
+  against those of another one; see `packed_versions` and `packing`.
 
 Reading a version, and finding the one of an instant: see `reading`. Comparing two: see `difference`.
 """

@@ -20,7 +20,13 @@ from ttapi_pipeline.storage.errors import storage_error, storage_errors
 from ttapi_pipeline.storage.files import file_facts
 from ttapi_pipeline.storage.layout import CHANGES, DatasetFiles
 from ttapi_pipeline.storage.parquet import COMPRESSION_LEVEL
-from ttapi_pipeline.storage.versions.keeping import Retention, removable, session_of_publication, version_file
+from ttapi_pipeline.storage.versions.keeping import (
+    Retention,
+    removable,
+    session_of_publication,
+    version_file,
+    without_leading,
+)
 from ttapi_pipeline.storage.versions.log import Publication, PublicationLog
 from ttapi_pipeline.storage.versions.restoring import merged
 from ttapi_pipeline.storage.versions.steps import Step, step_file, steps_of, trails
@@ -67,7 +73,7 @@ def keep_within(files: DatasetFiles, schema: DatasetSchema, retention: Retention
 
 def _remove(folder: Path, schema: DatasetSchema, known: Sequence[Publication]) -> Iterator[int]:
     """Remove the rows of publications, oldest first; the bytes that each has freed."""
-    for write_id in removable(known, 1):
+    for write_id in without_leading(folder, schema.name, removable(known, 1)):
         yield _unlink(version_file(folder, schema.name, write_id))
 
 

@@ -21,6 +21,7 @@ from ttapi_pipeline.storage.stored import footer_has
 from ttapi_pipeline.storage.versions.keeping import session_at, version_file
 from ttapi_pipeline.storage.versions.log import Publication, PublicationLog
 from ttapi_pipeline.storage.versions.reading import versions_in
+from ttapi_pipeline.storage.versions.steps import PACKED_SUFFIX, steps_of, trails
 
 if TYPE_CHECKING:
     import polars as pl
@@ -110,9 +111,18 @@ def open_file_with_rows(publication: Publication, path: Path) -> pl.LazyFrame:
     """As `Store.open_rows`, in a folder of this machine."""
     import polars as pl  # noqa: PLC0415 - the list of publications needs no Polars
 
+    if path.name.endswith(PACKED_SUFFIX):
+        return _open_packed(publication, path)
+    dataset = publication.manifest.provenance.dataset
+    if path.parent.name == dataset and not path.exists():
+        # Since it was found, a publication has packed it.
+        packed = file_with_rows(path.parent.parent, dataset, publication)
+        if packed is not None and packed.name.endswith(PACKED_SUFFIX):
+            return _open_packed(publication, packed)
     from ttapi_pipeline.storage.errors import storage_errors  # noqa: PLC0415 - see above
-    from ttapi_pipeline.storage.hashing import HASHED_BY, data_version  # noqa: PLC0415 - see above
+    from ttapi_pipeline.storage.hashing import HASHED_BY, data_version, rule  # noqa: PLC0415 - see above
     from ttapi_pipeline.storage.verification import facts_of, footer_facts  # noqa: PLC0415 - see above
+    from ttapi_pipeline.tables.rounding import rounded  # noqa: PLC0415 - see above
 
     manifest = publication.manifest
     with storage_errors(path), path.open("rb") as file:
@@ -122,13 +132,12 @@ def open_file_with_rows(publication: Publication, path: Path) -> pl.LazyFrame:
         else:
             # The publication that wrote the file may be far back in the log: the rows themselves are compared.
             file.seek(0)
-            is_sound = (
-                told.get("hashed_by") != HASHED_BY or data_version(pl.scan_parquet(file)) == manifest.data_version
-            )
+            is_comparable = told.get("hashed_by") == HASHED_BY + rule(manifest.schema)
+            is_sound = not is_comparable or data_version(pl.scan_parquet(file)) == manifest.data_version
         if not is_sound:
             raise CorruptFileError(f"{path} is damaged: its rows are not those that were published")
         file.seek(0)
-        return pl.scan_parquet(file)
+        return rounded(pl.scan_parquet(file))
 
 
 def _newest(folder: Path, dataset: str, since: date) -> list[Publication]:
@@ -140,10 +149,40 @@ def _newest(folder: Path, dataset: str, since: date) -> list[Publication]:
         count *= 4
 
 
+def _open_packed(publication: Publication, path: Path) -> pl.LazyFrame:
+    """The rows of a publication that are packed against those of others."""
+    import polars as pl  # noqa: PLC0415 - the list of publications needs no Polars
+
+    from ttapi_pipeline.storage.errors import storage_errors  # noqa: PLC0415 - see above
+    from ttapi_pipeline.storage.hashing import HASHED_BY, data_version, rule  # noqa: PLC0415 - see above
+    from ttapi_pipeline.storage.verification import footer_facts  # noqa: PLC0415 - see above
+    from ttapi_pipeline.storage.versions.restoring import led_back  # noqa: PLC0415 - see above
+    from ttapi_pipeline.tables.rounding import rounded  # noqa: PLC0415 - see above
+
+    kept = path.parent.parent
+    steps = [step for step in steps_of(kept.parent, kept.name) if step.is_packed]
+    ways = trails(steps, {each.stem for each in kept.glob("*.parquet")})
+    trail = next((ways[step.before] for step in steps if step.path == path and step.before in ways), None)
+    if trail is None:
+        raise CorruptFileError(f"{path} cannot be read: a file that it is packed against is gone")
+    whole = version_file(kept.parent, kept.name, trail.head)
+    with storage_errors(whole), whole.open("rb") as file:
+        is_comparable = footer_facts(file).get("hashed_by") == HASHED_BY + rule(publication.manifest.schema)
+        file.seek(0)
+        rows = led_back(rounded(pl.scan_parquet(file)), list(trail.steps()), ()).collect()
+    if is_comparable and data_version(rows) != publication.manifest.data_version:
+        raise CorruptFileError(f"{path} is damaged: its rows are not those that were published")
+    return rows.lazy()
+
+
 def file_with_rows(folder: Path, dataset: str, publication: Publication) -> Path | None:
-    """Where the rows of a publication are; None where they are not kept."""
-    for write_id in dict.fromkeys((publication.rows_of, publication.manifest.write_id)):
+    """Where the rows of a publication are, whole or packed; None where they are not kept."""
+    write_ids = dict.fromkeys((publication.rows_of, publication.manifest.write_id))
+    for write_id in write_ids:
         if write_id is not None and (path := version_file(folder, dataset, write_id)).exists():
             return path
+    for step in steps_of(folder, dataset):
+        if step.is_packed and step.before in write_ids:
+            return step.path
     stored = DatasetFiles.of(folder, dataset).parquet
     return stored if footer_has(stored, publication.manifest.write_id) else None

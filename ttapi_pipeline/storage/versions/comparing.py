@@ -35,7 +35,7 @@ def _between(first: Version, second: Version) -> list[Step] | None:
     if first.file != second.file or (first.trail is None and second.trail is None):
         return None
     sides = [{step.path: step for step in (each.trail.steps() if each.trail else ())} for each in (first, second)]
-    if any(step.is_elsewhere for side in sides for step in side.values()):
-        # They would have to be read once more.
+    if any(step.is_packed or step.is_elsewhere for side in sides for step in side.values()):
+        # They say nothing of rows, or would have to be read once more.
         return None
     return [step for one, other in (sides, reversed(sides)) for path, step in one.items() if path not in other]

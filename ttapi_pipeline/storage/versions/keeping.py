@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -29,7 +29,7 @@ from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.storage.versions.log import Publication, PublicationLog
 from ttapi_pipeline.storage.versions.steps import steps_of, trails
 
-_LOOKED_AT: Final = 50
+LOOKED_AT: Final = 50
 """Publications before the newest ones that are looked at for what may go: every publication looks."""
 
 
@@ -156,6 +156,15 @@ def removable(publications: Sequence[Publication], newest: int) -> list[str]:
     return [write_id for write_id in ordered if write_id not in stays]
 
 
+def without_leading(folder: Path, dataset: str, write_ids: Sequence[str]) -> Iterator[str]:
+    """Those of some publications that no other version is packed against, or led to from.
+
+    A clock that was set back gives a session that is over another last publication.
+    """
+    leading = {step.after for step in steps_of(folder, dataset)} if write_ids else set()
+    return (write_id for write_id in write_ids if write_id not in leading)
+
+
 def session_of_publication(publication: Publication) -> date:
     """The session that a publication belongs to, also outside of the packaged calendar."""
     return session_at(publication.known_at)
@@ -224,14 +233,14 @@ def _remove_replaced(files: DatasetFiles, manifest: Manifest, before: Publicatio
 
 def _remove_second_names(files: DatasetFiles, log: PublicationLog, manifest: Manifest) -> None:
     """Remove the own names of earlier publications whose rows are kept as those of another one."""
-    for each in log.tail(_LOOKED_AT):
+    for each in log.tail(LOOKED_AT):
         write_id = each.manifest.write_id
         if each.rows_of not in {None, write_id} and write_id != manifest.write_id:
             _remove(files.rows_of(write_id))
 
 
 def _prune(folder: Path, dataset: str, log: PublicationLog, newest: int) -> None:
-    for write_id in removable(log.tail(newest + _LOOKED_AT), newest):
+    for write_id in without_leading(folder, dataset, removable(log.tail(newest + LOOKED_AT), newest)):
         _remove(version_file(folder, dataset, write_id))
 
 

@@ -169,7 +169,9 @@ def _before_losses(found: Sequence[Publication], after_losses: Collection[str]) 
 def open_version(folder: Folder, schema: DatasetSchema, version: Version) -> StoredTable:
     """The rows of a publication, with the columns that the dataset had then, sorted as they were stored.
 
-    A text that is a list of numbers in the schema of now is that list. A publication in between does not disturb it.
+    Of estimates, the digits that count are there, also while a version has not been packed: it is the same table
+    whenever it is read. A text that is a list of numbers in the schema of now is that list. A publication in between
+    does not disturb it.
 
     Raises:
         StorageError: Its rows are not kept; the message names the nearest that are.
@@ -206,8 +208,9 @@ def _opened(file: BinaryIO, schema: DatasetSchema, version: Version) -> StoredTa
 
     from ttapi_pipeline.storage.table import StoredTable  # noqa: PLC0415 - see above
     from ttapi_pipeline.storage.verification import facts_of  # noqa: PLC0415 - see above
-    from ttapi_pipeline.storage.versions.restoring import read_patch, restored  # noqa: PLC0415 - see above
+    from ttapi_pipeline.storage.versions.restoring import led_back  # noqa: PLC0415 - see above
     from ttapi_pipeline.tables.older_types import in_types_of_now  # noqa: PLC0415 - see above
+    from ttapi_pipeline.tables.rounding import rounded  # noqa: PLC0415 - see above
 
     seen, written = facts_of(file), version.written_by.parquet
     if written.xxh3_128 == _UNKNOWN:
@@ -220,9 +223,9 @@ def _opened(file: BinaryIO, schema: DatasetSchema, version: Version) -> StoredTa
             "version is lost, and others are not touched by it"
         )
     file.seek(0)
-    frame = pl.scan_parquet(file)
+    frame = rounded(pl.scan_parquet(file))
     if version.trail is not None:
-        frame = restored(frame, read_patch(list(version.trail.steps()), schema.key))
+        frame = led_back(frame, list(version.trail.steps()), schema.key)
     of_now = in_types_of_now(frame, schema)
     return StoredTable(frame if of_now is None else of_now, version.manifest, seen.xxh3_128)
 
@@ -241,10 +244,10 @@ def _prove(file: BinaryIO, written_by: Manifest) -> None:
     """Compare the rows of an open file that no manifest describes with its footer, where this program can."""
     import polars as pl  # noqa: PLC0415 - see above
 
-    from ttapi_pipeline.storage.hashing import HASHED_BY, data_version  # noqa: PLC0415 - see above
+    from ttapi_pipeline.storage.hashing import HASHED_BY, data_version, rule  # noqa: PLC0415 - see above
     from ttapi_pipeline.storage.verification import footer_facts  # noqa: PLC0415 - see above
 
-    is_comparable = footer_facts(file).get("hashed_by") == HASHED_BY
+    is_comparable = footer_facts(file).get("hashed_by") == HASHED_BY + rule(written_by.schema)
     file.seek(0)
     if is_comparable and data_version(pl.scan_parquet(file)) != written_by.data_version:
         raise CorruptFileError(f"{written_by.provenance.dataset} is damaged: its rows are not those of its footer")
@@ -317,7 +320,7 @@ def _version(publication: Publication, kept: _Kept, *, is_current: bool) -> Vers
     for each in reversed(kept.by_rows.get(manifest.data_version, ())):
         if _has_rows_of(each.publication, publication):
             return Version(publication, each.file, each.publication.manifest, is_current)
-    trail = kept.trails.get(manifest.write_id)
+    trail = kept.trails.get(manifest.write_id) or kept.trails.get(publication.rows_of or manifest.write_id)
     if trail is None:
         return Version(publication, None, manifest, is_current)
     head = kept.heads[trail.head]

@@ -23,7 +23,7 @@ from ttapi_pipeline.core.files import make_folders, put_in_place, remove_abandon
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.storage.errors import storage_error, storage_errors
 from ttapi_pipeline.storage.files import file_facts
-from ttapi_pipeline.storage.hashing import HASHED_BY, ContentHash, data_version
+from ttapi_pipeline.storage.hashing import HASHED_BY, ContentHash, data_version, rule
 from ttapi_pipeline.storage.layout import CHANGES, DatasetFiles
 from ttapi_pipeline.storage.stored import read_manifest
 from ttapi_pipeline.storage.verification import facts_of, footer_facts, footer_manifest
@@ -177,7 +177,7 @@ def _stored(files: DatasetFiles) -> Manifest | None:
                     return manifest
                 raise CorruptFileError(f"it has XXH3-128 {seen.xxh3_128}, and {manifest.parquet.xxh3_128} was written")
             # Its manifest was never written.
-            is_comparable = footer_facts(file).get("hashed_by") == HASHED_BY
+            is_comparable = footer_facts(file).get("hashed_by") == HASHED_BY + rule(truth.schema)
             file.seek(0)
             with storage_errors(path):
                 if not is_comparable or data_version(pl.scan_parquet(file)) == truth.data_version:

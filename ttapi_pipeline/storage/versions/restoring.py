@@ -2,19 +2,22 @@
 # SPDX-License-Identifier: MIT
 """A table as it was before some publications changed it: the rows of a later one, with the changes taken back.
 
-The changes are in memory, the table is read in batches. How the changes are written: see `row_changes`.
+The changes are in memory, the table is read in batches. How the changes are written: see `row_changes`. A version that
+is packed against another one is unpacked in memory; see `packing`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import polars as pl
 from polars.io.plugins import register_io_source
 
 from ttapi_pipeline.storage.errors import storage_errors
 from ttapi_pipeline.storage.hashing import NOT_CONTENT
+from ttapi_pipeline.storage.versions.packing import unpacked
 from ttapi_pipeline.storage.versions.row_changes import CHANGE, Change
 from ttapi_pipeline.storage.versions.steps import Step
 
@@ -41,6 +44,31 @@ class Patch:
     removed: pl.DataFrame
     rows: pl.DataFrame
     times: pl.DataFrame
+
+
+def led_back(rows: pl.LazyFrame, steps: Sequence[Step], key: Sequence[str]) -> pl.LazyFrame:
+    """The version that some steps lead to.
+
+    Args:
+        rows: Of the version that they begin at.
+        steps: That of the earliest publication first.
+        key: Of the table.
+
+    Raises:
+        CorruptFileError: A file has other bytes than were written.
+        StorageError: A file cannot be read.
+    """
+    for is_packed, group in groupby(reversed(steps), key=lambda step: step.is_packed):
+        if not is_packed:
+            rows = restored(rows, read_patch([*group][::-1], key))
+            continue
+        unpacking = rows.collect()
+        for step in group:
+            step.verify()
+            with storage_errors(step.path):
+                unpacking = unpacked(step.path, unpacking)
+        rows = unpacking.lazy()
+    return rows
 
 
 def read_patch(steps: Sequence[Step], key: Sequence[str]) -> Patch:

@@ -3,8 +3,9 @@
 """The files that lead from a publication of a table back to the one before, by their names. Their rows: `row_changes`.
 
 In ``<dataset>/changes``, ``<after>-<before>-<hash>.parquet`` has the changes that the publication with the write id
-`after` made to the rows of `before`; the hash is the XXH3-128 of the file. Standard library only, as `tt history` looks
-at the names alone.
+`after` made to the rows of `before`; the hash is the XXH3-128 of the file. With the ending ``.packed.parquet``, a file
+has the rows of `before` packed against those of `after`, which was published before it; see `packing`. Standard library
+only, as `tt history` looks at the names alone.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from ttapi_pipeline.storage.errors import storage_error
 from ttapi_pipeline.storage.files import file_facts
 from ttapi_pipeline.storage.layout import CHANGES
 
-_NAME: Final = re.compile(r"([0-9a-f]{32})-([0-9a-f]{32})-([0-9a-f]{32})\.parquet")
+PACKED_SUFFIX: Final = ".packed.parquet"
+
+_NAME: Final = re.compile(r"([0-9a-f]{32})-([0-9a-f]{32})-([0-9a-f]{32})(\.packed)?\.parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Step:
         before: Write id of the publication that it replaced.
         xxh3_128: Hash of the file.
         path: Of the file.
+        is_packed: Whether it has the rows of `before`, packed against those of `after`.
         is_elsewhere: Whether the file is in an object store, and `path` has its name alone.
     """
 
@@ -41,6 +45,7 @@ class Step:
     before: str
     xxh3_128: str
     path: Path
+    is_packed: bool = False
     is_elsewhere: bool = False
 
     def verify(self) -> None:
@@ -56,7 +61,7 @@ class Step:
             raise storage_error(self.path, error) from error
         if seen != self.xxh3_128:
             raise CorruptFileError(
-                f"{self.path} is damaged: it has XXH3-128 {seen}; the version before this change and those that are "
+                f"{self.path} is damaged: it has XXH3-128 {seen}; the version that it leads to and those that are "
                 "read through it are lost, and others are not touched by it"
             )
 
@@ -64,6 +69,11 @@ class Step:
 def step_file(folder: Path, dataset: str, after: str, before: str, facts: FileFacts) -> Path:
     """Where the changes of a publication are kept."""
     return folder / dataset / CHANGES / f"{after}-{before}-{facts.xxh3_128}.parquet"
+
+
+def packed_file(folder: Path, dataset: str, against: str, write_id: str, facts: FileFacts) -> Path:
+    """Where the rows of a publication are kept that are packed against those of another one."""
+    return folder / dataset / CHANGES / f"{against}-{write_id}-{facts.xxh3_128}{PACKED_SUFFIX}"
 
 
 def steps_of(folder: Path, dataset: str) -> Sequence[Step]:
@@ -85,7 +95,7 @@ def steps_of(folder: Path, dataset: str) -> Sequence[Step]:
 def step_of(path: Path) -> Step | None:
     """What the name of a file says; None for another file."""
     name = _NAME.fullmatch(path.name)
-    return None if name is None else Step(name[1], name[2], name[3], path)
+    return None if name is None else Step(name[1], name[2], name[3], path, is_packed=name[4] is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.storage.hashing import data_version
 from ttapi_pipeline.storage.versions.keeping import session_of
 from ttapi_pipeline.storage.versions.reading import Version, open_version, versions
-from ttapi_pipeline_tests.support.history_writers import KEPT, SCHEMAS, Writers, table
+from ttapi_pipeline_tests.support.history_writers import KEPT, SCHEMAS, Writers, expected
 
 KILLS: Final = int(os.environ.get("HISTORY_KILLS", "1000"))
 FIGURES: Final = os.environ.get("HISTORY_KILL_FIGURES")
@@ -68,7 +68,7 @@ def problems(folder: Path, *, recent: int | None) -> list[str]:
             except TTError as error:
                 found.append(f"{name} {number}: {error}")
                 continue
-            if data_version(rows) != version.manifest.data_version or not rows.equals(table(number)):
+            if data_version(rows) != version.manifest.data_version or not rows.equals(expected(name, number)):
                 found.append(f"{name} {number} has other rows than were published")
     return found
 

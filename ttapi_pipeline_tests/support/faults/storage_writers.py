@@ -35,7 +35,7 @@ from ttapi_pipeline.storage.verification import find_damage
 from ttapi_pipeline.storage.versions.keeping import Retention
 from ttapi_pipeline.storage.versions.reading import open_version, versions
 from ttapi_pipeline.storage.versions.steps import steps_of, trails
-from ttapi_pipeline.tables.schema import DATE, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema
+from ttapi_pipeline.tables.schema import DATE, FLOAT, STRING, TIMESTAMP, Column, DatasetSchema, estimate
 from ttapi_pipeline_tests.support.faults.writer import View, Writer
 from ttapi_pipeline_tests.support.flips import flip_bit
 
@@ -48,6 +48,9 @@ BARS: Final = DatasetSchema(
         Column("fetched_at", TIMESTAMP, "When", is_nullable=False),
     ),
     key=("symbol", "session"),
+)
+ESTIMATES: Final = replace(
+    BARS, columns=(*BARS.columns, Column("as_of_session", DATE, "Day"), estimate("average", "Mean"))
 )
 BARS_OF_SESSIONS: Final = DatasetSchema(
     "sessions",
@@ -134,6 +137,7 @@ class TableWriter(Writer):
     """A writer of the table `bars`."""
 
     is_repaired = True
+    schema: ClassVar = BARS
 
     def view(self, folder: Path) -> View:
         return table_view(folder)
@@ -143,10 +147,10 @@ class TableWriter(Writer):
         return [name for name in super().files(folder) if not name.endswith("damaged/bars.json")]
 
     def repair(self, folder: Path) -> Sequence[str]:
-        return [str(problem) for problem in repair(folder, BARS)]
+        return [str(problem) for problem in repair(folder, self.schema)]
 
     def problems(self, folder: Path) -> Sequence[str]:
-        return [str(problem) for problem in check(folder, BARS)]
+        return [str(problem) for problem in check(folder, self.schema)]
 
 
 class PublishFirst(TableWriter):
@@ -310,6 +314,47 @@ class PublishAndMerge(PublishChanges):
     def number_of(rows: pl.DataFrame) -> int:
         """The number of a table, by its rows."""
         return int(rows.filter(symbol="BBB")["close"][0] - 20)
+
+
+class PublishAndPack(PublishAndMerge):
+    """A publication of a later session, with which the last version of the session before is packed."""
+
+    name = "publish and pack versions"
+    schema: ClassVar = ESTIMATES
+    sessions: ClassVar = (0, 1, 2, 3, 4)
+    retention: ClassVar = Retention(Keeps.LAST_OF_SESSION, newest=1)
+
+    def prepare(self, folder: Path) -> None:
+        for number in range(4):
+            self.publish(folder, number, self.retention)
+
+    def run(self, folder: Path, acknowledge: Callable[[], None]) -> None:
+        self.publish(folder, 4, self.retention)
+        acknowledge()
+
+    def publish(self, folder: Path, number: int, retention: Retention) -> None:
+        # Of Friday, and of the next four days.
+        at = AT - timedelta(days=12 - self.sessions[number])
+        table = whole({"AAA": 10.0, "BBB": 20.0 + number, "CCC": 30.0}).with_columns(
+            as_of_session=pl.lit(at.date()), average=pl.col("close") / 7 + number / 1e4
+        )
+        provenance = replace(PROVENANCE, fetched_at=at)
+        publish(table, ESTIMATES, folder, provenance, lock_timeout_seconds=1, retention=retention).wait()
+
+    def view(self, folder: Path) -> View:
+        found = {}
+        for each in versions(folder, "bars"):
+            if each.file is not None:
+                rows = open_version(folder, ESTIMATES, each).frame.collect()
+                found[self.number_of(rows)] = data_version(rows) == each.manifest.data_version
+        return {**table_view(folder, ESTIMATES), "versions": f"{[found.get(number) for number in range(4)]}"}
+
+    def files(self, folder: Path) -> Sequence[str]:
+        # A repeated run publishes again, and packs what the first one did not.
+        names = [name for name in TableWriter.files(self, folder) if not name.startswith("bars/")]
+        kept = len(list((folder / "bars").glob("*.parquet")))
+        staged = [path.name for path in (folder / "bars").rglob(".*")]
+        return [*names, *staged, f"{kept} whole versions, {len(steps_of(folder, 'bars'))} packed ones"]
 
 
 class RepairChanges(PublishChanges):
@@ -485,6 +530,7 @@ WRITERS: Final = (
     PublishChanges(),
     PublishChangesOfPieces(),
     PublishAndMerge(),
+    PublishAndPack(),
     RepairChanges(),
     RepairLag(),
     RepairDamage(),
