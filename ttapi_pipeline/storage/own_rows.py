@@ -125,7 +125,8 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, staged)
     except OSError:
         with staging(target) as path:
-            shutil.copyfile(source, path)
+            # Whoever may not read the one may not read the other.
+            shutil.copy(source, path)
             put_in_place(path, target)
         return
     staged.replace(target)

@@ -34,6 +34,7 @@ class Stored:
             `storage.repair.repair` mends it.
         damage: By file name, what some process has found damaged. Files are not hashed for it.
         are_rows_there: Whether there is a file with the rows, so that `repair` makes the lost files of it.
+        replaced_files: Name of the Parquet file for people, if it is another one than the rows, which are there too.
         is_adopted: Whether the rows have a name of their own, if their versions are kept; `repair` gives them one.
     """
 
@@ -42,6 +43,7 @@ class Stored:
     is_lagging: bool = False
     damage: Mapping[str, Damage] = field(default_factory=dict)
     are_rows_there: bool = True
+    replaced_files: tuple[str, ...] = ()
     is_adopted: bool = True
 
     @property
@@ -108,18 +110,18 @@ def read_stored_files(folder: Path, dataset: str) -> Stored:
     if manifest.csv_choice is CsvChoice.OFF:
         is_csv_behind = csv_bytes is not None
     own_bytes = _size(files.rows_of(manifest.write_id))
-    is_lagging = parquet_bytes is not None and (
-        is_csv_behind
-        or own_bytes not in {None, manifest.parquet.bytes}
-        or parquet_bytes != manifest.parquet.bytes
-        or not footer_has(files.parquet, manifest.write_id)
+    is_other = parquet_bytes is not None and (
+        parquet_bytes != manifest.parquet.bytes or not footer_has(files.parquet, manifest.write_id)
     )
+    is_own_cut = own_bytes not in {None, manifest.parquet.bytes}
+    is_lagging = parquet_bytes is not None and (is_csv_behind or is_own_cut or is_other)
     return Stored(
         manifest,
         tuple(lost),
         is_lagging,
         noted_damage(files, manifest),
         are_rows_there=parquet_bytes is not None or own_bytes is not None,
+        replaced_files=(files.parquet.name,) if is_other and own_bytes == manifest.parquet.bytes else (),
         is_adopted=own_bytes is not None or _size(folder / dataset / PUBLICATIONS) is None,
     )
 

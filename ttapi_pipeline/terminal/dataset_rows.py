@@ -157,7 +157,8 @@ def _losses(status: DatasetStatus) -> list[str]:
         told.append(f"{stored.noticed:,} to look at, see eod_notices")
     if stored is not None:
         told += _shown_cautions(stored.cautions)
-    if status.stored.is_lagging:
+    told += [f"{name} was replaced, a refresh mends it" for name in status.stored.replaced_files]
+    if status.stored.is_lagging and not status.stored.replaced_files:
         told.append("the CSV is behind, the next refresh writes it")
     return told
 

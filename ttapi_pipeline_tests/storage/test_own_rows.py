@@ -79,6 +79,7 @@ def test_what_a_person_does_to_the_file_for_people_is_no_loss_and_is_mended(
     stored = read_stored(tmp_path, "marks")
     assert stored.lost_files == (("marks.parquet",) if harm is delete else ())
     assert stored.is_lagging == (harm is not delete)
+    assert stored.replaced_files == (() if harm is delete else ("marks.parquet",))
     assert not stored.damage
     assert stored.is_repairable
     assert open_store(tmp_path).has_rows("marks")

@@ -96,12 +96,14 @@ def test_a_share_of_what_came_is_never_rounded_up_to_all() -> None:
     assert line(status).split()[8:10] == ["99%", "1"]
 
 
-def test_damage_and_a_csv_that_is_behind_are_told() -> None:
+def test_damage_a_csv_that_is_behind_and_a_replaced_file_are_told() -> None:
     status = replace(read_status(age=timedelta(0)), damage="universe.json is not a manifest")
     assert line(status).endswith("universe.json is not a manifest")
     status = read_status(age=timedelta(0))
     behind = replace(status, stored=replace(status.stored, is_lagging=True))
     assert line(behind).endswith("fresh; the CSV is behind, the next refresh writes it")
+    replaced = replace(status, stored=replace(status.stored, is_lagging=True, replaced_files=("q.parquet",)))
+    assert line(replaced).endswith("fresh; q.parquet was replaced, a refresh mends it")
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 160, 200])

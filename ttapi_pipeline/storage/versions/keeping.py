@@ -205,7 +205,7 @@ def keep_whole(parquet: Path, folder: Path, manifest: Manifest) -> str:
             return manifest.write_id
         except OSError:
             with staging(target) as path:
-                shutil.copyfile(parquet, path)
+                shutil.copy(parquet, path)
                 put_in_place(path, target)
     except OSError as error:
         raise storage_error(target, error) from error
