@@ -352,9 +352,10 @@ class PublishAndPack(PublishAndMerge):
     def files(self, folder: Path) -> Sequence[str]:
         # A repeated run publishes again, and packs what the first one did not.
         names = [name for name in TableWriter.files(self, folder) if not name.startswith("bars/")]
-        kept = len(list((folder / "bars").glob("*.parquet")))
+        # What is stored now has a name of its own, also where it has the rows of the run that was cut short.
+        kept = {data_version(path) for path in (folder / "bars").glob("*.parquet")}
         staged = [path.name for path in (folder / "bars").rglob(".*")]
-        return [*names, *staged, f"{kept} whole versions, {len(steps_of(folder, 'bars'))} packed ones"]
+        return [*names, *staged, f"{len(kept)} whole tables, {len(steps_of(folder, 'bars'))} packed ones"]
 
 
 class RepairChanges(PublishChanges):
