@@ -33,7 +33,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 BUCKETS = 16
-TABLES = ("returns_stddev", "volatility")
+TABLES = ("returns_stddev", "volatility", "variance_premium", "volatility_cone")
 WANTED = 1.7
 QUIET = 0.5
 """Load above which figures say little."""

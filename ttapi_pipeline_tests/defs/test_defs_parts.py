@@ -21,8 +21,10 @@ from ttapi_pipeline.defs.automation.jobs import REFRESH_JOB
 from ttapi_pipeline_tests.support.instances import memory_instance
 from ttapi_pipeline_tests.support.worlds import SYMBOLS, World
 
-TABLES = ("returns_stddev", "volatility")
-PARTS = [dg.AssetKey(f"{name}_parts") for name in TABLES]
+TABLES = ("returns_stddev", "volatility", "volatility_cone")
+"""Those that are due when there is another number of sessions per year."""
+UNSHAPED = "variance_premium"
+PARTS = [dg.AssetKey(f"{name}_parts") for name in (*TABLES, UNSHAPED)]
 KEYS = [f"{number:02}-of-16" for number in range(16)]
 
 
@@ -64,7 +66,7 @@ def test_with_them_each_table_is_one_asset_without_partitions_below_its_parts(tm
     definitions = build_definitions(Settings(data_dir=str(tmp_path), partitions=16))
     graph = definitions.resolve_asset_graph()
     assert set(parts_of(definitions)) == set(PARTS)
-    for name, parts in zip(TABLES, PARTS, strict=True):
+    for name, parts in zip((*TABLES, UNSHAPED), PARTS, strict=True):
         table, of_parts = graph.get(dg.AssetKey(name)), graph.get(parts)
         assert table.partitions_def is None
         assert table.parent_keys >= {parts}
@@ -79,17 +81,17 @@ def test_with_them_each_table_is_one_asset_without_partitions_below_its_parts(tm
 def test_the_tables_are_the_same_with_parts_without_and_with_some(due: World) -> None:
     assert due.run(*TABLES).success
     expected = versions(due)
-    assert taken(due) == [None, None]
+    assert taken(due) == [None] * 3
     whole = {name: open_dataset(name, due.data).collect() for name in TABLES}
 
     due.settings = replace(due.settings, partitions=16, annualization_sessions=261)
     assert due.run(*TABLES).success
-    assert taken(due) == [0, 0]
+    assert taken(due) == [0] * 3
 
     due.settings = replace(due.settings, annualization_sessions=260)
     assert all(run.success for run in fill(due, KEYS))
     assert due.run(*TABLES).success
-    assert taken(due) == [16, 16]
+    assert taken(due) == [16] * 3
     assert versions(due) == expected
     for name, table in whole.items():
         assert (
@@ -106,8 +108,20 @@ def test_the_tables_are_the_same_with_parts_without_and_with_some(due: World) ->
             (due.data / ".state" / "parts" / name / f"{key}.part").unlink()
     due.settings = replace(due.settings, annualization_sessions=260)
     assert due.run(*TABLES).success
-    assert taken(due) == [13, 13]
+    assert taken(due) == [13] * 3
     assert versions(due) == expected
+
+
+def test_a_table_that_no_setting_shapes_takes_its_parts_over_when_it_is_lost(world: World) -> None:
+    expected = world.manifest(UNSHAPED).data_version
+    world.settings = replace(world.settings, partitions=2)
+    assert all(run.success for run in fill(world, ["00-of-2", "01-of-2"]))
+    for path in world.data.glob(f"{UNSHAPED}.*"):
+        path.unlink()
+    assert world.run(UNSHAPED).success
+    manifest = world.manifest(UNSHAPED)
+    assert manifest.provenance.statistics["buckets_taken"] == 2
+    assert manifest.data_version == expected
 
 
 def test_a_part_of_other_inputs_or_with_turned_bits_is_not_taken(due: World) -> None:
@@ -117,14 +131,14 @@ def test_a_part_of_other_inputs_or_with_turned_bits_is_not_taken(due: World) -> 
     # Parts of settings that no longer hold.
     due.settings = replace(due.settings, annualization_sessions=300)
     assert due.run(*TABLES).success
-    assert taken(due) == [0, 0]
+    assert taken(due) == [0] * 3
     due.settings = replace(due.settings, annualization_sessions=260)
     path = due.data / ".state" / "parts" / "volatility" / "01-of-2.part"
     content = bytearray(path.read_bytes())
     content[len(content) // 3] ^= 255
     path.write_bytes(content)
     assert due.run(*TABLES).success
-    assert taken(due) == [2, 1]
+    assert taken(due) == [2, 1, 2]
 
 
 def test_a_part_that_is_there_is_not_computed_again(due: World) -> None:
@@ -194,7 +208,7 @@ def test_the_table_waits_for_a_back_fill_of_its_parts_that_is_under_way(due: Wor
             run_config=None,
         )
         instance.add_backfill(backfill)
-        assert requested(instance) == {dg.AssetKey("returns_stddev")}
+        assert requested(instance) == set(map(dg.AssetKey, TABLES)) - {dg.AssetKey("volatility")}
 
 
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")

@@ -8,7 +8,7 @@ The scores are `analytics.premium`. Forecasts of single expirations, frozen when
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,9 +16,12 @@ import numpy as np
 import polars as pl
 
 from ttapi_pipeline.analytics.tenors import METHODS, TENORS
+from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build
+from ttapi_pipeline.datasets.by_symbols import BySymbols, Collect, at_once, of_symbols
 from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session
 from ttapi_pipeline.datasets.histories import SYMBOLS_AT_A_TIME, Sessions, SymbolHistory, for_each_history
+from ttapi_pipeline.datasets.parts import union_of_parts
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.variance_premium.table import VARIANCE_PREMIUM
 
@@ -114,26 +117,67 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def build_variance_premium(
-    snapshot: pl.LazyFrame, candles: pl.LazyFrame, calendar: pl.LazyFrame, *, now: datetime
-) -> Build:
-    """Score everything as of the snapshot's last final session.
+def _planned(snapshot: pl.LazyFrame, candles: pl.LazyFrame, calendar: pl.LazyFrame, *, now: datetime) -> BySymbols:
+    as_of = last_final_session(snapshot, calendar, now=now)
+
+    def rows(symbols: Collection[str] | None) -> pl.DataFrame:
+        both = (snapshot, candles) if symbols is None else (of_symbols(snapshot, symbols), of_symbols(candles, symbols))
+        return variance_premium_frame(*both, calendar, as_of=as_of)
+
+    return BySymbols(as_of, [candles], rows)
+
+
+def by_symbols(
+    settings: Settings,  # noqa: ARG001 - none of them matters here, see `datasets.parts`
+    now: datetime,
+    *,
+    eod_snapshot: pl.LazyFrame,
+    daily_candles: pl.LazyFrame,
+    trading_calendar: pl.LazyFrame,
+) -> BySymbols:
+    """The table, as of the snapshot's last final session; not computed yet.
+
+    Args:
+        settings: Change nothing.
+        now: Sessions that close later do not count.
+        eod_snapshot: What is stored.
+        daily_candles: What is stored.
+        trading_calendar: What is stored.
 
     Raises:
         DataError: There is no final bar.
     """
-    as_of = last_final_session(snapshot, calendar, now=now)
-    frame = variance_premium_frame(snapshot, candles, calendar, as_of=as_of)
+    return _planned(eod_snapshot, daily_candles, trading_calendar, now=now)
+
+
+def build_variance_premium(
+    snapshot: pl.LazyFrame,
+    candles: pl.LazyFrame,
+    calendar: pl.LazyFrame,
+    *,
+    now: datetime,
+    collect: Collect = at_once,
+) -> Build:
+    """Score everything as of the snapshot's last final session; `collect` puts the table together.
+
+    Raises:
+        DataError: There is no final bar.
+    """
+    table = _planned(snapshot, candles, calendar, now=now)
+    collected, as_of = collect(table), table.as_of
+    frame = collected.frame
     implied = frame.filter((pl.col("method") == "iv_30_day") & (pl.col("tenor_sessions") == 21))
     return Build(
         frame=frame,
         sources={"computed": frame.height},
+        missing=collected.missing,
         statistics={
             "as_of_session": as_of.isoformat(),
             "rows_without_scores": frame["qlike"].null_count(),
             "symbols_whose_iv_overstates": implied.filter(pl.col("verdict") == "overstates").height,
             "symbols_whose_iv_understates": implied.filter(pl.col("verdict") == "understates").height,
             "symbols_whose_iv_is_best": implied.filter("is_best").height,
+            **collected.statistics,
         },
     )
 
@@ -142,4 +186,6 @@ def build(
     refresh: Refresh, eod_snapshot: pl.LazyFrame, daily_candles: pl.LazyFrame, trading_calendar: pl.LazyFrame
 ) -> Build:
     """Compute from what is stored."""
-    return build_variance_premium(eod_snapshot, daily_candles, trading_calendar, now=refresh.now)
+    return build_variance_premium(
+        eod_snapshot, daily_candles, trading_calendar, now=refresh.now, collect=union_of_parts(refresh)
+    )

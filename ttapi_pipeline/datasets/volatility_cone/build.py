@@ -19,8 +19,11 @@ from ttapi_pipeline.analytics.cone import volatility_cone
 from ttapi_pipeline.analytics.current import bar_quality
 from ttapi_pipeline.analytics.slices import ROWS_AT_A_TIME, collect_in_slices
 from ttapi_pipeline.analytics.splits import bars_since_steps, price_steps
+from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build
+from ttapi_pipeline.datasets.by_symbols import BySymbols, Collect, at_once, of_symbols
 from ttapi_pipeline.datasets.eod_snapshot.reading import last_final_session, most_traded
+from ttapi_pipeline.datasets.parts import union_of_parts
 from ttapi_pipeline.datasets.refresh import Refresh
 from ttapi_pipeline.datasets.volatility_cone.table import VOLATILITY_CONE
 from ttapi_pipeline.plots.charts import cone_chart
@@ -75,6 +78,47 @@ def volatility_cone_frame(
     ).select(VOLATILITY_CONE.polars.names())
 
 
+def _planned(
+    snapshot: pl.LazyFrame, calendar: pl.LazyFrame, *, annualization: int, now: datetime, indices: Collection[str]
+) -> BySymbols:
+    as_of = last_final_session(snapshot, calendar, now=now)
+
+    def rows(symbols: Collection[str] | None) -> pl.DataFrame:
+        bars = snapshot if symbols is None else of_symbols(snapshot, symbols)
+        return volatility_cone_frame(bars, calendar, as_of=as_of, annualization=annualization, indices=indices)
+
+    return BySymbols(as_of, [snapshot], rows)
+
+
+def by_symbols(
+    settings: Settings,
+    now: datetime,
+    *,
+    eod_snapshot: pl.LazyFrame,
+    universe: pl.LazyFrame,
+    trading_calendar: pl.LazyFrame,
+) -> BySymbols:
+    """The table, as of the snapshot's last final session; not computed yet.
+
+    Args:
+        settings: How it is computed.
+        now: Sessions that close later do not count.
+        eod_snapshot: What is stored.
+        universe: What is stored.
+        trading_calendar: What is stored.
+
+    Raises:
+        DataError: There is no final bar.
+    """
+    annualization, indices = settings.annualization_sessions, _indices(universe)
+    return _planned(eod_snapshot, trading_calendar, annualization=annualization, now=now, indices=indices)
+
+
+def _indices(universe: pl.LazyFrame) -> Collection[str]:
+    found: list[str] = universe.filter("is_index").select("symbol").collect()["symbol"].to_list()
+    return found
+
+
 def build_volatility_cone(
     snapshot: pl.LazyFrame,
     calendar: pl.LazyFrame,
@@ -82,21 +126,25 @@ def build_volatility_cone(
     annualization: int,
     now: datetime,
     indices: Collection[str] = (),
+    collect: Collect = at_once,
 ) -> Build:
-    """Compute the cones as of the snapshot's last final session.
+    """Compute the cones as of the snapshot's last final session; `collect` puts the table together.
 
     Raises:
         DataError: There is no final bar.
     """
-    as_of = last_final_session(snapshot, calendar, now=now)
-    frame = volatility_cone_frame(snapshot, calendar, as_of=as_of, annualization=annualization, indices=indices)
+    table = _planned(snapshot, calendar, annualization=annualization, now=now, indices=indices)
+    collected, as_of = collect(table), table.as_of
+    frame = collected.frame
     return Build(
         frame=frame,
         sources={"computed": frame.height},
+        missing=collected.missing,
         statistics={
             "as_of_session": as_of.isoformat(),
             "rows_with_cautions": frame["cautions"].count(),
             "rows_without_current": frame["current"].null_count(),
+            **collected.statistics,
         },
         charts={"volatility_cone": partial(cone_chart, frame, symbol=most_traded(snapshot, as_of=as_of))},
     )
@@ -111,5 +159,6 @@ def build(
         trading_calendar,
         annualization=refresh.settings.annualization_sessions,
         now=refresh.now,
-        indices=universe.filter("is_index").select("symbol").collect()["symbol"].to_list(),
+        indices=_indices(universe),
+        collect=union_of_parts(refresh),
     )

@@ -14,7 +14,7 @@ from ttapi_pipeline.defs.automation.jobs import RUN_TAGS
 from ttapi_pipeline.defs.resources import CacheResource
 from ttapi_pipeline.tables.symbol_buckets import bucket_keys
 
-PARTITIONED = ("returns_stddev", "volatility")
+PARTITIONED = ("returns_stddev", "volatility", "variance_premium", "volatility_cone")
 """Datasets of which buckets are computed ahead. What is fetched is not among them: the broker answers an account at one
 pace, whatever number of workers asks."""
 
