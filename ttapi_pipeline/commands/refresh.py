@@ -127,7 +127,7 @@ def _refresh(
     with watched(board):
         from ttapi_pipeline.defs.launch import refresh_datasets
 
-        refresh_datasets(settings, selection, board, forced=forced)
+        refresh_datasets(settings, selection, board, forced=forced, say=display.say)
     outcomes = dict(board.snapshot())
     for name in selection:
         if name not in outcomes:

@@ -18,7 +18,7 @@ def examine_runs(*, is_repairing: bool) -> Iterator[Finding]:
     """What is held, who waits, and which runs have lost their process. Nothing is created.
 
     Args:
-        is_repairing: Record lost runs as failed, and free what they hold.
+        is_repairing: Record lost runs as failed, free what they hold, and put damaged events aside.
     """
     from ttapi_pipeline.defs.operations.examination import examine_instance
 
@@ -30,6 +30,11 @@ def examine_runs(*, is_repairing: bool) -> Iterator[Finding]:
     if examined is None:
         yield Finding("runs", "there was none yet", is_good=True)
         return
+    if examined.damage is not None:
+        way_out = (
+            "; `tt doctor --repair` puts the database aside, and so does the next refresh; stored data is as it was"
+        )
+        yield Finding("dagster", examined.mended or f"{examined.damage}{way_out}", is_good=examined.mended is not None)
     for run_id, why in examined.lost.items():
         way_out = "(ended)" if is_repairing else "; `tt doctor --repair` ends it, and so does the next run that fetches"
         text = f"run {run_id}: {why}{' ' if is_repairing else ''}{way_out}"

@@ -3,8 +3,9 @@
 """Runs assets in this process on the user's Dagster instance, for `tt refresh`."""
 
 import uuid
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Final
 
 import dagster as dg
@@ -12,6 +13,7 @@ import dagster as dg
 from ttapi_pipeline.core.progress import Phase, Progress, ProgressBoard
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.standard_streams import standard_streams_restored
+from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.assembly import build_definitions
 from ttapi_pipeline.defs.automation.jobs import REFRESH_JOB
 from ttapi_pipeline.defs.dagster_internals import (
@@ -21,6 +23,7 @@ from ttapi_pipeline.defs.dagster_internals import (
     shield_log_mirrors,
     was_interrupted,
 )
+from ttapi_pipeline.defs.operations.damaged_events import put_events_aside, unreadable_event
 from ttapi_pipeline.defs.operations.held_runs import hold_run, process_tags, release_run
 from ttapi_pipeline.defs.operations.instance_errors import instance_errors, open_instance
 from ttapi_pipeline.defs.operations.interrupts import despite_interrupts
@@ -40,7 +43,12 @@ _TAGS: Final = {
 
 
 def refresh_datasets(
-    settings: Settings, names: Sequence[str], board: ProgressBoard, *, forced: Collection[str]
+    settings: Settings,
+    names: Sequence[str],
+    board: ProgressBoard,
+    *,
+    forced: Collection[str],
+    say: Callable[[str], None] = print,
 ) -> None:
     """Run the assets of these datasets.
 
@@ -49,6 +57,7 @@ def refresh_datasets(
         names: Of the datasets.
         board: Gets the outcome of each dataset.
         forced: Datasets among them that are refreshed although they could be reused.
+        say: Is told when a damaged database was put aside.
 
     Raises:
         KeyboardInterrupt: Ctrl-C ended the run, or SIGTERM.
@@ -57,7 +66,7 @@ def refresh_datasets(
     """
     job, run_id = build_definitions(settings).resolve_job_def(REFRESH_JOB), str(uuid.uuid4())
     home = dagster_home()
-    with instance_errors(home), standard_streams_restored(), open_instance(home) as instance:
+    with instance_errors(home), standard_streams_restored(), _open_sound(home, say) as instance:
         end_lost_runs(instance)
         hold_run(instance, run_id, is_noted=False)
         give_signs(instance, run_id)
@@ -83,6 +92,20 @@ def refresh_datasets(
         if step in names and board.snapshot().get(step, Progress()).phase is not Phase.FAILED:
             sentence = failure.causes[-1][1] if failure.causes else "failed; see the run in the web UI"
             board.set_phase(step, Phase.FAILED, sentence)
+
+
+@contextmanager
+def _open_sound(home: Path, say: Callable[[str], None]) -> Iterator[dg.DagsterInstance]:
+    """The instance of a folder, in which the latest event of each dataset can be read."""
+    with ExitStack() as opened:
+        instance = opened.enter_context(open_instance(home))
+        damage = unreadable_event(instance, DATASETS)
+        if damage is not None:
+            opened.close()
+            if (sentence := put_events_aside(home, damage)) is not None:
+                say(sentence)
+            instance = opened.enter_context(open_instance(home))
+        yield instance
 
 
 @contextmanager

@@ -233,8 +233,22 @@ def mend_databases(home: Path) -> Iterator[str]:
     for database in filter(is_shared, find_databases(home)):
         damage = database_damage(database, is_thorough=False)
         if damage is not None:
-            kept = put_aside(database)
-            yield f"{database} was damaged ({damage}) and is kept as {kept.name}: {_WITHOUT}"
+            yield put_aside_in_words(database, damage)
+
+
+def put_aside_in_words(database: Path, damage: str) -> str:
+    """As `put_aside`; a sentence for whoever wonders where the earlier runs are."""
+    kept = put_aside(database)
+    return f"{database} was damaged ({damage}) and is kept as {kept.name}: {_WITHOUT}"
+
+
+def index_of_events(home: Path) -> Path | None:
+    """The SQLite file with the events of all assets; None where there is none.
+
+    Args:
+        home: As for `find_databases`.
+    """
+    return next((path for path in find_databases(home) if path.name == "index.db"), None)
 
 
 def _storage_folder(home: Path) -> Path | None:

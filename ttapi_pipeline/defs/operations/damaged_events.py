@@ -1,16 +1,20 @@
 # SPDX-FileCopyrightText: 2026 ttapi_pipeline contributors
 # SPDX-License-Identifier: MIT
-"""Runs whose file of events is damaged: it begins anew, so that the run can be ended and deleted.
+"""Events that are damaged: the file of one run begins anew, so that the run can be ended and deleted, and the file of
+the events of all assets is put aside.
 
 The databases that all runs share are looked after before a run starts, by `tt refresh`.
 """
 
 import logging
+from collections.abc import Iterable
+from pathlib import Path
 
 import dagster as dg
 
 from ttapi_pipeline.defs.dagster_internals import event_files, forget_event_file
-from ttapi_pipeline.storage.databases import database_damage
+from ttapi_pipeline.defs.operations.instance_errors import said_of_record
+from ttapi_pipeline.storage.databases import database_damage, index_of_events, put_aside_in_words
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -33,3 +37,33 @@ def restart_damaged_events(instance: dg.DagsterInstance, run_id: str) -> bool:
             file.unlink(missing_ok=True)
     forget_event_file(instance, run_id)
     return True
+
+
+def unreadable_event(instance: dg.DagsterInstance, assets: Iterable[str]) -> str | None:
+    """What is wrong with the latest event of an asset, which a run needs; None when Dagster reads them all.
+
+    SQLite has no checksums: see `database_damage` for what is found without Dagster.
+    """
+    for name in assets:
+        key = dg.AssetKey(name)
+        try:
+            instance.get_latest_materialization_event(key)
+            instance.fetch_observations(key, limit=1)
+        except Exception as error:
+            said = said_of_record(error)
+            if said is None:
+                raise
+            return f"{name}: {said}"
+    return None
+
+
+def put_events_aside(home: Path, damage: str) -> str | None:
+    """Put the file of the events of all assets aside, and say so; None where they are in no file.
+
+    No instance of this process may be open on it.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
+    index = index_of_events(home)
+    return None if index is None else put_aside_in_words(index, damage)

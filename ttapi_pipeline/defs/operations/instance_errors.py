@@ -7,6 +7,7 @@ place and the way out.
 import logging
 import re
 import shutil
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,7 +93,7 @@ def instance_errors(home: Path | str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        said = _said_by_database(error)
+        said = _said_by_database(error) or said_of_record(error)
         if said is None and isinstance(error, OSError) and error.filename:
             said = f"{error.filename}: {error.strerror}"
         if said is None and isinstance(error, OSError | dg.DagsterError):
@@ -140,6 +141,18 @@ def _is_full(home: Path | str) -> bool:
         return shutil.disk_usage(home).free < _LITTLE_BYTES
     except OSError:
         return False
+
+
+def said_of_record(error: BaseException) -> str | None:
+    """What is wrong with a text of the database that Dagster cannot make an object of; None for any other error.
+
+    A bit that turned over can leave JSON that is whole, of something that no version of Dagster has written.
+    """
+    frames = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))
+    if not any(name.startswith("dagster_shared.serdes") for name in frames):
+        return None
+    words = shortened(" ".join(str(error).split()), 120)
+    return f"a record cannot be read any more ({type(error).__name__}: {words})"
 
 
 def _said_by_database(error: BaseException | None) -> str | None:
