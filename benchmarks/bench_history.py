@@ -177,27 +177,43 @@ def measure(folder: Path, *, universe: str, count: int, since: date) -> None:
     report(data, first=datetime.combine(sessions[0], datetime.min.time(), UTC) + timedelta(days=1, hours=6))
 
 
+def packed_sizes(data: Path, found: Usage) -> list[int]:
+    """Bytes of the packed files of a dataset."""
+    return [path.stat().st_size for path in (data / found.dataset / CHANGES).glob("*.packed.parquet")]
+
+
+def kept_sizes(data: Path, found: Usage) -> list[int]:
+    """Bytes that the versions of a dataset had before they were packed, each once: not what is stored now."""
+    rows = {each.publication.rows_of: each.manifest.parquet.bytes for each in versions(data, found.dataset)[::-1]}
+    current = versions(data, found.dataset)[-1].publication.rows_of
+    return [size for write_id, size in rows.items() if write_id is not None and write_id != current]
+
+
 def year_of(data: Path, found: Usage) -> float:
     """Bytes that a dataset takes in a year, once many sessions are over.
 
     What it took so far tells too much for tables whose versions are packed: the whole file that a run of them begins
     with is counted in full after a few sessions, and comes once in `RUN_VERSIONS`.
     """
-    packed = [path.stat().st_size for path in (data / found.dataset / CHANGES).glob("*.packed.parquet")]
+    packed, kept = packed_sizes(data, found), kept_sizes(data, found)
     if not packed:
         return float(found.bytes_per_year or 0)
-    log = (data / found.dataset / PUBLICATIONS).stat().st_size / found.sessions
-    whole = max(path.stat().st_size for path in (data / found.dataset).glob("*.parquet"))
-    return SESSIONS_PER_YEAR * (sum(packed) / len(packed) + log + whole / RUN_VERSIONS)
+    version = sum(packed) / len(packed) + max(kept) / RUN_VERSIONS
+    return _year(data, found, version=version, count=len(kept))
 
 
 def whole_year_of(data: Path, found: Usage) -> float:
     """The same if every version that is kept had a file of its own."""
-    known = [each for each in versions(data, found.dataset) if each.trail is None or each.trail.step is None]
-    packed = [each for each in versions(data, found.dataset) if each not in known]
-    if not any(step.is_packed for each in packed if each.trail for step in each.trail.steps()):
+    kept = kept_sizes(data, found)
+    if not packed_sizes(data, found):
         return float(found.bytes_per_year or 0)
-    return SESSIONS_PER_YEAR * sum(each.manifest.parquet.bytes for each in packed) / len(packed)
+    return _year(data, found, version=sum(kept) / len(kept), count=len(kept))
+
+
+def _year(data: Path, found: Usage, *, version: float, count: int) -> float:
+    """A year of versions of a size, as many per session as there were, and of the log."""
+    log = (data / found.dataset / PUBLICATIONS).stat().st_size / found.sessions
+    return SESSIONS_PER_YEAR * (version * count / (found.sessions - 1) + log)
 
 
 def report(data: Path, *, first: datetime) -> None:
