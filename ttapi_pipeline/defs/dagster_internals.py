@@ -389,6 +389,27 @@ def claim_slot(instance: dg.DagsterInstance, pool: str, run_id: str, step: str) 
     return bool(storage.claim_concurrency_slot(pool, run_id, step).is_claimed)
 
 
+@contextmanager
+def queue_alone(instance: dg.DagsterInstance, pool: str) -> Iterator[None]:
+    """Change the queue of a pool in Postgres while no other process does; elsewhere nothing is locked.
+
+    Dagster locks the row of a slot by a statement that commits at once there, so that two steps at the same instant can
+    both come to own it. Postgres ends the lock of a process that was lost inside the block after half a minute.
+    """
+    from sqlalchemy import text  # noqa: PLC0415 - see `_sqlite_paths`
+
+    storage: Any = instance.event_log_storage
+    engine = getattr(storage, "_engine", None)
+    if engine is None or engine.dialect.name != "postgresql":
+        yield
+        return
+    # What is done inside the block is committed by other connections: this one has nothing but the lock.
+    with storage.index_transaction() as connection:
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = '30s'"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"ttapi_pipeline {pool}"})
+        yield
+
+
 def _set_one_slot(storage: Any, pool: str) -> None:
     from sqlalchemy.exc import IntegrityError  # noqa: PLC0415 - see `_sqlite_paths`
 

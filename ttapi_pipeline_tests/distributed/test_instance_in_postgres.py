@@ -25,7 +25,7 @@ pytest.importorskip("dagster_postgres", reason="the packages of a deployment are
 
 from ttapi_pipeline.core.processes import ProcessIdentity, this_process
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
-from ttapi_pipeline.defs.dagster_internals import claim_slot, fail_run, pool_state, write_note
+from ttapi_pipeline.defs.dagster_internals import claim_slot, fail_run, pool_state, queue_alone, write_note
 from ttapi_pipeline.defs.operations.held_runs import process_tags, why_lost
 from ttapi_pipeline.defs.operations.lost_runs import end_lost_runs
 from ttapi_pipeline.defs.operations.pools import broker_turn, free_orphaned_slots
@@ -132,12 +132,13 @@ class TestTurns:
 
         def claim(pool: str, number: int) -> bool:
             together.wait()
-            return claim_slot(instance, pool, f"run {number}", "accounts")
+            with queue_alone(instance, pool):
+                return claim_slot(instance, pool, f"run {number}", "accounts")
 
         with ThreadPoolExecutor(6) as threads:
-            for pool in (f"new-{number}" for number in range(5)):
+            for pool in (f"new-{number}" for number in range(20)):
                 claimed = list(threads.map(claim, [pool] * 6, range(6)))
-                assert claimed.count(True) <= 1
+                assert claimed.count(True) == 1
                 assert pool_state(instance, pool).limit == 1
                 assert len(pool_state(instance, pool).run_ids) == 6
 

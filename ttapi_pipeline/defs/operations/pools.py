@@ -26,6 +26,7 @@ from ttapi_pipeline.defs.dagster_internals import (
     free_slots,
     give_turn,
     pool_state,
+    queue_alone,
     run_lock_file,
 )
 from ttapi_pipeline.defs.operations.held_runs import hold_run, is_held, process_of, why_lost
@@ -133,15 +134,14 @@ def leave_queue(instance: dg.DagsterInstance, run_id: str) -> None:
 def _alone(instance: dg.DagsterInstance) -> Iterator[None]:
     """Change the queue while no other process does.
 
-    Dagster reads and writes it in several transactions. In SQLite, two claims at the same time can both come to own a
-    slot. Another database locks the rows.
+    Dagster reads and writes it in several transactions: two claims at the same time can both come to own a slot.
 
     Raises:
         StorageError: The database cannot be read or written.
     """
     file = run_lock_file(instance, BROKER_POOL)
     if file is None or instance.is_ephemeral:
-        with instance_errors(instance.root_directory):
+        with instance_errors(instance.root_directory), queue_alone(instance, BROKER_POOL):
             yield
         return
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
