@@ -86,17 +86,21 @@ def pack(path: Path, rows: pl.DataFrame, other: pl.DataFrame, key: Sequence[str]
     facts = {"rows": rows.height, "digits": units}
     table = pa.table({name: series.to_arrow() for name, series in columns.items()})
     split = [name for name in table.column_names if columns[name].dtype in {pl.Int32, pl.Int64, pl.Float64}]
-    with pq.ParquetWriter(
-        path,
-        table.schema,
-        compression="zstd",
-        compression_level=_COMPRESSION_LEVEL,
-        use_dictionary=[name for name in table.column_names if name not in split],
-        column_encoding=dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
-        write_statistics=False,
-        # Of a hundred columns it would take a third of the file; the types are those of the other version.
-        store_schema=False,
-    ) as writer:
+    # A file of Python's says what the system said when it cannot be closed; Arrow's own does not.
+    with (
+        path.open("wb") as file,
+        pq.ParquetWriter(
+            file,
+            table.schema,
+            compression="zstd",
+            compression_level=_COMPRESSION_LEVEL,
+            use_dictionary=[name for name in table.column_names if name not in split],
+            column_encoding=dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
+            write_statistics=False,
+            # Of a hundred columns it would take a third of the file; the types are those of the other version.
+            store_schema=False,
+        ) as writer,
+    ):
         writer.write_table(table)
         writer.add_key_value_metadata({_FACTS: json.dumps(facts)})
 
