@@ -50,7 +50,7 @@ class Retention:
 
 def version_file(folder: Path, dataset: str, write_id: str) -> Path:
     """Where the rows of a publication are kept."""
-    return folder / dataset / f"{write_id}.parquet"
+    return DatasetFiles.of(folder, dataset).rows_of(write_id)
 
 
 def keep_stored(files: DatasetFiles, retention: Retention | None, *, after_seconds: float = 0.0) -> None:
