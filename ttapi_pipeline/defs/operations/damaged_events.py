@@ -7,7 +7,7 @@ The databases that all runs share are looked after before a run starts, by `tt r
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -44,16 +44,24 @@ def unreadable_event(instance: dg.DagsterInstance, assets: Iterable[str]) -> str
 
     SQLite has no checksums: see `database_damage` for what is found without Dagster.
     """
-    for name in assets:
-        key = dg.AssetKey(name)
-        try:
-            instance.get_latest_materialization_event(key)
+    names = list(assets)
+    # Together first; which of them it is, is asked where one cannot be read.
+    if _said_of(instance, names) is None:
+        return None
+    return next((f"{name}: {said}" for name in names if (said := _said_of(instance, [name])) is not None), None)
+
+
+def _said_of(instance: dg.DagsterInstance, names: Sequence[str]) -> str | None:
+    keys = [dg.AssetKey(name) for name in names]
+    try:
+        instance.get_asset_records(keys)
+        for key in keys:
             instance.fetch_observations(key, limit=1)
-        except Exception as error:
-            said = said_of_record(error)
-            if said is None:
-                raise
-            return f"{name}: {said}"
+    except Exception as error:
+        said = said_of_record(error)
+        if said is None:
+            raise
+        return said
     return None
 
 
