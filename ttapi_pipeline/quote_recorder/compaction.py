@@ -38,7 +38,7 @@ from ttapi_pipeline.quote_recorder.schemas import TABLES, TableName
 from ttapi_pipeline.storage.append_table import PartTable
 from ttapi_pipeline.storage.claims import in_the_way, is_published
 from ttapi_pipeline.storage.errors import storage_error, storage_errors
-from ttapi_pipeline.storage.files import staged, write_file
+from ttapi_pipeline.storage.files import file_for_polars, staged, write_file
 from ttapi_pipeline.storage.footer import FOOTER_KEY
 from ttapi_pipeline.storage.hashing import HASHED_BY, ContentHash
 from ttapi_pipeline.storage.layout import make_folder
@@ -172,14 +172,15 @@ def _write_table(data: Path, session: date, name: TableName) -> TableFacts:
                 facts = {"session": session.isoformat(), "table": name, "data_version": content.hexdigest()}
                 return {FOOTER_KEY: json.dumps(facts | {"hashed_by": HASHED_BY, "rows": content.rows})}
 
-            register_io_source(batches, schema=schema).sink_parquet(
-                file.path,
-                compression="zstd",
-                statistics=True,
-                row_group_size=ROW_GROUP_ROWS,
-                maintain_order=True,
-                metadata=footer,
-            )
+            with file_for_polars(file.path) as opened:
+                register_io_source(batches, schema=schema).sink_parquet(
+                    opened,
+                    compression="zstd",
+                    statistics=True,
+                    row_group_size=ROW_GROUP_ROWS,
+                    maintain_order=True,
+                    metadata=footer,
+                )
         facts = file.commit()
     first_at, last_at = span.row(0)
     return TableFacts(

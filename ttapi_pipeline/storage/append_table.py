@@ -30,7 +30,7 @@ import polars as pl
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.core.files import STAGED_SUFFIX
 from ttapi_pipeline.storage.errors import storage_error, storage_errors
-from ttapi_pipeline.storage.files import StagedFile, file_facts, staged
+from ttapi_pipeline.storage.files import StagedFile, file_facts, file_for_polars, staged
 from ttapi_pipeline.storage.layout import make_folder
 from ttapi_pipeline.storage.verification import facts_of
 
@@ -220,8 +220,8 @@ class PartTable:
 
     def _write(self, rows: pl.LazyFrame, part: Part) -> None:
         with staged(self.folder / part.name) as staging:
-            with storage_errors(self.folder, is_writing=True):
-                rows.sink_parquet(staging.path, compression="zstd", statistics=True, maintain_order=True)
+            with storage_errors(self.folder, is_writing=True), file_for_polars(staging.path) as file:
+                rows.sink_parquet(file, compression="zstd", statistics=True, maintain_order=True)
             self._commit(staging, part)
 
     def _commit(self, staging: StagedFile, part: Part) -> Part:

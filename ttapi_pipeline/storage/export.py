@@ -19,6 +19,7 @@ from ttapi_pipeline.core.csv_choice import MOST_SHEET_ROWS
 from ttapi_pipeline.core.errors import ConfigError, DataError
 from ttapi_pipeline.core.files import replacing
 from ttapi_pipeline.storage.errors import storage_errors
+from ttapi_pipeline.storage.files import file_for_polars
 from ttapi_pipeline.storage.parquet import COMPRESSION_LEVEL
 from ttapi_pipeline.storage.spreadsheet import sink_csv, with_lists_as_text
 
@@ -87,7 +88,8 @@ def export_rows(frame: pl.LazyFrame, path: Path, file_format: ExportFormat, *, i
             case ExportFormat.CSV:
                 sink_csv(frame, staging)
             case ExportFormat.PARQUET:
-                frame.sink_parquet(staging, compression="zstd", compression_level=COMPRESSION_LEVEL)
+                with file_for_polars(staging) as file:
+                    frame.sink_parquet(file, compression="zstd", compression_level=COMPRESSION_LEVEL)
             case _:
                 _write_workbook(frame.collect(), staging, title=path.stem)
 

@@ -82,6 +82,15 @@ def temporary_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def file_for_polars(path: Path) -> IO[bytes]:
+    """Open a staged file that Polars writes the rows of a frame to: OSError when that fails.
+
+    Polars opens a file that it is given by name at a moment of its own. Where the rows are refused while they are
+    written, that can be after the file was removed, and then it is there again.
+    """
+    return path.open("wb")
+
+
 def write_file(target: Path, content: str | bytes) -> FileFacts:
     """Put a small file in place; text is written as UTF-8.
 

@@ -23,6 +23,7 @@ import polars as pl
 
 from ttapi_pipeline.core.errors import CorruptFileError
 from ttapi_pipeline.storage.errors import storage_errors
+from ttapi_pipeline.storage.files import file_for_polars
 from ttapi_pipeline.tables.older_types import numbers_in, text_of
 from ttapi_pipeline.tables.schema import DatasetSchema
 
@@ -44,7 +45,8 @@ def sink_csv(frame: pl.LazyFrame, path: Path) -> None:
     schema = frame.collect_schema()
     spelled = pl.Schema({name: pl.String() if _is_spelled(dtype) else dtype for name, dtype in schema.items()})
     lines = frame.map_batches(_harmless, streamable=True, schema=spelled)
-    lines.sink_csv(path, line_terminator=_LINE_END, check_extension=False)
+    with file_for_polars(path) as file:
+        lines.sink_csv(file, line_terminator=_LINE_END)
 
 
 def csv_header(schema: DatasetSchema) -> bytes:

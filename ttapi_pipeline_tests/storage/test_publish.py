@@ -93,6 +93,27 @@ def test_bad_rows_replace_nothing(
     publish(marks_frame(close=50.0), marks, tmp_path, provenance, lock_timeout_seconds=0)
 
 
+def test_nothing_of_refused_rows_stays_however_busy_the_machine_is(
+    tmp_path: Path, marks: DatasetSchema, provenance: Provenance, marks_frame: Make
+) -> None:
+    bad, ended = marks_frame().with_columns(symbol=pl.lit(None, pl.String)), threading.Event()
+
+    def keep_polars_busy() -> None:
+        while not ended.is_set():
+            pl.DataFrame({"number": range(20_000)}).sort("number", descending=True)
+
+    with ThreadPoolExecutor(6) as others:
+        for _ in range(6):
+            others.submit(keep_polars_busy)
+        try:
+            for number in range(100):
+                with pytest.raises(DataError):
+                    publish(bad.lazy(), marks, tmp_path / f"{number}", provenance)
+        finally:
+            ended.set()
+    assert [name for folder in tmp_path.iterdir() for name in visible(folder)] == []
+
+
 def test_a_failing_query_is_a_data_error(tmp_path: Path, marks: DatasetSchema, provenance: Provenance) -> None:
     broken = marks.polars.to_frame().lazy().with_columns(close=pl.Series([1.0, 2.0]), volume=pl.Series([1, 2, 3]))
     with pytest.raises(DataError, match="marks cannot be computed"):

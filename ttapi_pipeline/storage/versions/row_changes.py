@@ -25,6 +25,7 @@ from typing import Final
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from ttapi_pipeline.storage.files import file_for_polars
 from ttapi_pipeline.storage.hashing import NOT_CONTENT, ContentHash
 from ttapi_pipeline.storage.parquet import COMPRESSION_LEVEL
 from ttapi_pipeline.tables.schema import DatasetSchema
@@ -107,9 +108,10 @@ class Changes:
                     yield found if with_columns is None else found.select(with_columns)
 
         # Streamed to the file by row groups; statistics of columns that are mostly null help no reader.
-        register_io_source(changes, schema=kept, is_pure=True).sink_parquet(
-            path, compression="zstd", compression_level=COMPRESSION_LEVEL, statistics=False, maintain_order=True
-        )
+        with file_for_polars(path) as file:
+            register_io_source(changes, schema=kept, is_pure=True).sink_parquet(
+                file, compression="zstd", compression_level=COMPRESSION_LEVEL, statistics=False, maintain_order=True
+            )
 
     def first_version(self, second: ContentHash) -> str:
         """The data version of the first table, by the rows of the second and the changes alone."""
