@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
+import yaml  # type: ignore[import-untyped]
 
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.simulator.market.market import Market
@@ -33,7 +34,7 @@ from ttapi_pipeline.simulator.process import SimulatorProcess
 from ttapi_pipeline_tests.support.clocks import StoppedClock
 from ttapi_pipeline_tests.support.documents import ROOT
 from ttapi_pipeline_tests.support.object_store import access_to, make_bucket, object_server
-from ttapi_pipeline_tests.support.postgres import Postgres, postgres_server
+from ttapi_pipeline_tests.support.postgres import PASSWORD, USER, Postgres, postgres_server
 from ttapi_pipeline_tests.support.servers import answers, free_port, redis, wait_until
 from ttapi_pipeline_tests.support.simulator import SimulatorControl
 from ttapi_pipeline_tests.support.slow_proxy import Traffic, slow_proxy
@@ -53,32 +54,6 @@ from ttapi_pipeline_tests.support.clocks import StoppedClock
 defs = build_definitions(load_settings(), clock=StoppedClock(datetime.fromisoformat("{at}")))
 """
 """The definitions of a user, for whom it is always the same moment."""
-
-INSTANCE: Final = """
-storage:
-  postgres:
-    postgres_url: {url}
-run_coordinator:
-  module: dagster.core.run_coordinator
-  class: QueuedRunCoordinator
-concurrency:
-  runs:
-    max_concurrent_runs: 2
-run_monitoring:
-  enabled: true
-  start_timeout_seconds: 90
-  poll_interval_seconds: 15
-run_retries:
-  enabled: true
-  max_retries: 2
-  retry_on_asset_or_op_failure: false
-compute_logs:
-  module: dagster._core.storage.noop_compute_log_manager
-  class: NoOpComputeLogManager
-telemetry:
-  enabled: false
-"""
-"""As on a cluster: nothing about pools, and nothing that is kept on a machine."""
 
 LAUNCH: Final = """
 mutation ($run: ExecutionParams!) {
@@ -248,8 +223,17 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         store = stack.enter_context(slow_proxy(server))
         exchange = stack.enter_context(SimulatorProcess(arguments=["--now", SATURDAY.isoformat()]))
         clock = StoppedClock(SATURDAY)
+        code_port = free_port()
         given = {
             **access_to(store.url),
+            "DAGSTER_PG_HOST": "127.0.0.1",
+            "DAGSTER_PG_PORT": str(database.port),
+            "DAGSTER_PG_DB": "postgres",
+            "DAGSTER_PG_USERNAME": USER,
+            "DAGSTER_PG_PASSWORD": PASSWORD,
+            "DAGSTER_LOGS_BUCKET": make_bucket(server),
+            "DAGSTER_CODE_SERVER_HOST": "127.0.0.1",
+            "DAGSTER_CODE_SERVER_PORT": str(code_port),
             "TT_API_URL": exchange.url,
             "TT_LIST": str(folder / "universe.txt"),
             "TT_METASTOCK_DIR": str(folder / "metastock"),
@@ -265,7 +249,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         write_metastock_files(
             Market(7, clock=clock), folder / "metastock", first=FIRST, last=default_last(SATURDAY), symbols=IN_FILES
         )
-        (folder / "dagster.yaml").write_text(INSTANCE.format(url=database.url))
+        (folder / "dagster.yaml").write_text(_instance(folder))
         (folder / "pipeline_code.py").write_text(CODE.format(at=SATURDAY.isoformat()))
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("TT_", "DAGSTER", "AWS_"))}
         quiet = {"PYTHONWARNINGS": "ignore:Found version mismatch:UserWarning", "PYTHONUNBUFFERED": "1"}
@@ -280,7 +264,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
             variables,
             port=free_port(),
         )
-        _lay_out(found)
+        _lay_out(found, code_port)
         supervisor = threading.Thread(target=found.keep_running, daemon=True)
         supervisor.start()
         try:
@@ -293,14 +277,22 @@ def cluster(folder: Path) -> Iterator[Cluster]:
                 program.kill()
 
 
-def _lay_out(found: Cluster) -> None:
+def _instance(folder: Path) -> str:
+    """The instance file of a deployment, for folders of this machine, and without what Dagster's chart leaves out.
+
+    The chart says nothing of pools, so that the code has to see to the limit of the broker's.
+    """
+    document = yaml.safe_load((ROOT / "deploy" / "dagster.yaml").read_text())
+    del document["concurrency"]["pools"]
+    document["local_artifact_storage"]["config"]["base_dir"] = str(folder / "artifacts")
+    document["compute_logs"]["config"]["local_dir"] = str(folder / "printed")
+    return str(yaml.safe_dump(document))
+
+
+def _lay_out(found: Cluster, code_port: int) -> None:
     """Name the programs of the cluster."""
-    code_port = free_port()
-    (found.folder / "workspace.yaml").write_text(
-        f"load_from:\n  - grpc_server: {{host: 127.0.0.1, port: {code_port}, location_name: ttapi_pipeline}}\n"
-    )
     python = [sys.executable, "-m"]
-    workspace = ["-w", "workspace.yaml"]
+    workspace = ["-w", str(ROOT / "deploy" / "workspace.yaml")]
     worker = [*python, "celery", "-A", "ttapi_pipeline.defs.celery_worker", "worker", "--queues", "dagster"]
     commands = {
         "code": [*python, "dagster", "api", "grpc", "-f", "pipeline_code.py", "-h", "127.0.0.1", "-p", str(code_port)],
