@@ -18,7 +18,13 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 test: .venv/dev .env lint ## Lint, type-check and run all tests but those of hours and of whole days
 	$(PYTEST) -m "not soak and not thorough and not browser and not distributed"
 
-ci: coverage ## What CI runs after `make test`
+# The servers of a deployment wait most of the time: their tests go on beside the others, and are told after them.
+ci: .venv/deploy .env ## What CI runs after `make test`
+	@$(MAKE) distributed > .distributed.log 2>&1 & beside=$$!; \
+	  $(MAKE) coverage; covered=$$?; \
+	  wait $$beside; distributed=$$?; \
+	  cat .distributed.log; \
+	  exit $$((covered + distributed))
 
 # A second run of the tests: the measuring makes each of them take half as long again, which `make test` does not wait for.
 coverage: .venv/ci .env
@@ -64,7 +70,7 @@ soak: .venv/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements-ci.lock
 	@touch $@
 
-# What a deployment on several machines needs: Postgres, Celery, Kubernetes. Only `make distributed` uses it here.
+# What a deployment on several machines needs: Postgres, Celery, Kubernetes. Only tests use it here.
 .venv/deploy: .venv/ci requirements-deploy.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements-deploy.lock
 	@touch $@
@@ -96,4 +102,4 @@ lock: ## Resolve the pins again (needs uv)
 	  --constraint requirements-dev.lock --override .ci/deploy-overrides.txt --output-file requirements-deploy.lock
 
 clean: ## Remove what was set up; data stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .distributed.log
