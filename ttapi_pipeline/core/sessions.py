@@ -125,6 +125,12 @@ def last_settled_session(now: datetime) -> SessionHours:
     return hours if hours.settles_at <= now else session_hours(previous_session(hours.session))
 
 
+def session_under_way(now: datetime) -> date | None:
+    """The session of the exchange's present date, while its daily bar moves or is yet to come; None on other days."""
+    today = now.astimezone(NEW_YORK).date()
+    return today if is_session(today) and now < session_hours(today).settles_at else None
+
+
 def _check(day: date) -> None:
     if not FIRST_DATE + _DAY * 7 <= day <= LAST_DATE - _DAY * 7:
         raise ValueError(f"{day} is outside of the packaged XNYS table, {FIRST_DATE} to {LAST_DATE}")

@@ -6,6 +6,8 @@ A part is one file beside the data, `.state/parts/<table>/<bucket>.part`, which 
 Parquet whose footer says what it was made from. Parts are work done ahead and not data: the table itself is put
 together from those that were made from what is stored now, and the buckets without one are computed. So parts may be
 deleted at any time, and a table with partitions has the rows that it has without.
+
+The parts of `daily_candles` hold histories instead of rows: see `ahead` among its modules.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ _LOGGER = logging.getLogger(__name__)
 
 _MADE_FROM: Final = "ttapi_pipeline.part"
 _DIGEST: Final = 16
-"""Bytes of XXH3-128, before those of the Parquet file: Polars is given no damaged one."""
+"""Bytes of XXH3-128, before those of the content: Polars is given no damaged Parquet file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,7 @@ class MadeFrom:
         inputs: Data version of each table upstream.
         settings: The settings that shape it.
         as_of: The session that it is computed as of.
+        under_way: The session whose bars still move, where there are bars of it among the rows; None without one.
     """
 
     dataset: str
@@ -57,6 +60,7 @@ class MadeFrom:
     inputs: Mapping[str, str]
     settings: Mapping[str, str]
     as_of: date
+    under_way: date | None = None
 
     @classmethod
     def of(cls, dataset: Dataset, settings: Settings, inputs: Mapping[str, str], *, as_of: date) -> MadeFrom:
@@ -71,8 +75,8 @@ class MadeFrom:
 
     def to_text(self) -> str:
         """The same text for the same facts."""
-        facts = [self.dataset, self.code_version, dict(self.inputs), dict(self.settings), self.as_of.isoformat()]
-        return json.dumps(facts, sort_keys=True)
+        made_by = [self.dataset, self.code_version, dict(self.inputs), dict(self.settings)]
+        return json.dumps([*made_by, str(self.as_of), str(self.under_way)], sort_keys=True)
 
 
 def planned(dataset: Dataset, settings: Settings, tables: Mapping[str, pl.LazyFrame], *, now: datetime) -> BySymbols:
@@ -99,28 +103,51 @@ def write_part(folder: Folder, dataset: Dataset, key: str, made_from: MadeFrom, 
         MissingColumnError, DataError: They are not of this table.
         StorageError: They cannot be written.
     """
-    content = io.BytesIO()
-    conform(rows, dataset.schema).write_parquet(content, metadata={_MADE_FROM: made_from.to_text()})
-    parquet = content.getvalue()
-    open_store(folder).write_file(_name(dataset, key), xxh3_128_digest(parquet) + parquet)
+    parquet = io.BytesIO()
+    conform(rows, dataset.schema).write_parquet(parquet, metadata={_MADE_FROM: made_from.to_text()})
+    write_verifiable(folder, dataset, key, parquet.getvalue())
 
 
 def read_part(folder: Folder, dataset: Dataset, key: str, made_from: MadeFrom) -> pl.DataFrame | None:
     """The rows of a bucket; None where they are not there, made from something else, or damaged."""
-    try:
-        content = open_store(folder).read_file(_name(dataset, key))
-    except StorageError as error:
-        _LOGGER.warning("part %s of %s cannot be read, and is computed again: %s", key, dataset.name, error)
-        return None
-    if content is None:
-        return None
-    digest, parquet = content[:_DIGEST], content[_DIGEST:]
-    if xxh3_128_digest(parquet) != digest:
-        _LOGGER.warning("part %s of %s is damaged, and is computed again", key, dataset.name)
-        return None
-    if pl.read_parquet_metadata(io.BytesIO(parquet)).get(_MADE_FROM) != made_from.to_text():
+    parquet = read_verified(folder, dataset, key)
+    if parquet is None or pl.read_parquet_metadata(io.BytesIO(parquet)).get(_MADE_FROM) != made_from.to_text():
         return None
     return pl.read_parquet(io.BytesIO(parquet))
+
+
+def write_verifiable(folder: Folder, dataset: Dataset, key: str, content: bytes) -> None:
+    """Put the content of a part, which says itself what it was made from, behind its hash.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    open_store(folder).write_file(_name(dataset, key), xxh3_128_digest(content) + content)
+
+
+def read_verified(folder: Folder, dataset: Dataset, key: str) -> bytes | None:
+    """What `write_verifiable` has put; None where nothing is there, or where it is damaged or was emptied."""
+    try:
+        stored = open_store(folder).read_file(_name(dataset, key))
+    except StorageError as error:
+        _LOGGER.warning("part %s of %s cannot be read, and is made again: %s", key, dataset.name, error)
+        return None
+    if not stored:
+        return None
+    digest, content = stored[:_DIGEST], stored[_DIGEST:]
+    if xxh3_128_digest(content) != digest:
+        _LOGGER.warning("part %s of %s is damaged, and is made again", key, dataset.name)
+        return None
+    return content
+
+
+def empty_parts(folder: Folder, dataset: Dataset, keys: Collection[str]) -> None:
+    """Free the room of parts that are of no use any more, as far as they can be written."""
+    for key in sorted(keys):
+        try:
+            open_store(folder).write_file(_name(dataset, key), b"")
+        except StorageError as error:
+            _LOGGER.warning("part %s of %s was taken over, and cannot be removed: %s", key, dataset.name, error)
 
 
 def _name(dataset: Dataset, key: str) -> str:

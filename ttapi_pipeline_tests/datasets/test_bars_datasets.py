@@ -18,8 +18,9 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK
 from ttapi_pipeline.core.collection import Collection, no_progress
 from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline.datasets.daily_candles import feed as daily_candles
+from ttapi_pipeline.datasets.daily_candles.asking import stored_from
 from ttapi_pipeline.datasets.daily_candles.bars import daily_candles_frame
-from ttapi_pipeline.datasets.daily_candles.build import build_daily_candles, stored_from
+from ttapi_pipeline.datasets.daily_candles.build import build_daily_candles
 from ttapi_pipeline.datasets.eod_snapshot.doubts import explain_conflicts
 from ttapi_pipeline.datasets.eod_snapshot.sources import compare_sources, merge_sources
 from ttapi_pipeline.datasets.registry import DATASETS

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final, Self
 
@@ -69,11 +69,13 @@ class FetchedBars:
         histories: By canonical symbol.
         calendar: Schema TRADING_CALENDAR.
         now: When they were asked for.
+        earlier: When those were fetched that other processes have fetched ahead, by symbol.
     """
 
     histories: SpilledHistories
     calendar: pl.DataFrame
     now: datetime
+    earlier: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def symbols(self) -> Sequence[str]:
@@ -94,6 +96,9 @@ class FetchedBars:
             if symbol >= start and (stop is None or symbol < stop) and symbol not in but
         )
         rows = daily_candles_frame([self.histories.of(symbol) for symbol in wanted], self.calendar, now=self.now)
+        if earlier := {symbol: self.earlier[symbol] for symbol in wanted if symbol in self.earlier}:
+            moment = pl.col("symbol").replace_strict(earlier, default=self.now, return_dtype=UTC_DATETIME)
+            rows = rows.with_columns(fetched_at=moment)
         # As they will be stored, so that bars that did not change are the same as the stored ones.
         return conform(rows, DAILY_CANDLES)
 

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,51 +25,25 @@ import polars as pl
 from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.collection import ProgressCallback
 from ttapi_pipeline.core.manifest import lost_facts
-from ttapi_pipeline.core.ordered import map_in_order
-from ttapi_pipeline.core.sessions import last_settled_session, previous_session
+from ttapi_pipeline.core.sessions import last_settled_session
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build
-from ttapi_pipeline.datasets.daily_candles.bars import StoredBars
+from ttapi_pipeline.datasets.daily_candles.ahead import CandleParts
+from ttapi_pipeline.datasets.daily_candles.asking import asked_for, young_candles
 from ttapi_pipeline.datasets.daily_candles.feed import Feed
-from ttapi_pipeline.datasets.daily_candles.holes import (
-    EVERY_SYMBOL,
-    behind,
-    confirmed,
-    due_sessions,
-    holes,
-    settled_sessions,
-    standstill,
-    starts_before,
-    without,
-)
+from ttapi_pipeline.datasets.daily_candles.holes import behind, due_sessions, standstill
 from ttapi_pipeline.datasets.daily_candles.mending import mended_candles
-from ttapi_pipeline.datasets.daily_candles.merging import WORKERS, CandleMerge, Expected, Part, parts_of, ranges_of
+from ttapi_pipeline.datasets.daily_candles.merging import CandleMerge, Expected, Part, parts_of
 from ttapi_pipeline.datasets.daily_candles.revisions import recorded_revisions
 from ttapi_pipeline.datasets.daily_candles.spool import CandleSpool
 from ttapi_pipeline.datasets.daily_candles.table import CANDLE_ABSENCES, CANDLE_REVISIONS
 from ttapi_pipeline.datasets.refresh import Refresh
-from ttapi_pipeline.datasets.young_rows import YoungRows, of_all, to_ask
+from ttapi_pipeline.datasets.young_rows import YoungRows, of_all
 from ttapi_pipeline.storage.changes import RowChanges
 from ttapi_pipeline.storage.places import cache_folder
 from ttapi_pipeline.streaming.links import OpenConnection
-from ttapi_pipeline.tables.symbol_ranges import SymbolRange
-
-OVERLAP_SESSIONS: Final = 10
-"""Final sessions that are fetched again: volume is revised for days, and a restated past shows there."""
 
 _NOT_FETCHED_AGAIN: Final = "its past was restated, and could not be fetched again"
-
-
-def stored_from(previous: pl.LazyFrame) -> Mapping[str, date]:
-    """For each symbol, the session to fetch from: OVERLAP_SESSIONS before its last final one."""
-    last = previous.filter("is_final").group_by("symbol").agg(pl.col("session").max()).collect()
-    return {symbol: _sessions_before(session, OVERLAP_SESSIONS - 1) for symbol, session in last.iter_rows()}
-
-
-def _sessions_before(session: date, count: int) -> date:
-    for _ in range(count):
-        session = previous_session(session)
-    return session
 
 
 async def build_daily_candles(
@@ -88,6 +63,7 @@ async def build_daily_candles(
     absent: pl.LazyFrame | None = None,
     is_whole: bool = False,
     young: YoungRows | None = None,
+    ahead: CandleParts | None = None,
 ) -> Build:
     """Fetch every symbol from where its stored bars end; what does not come stays as it is.
 
@@ -107,6 +83,7 @@ async def build_daily_candles(
         absent: The table `candle_absences`; None for none.
         is_whole: Whether the history of every symbol is fetched from its start.
         young: The stored bars, when they end with the last session: then only the symbols that they lack are fetched.
+        ahead: Histories that other processes have fetched, which are not asked for again; None for none.
 
     Raises:
         CoverageError: Too little came.
@@ -115,15 +92,18 @@ async def build_daily_candles(
     # Reads better in one piece: each step takes what the one before it left.
     names: dict[str, str] = dict(universe.select("streamer_symbol", "symbol").iter_rows())
     feed = Feed(open_connection, names, calendar, now, clock, progress, spool, scratch)
-    stored = StoredBars.of(previous, universe, history_start=history_start)
-    settled, known = settled_sessions(calendar, now=now), confirmed(absent)
-    found = _surveyed(stored, settled, known)
-    starts = dict.fromkeys(names.values(), history_start)
-    if not is_whole:
-        starts |= {symbol: max(history_start, start) for symbol, start in found.starts.items()}
-    members = list(names.values())
-    expected = Expected({symbol: starts[symbol] for symbol in to_ask(members, young)}, settled, known)
-    histories, fetched = await feed.collect(expected.starts)
+    asked = asked_for(
+        universe,
+        calendar,
+        previous=previous,
+        history_start=history_start,
+        now=now,
+        absent=absent,
+        is_whole=is_whole,
+        young=young,
+    )
+    stored, expected, members = asked.stored, asked.expected, list(names.values())
+    histories, fetched = await feed.collect(expected.starts, ahead=ahead, not_before=asked.fetched_at)
     histories = of_all(histories, members)
     histories.require(min_coverage, subject="daily_candles")
     merge = CandleMerge(stored=stored, fetched=fetched)
@@ -131,12 +111,12 @@ async def build_daily_candles(
     missing = {symbol: reason for part in parts for symbol, reason in part.short.items()} | dict(histories.missing)
     merge, parts = await _with_restated(feed, merge, parts, expected, history_start=history_start)
     missing |= merge.refused
-    due = due_sessions(settled, calendar, found.fetched_at, newest=_newest(parts))
+    due = due_sessions(expected.settled, calendar, asked.fetched_at, newest=_newest(parts))
     mended = await mended_candles(
         feed, merge, parts, expected, recorded=absent, due=due, answered=fetched.symbols, now=now
     )
     newest = _newest(mended.parts)
-    due = due_sessions(settled, calendar, found.fetched_at, newest=newest)
+    due = due_sessions(expected.settled, calendar, asked.fetched_at, newest=newest)
     inactive = universe.filter(~pl.col("is_active"))["symbol"].to_list()
     last = pl.concat([part.ends for part in mended.parts]).lazy()
     ends, ended = behind(last, due, fetched.symbols, known={*mended.ended, *inactive})
@@ -144,9 +124,9 @@ async def build_daily_candles(
     sources = _sources(mended.parts)
     return Build(
         frame=mended.merge.pieces(mended.parts),
-        missing={**standstill(settled, due, newest=newest), **ends, **mended.missing, **missing},
+        missing={**standstill(expected.settled, due, newest=newest), **ends, **mended.missing, **missing},
         sources=sources,
-        after_publication=None if spool is None else spool.clear,
+        after_publication=partial(_clear, spool, ahead),
         reports={CANDLE_REVISIONS.name: recorded_revisions(revised, recorded), CANDLE_ABSENCES.name: mended.absences},
         statistics={
             "coverage": histories.coverage,
@@ -158,45 +138,13 @@ async def build_daily_candles(
             "symbols_ended": ended,
             "holes_filled": sum(part.bars_filled for part in mended.parts),
             "bars_absent": mended.absences.height,
-            "stored_bars_dropped": found.dropped,
+            "stored_bars_dropped": asked.dropped,
             **({} if young is None else {"symbols_kept": len(members) - len(fetched.symbols)}),
+            **({} if ahead is None else ahead.counted(fetched.earlier)),
             **lost_facts(Counter(histories.lost) | Counter(mended.lost)),
         },
         is_simulated=young is not None and young.is_simulated,
-        fetched_at=None if young is None else young.fetched_at,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Survey:
-    """What the stored bars ask for.
-
-    Attributes:
-        starts: For each symbol with stored bars, the session to fetch from: before its first hole, if it has one.
-        dropped: How many bars are left out, because they cannot be.
-        fetched_at: When the newest of them were fetched; None without any.
-    """
-
-    starts: Mapping[str, date]
-    dropped: int
-    fetched_at: datetime | None
-
-
-def _surveyed(stored: StoredBars, settled: pl.Series, known: pl.DataFrame) -> _Survey:
-    def look(symbols: SymbolRange) -> tuple[Mapping[str, date], int, datetime | None]:
-        kept, dropped = stored.read(symbols)
-        starts = dict(stored_from(kept.lazy()))
-        found = without(holes(kept.lazy(), settled), known)
-        for symbol, start in starts_before(found, kept.lazy()).items():
-            starts[symbol] = min(start, starts.get(symbol, start))
-        newest = kept["fetched_at"].max()
-        return starts, dropped, newest if isinstance(newest, datetime) else None
-
-    surveyed = list(map_in_order(look, ranges_of(stored.counts), workers=WORKERS))
-    return _Survey(
-        {symbol: start for starts, *_ in surveyed for symbol, start in starts.items()},
-        sum(dropped for _, dropped, _ in surveyed),
-        max((newest for *_, newest in surveyed if newest is not None), default=None),
+        fetched_at=min([*fetched.earlier.values(), *([] if young is None else [young.fetched_at])], default=None),
     )
 
 
@@ -216,6 +164,12 @@ async def _with_restated(
     merge = replace(merge, refused=reasons)
     again = iter(parts_of(merge, [part.symbols for part in parts if part.restated], expected))
     return merge, [next(again) if part.restated else part for part in parts]
+
+
+def _clear(*kept: CandleSpool | CandleParts | None) -> None:
+    for each in kept:
+        if each is not None:
+            each.clear()
 
 
 def _sources(parts: Sequence[Part]) -> Mapping[str, int]:
@@ -269,14 +223,6 @@ async def build(refresh: Refresh, trading_calendar: pl.LazyFrame, universe: pl.L
         recorded=refresh.recorded(CANDLE_REVISIONS.name),
         absent=refresh.recorded(CANDLE_ABSENCES.name),
         is_whole=refresh.is_whole or refresh.previous() is None,
-        young=_young_rows(refresh),
+        young=young_candles(refresh),
+        ahead=CandleParts.of(refresh) if refresh.settings.partitions else None,
     )
-
-
-def _young_rows(refresh: Refresh) -> YoungRows | None:
-    """The stored bars, when no session has settled since they were fetched and no symbol stood still."""
-    young = refresh.young_rows()
-    if young is None or EVERY_SYMBOL in young.missing:
-        return None
-    is_settled = last_settled_session(young.fetched_at) == last_settled_session(refresh.now)
-    return young if is_settled else None

@@ -16,6 +16,7 @@ import polars as pl
 from ttapi_pipeline.core.clock import Clock
 from ttapi_pipeline.core.collection import Collection, ProgressCallback
 from ttapi_pipeline.core.sessions import NEW_YORK
+from ttapi_pipeline.datasets.daily_candles.ahead import CandleParts
 from ttapi_pipeline.datasets.daily_candles.bars import FetchedBars
 from ttapi_pipeline.datasets.daily_candles.spill import SpilledHistories
 from ttapi_pipeline.datasets.daily_candles.spool import CandleSpool
@@ -51,7 +52,12 @@ class Feed:
     scratch: Path | None = None
 
     async def collect(
-        self, starts: Mapping[str, date], *, is_new: bool = False
+        self,
+        starts: Mapping[str, date],
+        *,
+        is_new: bool = False,
+        ahead: CandleParts | None = None,
+        not_before: datetime | None = None,
     ) -> tuple[Collection[CandleHistory], FetchedBars]:
         """Ask for the histories of these symbols.
 
@@ -60,21 +66,30 @@ class Feed:
         Args:
             starts: First session by symbol.
             is_new: Whether the spool does not count as an answer.
+            ahead: Histories that other processes have fetched; None for none.
+            not_before: Those of them that were fetched before this are asked for all the same.
 
         Returns:
             What came, without its rows; and these.
         """
         streamers = {symbol: streamer for streamer, symbol in self.names.items()}
-        requests = {streamers[symbol]: start for symbol, start in starts.items()}
-        histories = SpilledHistories(self.scratch)
+        histories, earlier, lost = SpilledHistories(self.scratch), dict[str, datetime](), Counter[str]()
+        if ahead is not None:
+            for history, fetched_at in ahead.take(starts, streamers, now=self.now, not_before=not_before):
+                histories.append(history)
+                earlier[history.symbol] = fetched_at
+                lost.update(_lost(history))
+        requests = {streamers[symbol]: start for symbol, start in starts.items() if symbol not in earlier}
         came = await self._collect(requests, None if is_new else self.spool, histories)
         missing = {**came.missing, **dict.fromkeys(sorted(came.empty), _NO_CANDLES)}
         collection = replace(
             came,
             missing={self.names[streamer]: reason for streamer, reason in missing.items()},
             empty=frozenset[str](),
+            requested=len(starts),
+            lost=lost + Counter(came.lost),
         )
-        return collection, FetchedBars(histories, self.calendar, self.now)
+        return collection, FetchedBars(histories, self.calendar, self.now, earlier)
 
     async def _collect(
         self, requests: Mapping[str, date], spool: CandleSpool | None, histories: SpilledHistories
@@ -95,7 +110,7 @@ class Feed:
         if spool is not None:
             for symbol, start in requests.items():
                 for history in spool.take({symbol: start}, last_session=today):
-                    lost.update({f"candle.{name}": count for name, count in history.lost.items()})
+                    lost.update(_lost(history))
                     take(history)
                     spooled.add(symbol)
         collected = await collect_daily_candles(
@@ -108,3 +123,8 @@ class Feed:
             returns_rows=False,
         )
         return replace(collected, requested=len(requests), lost=lost + Counter(collected.lost))
+
+
+def _lost(history: CandleHistory) -> Mapping[str, int]:
+    """What a history that is not asked for again has lost, as `Collection.lost` names it."""
+    return {f"candle.{name}": count for name, count in history.lost.items()}

@@ -90,7 +90,7 @@ def execute(
         if hit is not None:
             return hit
         refuse_to_overwrite(settings, io_manager.folder)
-        with _turn(context, dataset) as has_waited:
+        with turn_at_broker(context, dataset, dataset.name) as has_waited:
             if has_waited:
                 status = _mended_status(context, dataset, api, io_manager, is_forced=is_forced)
                 hit = _hit(context, dataset, api, io_manager, status)
@@ -98,12 +98,12 @@ def execute(
                     return hit
             folder, started = io_manager.folder, time.perf_counter()
             replaces = _looked_at(dataset, folder, status.manifest)
-            refresh = _refresh(dataset, api, folder, status, inputs, is_forced=is_forced, is_whole=is_whole)
+            refresh = refresh_of(dataset, api, folder, status, inputs, is_forced=is_forced, is_whole=is_whole)
             before = refresh.broker.request_counts()
             result = dataset.builder()(refresh, **{each: table.frame for each, table in inputs.items()})
             build = run_async(result) if inspect.isawaitable(result) else result
         changes = _changes(build, dataset, folder, status.manifest)
-        spent = _spent(refresh.broker, before) if dataset.is_fetched else {}
+        spent = spent_by(refresh.broker, before) if dataset.is_fetched else {}
         notes = {**verdict_metadata(status.verdict), **spent, **log.metadata(), **_lineage(dataset)}
         for upstream, version in build.inputs.items():
             note_input(context, upstream, version)
@@ -123,7 +123,7 @@ def _looked_at(dataset: Dataset, folder: Folder, manifest: Manifest | None) -> M
     return seen
 
 
-def _refresh(
+def refresh_of(
     dataset: Dataset,
     api: ApiResource,
     folder: Folder,
@@ -167,17 +167,17 @@ def _changes(build: Build, dataset: Dataset, folder: Folder, manifest: Manifest 
 
 
 @contextmanager
-def _turn(context: dg.AssetExecutionContext, dataset: Dataset) -> Iterator[bool]:
-    """The turn of the step at the broker; whether it had to wait. What is only computed needs no turn."""
+def turn_at_broker(context: dg.AssetExecutionContext, dataset: Dataset, step: str) -> Iterator[bool]:
+    """The turn of a step at the broker; whether it had to wait. What is only computed needs no turn."""
     if not dataset.is_fetched:
         yield False
         return
 
     def say(words: str) -> None:
-        context.log.info("%s: %s", dataset.name, words)
+        context.log.info("%s: %s", step, words)
         current_board().set_phase(dataset.name, Phase.WAITING, words)
 
-    with broker_turn(context.instance, context.run.run_id, dataset.name, say) as has_waited:
+    with broker_turn(context.instance, context.run.run_id, step, say) as has_waited:
         current_board().set_phase(dataset.name, Phase.RUNNING)
         yield has_waited
 
@@ -295,7 +295,7 @@ def _requests(broker: Broker, before: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def _spent(broker: Broker, before: Mapping[str, int]) -> dict[str, Any]:
+def spent_by(broker: Broker, before: Mapping[str, int]) -> dict[str, Any]:
     """The requests that the build has made, and the circuit breakers after it."""
     requests = {f"api_{kind}": count - before.get(kind, 0) for kind, count in broker.request_counts().items()}
     shut = {family: state for family, state in broker.breaker_states().items() if state != "closed"}

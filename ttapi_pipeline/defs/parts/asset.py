@@ -10,16 +10,28 @@ import dagster as dg
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.assets.source_code import reference_to
-from ttapi_pipeline.defs.automation.jobs import RUN_TAGS
+from ttapi_pipeline.defs.automation.jobs import BROKER_POOL, RUN_TAGS
 from ttapi_pipeline.defs.resources import CacheResource
 from ttapi_pipeline.tables.symbol_buckets import bucket_keys
 
-PARTITIONED = ("returns_stddev", "volatility", "variance_premium", "volatility_cone")
-"""Datasets of which buckets are computed ahead. What is fetched is not among them: the broker answers an account at one
-pace, whatever number of workers asks."""
+FETCHED = ("daily_candles",)
+"""Datasets of which buckets are fetched ahead, one at a time: the broker answers an account at one pace, whoever
+asks. What a bucket has stays when the machine of another one fails."""
+
+COMPUTED = ("returns_stddev", "volatility", "variance_premium", "volatility_cone")
+"""Datasets of which buckets are computed ahead, by as many workers as there are."""
+
+PARTITIONED = (*FETCHED, *COMPUTED)
 
 PARTS_GROUP = "parts"
 PARTS_JOB = "parts"
+CANDLE_PARTS_JOB = "candle_parts"
+
+_STORED_BY = {
+    True: ("ttapi_pipeline.datasets.daily_candles.ahead", "def put("),
+    False: ("ttapi_pipeline.datasets.parts", "def write_part("),
+}
+"""Where a part is stored: of what is fetched, and of what is computed."""
 
 _BUCKETS_PER_RUN = 4
 """Of a back-fill. A run costs 3 to 5 s of imports, so that one per bucket can cost more than what is computed. A single
@@ -40,37 +52,44 @@ def parts_assets(settings: Settings) -> Sequence[dg.AssetsDefinition]:
 
 
 def parts_jobs(settings: Settings) -> Sequence[Any]:
-    """The job of all of them, which `dagster job backfill` takes; none without them."""
+    """The jobs of them, which `dagster job backfill` takes; none without them."""
     if not settings.partitions:
         return []
-    job = dg.define_asset_job(
-        PARTS_JOB,
-        selection=dg.AssetSelection.assets(*map(parts_of, PARTITIONED)),
-        description="Computes a bucket of symbols of every partitioned dataset; fetches nothing.",
-        tags=RUN_TAGS,
-    )
-    return [job]
+    # Not one job: what is computed is computed from the table that the fetched parts are not in yet.
+    jobs = {
+        CANDLE_PARTS_JOB: (FETCHED, "Fetches the bars of a bucket of symbols, for `daily_candles` to take over."),
+        PARTS_JOB: (COMPUTED, "Computes a bucket of symbols of each table that is made from bars; fetches nothing."),
+    }
+    return [
+        dg.define_asset_job(
+            name, selection=dg.AssetSelection.assets(*map(parts_of, chosen)), description=words, tags=RUN_TAGS
+        )
+        for name, (chosen, words) in jobs.items()
+    ]
 
 
 def _asset(name: str, buckets: dg.StaticPartitionsDefinition) -> dg.AssetsDefinition:
     dataset = DATASETS[name]
+    made = "fetched" if dataset.is_fetched else "computed"
 
     @dg.asset(
         name=parts_of(name),
-        deps=[each for each in dataset.upstream if each in DATASETS],
+        deps=list(dataset.upstream),
         partitions_def=buckets,
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=_BUCKETS_PER_RUN),
         code_version=dataset.code_version,
         group_name=PARTS_GROUP,
-        description=f"The rows of `{name}` of a bucket of symbols each, computed ahead for `{name}`, which takes them "
-        "over. A bucket that is not here is computed there.",
+        description=f"The rows of `{name}` of a bucket of symbols each, {made} ahead for `{name}`, which takes them "
+        f"over. What is not here is {made} there.",
         kinds={"python", "polars", "parquet"},
         owners=["team:data"],
         metadata={
             "source": dataset.source,
             "dagster/code_references": reference_to(
-                "ttapi_pipeline.datasets.parts", "def write_part(", label=f"{parts_of(name)}: storing"
+                *_STORED_BY[dataset.is_fetched], label=f"{parts_of(name)}: storing"
             ),
+            # Its step stands in the queue of the pool by itself: see `operations.pools`.
+            **({"pool": BROKER_POOL} if dataset.is_fetched else {}),
         },
     )
     def compute(
@@ -80,8 +99,10 @@ def _asset(name: str, buckets: dg.StaticPartitionsDefinition) -> dg.AssetsDefini
         io_manager: dg.ResourceParam[object],
     ) -> dg.MaterializeResult[None]:
         from ttapi_pipeline.defs.parts.computing import compute_parts  # noqa: PLC0415 - see `defs`
+        from ttapi_pipeline.defs.parts.fetching import fetch_parts  # noqa: PLC0415 - see `defs`
 
         is_forced = cache.is_forced(parts_of(name))
-        return compute_parts(context, dataset, api=api, io_manager=io_manager, is_forced=is_forced)
+        make = fetch_parts if dataset.is_fetched else compute_parts
+        return make(context, dataset, api=api, io_manager=io_manager, is_forced=is_forced)
 
     return compute
