@@ -16,16 +16,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Timer
 
 import dagster as dg
 import pytest
+import sqlalchemy
 
 pytest.importorskip("dagster_postgres", reason="the packages of a deployment are installed by `make distributed`")
 
 from ttapi_pipeline.core.processes import ProcessIdentity, this_process
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
 from ttapi_pipeline.defs.dagster_internals import claim_slot, fail_run, pool_state, queue_alone, write_note
+from ttapi_pipeline.defs.operations.database_outages import outlast_no_more, outlast_outages
 from ttapi_pipeline.defs.operations.held_runs import process_tags, why_lost
 from ttapi_pipeline.defs.operations.lost_runs import end_lost_runs
 from ttapi_pipeline.defs.operations.pools import broker_turn, free_orphaned_slots
@@ -38,7 +40,7 @@ from ttapi_pipeline.defs.operations.signs_of_life import (
     stop_signs,
 )
 from ttapi_pipeline_tests.support.held import started_run
-from ttapi_pipeline_tests.support.postgres import postgres_server
+from ttapi_pipeline_tests.support.postgres import PASSWORD, Postgres, postgres_server
 
 pytestmark = [pytest.mark.distributed, pytest.mark.timeout(300)]
 
@@ -63,14 +65,19 @@ with dg.DagsterInstance.get() as instance:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def server() -> Iterator[Postgres]:
+    with postgres_server() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def home(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("home")
-    with postgres_server() as server:
-        storage = {"postgres": {"postgres_url": server.url}}
-        settings = {"storage": storage, "telemetry": {"enabled": False}}
-        # JSON is YAML.
-        (folder / "dagster.yaml").write_text(json.dumps(settings))
-        yield folder
+    storage = {"postgres": {"postgres_url": server.url}}
+    settings = {"storage": storage, "telemetry": {"enabled": False}}
+    # JSON is YAML.
+    (folder / "dagster.yaml").write_text(json.dumps(settings))
+    return folder
 
 
 @pytest.fixture
@@ -181,3 +188,38 @@ class TestTurns:
         assert status(instance, lost) is dg.DagsterRunStatus.FAILURE
         with broker_turn(instance, next_one.run_id, "accounts", lambda _: None):
             assert pool_state(instance, BROKER_POOL).claimed == ((next_one.run_id, "accounts"),)
+
+
+class TestOutages:
+    def test_a_turn_is_given_back_to_a_database_that_was_away_when_it_ended(
+        self, instance: dg.DagsterInstance, server: Postgres, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        run = started_run(instance, **process_tags())
+        give_signs(instance, run.run_id)
+        with broker_turn(instance, run.run_id, "accounts", lambda _: None):
+            server.stop()
+            # Dagster gives up after some ten seconds.
+            later = Timer(20, server.start)
+            later.start()
+        later.join()
+        assert not pool_state(instance, BROKER_POOL).run_ids
+        assert (
+            "Dagster's database does not answer, and is waited for, 90 s at most: connection to server" in caplog.text
+        )
+        assert "Dagster's database answers again, after " in caplog.text
+        # What comes from the thread of the signs of life, and from Dagster itself, waits as well.
+        assert [sign.step for sign in signs_of(instance, run.run_id)] == [""]
+        stop_signs(run.run_id)
+
+    def test_a_password_that_is_wrong_is_said_at_once(self, server: Postgres, caplog: pytest.LogCaptureFixture) -> None:
+        outlast_outages()
+        try:
+            engine = sqlalchemy.create_engine(server.url.replace(PASSWORD, "wrong"))
+            with (
+                pytest.raises(sqlalchemy.exc.OperationalError, match="password authentication failed"),
+                engine.connect(),
+            ):
+                pass
+        finally:
+            outlast_no_more()
+        assert "waited for" not in caplog.text

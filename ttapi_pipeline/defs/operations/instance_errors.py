@@ -26,6 +26,7 @@ _WAYS_OUT = {
     "unable to open": "give this user the right to read and write there",
     "Permission denied": "give this user the right to read and write there",
     "locked": "another process holds it; try again",
+    "connection to server": "start it, or mend its address in dagster.yaml",
 }
 _WAY_OUT = "`tt doctor` examines it, and the next `tt refresh` puts a damaged one aside"
 

@@ -7,6 +7,7 @@ says for which run, can be interrupted, and looks after the queue: a killed run 
 never took, or its place. `tt refresh` and `dagster asset materialize` run without a daemon that would do it.
 """
 
+import logging
 import os
 import threading
 import time
@@ -17,6 +18,7 @@ from typing import Final
 
 import dagster as dg
 
+from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.core.file_locks import lock_exclusively
 from ttapi_pipeline.core.ttl import format_duration
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
@@ -34,6 +36,8 @@ from ttapi_pipeline.defs.operations.instance_errors import instance_errors
 from ttapi_pipeline.defs.operations.interrupts import despite_interrupts, noted_interrupts
 from ttapi_pipeline.defs.operations.lost_runs import end_if_lost
 from ttapi_pipeline.defs.operations.signs_of_life import is_worked_on
+
+_LOGGER = logging.getLogger(__name__)
 
 _ASK_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 5.0
@@ -120,8 +124,17 @@ def _claim(instance: dg.DagsterInstance, run_id: str, step: str) -> bool:
 
 
 def _leave(instance: dg.DagsterInstance, run_id: str, step: str) -> None:
-    with _alone(instance):
-        free_slot(instance, run_id, step)
+    # A database that ends in between takes the transaction with it. The step has fetched, and need not fail for it.
+    for is_last in (False, True):
+        try:
+            with _alone(instance):
+                free_slot(instance, run_id, step)
+        except StorageError as error:
+            if is_last:
+                raise
+            _LOGGER.warning("%s: the turn at the broker is given back once more: %s", step, error)
+        else:
+            return
 
 
 def leave_queue(instance: dg.DagsterInstance, run_id: str) -> None:

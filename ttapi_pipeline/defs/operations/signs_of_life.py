@@ -27,6 +27,7 @@ from ttapi_pipeline.defs.dagster_internals import (
     notes_beginning_with,
     write_note,
 )
+from ttapi_pipeline.defs.operations.database_outages import outlast_no_more, outlast_outages
 from ttapi_pipeline.defs.operations.instance_errors import instance_errors
 
 _LOGGER = logging.getLogger(__name__)
@@ -110,7 +111,8 @@ class _Heart:
         self._thread = threading.Thread(target=self._beat_on, name=f"signs of life of {run_id}", daemon=True)
 
     def start(self) -> None:
-        """Give the first sign, and further ones in a thread."""
+        """Give the first sign, and further ones in a thread. A database that is away is waited for from now on."""
+        outlast_outages()
         self._beat()
         self._thread.start()
 
@@ -119,6 +121,7 @@ class _Heart:
         self._stopped.set()
         self._thread.join(_GRACE_SECONDS)
         self._tried(lambda: delete_notes(self._instance, self._key))
+        outlast_no_more()
 
     def _beat_on(self) -> None:
         while not self._stopped.wait(_EVERY_SECONDS):
