@@ -172,6 +172,9 @@ class TestCluster:
         run_id, sign = fetching(whole)
         harm(whole, run_id, sign)
         whole.outcome(run_id, seconds=WITHIN_SECONDS)
+        # What was lost is asked for once more. A run that goes on asks for nothing again.
+        asked = whole.exchange.requests().get("GET /customers/me/accounts", 0)
+        assert asked <= (1 if harm in {stop_postgres, stop_store} else 2)
 
     def test_nothing_is_kept_of_runs_that_are_over(self, whole: Cluster) -> None:
         def is_forgotten() -> bool:
