@@ -8,18 +8,14 @@ this file has no name, belongs to one process, and goes with it.
 
 from __future__ import annotations
 
-import tempfile
-import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from threading import Lock
 from typing import Final
 
 import numpy as np
 
-from ttapi_pipeline.core.files import make_folders
-from ttapi_pipeline.storage.errors import storage_error
+from ttapi_pipeline.storage.scratch import ScratchFile
 from ttapi_pipeline.streaming.candles import CandleHistory
 
 _NUMBERS: Final = tuple(
@@ -60,16 +56,7 @@ class SpilledHistories:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.known: Final[dict[str, Spilled]] = {}
-        self._lock = Lock()
-        self._size = 0
-        self._place = Path(tempfile.gettempdir()) if folder is None else folder
-        try:
-            make_folders(self._place)
-            # It outlives the building: the rows of the dataset are made of it while they are stored.
-            self._file = tempfile.TemporaryFile(dir=self._place)  # noqa: SIM115
-        except OSError as error:
-            raise storage_error(self._place, error) from error
-        weakref.finalize(self, self._file.close)
+        self._file: Final = ScratchFile(folder)
 
     def append(self, history: CandleHistory) -> None:
         """Take a history, of a symbol that has none yet.
@@ -79,17 +66,8 @@ class SpilledHistories:
         """
         columns = (history.session.astype("datetime64[D]"), *(getattr(history, name) for name in _NUMBERS))
         content = b"".join(np.ascontiguousarray(column).tobytes() for column in columns)
-        with self._lock:
-            try:
-                self._file.seek(self._size)
-                self._file.write(content)
-                self._file.flush()
-            except OSError as error:
-                raise storage_error(self._place, error) from error
-            self.known[history.symbol] = Spilled(
-                history.symbol, len(history), self._size, history.is_snipped, history.lost
-            )
-            self._size += len(content)
+        start = self._file.append(content)
+        self.known[history.symbol] = Spilled(history.symbol, len(history), start, history.is_snipped, history.lost)
 
     def of(self, symbol: str) -> CandleHistory:
         """The history of a symbol that has one.
@@ -99,12 +77,7 @@ class SpilledHistories:
         """
         spilled = self.known[symbol]
         size = spilled.bars * _ITEM_BYTES
-        with self._lock:
-            try:
-                self._file.seek(spilled.start)
-                content = self._file.read(size * (1 + len(_NUMBERS)))
-            except OSError as error:
-                raise storage_error(self._place, error) from error
+        content = self._file.read(spilled.start, size * (1 + len(_NUMBERS)))
         session = np.frombuffer(content, dtype="datetime64[D]", count=spilled.bars)
         numbers = {
             name: np.frombuffer(content, dtype=np.float64, count=spilled.bars, offset=place * size)
