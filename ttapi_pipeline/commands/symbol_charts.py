@@ -54,7 +54,7 @@ def draw_symbol(folder: Folder, rows: SymbolRows) -> Sequence[Folder]:
         "volatility_cone": partial(cone_chart, rows.cone, series=rows.series),
         "implied_volatility": partial(iv_history_chart, stored("daily_candles")),
         "variance_premium": partial(premium_chart, expectations),
-        "forecast_calibration": partial(calibration_chart, expectations),
+        "forecast_calibration": partial(calibration_chart, expectations.lazy()),
     }
     target = folder / FOLDER / symbol.replace("/", "_")
     files = []

@@ -7,7 +7,7 @@ Their common look: see `canvas`. Charts of realised volatility: see `charts`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Final
 
@@ -121,32 +121,24 @@ def premium_chart(expectations: pl.DataFrame, *, symbol: str, is_simulated: bool
     return to_png(figure)
 
 
-def calibration_chart(expectations: pl.DataFrame, *, symbol: str | None = None, is_simulated: bool) -> bytes:
+def calibration_chart(expectations: pl.LazyFrame, *, symbol: str | None = None, is_simulated: bool) -> bytes:
     """Draw how many moves stayed in each central band of each forecast: on the diagonal, a forecast says what it means.
 
     Args:
-        expectations: The dataset of that name.
+        expectations: The dataset of that name, which is read a part at a time.
         symbol: Which one to show; all of them by default.
         is_simulated: Whether the data is invented.
     """
-    scored = expectations.filter(pl.col("realised_return").is_not_null())
-    rows = scored if symbol is None else scored.filter(pl.col("symbol") == symbol)
+    shares = _shares_inside(expectations if symbol is None else expectations.filter(pl.col("symbol") == symbol))
     figure, axes = canvas(
         f"{symbol or 'All symbols'}: calibration of the forecasts",
         "Share of moves inside each central band; above the diagonal, they were smaller than expected.",
         is_simulated=is_simulated,
         height=6.2,
     )
-    shown = 0
-    widths = [NormalDist().inv_cdf(0.5 + share / 2) for share in _NOMINAL]
-    for (method,), part in sorted(rows.partition_by("method", as_dict=True).items(), key=lambda each: str(each[0])):
-        distance = (part["realised_return"].abs() / part["expected_stddev"]).sort()
-        if len(distance) < _FEWEST:
-            continue
-        inside = [float(distance.search_sorted(width, side="right")) / len(distance) for width in widths]
-        axes.plot(_NOMINAL, inside, color=_COLOURS.get(str(method), INK), linewidth=1.5, label=str(method))
-        shown += 1
-    if not shown:
+    for method, inside in shares.items():
+        axes.plot(_NOMINAL, inside, color=_COLOURS.get(method, INK), linewidth=1.5, label=method)
+    if not shares:
         note(axes, f"Fewer than {_FEWEST} expirations are scored.")
         return to_png(figure)
     axes.plot([0, 1], [0, 1], color=INK, linewidth=0.9, linestyle="--")
@@ -157,6 +149,21 @@ def calibration_chart(expectations: pl.DataFrame, *, symbol: str | None = None, 
     axes.set_xlabel("band of the forecast", fontsize=9.5, color=MUTED)
     legend(axes)
     return to_png(figure)
+
+
+def _shares_inside(expectations: pl.LazyFrame) -> Mapping[str, Sequence[float]]:
+    """Of each method with enough of them, by name: the share of scored moves inside each band of _NOMINAL."""
+    distance = pl.col("realised_return").abs() / pl.col("expected_stddev")
+    widths = {f"{share}": NormalDist().inv_cdf(0.5 + share / 2) for share in _NOMINAL}
+    counts = (
+        expectations.filter(pl.col("realised_return").is_not_null())
+        .group_by("method")
+        .agg(pl.len(), **{name: (distance <= width).sum() for name, width in widths.items()})
+        .collect(engine="streaming")
+        .sort("method")
+    )
+    enough = counts.filter(pl.col("len") >= _FEWEST)
+    return {method: [inside / count for inside in insides] for method, count, *insides in enough.iter_rows()}
 
 
 def _percent_axis(axes: Axes) -> None:

@@ -19,7 +19,7 @@ from ttapi_pipeline.analytics.tenors import METHODS, TENORS
 from ttapi_pipeline.core.sessions import session_on_or_before, sessions_between
 from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
-from ttapi_pipeline.datasets.expectations.build import build_expectations
+from ttapi_pipeline.datasets.expectations.build import BARS_AT_A_TIME, build_expectations
 from ttapi_pipeline.datasets.expectations.table import EXPECTATIONS, IV_EXPIRATION
 from ttapi_pipeline.datasets.implied_volatility.table import IMPLIED_VOLATILITY
 from ttapi_pipeline.datasets.registry import DATASETS
@@ -93,6 +93,7 @@ def expectations(
     own: pl.LazyFrame | None = None,
     previous: pl.DataFrame | None = None,
     now: datetime = NOW,
+    bars_at_a_time: int = BARS_AT_A_TIME,
 ) -> pl.DataFrame:
     built = build_expectations(
         series,
@@ -102,6 +103,7 @@ def expectations(
         CALENDAR,
         previous=None if previous is None else previous.lazy(),
         now=now,
+        bars_at_a_time=bars_at_a_time,
     )
     rows = built.frame.lazy().collect()
     assert violations(rows.lazy(), DATASETS["expectations"].rules) == {}
@@ -229,6 +231,17 @@ def test_days_on_which_nothing_ran_are_filled_in_and_missing_closes_are_a_gap(se
     assert set(added.filter(pl.col("reason") == "gap")["expiration_date"]) == {date(2026, 8, 21)}
     healed = expectations(series, frame, previous=second)
     assert healed.filter(pl.col("reason") == "gap").is_empty()
+
+
+def test_the_memory_that_it_may_take_changes_nothing(series: pl.LazyFrame) -> None:
+    frame = market("A", "B", "C")
+    old = NOW - timedelta(days=150)
+    first = expectations(series, frame.filter(pl.col("session") < old.date()), now=old)
+    # B has stored rows and bars no more; D is new.
+    later = pl.concat([frame.filter(pl.col("symbol") != "B"), market("D")])
+    at_once, one_by_one = (expectations(series, later, previous=first, bars_at_a_time=bars) for bars in (1 << 20, 1))
+    assert set(at_once["symbol"]) == {"A", "B", "C", "D"}
+    assert_frame_equal(at_once, one_by_one)
 
 
 @settings(max_examples=examples(8), deadline=None)

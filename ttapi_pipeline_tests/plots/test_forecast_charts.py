@@ -38,7 +38,7 @@ EXPECTATIONS = pl.DataFrame(
 CHARTS: list[tuple[Callable[..., bytes], pl.DataFrame]] = [
     (iv_history_chart, CANDLES),
     (premium_chart, EXPECTATIONS),
-    (calibration_chart, EXPECTATIONS),
+    (lambda rows, **options: calibration_chart(rows.lazy(), **options), EXPECTATIONS),
 ]
 
 

@@ -57,15 +57,17 @@ def variance_premium_frame(
     sessions = Sessions.of(calendar, as_of=as_of)
     symbols = candles.select(pl.col("symbol").unique()).collect(engine="streaming")["symbol"].to_list()
 
-    def score(one: SymbolHistory) -> Sequence[Mapping[str, Any]]:
-        return [
+    def score(one: SymbolHistory) -> pl.DataFrame:
+        rows = [
             row
             for tenor in TENORS
             for row in _rows(one, score_tenor(one.history, tenor), tenor=tenor, sessions=sessions, as_of=as_of)
         ]
+        # As a frame at once: of thousands of symbols, dictionaries of rows would be a gigabyte.
+        return pl.DataFrame(rows, schema=VARIANCE_PREMIUM.polars)
 
     found = for_each_history(snapshot, candles, sessions, symbols, score, at_a_time=symbols_at_a_time)
-    return pl.DataFrame([row for rows in found for row in rows], schema=VARIANCE_PREMIUM.polars)
+    return pl.concat([VARIANCE_PREMIUM.polars.to_frame(), *found])
 
 
 def _rows(
