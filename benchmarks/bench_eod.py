@@ -27,7 +27,8 @@ import polars as pl
 
 from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
-from ttapi_pipeline.datasets.eod_snapshot.build import SnapshotOptions, build_eod_snapshot
+from ttapi_pipeline.datasets.eod_snapshot.build import build_eod_snapshot
+from ttapi_pipeline.datasets.eod_snapshot.options import SnapshotOptions
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
 from ttapi_pipeline.datasets.trading_calendar.table import TRADING_CALENDAR
 from ttapi_pipeline.storage.publish import publish

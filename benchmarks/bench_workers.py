@@ -4,11 +4,13 @@
 
 `python benchmarks/bench_workers.py [--symbols 503] [--since 2010-01-04] [--rounds 3]`
 
-The bars are random walks; the table is each partitioned dataset. A worker is a process that may use one core alone
-(`sched_setaffinity`), with one thread of Polars and one of Numba, and computes its share of 16 buckets and stores them
-as a step of a back-fill does. "Computing" runs from when all workers have imported their modules and compiled their
-loops until the last is done; "with start" adds these. The parts of one and of two workers are compared byte for byte.
-Beside it, the table at once in one such process: what partitions cost where there is no second worker.
+The bars are random walks; the table is each partitioned dataset that is computed, and `eod_snapshot`, which is merged
+from candles and a text file of MetaStock's per symbol, up to the end of 2025. A worker is a process that may use one
+core alone (`sched_setaffinity`), with one thread of Polars and one of Numba, and computes its share of 16 buckets and
+stores them as a step of a back-fill does. "Computing" runs from when all workers have imported their modules and
+compiled their loops until the last is done; "with start" adds these. The parts of one and of two workers are compared
+byte for byte. Beside it, the table at once in one such process: what partitions cost where there is no second worker;
+and of `eod_snapshot`, what is left to do for a table that takes all of its parts over.
 
 It wants a machine with nothing else to do, and says so when there is a load. Fetched datasets have no buckets, and one
 step fetches at a time over all workers: see `docs/decisions/047`.
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -28,12 +31,17 @@ from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 # Of the program beside this one, whichever way both are started.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+if TYPE_CHECKING:
+    from benchmarks.bench_universe import Bench
+
 BUCKETS = 16
-TABLES = ("returns_stddev", "volatility", "variance_premium", "volatility_cone")
+SNAPSHOT = "eod_snapshot"
+TABLES = (SNAPSHOT, "returns_stddev", "volatility", "variance_premium", "volatility_cone")
 WANTED = 1.7
 QUIET = 0.5
 """Load above which figures say little."""
@@ -52,9 +60,38 @@ def fill(folder: Path, arguments: Sequence[str]) -> None:
     subprocess.run([sys.executable, __file__, "--fill", str(folder), *arguments], check=True)
 
 
+def write_files(bench: Bench, folder: Path) -> None:
+    """A text file of MetaStock's per symbol, of the bars that the candles have up to the end of 2025."""
+    import polars as pl
+
+    folder.mkdir()
+    day, nothing = pl.col("session").dt.strftime("%Y%m%d"), pl.lit(0)
+    names = (
+        "<TICKER>",
+        "<PER>",
+        "<DTYYYYMMDD>",
+        "<TIME>",
+        "<OPEN>",
+        "<HIGH>",
+        "<LOW>",
+        "<CLOSE>",
+        "<VOL>",
+        "<OPENINT>",
+    )
+    prices = [pl.col(name).round(4) for name in ("open", "high", "low", "close")]
+    volume = pl.col("volume").fill_null(1000.0).round(0).cast(pl.Int64)
+    values = (pl.col("symbol"), pl.lit("D"), day, pl.lit("000000"), *prices, volume, nothing)
+    columns = [value.alias(name) for name, value in zip(names, values, strict=True)]
+    for symbol in bench.symbols:
+        bars = bench.stored("daily_candles").filter(pl.col("symbol") == symbol, pl.col("session") < date(2026, 1, 1))
+        bars.select(columns).collect().write_csv(folder / f"{symbol}.txt")
+
+
 def backfill(folder: Path, table: str, arguments: Sequence[str], *, workers: int, buckets: int) -> Took:
     """Have so many workers compute all buckets of a table; 0 buckets for the table at once."""
     cores = sorted(os.sched_getaffinity(0))[:workers]
+    for cache in folder.glob("cache-*"):
+        shutil.rmtree(cache)
     one_thread = {"POLARS_MAX_THREADS": "1", "NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     began = time.perf_counter()
     running = [
@@ -98,6 +135,9 @@ def work(options: argparse.Namespace) -> None:
     from ttapi_pipeline.tables.symbol_buckets import in_buckets
 
     bench = Bench(options.work, symbols=options.symbols, since=options.since, seed=7)
+    if options.table == SNAPSHOT:
+        merge_snapshot(options, bench)
+        return
     dataset, settings = DATASETS[options.table], Settings()
     made_by_hand = {"trading_calendar": bench.calendar().lazy(), "expiration_series": bench.series()}
     stored = {name: bench.stored(name) for name in ("eod_snapshot", "daily_candles")}
@@ -117,6 +157,53 @@ def work(options: argparse.Namespace) -> None:
         write_part(options.work, dataset, key, made_from, table.rows(symbols))
 
 
+def merge_snapshot(options: argparse.Namespace, bench: Bench) -> None:
+    """The same of the snapshot: merge a share of the buckets; or the table, with the parts that are there."""
+    import polars as pl
+
+    from benchmarks.bench_universe import NOW
+    from ttapi_pipeline.core.clock import SYSTEM_CLOCK
+    from ttapi_pipeline.core.settings import Settings
+    from ttapi_pipeline.datasets.eod_snapshot.ahead import SnapshotParts
+    from ttapi_pipeline.datasets.eod_snapshot.bucket import SnapshotBuckets
+    from ttapi_pipeline.datasets.eod_snapshot.build import build_eod_snapshot, options_of
+    from ttapi_pipeline.datasets.refresh import Refresh
+    from ttapi_pipeline.datasets.registry import DATASETS
+    from ttapi_pipeline.storage.incremental.pieces import Pieces
+    from ttapi_pipeline.tables.symbol_buckets import bucket_keys
+
+    folder, files = options.work, options.work / "files"
+    # Each worker reads the files itself, as each machine does.
+    settings = Settings(
+        data_dir=str(folder), cache_dir=folder / f"cache-{options.core}", metastock_dir=files, partitions=BUCKETS
+    )
+    candles, calendar, universe = bench.stored("daily_candles"), bench.calendar().lazy(), pl.LazyFrame({"symbol": []})
+    print("ready", flush=True)
+    sys.stdin.readline()
+    if options.buckets:
+        place, workers = map(int, options.share.split("/"))
+        keys = list(bucket_keys(BUCKETS))[place::workers]
+        tables = {"daily_candles": candles, "trading_calendar": calendar, "universe": universe}
+        for at in range(0, len(keys), 4):
+            run = SnapshotBuckets.of(folder, settings, tables, keys[at : at + 4], now=NOW)
+            for key in keys[at : at + 4]:
+                run.make(key)
+        return
+    outside: Any = None
+    refresh = Refresh(settings, NOW, SYSTEM_CLOCK, outside, False, DATASETS[SNAPSHOT], folder, None)
+    built = build_eod_snapshot(
+        files,
+        candles,
+        calendar,
+        metastock_version="",
+        options=options_of(settings, NOW),
+        ahead=SnapshotParts.open(refresh),
+    )
+    assert isinstance(built.frame, Pieces)
+    for piece in built.frame.pieces:
+        piece.read()
+
+
 def hashes(folder: Path, table: str) -> Mapping[str, str]:
     """Of the parts, which are removed."""
     found = {}
@@ -129,11 +216,14 @@ def hashes(folder: Path, table: str) -> Mapping[str, str]:
 def measure(folder: Path, table: str, arguments: Sequence[str], *, rounds: int) -> None:
     """Print the figures of a table, and whether two workers were fast enough."""
     took: dict[int, list[Took]] = {1: [], 2: []}
+    taking: list[Took] = []
     parts = []
     at_once = backfill(folder, table, arguments, workers=1, buckets=0)
     for _ in range(rounds):
         for workers, each in took.items():
             each.append(backfill(folder, table, arguments, workers=workers, buckets=BUCKETS))
+            if table == SNAPSHOT:
+                taking.append(backfill(folder, table, arguments, workers=1, buckets=0))
             parts.append(hashes(folder, table))
     if any(each != parts[0] or len(each) != BUCKETS for each in parts):
         raise SystemExit(f"{table}: the parts of one and of two workers differ")
@@ -143,6 +233,8 @@ def measure(folder: Path, table: str, arguments: Sequence[str], *, rounds: int) 
     print(f"  at once, without buckets  {at_once.computing:8.2f} s computing  {at_once.with_start:8.2f} s with start")
     print(f"  one worker                {one:8.2f} s computing  {whole_one:8.2f} s with start")
     print(f"  two workers               {two:8.2f} s computing  {whole_two:8.2f} s with start")
+    if taking:
+        print(f"  the table with all parts  {statistics.median(each.computing for each in taking):8.2f} s computing")
     verdict = "enough" if one / two >= WANTED else "NOT ENOUGH"
     print(
         f"  throughput of two         {one / two:8.2f} times computing  {whole_one / whole_two:5.2f} times with start"
@@ -169,6 +261,7 @@ def main() -> None:
         bench = Bench(options.fill, symbols=options.symbols, since=options.since, seed=7)
         print(f"{options.symbols:,} symbols since {options.since}: {bench.candles(LAST):,} bars", flush=True)
         bench.snapshot()
+        write_files(bench, options.fill / "files")
         return
     if options.work:
         work(options)

@@ -305,8 +305,8 @@ class Settings:
         variables.integer(0, 256),
         accepts="a whole number from 0 to 256",
         default=0,
-        meaning="buckets of symbols, such as 16, that back-fills fetch (daily_candles) or compute (returns_stddev,"
-        " volatility, variance_premium, volatility_cone) ahead; 0 is none",
+        meaning="buckets of symbols, such as 16, that back-fills fetch (daily_candles), merge (eod_snapshot) or compute"
+        " (returns_stddev, volatility, variance_premium, volatility_cone) ahead; 0 is none",
     )
     celery_broker: str | None = setting(
         "TT_CELERY_BROKER",

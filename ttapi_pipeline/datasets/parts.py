@@ -15,7 +15,7 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from importlib import import_module
@@ -51,7 +51,7 @@ class MadeFrom:
         code_version: Of its declaration.
         inputs: Data version of each table upstream.
         settings: The settings that shape it.
-        as_of: The session that it is computed as of.
+        as_of: The session that it is computed as of; None where the rows are the same on any day.
         under_way: The session whose bars still move, where there are bars of it among the rows; None without one.
     """
 
@@ -59,11 +59,11 @@ class MadeFrom:
     code_version: str
     inputs: Mapping[str, str]
     settings: Mapping[str, str]
-    as_of: date
+    as_of: date | None
     under_way: date | None = None
 
     @classmethod
-    def of(cls, dataset: Dataset, settings: Settings, inputs: Mapping[str, str], *, as_of: date) -> MadeFrom:
+    def of(cls, dataset: Dataset, settings: Settings, inputs: Mapping[str, str], *, as_of: date | None) -> MadeFrom:
         """What a part is made from that is computed now."""
         return cls(
             dataset=dataset.name,
@@ -91,9 +91,63 @@ def planned(dataset: Dataset, settings: Settings, tables: Mapping[str, pl.LazyFr
     return table
 
 
-def has_part(folder: Folder, dataset: Dataset, key: str, made_from: MadeFrom) -> bool:
-    """Whether the rows of a bucket are there, made from this."""
-    return read_part(folder, dataset, key, made_from) is not None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputedBuckets:
+    """The buckets of a table that is computed by symbols, as they are to be made from what is stored.
+
+    Attributes:
+        folder: The data folder.
+        dataset: The table.
+        made_from: What it is made from.
+        table: The table, not computed yet.
+        symbols: Of each bucket.
+    """
+
+    folder: Folder
+    dataset: Dataset
+    made_from: MadeFrom
+    table: BySymbols
+    symbols: Mapping[str, Sequence[str]]
+
+    @classmethod
+    def of(
+        cls,
+        folder: Folder,
+        dataset: Dataset,
+        settings: Settings,
+        tables: Mapping[str, pl.LazyFrame],
+        versions: Mapping[str, str],
+        *,
+        now: datetime,
+    ) -> ComputedBuckets:
+        """From the tables upstream and their data versions; errors as of `planned`."""
+        table = planned(dataset, settings, tables, now=now)
+        return cls(
+            folder=folder,
+            dataset=dataset,
+            made_from=MadeFrom.of(dataset, settings, versions, as_of=table.as_of),
+            table=table,
+            symbols=in_buckets(table.symbols(), settings.partitions),
+        )
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What they are made from, for the web UI."""
+        return {"as_of_session": self.table.as_of.isoformat()}
+
+    def has(self, bucket: str) -> bool:
+        """Whether a bucket is there, made from what is stored now."""
+        return read_part(self.folder, self.dataset, bucket, self.made_from) is not None
+
+    def make(self, bucket: str) -> int:
+        """Compute and store a bucket; the number of its rows.
+
+        Raises:
+            TTError, polars.exceptions.PolarsError: It cannot be computed or written.
+        """
+        rows = self.table.rows(self.symbols[bucket])
+        write_part(self.folder, self.dataset, bucket, self.made_from, rows)
+        return rows.height
 
 
 def write_part(folder: Folder, dataset: Dataset, key: str, made_from: MadeFrom, rows: pl.DataFrame) -> None:

@@ -25,13 +25,10 @@ from ttapi_pipeline.core.manifest import Provenance
 from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.build import Build
-from ttapi_pipeline.datasets.eod_snapshot import build as eod_snapshot
 from ttapi_pipeline.datasets.eod_snapshot.account import account_problems
-from ttapi_pipeline.datasets.eod_snapshot.build import (
-    SnapshotOptions,
-    build_eod_snapshot,
-    snapshot_options,
-)
+from ttapi_pipeline.datasets.eod_snapshot.build import build_eod_snapshot
+from ttapi_pipeline.datasets.eod_snapshot.merging import SnapshotMerge
+from ttapi_pipeline.datasets.eod_snapshot.options import SnapshotOptions, snapshot_options
 from ttapi_pipeline.datasets.eod_snapshot.scales import find_splits
 from ttapi_pipeline.datasets.eod_snapshot.sources import compare_sources
 from ttapi_pipeline.datasets.eod_snapshot.survey import RangeSurvey
@@ -225,13 +222,13 @@ def test_only_symbols_whose_sources_or_sessions_changed_are_surveyed_again(
     monkeypatch.setattr(limits, "RANGE_SYMBOLS", 1)  # a range per symbol: AAA, FEED, FILE, HALF
     cache = tmp_path / "state" / "metastock"
     surveyed: list[int] = []
-    look = eod_snapshot._Merge._look
+    look = SnapshotMerge._look
 
-    def counted(self: eod_snapshot._Merge, position: int) -> RangeSurvey:
+    def counted(self: SnapshotMerge, position: int) -> RangeSurvey:
         surveyed[-1] += 1
         return look(self, position)
 
-    monkeypatch.setattr(eod_snapshot._Merge, "_look", counted)
+    monkeypatch.setattr(SnapshotMerge, "_look", counted)
 
     def run(*, feed: float = 7.0, last: date = date(2026, 12, 31), is_rescaling: bool = False) -> Build:
         closes = {"HALF": dict.fromkeys(SESSIONS, 20.0), "FEED": {SESSIONS[3]: feed}}

@@ -22,7 +22,8 @@ from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline.datasets.build import Build
 from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
 from ttapi_pipeline.datasets.earnings.table import EARNINGS
-from ttapi_pipeline.datasets.eod_snapshot.build import SnapshotOptions, build_eod_snapshot
+from ttapi_pipeline.datasets.eod_snapshot.build import build_eod_snapshot
+from ttapi_pipeline.datasets.eod_snapshot.options import SnapshotOptions
 from ttapi_pipeline.datasets.symbols.table import SYMBOLS
 from ttapi_pipeline.datasets.volatility.build import build_volatility
 from ttapi_pipeline.datasets.volatility_cone.build import build_volatility_cone

@@ -19,7 +19,8 @@ from ttapi_pipeline.commands.exit_codes import INCOMPLETE
 from ttapi_pipeline.core.manifest import lost_facts
 from ttapi_pipeline.core.sessions import sessions_between
 from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
-from ttapi_pipeline.datasets.eod_snapshot.build import SnapshotOptions, build_eod_snapshot
+from ttapi_pipeline.datasets.eod_snapshot.build import build_eod_snapshot
+from ttapi_pipeline.datasets.eod_snapshot.options import SnapshotOptions
 from ttapi_pipeline.datasets.trading_calendar.table import TRADING_CALENDAR
 from ttapi_pipeline.metastock.frames import BARS
 from ttapi_pipeline.metastock.importer import REJECTS, import_folder

@@ -55,7 +55,7 @@ SPLITS: Final = pl.Schema(
 
 _PER_SESSION: Final = pl.Schema({"session": pl.Date(), "source": pl.String(), "symbols": pl.UInt32()})
 
-_RANGES: Final = pl.Schema(
+RANGES: Final = pl.Schema(
     {
         "key": pl.String(),
         "replaced": pl.Int64(),
@@ -135,14 +135,15 @@ class Survey:
         return dict(rows.iter_rows())
 
 
-def survey_ranges(
+def surveyed_ranges(
     keys: Sequence[str],
     look: Callable[[int], RangeSurvey],
     calendar: pl.LazyFrame,
     *,
     memory: Path | None,
     is_memory_trusted: bool = True,
-) -> Survey:
+    ahead: pl.DataFrame | None = None,
+) -> pl.DataFrame:
     """Survey the ranges that are not remembered, and remember all of them.
 
     Args:
@@ -151,6 +152,10 @@ def survey_ranges(
         calendar: `trading_calendar`.
         memory: The folder to remember in; None for nowhere.
         is_memory_trusted: Whether what is remembered may be used.
+        ahead: Schema RANGES: what other processes have surveyed.
+
+    Returns:
+        Schema RANGES, in the order of the keys.
 
     Raises:
         StorageError: The memory cannot be written.
@@ -159,7 +164,8 @@ def survey_ranges(
     days = _numbered_days(calendar)
     basis = [_FORMAT, HASHED_BY, DATASETS[EOD_SNAPSHOT.name].code_version, data_version(days)]
     wanted = [sha256(json.dumps([basis, key]).encode()).hexdigest() for key in keys]
-    known = pl.DataFrame(schema=_RANGES) if memory is None or not is_memory_trusted else _remembered(memory)
+    remembered = pl.DataFrame(schema=RANGES) if memory is None or not is_memory_trusted else _remembered(memory)
+    known = remembered if ahead is None else pl.concat([remembered, ahead]).unique("key", maintain_order=True)
     known = known.filter(pl.col("key").is_in(wanted))
     positions = {key: at for at, key in enumerate(known["key"])}
     unknown = [at for at, key in enumerate(wanted) if key not in positions]
@@ -168,17 +174,19 @@ def survey_ranges(
         return _summary(wanted[at], look(at), days)
 
     surveyed = map_in_order(summary, unknown, workers=_WORKERS)
-    ranges = pl.concat(known[positions[key]] if key in positions else next(surveyed) for key in wanted)
-    if memory is not None and unknown:
+    ranges = pl.concat(
+        [RANGES.to_frame(), *(known[positions[key]] if key in positions else next(surveyed) for key in wanted)]
+    )
+    if memory is not None and set(wanted) - set(remembered["key"]):
         _remember(memory, ranges)
-    return Survey(ranges)
+    return ranges
 
 
 def _summary(key: str, found: RangeSurvey, days: pl.DataFrame) -> pl.DataFrame:
-    """A row of the schema _RANGES."""
+    """A row of the schema RANGES."""
     per_session = pl.concat(
         bars.group_by("session").agg(source=pl.lit(source), symbols=pl.len()) for source, bars in found.bars.items()
-    )
+    ).sort("session", "source")
     bars_on_other_days, missing_sessions = _compared_with_calendar(pl.concat(found.bars.values()), days)
     return pl.DataFrame(
         {
@@ -193,7 +201,7 @@ def _summary(key: str, found: RangeSurvey, days: pl.DataFrame) -> pl.DataFrame:
             "steps": found.steps.select(STEPS.names()).to_struct().implode(),
             "possible_splits": found.possible_splits.select(SPLITS.names()).to_struct().implode(),
         },
-        schema=_RANGES,
+        schema=RANGES,
     )
 
 
@@ -230,9 +238,9 @@ def _compared_with_calendar(bars: pl.DataFrame, days: pl.DataFrame) -> tuple[int
 def _remembered(memory: Path) -> pl.DataFrame:
     with suppress(OSError, pl.exceptions.PolarsError):
         content = unseal((memory / _FILE).read_bytes(), by=_SEALED_BY)
-        if content is not None and (ranges := pl.read_parquet(content)).schema == _RANGES:
+        if content is not None and (ranges := pl.read_parquet(content)).schema == RANGES:
             return ranges.unique("key")
-    return pl.DataFrame(schema=_RANGES)
+    return pl.DataFrame(schema=RANGES)
 
 
 def _remember(memory: Path, ranges: pl.DataFrame) -> None:

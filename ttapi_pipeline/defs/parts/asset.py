@@ -18,20 +18,25 @@ FETCHED = ("daily_candles",)
 """Datasets of which buckets are fetched ahead, one at a time: the broker answers an account at one pace, whoever
 asks. What a bucket has stays when the machine of another one fails."""
 
-COMPUTED = ("returns_stddev", "volatility", "variance_premium", "volatility_cone")
-"""Datasets of which buckets are computed ahead, by as many workers as there are."""
+MERGED = ("eod_snapshot",)
+"""Datasets of which buckets are merged ahead from bars, by as many workers as there are."""
 
-PARTITIONED = (*FETCHED, *COMPUTED)
+COMPUTED = ("returns_stddev", "volatility", "variance_premium", "volatility_cone")
+"""Datasets of which buckets are computed ahead from the snapshot, likewise."""
+
+PARTITIONED = (*FETCHED, *MERGED, *COMPUTED)
 
 PARTS_GROUP = "parts"
 PARTS_JOB = "parts"
 CANDLE_PARTS_JOB = "candle_parts"
+SNAPSHOT_PARTS_JOB = "snapshot_parts"
 
 _STORED_BY = {
-    True: ("ttapi_pipeline.datasets.daily_candles.ahead", "def put("),
-    False: ("ttapi_pipeline.datasets.parts", "def write_part("),
+    **dict.fromkeys(FETCHED, ("ttapi_pipeline.datasets.daily_candles.ahead", "def put(")),
+    **dict.fromkeys(MERGED, ("ttapi_pipeline.datasets.eod_snapshot.ahead", "def put_part(")),
+    **dict.fromkeys(COMPUTED, ("ttapi_pipeline.datasets.parts", "def write_part(")),
 }
-"""Where a part is stored: of what is fetched, and of what is computed."""
+"""Where a part is stored."""
 
 _BUCKETS_PER_RUN = 4
 """Of a back-fill. A run costs 3 to 5 s of imports, so that one per bucket can cost more than what is computed. A single
@@ -55,10 +60,11 @@ def parts_jobs(settings: Settings) -> Sequence[Any]:
     """The jobs of them, which `dagster job backfill` takes; none without them."""
     if not settings.partitions:
         return []
-    # Not one job: what is computed is computed from the table that the fetched parts are not in yet.
+    # Not one job: each is made from the tables that the parts before it are not in yet.
     jobs = {
         CANDLE_PARTS_JOB: (FETCHED, "Fetches the bars of a bucket of symbols, for `daily_candles` to take over."),
-        PARTS_JOB: (COMPUTED, "Computes a bucket of symbols of each table that is made from bars; fetches nothing."),
+        SNAPSHOT_PARTS_JOB: (MERGED, "Merges the files and candles of a bucket of symbols, for `eod_snapshot`."),
+        PARTS_JOB: (COMPUTED, "Computes a bucket of symbols of each table that is computed from the snapshot."),
     }
     return [
         dg.define_asset_job(
@@ -85,9 +91,7 @@ def _asset(name: str, buckets: dg.StaticPartitionsDefinition) -> dg.AssetsDefini
         owners=["team:data"],
         metadata={
             "source": dataset.source,
-            "dagster/code_references": reference_to(
-                *_STORED_BY[dataset.is_fetched], label=f"{parts_of(name)}: storing"
-            ),
+            "dagster/code_references": reference_to(*_STORED_BY[name], label=f"{parts_of(name)}: storing"),
             # Its step stands in the queue of the pool by itself: see `operations.pools`.
             **({"pool": BROKER_POOL} if dataset.is_fetched else {}),
         },

@@ -2,22 +2,43 @@
 # SPDX-License-Identifier: MIT
 """One execution of some buckets of a dataset: each is computed from what is stored, and stored by itself."""
 
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import dagster as dg
 import polars as pl
 
 from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.datasets.dataset import Dataset
-from ttapi_pipeline.datasets.parts import MadeFrom, has_part, planned, write_part
+from ttapi_pipeline.datasets.eod_snapshot.bucket import SnapshotBuckets
+from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
+from ttapi_pipeline.datasets.parts import ComputedBuckets
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.failures import failures_of
+from ttapi_pipeline.storage.layout import Folder
 from ttapi_pipeline.storage.scan import open_table
-from ttapi_pipeline.tables.symbol_buckets import in_buckets
 
 if TYPE_CHECKING:
     from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager
     from ttapi_pipeline.defs.resources import ApiResource
+    from ttapi_pipeline.storage.table import StoredTable
+
+
+class Buckets(Protocol):
+    """The buckets of a dataset, as they are to be made from what is stored."""
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What they are made from, for the web UI."""
+        ...
+
+    def has(self, bucket: str) -> bool:
+        """Whether a bucket is there, made from what is stored now."""
+        ...
+
+    def make(self, bucket: str) -> int:
+        """Compute and store a bucket; the number of its rows."""
+        ...
 
 
 def compute_parts(
@@ -35,34 +56,26 @@ def compute_parts(
     Raises:
         dagster.Failure: Buckets could not be computed, each named with its reason. The others are stored and recorded.
     """
-    settings, clock = cast("ApiResource", api).settings, cast("ApiResource", api).clock
-    folder = cast("ParquetCsvIOManager", io_manager).folder
     with failures_of(dataset):
+        folder = cast("ParquetCsvIOManager", io_manager).folder
         tables = {name: open_table(folder, DATASETS[name].schema) for name in dataset.upstream if name in DATASETS}
-        frames = {name: table.frame for name, table in tables.items()}
-        table = planned(dataset, settings, frames, now=clock.now())
-        versions = {name: each.data_version for name, each in tables.items()}
-        made_from = MadeFrom.of(dataset, settings, versions, as_of=table.as_of)
-        buckets = in_buckets(table.symbols(), settings.partitions)
+        buckets = _buckets(dataset, folder, cast("ApiResource", api), tables, context.partition_keys)
     counts, failed, done = dict[str, int](), dict[str, str](), list[str]()
     for key in context.partition_keys:
-        if not is_forced and has_part(folder, dataset, key, made_from):
-            context.log.info("%s: bucket %s is there already", dataset.name, key)
-            done.append(key)
-            continue
         try:
-            rows = table.rows(buckets[key])
-            write_part(folder, dataset, key, made_from, rows)
+            if not is_forced and buckets.has(key):
+                context.log.info("%s: bucket %s is there already", dataset.name, key)
+            else:
+                counts[key] = buckets.make(key)
         except (TTError, pl.exceptions.PolarsError) as error:
             failed[key] = str(error)
             continue
         done.append(key)
-        counts[key] = rows.height
     facts: dict[str, Any] = {
-        "as_of_session": table.as_of.isoformat(),
+        **buckets.facts,
         "buckets_computed": len(counts),
         "rows_computed": sum(counts.values()),
-        "inputs": dg.MetadataValue.json(versions),
+        "inputs": dg.MetadataValue.json({name: table.data_version for name, table in tables.items()}),
     }
     if failed:
         for key in done:
@@ -70,3 +83,14 @@ def compute_parts(
         words = "; ".join(f"bucket {key}: {reason}" for key, reason in failed.items())
         raise dg.Failure(f"{dataset.name}: {words}", metadata={"error": "DataError", **facts}, allow_retries=False)
     return dg.MaterializeResult(metadata=facts)
+
+
+def _buckets(
+    dataset: Dataset, folder: Folder, api: "ApiResource", tables: "Mapping[str, StoredTable]", keys: Collection[str]
+) -> Buckets:
+    settings, now = api.settings, api.clock.now()
+    frames = {name: table.frame for name, table in tables.items()}
+    if dataset.name == EOD_SNAPSHOT.name:
+        return SnapshotBuckets.of(folder, settings, frames, keys, now=now)
+    versions = {name: table.data_version for name, table in tables.items()}
+    return ComputedBuckets.of(folder, dataset, settings, frames, versions, now=now)

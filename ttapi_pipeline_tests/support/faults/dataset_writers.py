@@ -22,7 +22,8 @@ from ttapi_pipeline.core.seals import unseal
 from ttapi_pipeline.core.shared_state import LocalStateFile
 from ttapi_pipeline.datasets.daily_candles.spool import CandleSpool
 from ttapi_pipeline.datasets.daily_candles.table import DAILY_CANDLES
-from ttapi_pipeline.datasets.eod_snapshot.build import SnapshotOptions, build_eod_snapshot
+from ttapi_pipeline.datasets.eod_snapshot.build import build_eod_snapshot
+from ttapi_pipeline.datasets.eod_snapshot.options import SnapshotOptions
 from ttapi_pipeline.datasets.eod_snapshot.table import EOD_SNAPSHOT
 from ttapi_pipeline.datasets.trading_calendar.table import TRADING_CALENDAR
 from ttapi_pipeline.datasets.verification import verify_stored
