@@ -2,18 +2,19 @@
 # SPDX-License-Identifier: MIT
 """A back-fill of buckets of symbols by one worker against two, each a process on a core of its own.
 
-`python benchmarks/bench_workers.py [--symbols 503] [--since 2010-01-04] [--rounds 3]`
+`python benchmarks/bench_workers.py [--symbols 503] [--since 2010-01-04] [--rounds 3] [--tables ...]`
 
 The bars are random walks; the table is each partitioned dataset that is computed, and `eod_snapshot`, which is merged
 from candles and a text file of MetaStock's per symbol, up to the end of 2025. A worker is a process that may use one
 core alone (`sched_setaffinity`), with one thread of Polars and one of Numba, and computes its share of 16 buckets and
 stores them as a step of a back-fill does. "Computing" runs from when all workers have imported their modules and
-compiled their loops until the last is done; "with start" adds these. The parts of one and of two workers are compared
-byte for byte. Beside it, the table at once in one such process: what partitions cost where there is no second worker;
-and of `eod_snapshot`, what is left to do for a table that takes all of its parts over.
+compiled their loops until the last is done, and "CPU" is that of the worker that had most to do; "with start" adds the
+start. The parts of one and of two workers are compared byte for byte. Beside it, the table at once in one such process:
+what partitions cost where there is no second worker; and of `eod_snapshot`, what is left to do for a table that takes
+all of its parts over.
 
-It wants a machine with nothing else to do, and says so when there is a load. Fetched datasets have no buckets, and one
-step fetches at a time over all workers: see `docs/decisions/047`.
+It wants a machine with nothing else to do, and says so when there is a load. Buckets that are fetched are not measured:
+one step fetches at a time over all workers, see `docs/decisions/047`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -53,6 +54,8 @@ class Took:
 
     computing: float
     with_start: float
+    cpu: float
+    """Of the worker that had most to compute: what `computing` would be with nothing else running."""
 
 
 def fill(folder: Path, arguments: Sequence[str]) -> None:
@@ -97,7 +100,7 @@ def backfill(folder: Path, table: str, arguments: Sequence[str], *, workers: int
     running = [
         subprocess.Popen(
             [
-                *(sys.executable, __file__, "--work", str(folder), "--table", table, *arguments),
+                *(sys.executable, __file__, "--work", str(folder), *arguments, "--table", table),
                 *("--core", str(core), "--share", f"{place}/{workers}", "--buckets", str(buckets)),
             ],
             env={**os.environ, **one_thread},
@@ -116,17 +119,25 @@ def backfill(folder: Path, table: str, arguments: Sequence[str], *, workers: int
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
-        if any(process.wait() for process in running):
+        said = [process.communicate()[0] for process in running]
+        if any(process.returncode for process in running):
             raise SystemExit(f"a worker of {table} failed; what it says stands above")
         done = time.perf_counter()
     finally:
         for process in running:
             process.kill()
-    return Took(done - ready, done - began)
+    return Took(done - ready, done - began, max(map(float, said)))
 
 
-def work(options: argparse.Namespace) -> None:
-    """Compute a share of the buckets when the parent says so."""
+def ready() -> float:
+    """Wait until the parent says so; the CPU seconds of this process until then."""
+    print("ready", flush=True)
+    sys.stdin.readline()
+    return time.process_time()
+
+
+def work(options: argparse.Namespace) -> float:
+    """Compute a share of the buckets when the parent says so; CPU seconds of that."""
     os.sched_setaffinity(0, {options.core})
     from benchmarks.bench_universe import NOW, Bench
     from ttapi_pipeline.core.settings import Settings
@@ -136,8 +147,7 @@ def work(options: argparse.Namespace) -> None:
 
     bench = Bench(options.work, symbols=options.symbols, since=options.since, seed=7)
     if options.table == SNAPSHOT:
-        merge_snapshot(options, bench)
-        return
+        return merge_snapshot(options, bench)
     dataset, settings = DATASETS[options.table], Settings()
     made_by_hand = {"trading_calendar": bench.calendar().lazy(), "expiration_series": bench.series()}
     stored = {name: bench.stored(name) for name in ("eod_snapshot", "daily_candles")}
@@ -147,17 +157,17 @@ def work(options: argparse.Namespace) -> None:
     made_from = MadeFrom.of(dataset, settings, {}, as_of=table.as_of)
     # The loops are compiled, or read from Numba's cache, before the clock runs.
     table.rows(bench.symbols[:1])
-    print("ready", flush=True)
-    sys.stdin.readline()
+    began = ready()
     if not options.buckets:
         table.rows(None)
-        return
+        return time.process_time() - began
     place, workers = map(int, options.share.split("/"))
     for key, symbols in list(in_buckets(table.symbols(), options.buckets).items())[place::workers]:
         write_part(options.work, dataset, key, made_from, table.rows(symbols))
+    return time.process_time() - began
 
 
-def merge_snapshot(options: argparse.Namespace, bench: Bench) -> None:
+def merge_snapshot(options: argparse.Namespace, bench: Bench) -> float:
     """The same of the snapshot: merge a share of the buckets; or the table, with the parts that are there."""
     import polars as pl
 
@@ -178,8 +188,7 @@ def merge_snapshot(options: argparse.Namespace, bench: Bench) -> None:
         data_dir=str(folder), cache_dir=folder / f"cache-{options.core}", metastock_dir=files, partitions=BUCKETS
     )
     candles, calendar, universe = bench.stored("daily_candles"), bench.calendar().lazy(), pl.LazyFrame({"symbol": []})
-    print("ready", flush=True)
-    sys.stdin.readline()
+    began = ready()
     if options.buckets:
         place, workers = map(int, options.share.split("/"))
         keys = list(bucket_keys(BUCKETS))[place::workers]
@@ -188,7 +197,7 @@ def merge_snapshot(options: argparse.Namespace, bench: Bench) -> None:
             run = SnapshotBuckets.of(folder, settings, tables, keys[at : at + 4], now=NOW)
             for key in keys[at : at + 4]:
                 run.make(key)
-        return
+        return time.process_time() - began
     outside: Any = None
     refresh = Refresh(settings, NOW, SYSTEM_CLOCK, outside, False, DATASETS[SNAPSHOT], folder, None)
     built = build_eod_snapshot(
@@ -202,6 +211,7 @@ def merge_snapshot(options: argparse.Namespace, bench: Bench) -> None:
     assert isinstance(built.frame, Pieces)
     for piece in built.frame.pieces:
         piece.read()
+    return time.process_time() - began
 
 
 def hashes(folder: Path, table: str) -> Mapping[str, str]:
@@ -227,19 +237,23 @@ def measure(folder: Path, table: str, arguments: Sequence[str], *, rounds: int) 
             parts.append(hashes(folder, table))
     if any(each != parts[0] or len(each) != BUCKETS for each in parts):
         raise SystemExit(f"{table}: the parts of one and of two workers differ")
-    one, two = (statistics.median(each.computing for each in took[workers]) for workers in (1, 2))
-    whole_one, whole_two = (statistics.median(each.with_start for each in took[workers]) for workers in (1, 2))
+    one, two = (_median(took[workers]) for workers in (1, 2))
     print(f"{table}: {BUCKETS} buckets, median of {rounds} rounds; the parts are the same")
-    print(f"  at once, without buckets  {at_once.computing:8.2f} s computing  {at_once.with_start:8.2f} s with start")
-    print(f"  one worker                {one:8.2f} s computing  {whole_one:8.2f} s with start")
-    print(f"  two workers               {two:8.2f} s computing  {whole_two:8.2f} s with start")
+    rows = {"at once, without buckets": at_once, "one worker": one, "two workers": two}
     if taking:
-        print(f"  the table with all parts  {statistics.median(each.computing for each in taking):8.2f} s computing")
-    verdict = "enough" if one / two >= WANTED else "NOT ENOUGH"
+        rows["the table with all parts"] = _median(taking)
+    for name, row in rows.items():
+        print(f"  {name:25} {row.computing:8.2f} s computing  {row.cpu:8.2f} s CPU  {row.with_start:8.2f} s with start")
+    verdict = "enough" if one.computing / two.computing >= WANTED else "NOT ENOUGH"
     print(
-        f"  throughput of two         {one / two:8.2f} times computing  {whole_one / whole_two:5.2f} times with start"
+        f"  throughput of two         {one.computing / two.computing:8.2f} times       {one.cpu / two.cpu:8.2f} times"
+        f"  {one.with_start / two.with_start:8.2f} times"
     )
     print(f"  wanted, computing         {WANTED:8.2f} times: {verdict}", flush=True)
+
+
+def _median(took: Sequence[Took]) -> Took:
+    return Took(*(statistics.median(getattr(each, field.name) for each in took) for field in fields(Took)))
 
 
 def main() -> None:
@@ -248,6 +262,7 @@ def main() -> None:
     parser.add_argument("--symbols", type=int, default=503)
     parser.add_argument("--since", type=date.fromisoformat, default=date(2010, 1, 4))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tables", nargs="+", default=TABLES, choices=TABLES)
     for hidden in ("--table", "--share"):
         parser.add_argument(hidden, help=argparse.SUPPRESS)
     for hidden in ("--fill", "--work"):
@@ -260,20 +275,22 @@ def main() -> None:
 
         bench = Bench(options.fill, symbols=options.symbols, since=options.since, seed=7)
         print(f"{options.symbols:,} symbols since {options.since}: {bench.candles(LAST):,} bars", flush=True)
-        bench.snapshot()
-        write_files(bench, options.fill / "files")
+        if set(options.tables) != {SNAPSHOT}:
+            bench.snapshot()
+        if SNAPSHOT in options.tables:
+            write_files(bench, options.fill / "files")
         return
     if options.work:
-        work(options)
+        print(work(options))
         return
     if len(os.sched_getaffinity(0)) < 2:
         raise SystemExit("this process may use one core, and two workers want two")
     load = os.getloadavg()[0]
     print(f"load before: {load:.2f}" + ("" if load < QUIET else f"; above {QUIET}, the figures say little"), flush=True)
-    arguments = ["--symbols", str(options.symbols), "--since", options.since.isoformat()]
+    arguments = ["--symbols", str(options.symbols), "--since", options.since.isoformat(), "--tables", *options.tables]
     with tempfile.TemporaryDirectory() as folder:
         fill(Path(folder), arguments)
-        for table in TABLES:
+        for table in options.tables:
             measure(Path(folder), table, arguments, rounds=options.rounds)
 
 
