@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Runs assets in this process on the user's Dagster instance, for `tt refresh`."""
 
+import logging
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -10,6 +11,7 @@ from typing import Final
 
 import dagster as dg
 
+from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.progress import Phase, Progress, ProgressBoard
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.core.standard_streams import standard_streams_restored
@@ -24,6 +26,7 @@ from ttapi_pipeline.defs.dagster_internals import (
     was_interrupted,
 )
 from ttapi_pipeline.defs.operations.damaged_events import put_events_aside, unreadable_event
+from ttapi_pipeline.defs.operations.database_outages import is_asked_to_end, wait_no_longer
 from ttapi_pipeline.defs.operations.held_runs import hold_run, process_tags, release_run
 from ttapi_pipeline.defs.operations.instance_errors import instance_errors, open_instance
 from ttapi_pipeline.defs.operations.interrupts import despite_interrupts
@@ -31,6 +34,8 @@ from ttapi_pipeline.defs.operations.lost_runs import end_lost_runs
 from ttapi_pipeline.defs.operations.pools import leave_queue
 from ttapi_pipeline.defs.operations.signs_of_life import give_signs
 from ttapi_pipeline.storage.databases import dagster_home
+
+_LOGGER = logging.getLogger(__name__)
 
 CODE_LOCATION: Final = "ttapi_pipeline"
 """The name of the code location, as `workspace.yaml` and `pyproject.toml` have it."""
@@ -83,7 +88,7 @@ def refresh_datasets(
                 },
                 raise_on_error=False,
             )
-            if was_interrupted(result):
+            if was_interrupted(result) or is_asked_to_end():
                 raise KeyboardInterrupt
         release_run(run_id)
     failed = failed_steps(result)
@@ -118,12 +123,23 @@ def _cancelled_by_signals(instance: dg.DagsterInstance, run_id: str) -> Iterator
     try:
         yield
     except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+        wait_no_longer()
         # A second signal does not keep the record from being written, wherever it came: also between two steps of ours.
         with suppress(dg.DagsterExecutionInterruptedError):
             despite_interrupts(lambda: _cancel(instance, run_id))
         raise KeyboardInterrupt from None
+    except Exception as error:
+        if not is_asked_to_end():
+            raise
+        # A database that is away fails Dagster while it records the interruption, and hides it.
+        _LOGGER.warning("run %s was ended by a signal, which cannot be recorded: %s", run_id, error)
+        raise KeyboardInterrupt from None
 
 
 def _cancel(instance: dg.DagsterInstance, run_id: str) -> None:
-    record_cancelled(instance, run_id, "ended by a signal, such as Ctrl-C")
-    leave_queue(instance, run_id)
+    try:
+        with instance_errors(instance.root_directory):
+            record_cancelled(instance, run_id, "ended by a signal, such as Ctrl-C")
+            leave_queue(instance, run_id)
+    except TTError as error:
+        _LOGGER.warning("run %s was ended by a signal, which cannot be recorded: %s", run_id, error)

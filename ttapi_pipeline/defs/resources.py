@@ -17,6 +17,7 @@ from ttapi_pipeline.core.clock import SYSTEM_CLOCK, Clock
 from ttapi_pipeline.core.manifest import Manifest
 from ttapi_pipeline.core.progress import current_board
 from ttapi_pipeline.core.settings import Settings
+from ttapi_pipeline.defs.operations.database_outages import database_outages_outlasted
 from ttapi_pipeline.defs.operations.held_runs import hold_run
 from ttapi_pipeline.storage.layout import Folder
 from ttapi_pipeline.storage.outages import outages_outlasted
@@ -69,7 +70,7 @@ def storage_resource(folder: Folder, *, keep_versions: int, keep_bytes: int | No
         from ttapi_pipeline.defs.io_manager import ParquetCsvIOManager  # noqa: PLC0415 - see `defs`
 
         manager = ParquetCsvIOManager(base_dir=str(folder), keep_versions=keep_versions, keep_bytes=keep_bytes)
-        with outages_outlasted():
+        with outages_outlasted(), database_outages_outlasted():
             manager.setup_for_execution(context)
             try:
                 yield manager

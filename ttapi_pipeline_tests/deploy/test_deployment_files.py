@@ -14,6 +14,7 @@ import yaml  # type: ignore[import-untyped]
 
 import ttapi_pipeline
 from ttapi_pipeline.core.settings import SECRET_VARIABLES
+from ttapi_pipeline.defs.operations.database_server import BOUNDS
 from ttapi_pipeline_tests.support.documents import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -73,6 +74,13 @@ def test_a_deployment_keeps_house_as_a_folder_does() -> None:
     assert chart["retention"]["schedule"]["purgeAfterDays"] == here["retention"]["schedule"]["purge_after_days"]
     assert chart["dagsterDaemon"]["runMonitoring"]["maxRuntimeSeconds"] == here["run_monitoring"]["max_runtime_seconds"]
     assert chart["dagsterDaemon"]["runRetries"]["retryOnAssetOrOpFailure"] is False
+
+
+def test_every_program_of_a_deployment_has_the_same_limits_of_time_for_postgres() -> None:
+    instance, chart = read(DEPLOY / "dagster.yaml"), read(VALUES)
+    limits = instance["storage"]["postgres"]["postgres_db"]["params"]
+    assert limits == dict(BOUNDS)
+    assert chart["postgresql"]["postgresqlParams"] == {"sslmode": "require", **limits}
 
 
 def test_dagster_takes_the_instance_file_with_nothing_but_the_variables_of_the_compose_file(

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,10 +25,12 @@ import sqlalchemy
 
 pytest.importorskip("dagster_postgres", reason="the packages of a deployment are installed by `make distributed`")
 
+from ttapi_pipeline.core.errors import StorageError
 from ttapi_pipeline.core.processes import ProcessIdentity, this_process
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL
 from ttapi_pipeline.defs.dagster_internals import claim_slot, fail_run, pool_state, queue_alone, write_note
-from ttapi_pipeline.defs.operations.database_outages import outlast_no_more, outlast_outages
+from ttapi_pipeline.defs.operations.database_outages import database_outages_outlasted
+from ttapi_pipeline.defs.operations.database_server import bound_connections
 from ttapi_pipeline.defs.operations.held_runs import process_tags, why_lost
 from ttapi_pipeline.defs.operations.lost_runs import end_lost_runs
 from ttapi_pipeline.defs.operations.pools import broker_turn, free_orphaned_slots
@@ -41,8 +44,11 @@ from ttapi_pipeline.defs.operations.signs_of_life import (
 )
 from ttapi_pipeline_tests.support.held import started_run
 from ttapi_pipeline_tests.support.postgres import PASSWORD, Postgres, postgres_server
+from ttapi_pipeline_tests.support.servers import wait_until
 
 pytestmark = [pytest.mark.distributed, pytest.mark.timeout(300)]
+
+ROOT = Path(__file__).parents[2]
 
 ELSEWHERE = replace(this_process(), host="another-machine")
 """The identity of a process that cannot be seen from here."""
@@ -212,14 +218,83 @@ class TestOutages:
         stop_signs(run.run_id)
 
     def test_a_password_that_is_wrong_is_said_at_once(self, server: Postgres, caplog: pytest.LogCaptureFixture) -> None:
-        outlast_outages()
-        try:
-            engine = sqlalchemy.create_engine(server.url.replace(PASSWORD, "wrong"))
-            with (
-                pytest.raises(sqlalchemy.exc.OperationalError, match="password authentication failed"),
-                engine.connect(),
-            ):
-                pass
-        finally:
-            outlast_no_more()
+        engine = sqlalchemy.create_engine(server.url.replace(PASSWORD, "wrong"))
+        # Of an error of SQLAlchemy's Dagster would try again for ten seconds.
+        said = "password authentication failed .*; correct the user and the password"
+        with database_outages_outlasted(), pytest.raises(StorageError, match=said), engine.connect():
+            pass
         assert "waited for" not in caplog.text
+
+    def test_a_claim_that_is_under_way_when_the_server_ends_is_made_once_more(
+        self, instance: dg.DagsterInstance, server: Postgres, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        run = started_run(instance, **process_tags())
+        give_signs(instance, run.run_id)
+
+        def is_claiming() -> bool:
+            return "1" in server.run("psql", "-At", "-c", "SELECT count(*) FROM pg_locks WHERE NOT granted")
+
+        def restart() -> None:
+            wait_until(is_claiming, seconds=60, what="a claim waits for the queue")
+            server.stop()
+            server.start()
+
+        engine = sqlalchemy.create_engine(server.url, poolclass=sqlalchemy.pool.NullPool)
+        with suppress(sqlalchemy.exc.OperationalError), engine.connect() as connection, ThreadPoolExecutor(1) as others:
+            connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock(hashtext('ttapi_pipeline {BROKER_POOL}'))"))
+            restarted = others.submit(restart)
+            with broker_turn(instance, run.run_id, "accounts", lambda _: None):
+                assert pool_state(instance, BROKER_POOL).claimed == ((run.run_id, "accounts"),)
+            restarted.result()
+        assert "accounts: the queue of the broker is asked once more: Dagster's database: " in caplog.text
+        assert not pool_state(instance, BROKER_POOL).run_ids
+        stop_signs(run.run_id)
+
+    def test_ctrl_c_ends_a_refresh_whose_database_is_away(
+        self, instance: dg.DagsterInstance, server: Postgres, tmp_path: Path
+    ) -> None:
+        ahead = started_run(instance, **process_tags())
+        program = [sys.executable, "-m", "ttapi_pipeline.cli", "refresh", "accounts"]
+        given = {
+            "DAGSTER_HOME": instance.root_directory,
+            "TT_DATA_DIR": str(tmp_path / "data"),
+            "TT_ENV": "simulator",
+            "PYTHONPATH": str(ROOT),
+            "PYTHONWARNINGS": "ignore:Found version mismatch:UserWarning",
+        }
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("TT_")} | given
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        with (
+            broker_turn(instance, ahead.run_id, "quotes", lambda _: None),
+            subprocess.Popen(program, cwd=tmp_path, env=environment, **pipes) as refresh,  # type: ignore[call-overload]
+        ):
+            assert refresh.stdout is not None
+            said: list[str] = []
+            while not said or "waiting for run" not in said[-1]:
+                said.append(refresh.stdout.readline())
+                assert said[-1], said
+            server.stop()
+            while "is waited for, 90 s at most" not in said[-1]:
+                said.append(refresh.stdout.readline())
+                assert said[-1], said
+            refresh.send_signal(signal.SIGINT)
+            rest = refresh.communicate(timeout=60)[0]
+            server.start()
+        assert refresh.returncode == 130, rest
+        assert rest.endswith("interrupted; stored data is as it was\n")
+        assert "was ended by a signal, which cannot be recorded: Dagster's database: connection to server" in rest
+        assert "Traceback" not in rest
+        assert "answers again" not in rest
+
+    def test_a_server_that_is_frozen_is_not_waited_for_without_an_end(self, server: Postgres) -> None:
+        engine = sqlalchemy.create_engine(server.url)
+        bound_connections()
+        with server.frozen(), pytest.raises(sqlalchemy.exc.OperationalError, match="timeout expired"), engine.connect():
+            pass
+        with engine.connect() as connection:
+            found = connection.connection.dbapi_connection.info.dsn_parameters  # type: ignore[union-attr]
+        assert (found["connect_timeout"], found["tcp_user_timeout"], found["keepalives_idle"]) == ("10", "30000", "30")
+        theirs = sqlalchemy.create_engine(f"{server.url}?connect_timeout=3")
+        with theirs.connect() as connection:
+            found = connection.connection.dbapi_connection.info.dsn_parameters  # type: ignore[union-attr]
+        assert found["connect_timeout"] == "3"

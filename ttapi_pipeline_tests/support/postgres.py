@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -77,6 +78,16 @@ class Postgres:
     def stop(self) -> None:
         """End it at once, as a loss of power does."""
         self._call("pg_ctl", "stop", "--wait", "--mode", "immediate")
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Inside the block it accepts connections, as its kernel does that for it, and answers nothing."""
+        pid = int((self._folder / "data" / "postmaster.pid").read_text().partition("\n")[0])
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def _call(self, program: str, *arguments: str) -> None:
         done = subprocess.run(

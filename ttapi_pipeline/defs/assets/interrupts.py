@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
+import dagster as dg
+
 from ttapi_pipeline.defs.dagster_internals import pythons_own_interrupts
+from ttapi_pipeline.defs.operations.database_outages import wait_no_longer
 
 T = TypeVar("T")
 
@@ -17,8 +20,12 @@ def run_async(work: Awaitable[T]) -> T:
     Raises:
         DagsterExecutionInterruptedError: After SIGINT or SIGTERM, when every task has ended.
     """
-    with pythons_own_interrupts():
-        return asyncio.run(_awaited(work))
+    try:
+        with pythons_own_interrupts():
+            return asyncio.run(_awaited(work))
+    except dg.DagsterExecutionInterruptedError:
+        wait_no_longer()
+        raise
 
 
 async def _awaited(work: Awaitable[T]) -> T:

@@ -5,16 +5,22 @@
 A run that a signal ends is recorded as cancelled; to Dagster it would be a failure that nobody asked for.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import dagster as dg
 
+from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.signals import hangups_as_interrupts
 from ttapi_pipeline.defs.dagster_internals import mark_canceling, shield_log_mirrors
+from ttapi_pipeline.defs.operations.database_outages import wait_no_longer
 from ttapi_pipeline.defs.operations.held_runs import hold_run
+from ttapi_pipeline.defs.operations.instance_errors import instance_errors
 from ttapi_pipeline.defs.operations.lost_runs import end_lost_runs
 from ttapi_pipeline.defs.operations.signs_of_life import executing
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class HoldingExecutor(dg.Executor):
@@ -43,8 +49,17 @@ class HoldingExecutor(dg.Executor):
             try:
                 yield from self._inner.execute(plan_context, execution_plan)
             except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
-                mark_canceling(plan_context.instance, plan_context.run_id, "ended by a signal, such as Ctrl-C")
+                wait_no_longer()
+                _mark_canceling(plan_context.instance, plan_context.run_id)
                 raise
+
+
+def _mark_canceling(instance: dg.DagsterInstance, run_id: str) -> None:
+    try:
+        with instance_errors(instance.root_directory):
+            mark_canceling(instance, run_id, "ended by a signal, such as Ctrl-C")
+    except TTError as error:
+        _LOGGER.warning("run %s was ended by a signal, which cannot be recorded: %s", run_id, error)
 
 
 def holding(executor: dg.ExecutorDefinition, *, config: Mapping[str, object] | None = None) -> dg.ExecutorDefinition:

@@ -18,6 +18,7 @@ import dagster as dg
 from ttapi_pipeline.core.errors import ConfigError, StorageError
 from ttapi_pipeline.core.lines import shortened
 from ttapi_pipeline.defs.dagster_internals import instance_without_telemetry, is_instance_stored
+from ttapi_pipeline.defs.operations.database_server import bound_connections, server_sentence
 
 _WAYS_OUT = {
     "full": "free some space on its disk",
@@ -26,15 +27,14 @@ _WAYS_OUT = {
     "unable to open": "give this user the right to read and write there",
     "Permission denied": "give this user the right to read and write there",
     "locked": "another process holds it; try again",
-    "connection to server": "start it, or mend its address in dagster.yaml",
 }
 _WAY_OUT = "`tt doctor` examines it, and the next `tt refresh` puts a damaged one aside"
 
 _LITTLE_BYTES: Final = 1 << 20
 """A disk with less room is full: SQLite makes some of its files that large, and calls it an I/O error."""
 
-_SAID_IN_TEXT: Final = re.compile(r"\(sqlite3\.\w+\) (.+)")
-"""How SQLAlchemy begins what it makes of an error of SQLite."""
+_SAID_IN_TEXT: Final = re.compile(r"\((?:sqlite3|psycopg2)(?:\.\w+)+\) (.+)")
+"""How SQLAlchemy begins what it makes of an error of SQLite or of Postgres."""
 
 
 def open_instance(home: Path) -> dg.DagsterInstance:
@@ -44,6 +44,7 @@ def open_instance(home: Path) -> dg.DagsterInstance:
         ConfigError: Its ``dagster.yaml`` cannot be used.
         StorageError: Its databases cannot be opened.
     """
+    bound_connections()
     with instance_errors(home), _configuration_errors(home):
         return instance_without_telemetry(home)
 
@@ -131,6 +132,8 @@ def log_database_errors_in_a_sentence(home: Path | str) -> None:
 
 
 def _sentence(home: Path | str, said: str) -> str:
+    if (of_server := server_sentence(said)) is not None:
+        return of_server
     way_out = next((way_out for word, way_out in _WAYS_OUT.items() if word in said), None)
     if way_out is None:
         way_out = _WAYS_OUT["full"] if "I/O" in said and _is_full(home) else _WAY_OUT
@@ -165,8 +168,8 @@ def _said_by_database(error: BaseException | None) -> str | None:
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         module = type(error).__module__.split(".")[0]
-        if module in {"sqlite3", "sqlalchemy"}:
-            original = error if module == "sqlite3" else getattr(error, "orig", None)
+        if module in {"sqlite3", "psycopg2", "sqlalchemy"}:
+            original = getattr(error, "orig", None) if module == "sqlalchemy" else error
             said = f"{type(error).__name__}: {error}" if original is None else str(original)
             return " ".join(said.partition("\n")[0].split())
         error = error.__cause__ or error.__context__

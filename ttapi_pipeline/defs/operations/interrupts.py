@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 import dagster as dg
 
+from ttapi_pipeline.defs.operations.database_outages import wait_no_longer
+
 
 @contextmanager
 def noted_interrupts() -> Iterator[threading.Event]:
@@ -25,9 +27,14 @@ def noted_interrupts() -> Iterator[threading.Event]:
         yield noted
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(*_: object) -> None:
+        wait_no_longer()
+        noted.set()
+
     try:
         for number in before:
-            signal.signal(number, lambda *_: noted.set())
+            signal.signal(number, note)
         yield noted
     finally:
         for number, handler in before.items():

@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 import dagster as dg
 
@@ -31,11 +32,14 @@ from ttapi_pipeline.defs.dagster_internals import (
     queue_alone,
     run_lock_file,
 )
+from ttapi_pipeline.defs.operations.database_outages import is_asked_to_end
 from ttapi_pipeline.defs.operations.held_runs import hold_run, is_held, process_of, why_lost
 from ttapi_pipeline.defs.operations.instance_errors import instance_errors
 from ttapi_pipeline.defs.operations.interrupts import despite_interrupts, noted_interrupts
 from ttapi_pipeline.defs.operations.lost_runs import end_if_lost
 from ttapi_pipeline.defs.operations.signs_of_life import is_worked_on
+
+T = TypeVar("T")
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -91,7 +95,7 @@ def broker_turn(instance: dg.DagsterInstance, run_id: str, step: str, say: Calla
     hold_run(instance, run_id, is_noted=False)
     try:
         with noted_interrupts() as interrupted:
-            has_waited = not _claim(instance, run_id, step)
+            has_waited = not _once_more(step, lambda: _claim(instance, run_id, step))
             if has_waited:
                 _wait(instance, run_id, step, say, interrupted)
         yield has_waited
@@ -109,12 +113,12 @@ def _wait(
         now = time.monotonic()
         if now - looked >= _LOOK_SECONDS:
             looked = now
-            free_orphaned_slots(instance)
-        if _claim(instance, run_id, step):
+            _once_more(step, lambda: free_orphaned_slots(instance))
+        if _once_more(step, lambda: _claim(instance, run_id, step)):
             return
         if now - said >= _SAY_SECONDS:
-            said = now
-            say(_waiting_words(instance, run_id, waited=timedelta(seconds=now - began)))
+            said, waited = now, timedelta(seconds=now - began)
+            say(_once_more(step, partial(_waiting_words, instance, run_id, waited=waited)))
         interrupted.wait(_ASK_SECONDS)
 
 
@@ -124,17 +128,25 @@ def _claim(instance: dg.DagsterInstance, run_id: str, step: str) -> bool:
 
 
 def _leave(instance: dg.DagsterInstance, run_id: str, step: str) -> None:
-    # A database that ends in between takes the transaction with it. The step has fetched, and need not fail for it.
-    for is_last in (False, True):
-        try:
-            with _alone(instance):
-                free_slot(instance, run_id, step)
-        except StorageError as error:
-            if is_last:
-                raise
-            _LOGGER.warning("%s: the turn at the broker is given back once more: %s", step, error)
-        else:
-            return
+    def leave() -> None:
+        with _alone(instance):
+            free_slot(instance, run_id, step)
+
+    _once_more(step, leave)
+
+
+def _once_more(step: str, work: Callable[[], T]) -> T:
+    """Do something with the queue, and a second time when the database fails it: a step need not fail for that.
+
+    A server that ends takes the statement with it that is under way; the connection to the next one is waited for.
+    """
+    try:
+        return work()
+    except StorageError as error:
+        if is_asked_to_end():
+            raise
+        _LOGGER.warning("%s: the queue of the broker is asked once more: %s", step, error)
+    return work()
 
 
 def leave_queue(instance: dg.DagsterInstance, run_id: str) -> None:
@@ -170,9 +182,10 @@ def _alone(instance: dg.DagsterInstance) -> Iterator[None]:
 
 def _waiting_words(instance: dg.DagsterInstance, run_id: str, *, waited: timedelta) -> str:
     """For whom a step of a run waits, and how long it has."""
-    state = pool_state(instance, BROKER_POOL)
-    ahead = state.claimed or [(other, step) for other, step, _ in state.pending if other != run_id][:1]
-    holder = ", ".join(_holder_words(instance, *each) for each in ahead) or f"a slot of the pool {BROKER_POOL}"
+    with instance_errors(instance.root_directory):
+        state = pool_state(instance, BROKER_POOL)
+        ahead = state.claimed or [(other, step) for other, step, _ in state.pending if other != run_id][:1]
+        holder = ", ".join(_holder_words(instance, *each) for each in ahead) or f"a slot of the pool {BROKER_POOL}"
     return f"waiting for {holder}" + (f", for {format_duration(waited)} now" if waited >= timedelta(seconds=1) else "")
 
 
