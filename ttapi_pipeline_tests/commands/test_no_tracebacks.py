@@ -143,12 +143,12 @@ def test_an_instance_that_cannot_be_is_named_before_anything_runs(filled: Path, 
             'cannot be opened: Received unexpected config entry "nonsense" at the root; mend its dagster.yaml, or set',
         ),
         (
-            "storage: {postgres: {postgres_url: 'postgresql://h/d'}}\n",
-            "cannot be opened: Couldn't import module dagster_postgres when attempting to load the configurable class",
+            "storage: {custom: {module: dagster_nowhere.storage, class: NowhereStorage}}\n",
+            "cannot be opened: Couldn't import module dagster_nowhere.storage when attempting to load the configurable",
         ),
         (
-            "compute_logs: {module: dagster_aws.s3.compute_log_manager, class: S3ComputeLogManager}\n",
-            "cannot be opened: Couldn't import module dagster_aws.s3.compute_log_manager when",
+            "compute_logs: {module: dagster_nowhere.s3.compute_log_manager, class: S3ComputeLogManager}\n",
+            "cannot be opened: Couldn't import module dagster_nowhere.s3.compute_log_manager when",
         ),
     ],
 )
