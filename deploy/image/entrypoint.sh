@@ -12,12 +12,18 @@ for name in AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY DAGSTER_PG_PASSWORD; do
     echo "$name and ${name}_FILE are both set; unset one of them" >&2
     exit 2
   fi
-  if ! [ -s "$file" ] || ! [ -r "$file" ]; then
-    echo "${name}_FILE is $file, which is empty, or cannot be read by user $(id -u)" >&2
+  if [ -d "$file" ] || ! [ -s "$file" ] || ! [ -r "$file" ]; then
+    echo "${name}_FILE is $file, which is empty, or no file, or cannot be read by user $(id -u)" >&2
     exit 2
   fi
-  # The shell takes the line end off.
-  export "$name=$(cat "$file")"
-  unset "${name}_FILE"
+  # The shell takes line ends off, but for the half of one of Windows.
+  value=$(tr -d '\r' < "$file")
+  case $value in
+    "" | *[[:space:]]*)
+      echo "${name}_FILE is $file, which has to hold one word: the secret" >&2
+      exit 2 ;;
+  esac
+  export "$name=$value"
+  unset "${name}_FILE" value
 done
 exec "$@"

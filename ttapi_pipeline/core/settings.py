@@ -63,16 +63,16 @@ class Settings:
     )
     client_secret: str = setting(
         "TT_CLIENT_SECRET",
-        str,
-        accepts="the client secret of an OAuth2 application",
+        variables.one_word,
+        accepts="the client secret of an OAuth2 application, in one word",
         default=SIMULATOR_CLIENT_SECRET,
         meaning="OAuth2 credentials, together with TT_REFRESH_TOKEN",
         is_secret=True,
     )
     refresh_token: str = setting(
         "TT_REFRESH_TOKEN",
-        str,
-        accepts="the refresh token of a grant",
+        variables.one_word,
+        accepts="the refresh token of a grant, in one word",
         default=SIMULATOR_REFRESH_TOKEN,
         meaning="OAuth2 credentials, together with TT_CLIENT_SECRET",
         is_secret=True,

@@ -252,6 +252,13 @@ def web_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def one_word(text: str) -> str:
+    """A text without spaces and line ends in it: a file with more than one secret, say, is none of them."""
+    if len(text.split()) != 1:
+        raise ValueError(text)
+    return text
+
+
 def url(text: str) -> str:
     """A URL of any scheme, which may hold a password."""
     if re.fullmatch(r"[A-Za-z][\w+.-]*://\S*", text) is None:

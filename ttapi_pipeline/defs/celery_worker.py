@@ -7,9 +7,11 @@ It executes the steps of runs under TT_EXECUTOR=celery. Its queue is that of the
 
 import functools
 import importlib
-from typing import Any
+import sys
+from typing import Any, Final
 
 from ttapi_pipeline.core.engines import Engine, check_engine
+from ttapi_pipeline.core.errors import TTError
 from ttapi_pipeline.core.logs import configure_logging
 from ttapi_pipeline.core.places import find_home
 from ttapi_pipeline.core.settings import VARIABLES, Settings
@@ -17,6 +19,9 @@ from ttapi_pipeline.datasets.registry import load_settings_of
 from ttapi_pipeline.defs.dagster_internals import step_of_task
 from ttapi_pipeline.defs.operations.engines import celery_options, engine_package
 from ttapi_pipeline.defs.operations.signs_of_life import signs_of_step
+
+_WRONG_USAGE: Final = 2
+"""As `tt` ends with wrong settings."""
 
 
 def make_application(settings: Settings) -> Any:
@@ -48,9 +53,14 @@ def _give_signs(task: Any) -> None:
 
 
 def _application() -> Any:
-    settings = load_settings_of(find_home())
-    configure_logging(settings)
-    return make_application(settings)
+    try:
+        settings = load_settings_of(find_home())
+        configure_logging(settings)
+        return make_application(settings)
+    except TTError as error:
+        # Celery shows the stack of whatever else its application raises.
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(_WRONG_USAGE) from None
 
 
 app = _application()

@@ -22,6 +22,7 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.dataset import Dataset
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.examinations import Examination
+from ttapi_pipeline.defs.operations.engines import LAST
 from ttapi_pipeline.defs.resources import Storage
 from ttapi_pipeline.storage.layout import Folder
 from ttapi_pipeline.storage.stored import read_stored
@@ -60,7 +61,7 @@ def dataset_checks(name: str, settings: Settings, *, clock: Clock) -> dg.AssetCh
         specs=[dg.AssetCheckSpec(check, asset=key, description=text) for check, text in descriptions.items()],
         can_subset=True,
         # Whatever else can run goes first: the last check waits for the CSV.
-        op_tags={"dagster/priority": "-10"},
+        op_tags=LAST,
     )
     def check(
         context: dg.AssetCheckExecutionContext, io_manager: dg.ResourceParam[Storage]

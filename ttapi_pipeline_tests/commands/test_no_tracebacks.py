@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,16 @@ def test_an_instance_of_somebody_else_that_cannot_be_opened_is_named(filled: Pat
     assert run("tt status", filled, DAGSTER_HOME=str(home)).code == 0
     # The databases of that instance, which only opening it finds, are looked at after all that can be said without.
     assert run("tt doctor", filled, DAGSTER_HOME=str(home)).code == 4
+
+
+@pytest.mark.skipif(find_spec("dagster_postgres") is not None, reason="dagster-postgres is installed")
+def test_a_package_that_an_instance_needs_is_named_with_its_extra(filled: Path) -> None:
+    home = filled / "theirs"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("storage: {postgres: {postgres_url: 'postgresql://h/d'}}\n")
+    done = run("tt refresh accounts --force", filled, DAGSTER_HOME=str(home))
+    assert done.code == 2
+    assert "(pip install 'ttapi-pipeline[postgres]' brings it); mend its dagster.yaml" in done.err
 
 
 def test_telemetry_of_an_instance_of_the_user_is_not_begun(filled: Path, exchange: SimulatorProcess) -> None:

@@ -34,6 +34,14 @@ def test_credentials_are_read_from_files_without_the_spaces_around_them(secrets:
     assert set(settings.secrets) == {"s3cr3t-client", "s3cr3t-refresh"}
 
 
+@pytest.mark.parametrize("text", ["s3cr3t-client\ns3cr3t-refresh\n", "TT_CLIENT_SECRET s3cr3t-client"])
+def test_a_file_with_more_than_the_credential_is_refused_and_not_shown(tmp_path: Path, text: str) -> None:
+    (tmp_path / "client").write_text(text)
+    with pytest.raises(ConfigError, match=r"TT_CLIENT_SECRET is .*it accepts .* in one word") as caught:
+        load({"TT_CLIENT_SECRET_FILE": str(tmp_path / "client"), "TT_REFRESH_TOKEN": "s3cr3t-refresh"})
+    assert "s3cr3t" not in str(caught.value)
+
+
 def test_every_secret_may_stand_in_a_file(tmp_path: Path) -> None:
     assert {"TT_CLIENT_SECRET", "TT_REFRESH_TOKEN", "TT_ALERT_URLS"} <= set(SECRET_VARIABLES)
     (tmp_path / "urls").write_text("json://a/b\njson://c/d\n")

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from ttapi_pipeline.core.errors import StorageError
-from ttapi_pipeline.defs.operations.database_server import is_of_an_outage
+from ttapi_pipeline.defs.operations.database_server import is_of_an_outage, server_sentence
 from ttapi_pipeline.defs.operations.instance_errors import instance_errors
 
 AT = 'connection to server at "db.example" (10.0.0.7), port 5432 failed: '
@@ -74,3 +74,10 @@ def test_what_a_server_says_is_one_sentence_with_its_way_out(said: str, way_out:
     assert str(raised.value).endswith(
         "(in dagster.yaml, or in the variables that it names). What is stored stays whole"
     )
+
+
+def test_the_rest_of_a_password_that_was_taken_for_a_host_is_struck_out() -> None:
+    # Of the URL postgresql+psycopg2://dagster:s3c@r3t@db/dagster, whose first @ is not written as %40.
+    assert str(
+        server_sentence('could not translate host name "r3t@db" to address: Name or service not known')
+    ).startswith('Dagster\'s database: could not translate host name "***@db" to address: ')

@@ -5,9 +5,12 @@
 Not here: how long a run waits for a server that is away (`database_outages`). SQLite has files and no server.
 """
 
+import re
 import threading
 from collections.abc import Mapping
 from typing import Any, Final
+
+from ttapi_pipeline.core.privacy import STRUCK_OUT
 
 BOUNDS: Final[Mapping[str, int]] = {
     "connect_timeout": 10,
@@ -74,6 +77,8 @@ def is_of_an_outage(said: str) -> bool:
 
 def server_sentence(said: str) -> str | None:
     """What a database server, or the way to it, has said, with the way out; None for what no server says."""
+    # Of a URL whose password has an @ that is not written as %40.
+    said = re.sub(r'host name "[^"]*@', f'host name "{STRUCK_OUT}@', said)
     way_out = next((way_out for words, way_out in _WAYS_OUT.items() if words in said), None)
     if way_out is None or not any(words in said for words in ("server", "host name", "connection", "FATAL")):
         return None

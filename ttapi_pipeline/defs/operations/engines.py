@@ -13,12 +13,16 @@ from typing import Any, Final, cast
 import dagster as dg
 
 from ttapi_pipeline.core.engines import Engine
-from ttapi_pipeline.core.errors import ConfigError
+from ttapi_pipeline.core.errors import ConfigError, StorageError, TTError
+from ttapi_pipeline.core.lines import shortened
 from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.defs.operations.executor import RUN_EXECUTOR, holding
 
 LATE: Final[Mapping[str, str]] = {"dagster/priority": "-5", "dagster-celery/priority": "1"}
 """Tags of a step that goes after the others where both could begin. Celery counts from 0 to 10; 5 is its default."""
+
+LAST: Final[Mapping[str, str]] = {"dagster/priority": "-10", "dagster-celery/priority": "0"}
+"""Tags of a step that goes after those, too."""
 
 _UNSEEN_SECONDS: Final = 60
 """Redis gives a task to another worker when the first one has not taken it up within this time."""
@@ -37,9 +41,31 @@ def run_executor(settings: Settings) -> dg.ExecutorDefinition:
             return holding(dg.multiprocess_executor)
         case Engine.CELERY:
             found = cast("dg.ExecutorDefinition", engine_package(settings.executor).celery_executor)
-            return holding(found, config=celery_options(settings))
+            return holding(found, config=celery_options(settings), explain=_why_no_queue)
         case Engine.K8S:
-            return holding(cast("dg.ExecutorDefinition", engine_package(settings.executor).k8s_job_executor))
+            made = cast("dg.ExecutorDefinition", engine_package(settings.executor).k8s_job_executor)
+            return holding(made, explain=_why_no_cluster)
+
+
+def _why_no_queue(error: Exception) -> TTError | None:
+    """What is said of a queue that cannot be reached; None for another error. Celery's own words hold no password."""
+    # Where the place for results is away, Celery raises a RuntimeError after twenty attempts.
+    if not type(error).__module__.startswith("kombu.") and "Celery result store" not in str(error):
+        return None
+    said = shortened(" ".join(str(error).split()), 200) or type(error).__name__
+    return StorageError(
+        "the queue of TT_CELERY_BROKER, or what TT_CELERY_BACKEND names, does not answer: "
+        f"{said.rstrip('.')}; start it, or correct it"
+    )
+
+
+def _why_no_cluster(error: Exception) -> TTError | None:
+    if type(error).__module__ != "kubernetes.config.config_exception":
+        return None
+    return ConfigError(
+        f"TT_EXECUTOR is {Engine.K8S}, which works within a pod of Kubernetes, and this is no pod ({error});"
+        f" run it there, or set TT_EXECUTOR to {Engine.IN_PROCESS}"
+    )
 
 
 def engine_package(engine: Engine) -> ModuleType:

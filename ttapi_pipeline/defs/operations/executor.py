@@ -6,7 +6,7 @@ A run that a signal ends is recorded as cancelled; to Dagster it would be a fail
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 import dagster as dg
@@ -22,12 +22,14 @@ from ttapi_pipeline.defs.operations.signs_of_life import executing
 
 _LOGGER = logging.getLogger(__name__)
 
+Explanation = Callable[[Exception], TTError | None]
+
 
 class HoldingExecutor(dg.Executor):
     """Executes a run by another executor, and holds the run meanwhile. Before that it ends runs that were lost."""
 
-    def __init__(self, inner: dg.Executor) -> None:
-        self._inner = inner
+    def __init__(self, inner: dg.Executor, explain: Explanation) -> None:
+        self._inner, self._explain = inner, explain
 
     @property
     def retries(self) -> Any:
@@ -48,6 +50,12 @@ class HoldingExecutor(dg.Executor):
         with hangups_as_interrupts(), executing(plan_context.run_id):
             try:
                 yield from self._inner.execute(plan_context, execution_plan)
+            except Exception as error:
+                explained = self._explain(error)
+                if explained is None:
+                    raise
+                # Without its cause, whose stack is not of this project.
+                raise explained from None
             except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
                 wait_no_longer()
                 _mark_canceling(plan_context.instance, plan_context.run_id)
@@ -62,12 +70,22 @@ def _mark_canceling(instance: dg.DagsterInstance, run_id: str) -> None:
         _LOGGER.warning("run %s was ended by a signal, which cannot be recorded: %s", run_id, error)
 
 
-def holding(executor: dg.ExecutorDefinition, *, config: Mapping[str, object] | None = None) -> dg.ExecutorDefinition:
+def _unexplained(_: Exception) -> TTError | None:
+    return None
+
+
+def holding(
+    executor: dg.ExecutorDefinition,
+    *,
+    config: Mapping[str, object] | None = None,
+    explain: Explanation = _unexplained,
+) -> dg.ExecutorDefinition:
     """The same executor, by its name, with a `HoldingExecutor` around it.
 
     Args:
         executor: What executes the steps.
         config: Values of its config for every run, whatever the run says. No run shows them: they may be secret.
+        explain: Our error for one of the executor's, with the way out; None for one that it knows nothing of.
     """
 
     def create(context: dg.InitExecutorContext) -> dg.Executor:
@@ -78,7 +96,13 @@ def holding(executor: dg.ExecutorDefinition, *, config: Mapping[str, object] | N
         given = dg.InitExecutorContext(
             job=context.job, executor_def=context.executor_def, executor_config=values, instance=context.instance
         )
-        return HoldingExecutor(make(given))
+        try:
+            return HoldingExecutor(make(given), explain)
+        except Exception as error:
+            explained = explain(error)
+            if explained is None:
+                raise
+            raise explained from None
 
     return dg.ExecutorDefinition(
         name=executor.name,

@@ -33,6 +33,8 @@ _WAY_OUT = "`tt doctor` examines it, and the next `tt refresh` puts a damaged on
 _LITTLE_BYTES: Final = 1 << 20
 """A disk with less room is full: SQLite makes some of its files that large, and calls it an I/O error."""
 
+_MISSING_PACKAGE: Final = re.compile(r"import module dagster_(postgres|celery|k8s|docker|aws)\b")
+
 _SAID_IN_TEXT: Final = re.compile(r"\((?:sqlite3|psycopg2)(?:\.\w+)+\) (.+)")
 """How SQLAlchemy begins what it makes of an error of SQLite or of Postgres."""
 
@@ -69,8 +71,17 @@ def _configuration_errors(home: Path) -> Iterator[None]:
     except Exception as error:
         if _said_by_database(error) is not None or isinstance(error, OSError):
             raise
+        said = _said_of_configuration(error)
+        missing = _MISSING_PACKAGE.search(said)
+        hint = ""
+        if missing is not None:
+            # Dagster's package for AWS comes with all others.
+            hint = f" (pip install 'ttapi-pipeline[{missing[1].replace('aws', 'deploy')}]' brings it)"
+        elif "'psycopg'" in said:
+            # SQLAlchemy takes the scheme postgresql for a driver that Dagster does not use.
+            hint = " (a postgres_url has to begin with postgresql+psycopg2://)"
         raise ConfigError(
-            f"the Dagster instance in {home} cannot be opened: {_said_of_configuration(error)}; mend its dagster.yaml, "
+            f"the Dagster instance in {home} cannot be opened: {said}{hint}; mend its dagster.yaml, "
             "or set DAGSTER_HOME to another folder. What is stored stays whole"
         ) from error
 
@@ -79,6 +90,8 @@ def _said_of_configuration(error: Exception) -> str:
     """What is wrong, as far as one line holds it: Dagster goes on with all that it would accept."""
     told = [each.message for each in error.errors or []] if isinstance(error, dg.DagsterInvalidConfigError) else []
     said = (told or [str(error)])[0].removeprefix("Failure condition: ").partition(" Expected: ")[0]
+    # Of a variable that the file names: what is wrong with it stands last, behind what is there instead of its value.
+    said = said.rpartition("PostProcessingError: ")[2].partition("\n\nStack Trace")[0]
     return shortened(" ".join(said.split()).rstrip("."), 200) or type(error).__name__
 
 
