@@ -17,6 +17,7 @@ from ttapi_pipeline.core.places import find_home
 from ttapi_pipeline.core.settings import VARIABLES, Settings
 from ttapi_pipeline.datasets.registry import load_settings_of
 from ttapi_pipeline.defs.dagster_internals import step_of_task
+from ttapi_pipeline.defs.operations.database_outages import database_outages_outlasted
 from ttapi_pipeline.defs.operations.engines import celery_options, engine_package
 from ttapi_pipeline.defs.operations.signs_of_life import signs_of_step
 
@@ -46,7 +47,12 @@ def _give_signs(task: Any) -> None:
 
     @functools.wraps(execute)
     def run(execute_step_args_packed: Any, executable_dict: Any) -> Any:
-        with step_of_task(execute_step_args_packed) as (instance, run_id, step), signs_of_step(instance, run_id, step):
+        # The worker opens the instance for each step, and may do so while its database is away.
+        with (
+            database_outages_outlasted(),
+            step_of_task(execute_step_args_packed) as (instance, run_id, step),
+            signs_of_step(instance, run_id, step),
+        ):
             return execute(execute_step_args_packed, executable_dict)
 
     task.run = run

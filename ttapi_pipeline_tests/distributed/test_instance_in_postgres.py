@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -22,6 +23,8 @@ from threading import Barrier, Timer
 import dagster as dg
 import pytest
 import sqlalchemy
+from dagster._grpc.types import ExecuteStepArgs
+from dagster._serdes import pack_value
 
 pytest.importorskip("dagster_postgres", reason="the packages of a deployment are installed by `make distributed`")
 
@@ -68,6 +71,11 @@ with dg.DagsterInstance.get() as instance:
     except dg.DagsterExecutionInterruptedError:
         print("interrupted", flush=True)
 """
+
+
+@dg.job
+def nothing() -> None:
+    """A job without a step."""
 
 
 @pytest.fixture(scope="module")
@@ -216,6 +224,26 @@ class TestOutages:
         # What comes from the thread of the signs of life, and from Dagster itself, waits as well.
         assert [sign.step for sign in signs_of(instance, run.run_id)] == [""]
         stop_signs(run.run_id)
+
+    def test_a_worker_that_takes_a_step_up_while_the_database_is_away_waits_for_it(
+        self, instance: dg.DagsterInstance, server: Postgres, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("TT_CELERY_BROKER", "memory://queue")
+        task = importlib.import_module("ttapi_pipeline.defs.celery_worker").app.tasks["execute_plan"]
+        run = started_run(instance, **process_tags())
+        origin = dg.reconstructable(nothing).get_python_origin()
+        given = ExecuteStepArgs(origin, run.run_id, ["accounts"], instance_ref=instance.get_ref())
+        server.stop()
+        # Dagster gives up after some ten seconds.
+        later = Timer(20, server.start)
+        later.start()
+        try:
+            # It comes as far as the plan of the job, which has no such step.
+            with pytest.raises(dg.DagsterError, match="unknown step: accounts"):
+                task.run(pack_value(given), dg.reconstructable(nothing).to_dict())
+        finally:
+            later.join()
+        assert signs_of(instance, run.run_id) == []
 
     def test_a_password_that_is_wrong_is_said_at_once(self, server: Postgres, caplog: pytest.LogCaptureFixture) -> None:
         engine = sqlalchemy.create_engine(server.url.replace(PASSWORD, "wrong"))
