@@ -131,6 +131,28 @@ def test_nothing_is_reached_from_outside_but_the_proxy_and_that_from_this_machin
     assert not any("network_mode" in service or service.get("privileged") for service in services().values())
 
 
+def test_a_command_in_a_running_container_that_needs_secrets_goes_by_the_entry_point() -> None:
+    text = (DEPLOY / "README.md").read_text(encoding="utf-8").replace("\\\n", "")
+    commands = re.findall(r"exec -T (?:code|worker|daemon|web|stream) +(.*)", text)
+    assert commands
+    assert all(command.startswith("/bin/sh /opt/ttapi/libexec/entrypoint.sh ") for command in commands)
+
+
+def test_what_root_without_capabilities_reads_is_made_its_own() -> None:
+    # Root without CAP_DAC_OVERRIDE reads what is its own, and nothing of mode 0600 that is another user's.
+    bare = [
+        each for each in services().values() if each.get("cap_drop") == ["ALL"] and "TTAPI_IMAGE" not in each["image"]
+    ]
+    needed = {f"deploy/secrets/{secret}" for service in bare for secret in service.get("secrets", [])}
+    text = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^sudo chown (\w+) ([^#\n]+)", text, re.MULTILINE)
+    owners = {file: owner for owner, files in commands for file in files.split()}
+    assert needed == {"deploy/secrets/web_users"}
+    assert {owners[file] for file in needed} == {"root"}
+    assert [owner for owner, files in commands if "*" in files] == ["10001"]
+    assert text.index("chown 10001 deploy/secrets/*") < text.index("chown root deploy/secrets/web_users")
+
+
 def test_what_runs_our_code_can_write_nothing_of_the_image_and_gain_no_rights() -> None:
     ours = {name: service for name, service in services().items() if "TTAPI_IMAGE" in service["image"]}
     assert set(ours) == {"bucket", "code", "daemon", "web", "worker", "simulator", "stream"}
