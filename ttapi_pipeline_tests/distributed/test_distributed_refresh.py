@@ -78,7 +78,7 @@ def fixed(data_dir: str) -> Mapping[str, str]:
 
 
 def fetching(found: Cluster) -> tuple[str, Sign]:
-    """A run that fetches accounts and is slow at it, and the sign of life of the worker that does."""
+    """A run that waits for the broker's answer about accounts, and the sign of life of the worker that does."""
     found.exchange.fault("latency", "/customers/me/accounts", parameters={"seconds": 15.0})
     run_id = found.submit(REFRESH_JOB, select=["accounts"])
     signs: list[Sign] = []
@@ -86,10 +86,12 @@ def fetching(found: Cluster) -> tuple[str, Sign]:
     def is_fetching() -> bool:
         with found.instance() as instance:
             signs[:] = [sign for sign in signs_of(instance, run_id) if sign.step == "accounts"]
-            return bool(signs) and (run_id, "accounts") in pool_state(instance, BROKER_POOL).claimed
+            has_turn = bool(signs) and (run_id, "accounts") in pool_state(instance, BROKER_POOL).claimed
+        return has_turn and found.exchange.requests_in_flight() > 0
 
     wait_until(is_fetching, seconds=120, what="the run fetches")
-    found.exchange.reset()
+    # What is asked from now on is asked again.
+    found.exchange.call("POST", "/counters/reset")
     return run_id, signs[0]
 
 
