@@ -86,9 +86,11 @@ async def test_whatever_a_body_says_a_call_ends_with_a_value_or_one_sentence(ser
 SAID: Mapping[str, str] = {
     "endless-error": "HTTP 500, x+…$",
     "endless-redirect": "HTTP 302, a redirect, which is not followed$",
-    "headers": "does not answer in HTTP",
-    "header-without-end": "does not answer in HTTP",
-    "headers-of-cookies": "does not answer in HTTP",
+    # On a machine that is busy, its time may be over before there is too much of it.
+    **dict.fromkeys(
+        ("headers", "header-without-end", "headers-of-cookies"),
+        "does not answer in HTTP|no complete answer from .* within",
+    ),
     "redirect-host": "HTTP 302, a redirect, which is not followed$",
     "redirect-host-307": "HTTP 307, a redirect, which is not followed$",
     "redirect-host-308-grant": "POST /oauth/token: HTTP 308, a redirect, which is not followed$",
