@@ -128,8 +128,6 @@ def test_a_secret_that_cannot_be_had_is_said_before_anything_runs(folder: Path, 
     done = outcome(folder, "echo ran", "--env", file)
     assert done.returncode != 0
     assert done.stdout == ""
-    assert (
-        "DAGSTER_PG_PASSWORD_FILE is /run/secrets/none, which is empty, or cannot be read by user 10001" in done.stderr
-    )
+    assert "which is empty, or no file, or cannot be read by user 10001" in done.stderr
     done = outcome(folder, "echo ran", "--env", file, "--env", "DAGSTER_PG_PASSWORD=x")
     assert "are both set" in done.stderr
