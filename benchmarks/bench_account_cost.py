@@ -50,26 +50,42 @@ class Cost:
     candles: int
 
 
+def new_account(project: Path, url: str, *, universe: str, history: str) -> Mapping[str, str]:
+    """Lay out the folder of an account without any data.
+
+    Args:
+        project: The folder.
+        url: Of a simulator, which is taken for production, so that the rates are those that are kept with the broker.
+        universe: As of TT_LIST.
+        history: First day of the candles.
+
+    Returns:
+        The environment of a program in it.
+    """
+    (project / MARKER).touch()
+    (project / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TT_", "DAGSTER"))}
+    settings = {
+        "PYTHONPATH": str(ROOT),
+        "DAGSTER_HOME": str(project),
+        "TT_ENV": "production",
+        "TT_API_URL": url,
+        "TT_CLIENT_SECRET": SIMULATOR_CLIENT_SECRET,
+        "TT_REFRESH_TOKEN": SIMULATOR_REFRESH_TOKEN,
+        "TT_LIST": universe,
+        "TT_HISTORY_START": history,
+    }
+    return kept | settings
+
+
 def measure(symbols: Sequence[str], history: str) -> Cost:
     """Fill the fetched datasets in a temporary folder, as an account without any data would."""
     with tempfile.TemporaryDirectory() as folder, SimulatorProcess() as simulator:
         project = Path(folder)
-        (project / MARKER).touch()
-        (project / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
         (project / "symbols.txt").write_text("\n".join(symbols) + "\n")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("TT_", "DAGSTER"))}
-        settings = {
-            "PYTHONPATH": str(ROOT),
-            "DAGSTER_HOME": folder,
-            "TT_ENV": "production",
-            "TT_API_URL": simulator.url,
-            "TT_CLIENT_SECRET": SIMULATOR_CLIENT_SECRET,
-            "TT_REFRESH_TOKEN": SIMULATOR_REFRESH_TOKEN,
-            "TT_LIST": "symbols.txt",
-            "TT_HISTORY_START": history,
-        }
+        environment = new_account(project, simulator.url, universe="symbols.txt", history=history)
         command = [sys.executable, "-m", "ttapi_pipeline.cli", "refresh", *FETCHED]
-        done = subprocess.run(command, cwd=folder, env=kept | settings, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"tt refresh ended with {done.returncode}: {done.stderr[-2000:]}")
         manifests = {name: json.loads((project / "data" / f"{name}.json").read_text()) for name in FETCHED}

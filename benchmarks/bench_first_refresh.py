@@ -26,12 +26,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ttapi_pipeline.core.environments import SIMULATOR_CLIENT_SECRET, SIMULATOR_REFRESH_TOKEN
-from ttapi_pipeline.core.places import MARKER
+# Of the program beside this one, whichever way both are started.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.bench_account_cost import new_account
 from ttapi_pipeline.core.universes import sp500
 from ttapi_pipeline.simulator.process import SimulatorProcess
 
-ROOT: Final = Path(__file__).resolve().parents[1]
 EQUITIES: Final = 12_200
 """Made-up ones: of them and the real names, 5,979 have options."""
 OPTIONABLE: Final = "optionable"
@@ -69,28 +70,16 @@ def measure(universe: str, history: str) -> Taken:
         SimulatorProcess(arguments=["--equities", str(EQUITIES)], ready_seconds=300) as simulator,
     ):
         project = Path(folder)
-        (project / MARKER).touch()
-        (project / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
         wanted = "3"
         if universe != OPTIONABLE:
             wanted = "symbols.txt"
             members = [member.symbol for member in sp500()][: int(universe)]
             (project / wanted).write_text("\n".join(members) + "\n")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("TT_", "DAGSTER"))}
-        settings = {
-            "PYTHONPATH": str(ROOT),
-            "DAGSTER_HOME": folder,
-            "TT_ENV": "production",
-            "TT_API_URL": simulator.url,
-            "TT_CLIENT_SECRET": SIMULATOR_CLIENT_SECRET,
-            "TT_REFRESH_TOKEN": SIMULATOR_REFRESH_TOKEN,
-            "TT_LIST": wanted,
-            "TT_HISTORY_START": history,
-        }
+        environment = new_account(project, simulator.url, universe=wanted, history=history)
         command = [sys.executable, "-m", "ttapi_pipeline.cli", "refresh"]
         before, began = carried(), time.perf_counter()
         with (project / "said.txt").open("w+") as said:
-            process = subprocess.Popen(command, cwd=folder, env=kept | settings, stdout=said, stderr=said)
+            process = subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=said)
             # The program's own figures, without those of the simulator.
             _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
