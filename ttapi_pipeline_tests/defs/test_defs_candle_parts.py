@@ -22,6 +22,7 @@ from ttapi_pipeline.defs.assembly import build_definitions
 from ttapi_pipeline.defs.automation.jobs import BROKER_POOL, REFRESH_JOB
 from ttapi_pipeline.defs.dagster_internals import pool_state
 from ttapi_pipeline.defs.failures import error_and_sentence
+from ttapi_pipeline_tests.support.flips import flip_bit
 from ttapi_pipeline_tests.support.instances import memory_instance
 from ttapi_pipeline_tests.support.worlds import SYMBOLS, World
 
@@ -129,9 +130,7 @@ def test_a_forced_refresh_takes_nothing(emptied: World) -> None:
 def test_a_part_with_turned_bits_and_one_of_another_session_are_not_taken(emptied: World) -> None:
     assert fill(emptied) == [True, True]
     path = part(emptied, KEYS[1])
-    content = bytearray(path.read_bytes())
-    content[len(content) // 3] ^= 255
-    path.write_bytes(content)
+    flip_bit(path, path.stat().st_size // 3, 0)
     assert emptied.run("daily_candles").success
     assert taken(emptied) == {"buckets": 2, "buckets_taken": 1, "histories_taken": 3}
     # On Monday, whose bar the feed of that day has and the part has not.

@@ -18,6 +18,7 @@ from ttapi_pipeline.core.settings import Settings
 from ttapi_pipeline.datasets.registry import DATASETS
 from ttapi_pipeline.defs.assembly import build_definitions
 from ttapi_pipeline.defs.automation.jobs import REFRESH_JOB
+from ttapi_pipeline_tests.support.flips import flip_bit
 from ttapi_pipeline_tests.support.instances import memory_instance
 from ttapi_pipeline_tests.support.worlds import SYMBOLS, World
 
@@ -134,9 +135,7 @@ def test_a_part_of_other_inputs_or_with_turned_bits_is_not_taken(due: World) -> 
     assert taken(due) == [0] * 3
     due.settings = replace(due.settings, annualization_sessions=260)
     path = due.data / ".state" / "parts" / "volatility" / "01-of-2.part"
-    content = bytearray(path.read_bytes())
-    content[len(content) // 3] ^= 255
-    path.write_bytes(content)
+    flip_bit(path, path.stat().st_size // 3, 0)
     assert due.run(*TABLES).success
     assert taken(due) == [2, 1, 2]
 

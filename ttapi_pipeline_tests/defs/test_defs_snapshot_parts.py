@@ -19,6 +19,7 @@ from ttapi_pipeline.datasets.eod_snapshot.merging import SnapshotMerge
 from ttapi_pipeline.datasets.eod_snapshot.survey import RangeSurvey
 from ttapi_pipeline.defs.assembly import build_definitions
 from ttapi_pipeline.metastock import limits
+from ttapi_pipeline_tests.support.flips import flip_bit
 from ttapi_pipeline_tests.support.instances import memory_instance
 from ttapi_pipeline_tests.support.worlds import World
 
@@ -143,9 +144,7 @@ def test_a_range_whose_files_have_changed_since_is_merged_with_the_table(parted:
 def test_damaged_parts_and_those_of_other_settings_are_not_taken(parted: World) -> None:
     assert fill(parted) == [True, True]
     path = part(parted, KEYS[0])
-    content = bytearray(path.read_bytes())
-    content[len(content) // 3] ^= 255
-    path.write_bytes(content)
+    flip_bit(path, path.stat().st_size // 3, 0)
     assert parted.run("eod_snapshot").success
     assert taken(parted) == (1, 2)
     lose(parted)
